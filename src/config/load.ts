@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { configSchema, type Config, type DatabaseConfig, type EnvironmentConfig, type ServiceConfig } from './schema';
+
+/** A configuration as the worker uses it: parsed, with the folder that its relative paths start from. */
+export interface LoadedConfig extends Config {
+  file: string;
+  directory: string;
+}
+
+/** All problems of a configuration at once, each with its path. */
+export class ConfigError extends Error {
+  constructor(
+    readonly file: string,
+    readonly problems: string[],
+  ) {
+    super(`${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n  ${problems.join('\n  ')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/** The file named by --config, else by RUNBOOKS_CONFIG, else `runbooks.yaml` here. */
+export function configPath(given?: string): string {
+  return resolve(given ?? process.env['RUNBOOKS_CONFIG'] ?? 'runbooks.yaml');
+}
+
+/** Reads and parses a configuration file. Throws ConfigError with every problem found. */
+export function loadConfig(path: string): LoadedConfig {
+  const file = resolve(path);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(file, [`cannot be read: ${(error as Error).message}. \`runbooks init\` writes one to start from.`]);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      file,
+      document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`),
+    );
+  }
+  const parsed = configSchema.safeParse(document.toJS());
+  if (!parsed.success) throw new ConfigError(file, parsed.error.issues.map(describeIssue));
+  return { ...parsed.data, file, directory: dirname(file) };
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  return `${issue.path.length > 0 ? issue.path.join('.') : '(top)'}: ${issue.message}`;
+}
+
+/** Thrown when a name in an input is not in the configuration. */
+export class UnknownName extends Error {
+  constructor(kind: string, name: string, known: string[]) {
+    super(`unknown ${kind} "${name}". Known: ${known.length > 0 ? known.join(', ') : 'none'}.`);
+    this.name = 'UnknownName';
+  }
+}
+
+/** The service of that name. Throws UnknownName. */
+export function serviceOf(config: Config, name: string): ServiceConfig {
+  const service = config.services[name];
+  if (service === undefined) throw new UnknownName('service', name, Object.keys(config.services));
+  return service;
+}
+
+/** The environment of that name. Throws UnknownName. */
+export function environmentOf(config: Config, service: string, name: string): EnvironmentConfig {
+  const { environments } = serviceOf(config, service);
+  const environment = environments[name];
+  if (environment === undefined) throw new UnknownName(`environment of ${service}`, name, Object.keys(environments));
+  return environment;
+}
+
+/** The registered database of an environment. Throws UnknownName. */
+export function databaseOf(config: Config, service: string, environment: string): DatabaseConfig {
+  return environmentOf(config, service, environment).database;
+}

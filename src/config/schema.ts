@@ -1,0 +1,194 @@
+/**
+ * The shape of `runbooks.yaml`. Everything a runbook knows about one's own systems stands here;
+ * the JSON Schema for editors is generated from it.
+ */
+import { z } from 'zod';
+
+/** Lower-case names that end up in workflow IDs, file names and database names. */
+export const serviceName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,40}$/, 'a service name has lower-case letters, digits and dashes, e.g. "booking"');
+
+/** `${env:NAME}` and `${file:PATH}` are resolved on the worker, never in a workflow. */
+const secretText = z.string().min(1).describe('text; ${env:NAME} and ${file:PATH} are resolved on the worker');
+
+export const modeSchema = z
+  .enum(['observe', 'propose', 'auto'])
+  .describe('observe: report the plan and stop; propose: wait for an approval; auto: go on by itself');
+
+const databaseSchema = z
+  .strictObject({
+    provider: z.literal('postgres').default('postgres'),
+    url: secretText.describe('postgresql:// URL of a direct connection, not of a transaction-mode pooler'),
+    identity: z
+      .strictObject({
+        systemIdentifier: z.string().regex(/^\d{10,20}$/).describe('pg_control_system().system_identifier'),
+        database: z.string().min(1),
+      })
+      .describe('checked in the same session before anything is changed; `runbooks check` prints it'),
+  })
+  .describe('one PostgreSQL database');
+
+const invariantSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    sql: z.string().min(1).describe('a SELECT that returns no row when all is well; its rows are the violations'),
+  })
+  .describe('a statement about the data that must always hold');
+
+const commandSchema = z
+  .strictObject({
+    run: z.array(z.string().min(1)).min(1).describe('program and arguments; no shell'),
+    directory: z.string().default('.').describe('working directory, relative to this file'),
+    environment: z.record(z.string(), secretText).default({}),
+    timeoutSeconds: z.number().positive().max(86_400).default(600),
+  })
+  .describe('a command that the worker runs');
+
+const migrationsSchema = z
+  .strictObject({
+    directory: z.string().default('migrations').describe('SQL files `NAME.sql` with optional `NAME.down.sql`'),
+    command: commandSchema
+      .optional()
+      .describe('a migration tool instead of SQL files (Prisma, Drizzle ...); it gets DATABASE_URL'),
+    ledgerQuery: z
+      .string()
+      .optional()
+      .describe("with `command`: a SELECT over the tool's own table with one column: names already applied"),
+    lockTimeoutMs: z.number().int().min(10).max(10_000).default(500),
+    lockDeadlineSeconds: z.number().positive().max(86_400).default(600),
+    statementTimeoutSeconds: z.number().positive().max(86_400).default(900),
+    lintIgnore: z.array(z.string()).default([]).describe('Squawk rules that do not count here'),
+    maxReplicaLagSeconds: z.number().positive().default(30),
+  })
+  .describe('where migrations come from and how patient they are');
+
+const backupsSchema = z
+  .strictObject({
+    directory: z.string().describe('where backups are kept; absolute or relative to this file'),
+    jobs: z.number().int().min(1).max(64).default(2),
+    compression: z.number().int().min(0).max(9).default(1).describe('gzip level; 0 is the fastest'),
+    keep: z.number().int().min(1).default(7).describe('proven backups that are kept; the last one never goes'),
+    maxAgeHours: z.number().positive().default(26),
+    minSizeRatio: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe('a backup smaller than this share of the previous one is refused'),
+    upload: commandSchema
+      .optional()
+      .describe('copies a finished backup off site; BACKUP_PATH and BACKUP_ID are in its environment'),
+  })
+  .describe('logical backups');
+
+const restoreSchema = z
+  .strictObject({
+    scratchDirectory: z.string().optional().describe('where disposable clusters live; default: a folder of the worker'),
+    scratchTtlHours: z.number().positive().max(720).default(24),
+    rtoMinutes: z.number().positive().default(60).describe('recovery time objective'),
+    rpoMinutes: z.number().positive().default(1_500).describe('recovery point objective'),
+    requiredTables: z.array(z.string()).default([]).describe('must exist after a restore; empty only if they were'),
+    smoke: commandSchema.optional().describe('runs with DATABASE_URL of the restored copy'),
+    stopWrites: commandSchema.optional().describe('before a restored copy takes over, e.g. maintenance mode'),
+    resumeWrites: commandSchema.optional(),
+    switchTraffic: commandSchema.optional().describe('after the swap, e.g. reconnect poolers, restart the service'),
+  })
+  .describe('drills, restores and what they must achieve');
+
+const canarySchema = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+  })
+  .describe('a row written before each backup that a restore must contain');
+
+const applicationSchema = z
+  .strictObject({
+    health: z
+      .array(z.strictObject({ name: z.string().min(1), url: secretText, timeoutMs: z.number().positive().default(5_000) }))
+      .default([]),
+    errorRate: z
+      .strictObject({
+        url: secretText.describe('answers JSON'),
+        field: z.string().default('errorRate').describe('dot path of a share between 0 and 1'),
+        max: z.number().min(0).max(1).default(0.01),
+      })
+      .optional(),
+    soakSeconds: z.number().min(0).max(86_400).default(60),
+    soakEverySeconds: z.number().positive().default(10),
+  })
+  .describe('the application in front of the databases');
+
+const environmentSchema = z
+  .strictObject({
+    database: databaseSchema,
+    application: applicationSchema.optional(),
+    smoke: commandSchema.optional(),
+  })
+  .describe('one environment of a service, e.g. production or staging');
+
+const notificationSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('slack'), name: z.string().min(1), webhookUrl: secretText }),
+  z.strictObject({
+    kind: z.literal('webhook'),
+    name: z.string().min(1),
+    url: secretText,
+    headers: z.record(z.string(), secretText).default({}),
+  }),
+]);
+
+const approvalSchema = z
+  .strictObject({
+    fourEyes: z.boolean().default(false).describe('whoever started a run cannot approve it'),
+    approvers: z.array(z.string()).default([]).describe('names that may approve; empty: anyone'),
+    expiresAfterMinutes: z.number().positive().default(240).describe('an expired approval is a denied one'),
+    escalateAfterMinutes: z.number().positive().default(15),
+    humanWaitHours: z.number().positive().default(24).describe('how long a run that needs a person waits for one'),
+  })
+  .describe('who may say yes, and for how long the question stands');
+
+export const serviceSchema = z
+  .strictObject({
+    environments: z
+      .record(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/), environmentSchema)
+      .refine((all) => 'production' in all, 'a service needs an environment called "production"'),
+    migrations: migrationsSchema.default(() => migrationsSchema.parse({})),
+    backups: backupsSchema.optional(),
+    restore: restoreSchema.default(() => restoreSchema.parse({})),
+    canary: canarySchema.default(() => canarySchema.parse({})),
+    invariants: z.array(invariantSchema).default([]),
+    approval: approvalSchema.default(() => approvalSchema.parse({})),
+    notify: z.array(notificationSchema).default([]),
+    escalation: z
+      .array(z.strictObject({ name: z.string().min(1), notify: z.array(z.string()).min(1) }))
+      .default([])
+      .describe('the ladder: who is told first, second, third'),
+    mode: modeSchema.default('propose').describe('the highest mode for every runbook of this service'),
+    modes: z.record(z.string(), modeSchema).default({}).describe('the highest mode by runbook name'),
+    maxDestructive: z.number().int().positive().default(100).describe('cap on the targets of one destructive action'),
+  })
+  .describe('a service that runbooks operate');
+
+export const configSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    temporal: z
+      .strictObject({
+        address: z.string().optional().describe('default: the Temporal environment configuration, else 127.0.0.1:7233'),
+        namespace: z.string().optional(),
+        taskQueue: z.string().default('runbooks'),
+        uiUrl: z.string().optional().describe('base address of the Temporal UI, for links'),
+      })
+      .default({ taskQueue: 'runbooks' }),
+    postgresBin: z.string().optional().describe('folder of pg_dump and friends; default: PG_BIN, PATH, usual folders'),
+    services: z.record(serviceName, serviceSchema),
+  })
+  .describe('durable-runbooks configuration');
+
+export type Config = z.infer<typeof configSchema>;
+export type ServiceConfig = z.infer<typeof serviceSchema>;
+export type EnvironmentConfig = z.infer<typeof environmentSchema>;
+export type DatabaseConfig = z.infer<typeof databaseSchema>;
+export type CommandConfig = z.infer<typeof commandSchema>;
+export type NotificationConfig = z.infer<typeof notificationSchema>;
+export type Mode = z.infer<typeof modeSchema>;

@@ -1,0 +1,82 @@
+/** What a run tells about itself: rendered into Current Details, the memo, reports and post-mortems. */
+
+export type Outcome =
+  | 'SUCCEEDED'
+  | 'NOTHING_TO_DO'
+  | 'OBSERVED'
+  | 'CANCELLED'
+  | 'REJECTED'
+  | 'ROLLED_BACK'
+  | 'FAILED'
+  | 'NEEDS_HUMAN';
+
+export type Movement = 'diagnose' | 'plan' | 'gate' | 'act' | 'verify' | 'undo';
+
+export type EntryStatus = 'running' | 'done' | 'failed' | 'waiting' | 'note';
+
+/** One line of a run's timeline. Times are ISO 8601 in UTC. */
+export interface TimelineEntry {
+  title: string;
+  movement: Movement;
+  status: EntryStatus;
+  startedAt: string;
+  endedAt?: string;
+  detail?: string;
+}
+
+export interface PlannedAction {
+  action: string;
+  target: string;
+  /** How many things it touches, where that can be counted. */
+  count?: number;
+  detail?: string;
+}
+
+export interface Plan {
+  /** First 12 hex digits of the SHA-256 over the canonical JSON of everything else in the plan. */
+  hash: string;
+  actions: PlannedAction[];
+  warnings: string[];
+}
+
+export interface Approval {
+  plan: string;
+  by: string;
+  at: string;
+  note?: string;
+}
+
+export interface RunReport {
+  runbook: string;
+  title: string;
+  workflowId: string;
+  runId: string;
+  service: string;
+  mode: 'observe' | 'propose' | 'auto';
+  startedBy: string;
+  startedAt: string;
+  endedAt?: string;
+  outcome?: Outcome;
+  /** One sentence: what came of it, or what it waits for. */
+  summary: string;
+  plan?: Plan;
+  approvals: Approval[];
+  timeline: TimelineEntry[];
+  /** Measured facts, e.g. { rtoSeconds: 12.4 }. */
+  facts: Record<string, string | number | boolean>;
+}
+
+/** What a run waits for from a person, as the `status` query answers it. */
+export interface Waiting {
+  kind: 'approval' | 'decision' | 'task' | 'paused';
+  id: string;
+  question: string;
+  choices?: string[];
+  expiresAt: string;
+  /** Name and example argument of the Update that answers it. */
+  update: { name: string; argument: Record<string, string> };
+}
+
+export interface RunStatus extends RunReport {
+  waiting: Waiting[];
+}
