@@ -1,0 +1,80 @@
+import type { ClientBase } from 'pg';
+
+/** Schema in every operated database that holds the fence, the ledger and the canary. */
+export const bookkeepingSchema = 'durable_runbooks';
+
+const fenceTable = `
+  CREATE TABLE IF NOT EXISTS durable_runbooks.fence (
+    target   text PRIMARY KEY,
+    token    bigint NOT NULL,
+    attempt  int NOT NULL DEFAULT 1,
+    holder   text NOT NULL DEFAULT '',
+    taken_at timestamptz NOT NULL DEFAULT now()
+  )`;
+
+/** One row per script (statement 0), or per statement where a script cannot run in one transaction. */
+const ledgerTable = `
+  CREATE TABLE IF NOT EXISTS durable_runbooks.ledger (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    migration   text NOT NULL,
+    direction   text NOT NULL CHECK (direction IN ('up', 'down')),
+    statement   int NOT NULL DEFAULT 0,
+    sha256      text NOT NULL,
+    status      text NOT NULL CHECK (status IN ('started', 'finished')),
+    holder      text NOT NULL DEFAULT '',
+    token       bigint,
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    duration_ms bigint
+  )`;
+
+const canaryTable = `
+  CREATE TABLE IF NOT EXISTS durable_runbooks.canary (
+    id         text PRIMARY KEY,
+    written_at timestamptz NOT NULL DEFAULT now()
+  )`;
+
+const tables = { fence: fenceTable, ledger: ledgerTable, canary: canaryTable };
+
+/**
+ * Creates the schema and its tables where they are missing. Safe to repeat and to run at once from several
+ * sessions. Needs CREATE on the database only the first time. Give it a session outside of a transaction.
+ */
+export async function ensureBookkeeping(client: ClientBase): Promise<void> {
+  if ((await missingTables(client)).length === 0) return;
+  await client.query('BEGIN');
+  try {
+    // IF NOT EXISTS is not safe against itself: two sessions can both find nothing and one then fails.
+    await client.query(`SELECT pg_advisory_xact_lock(hashtext('durable_runbooks.bookkeeping'))`);
+    const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [bookkeepingSchema]);
+    if (rows.length === 0) await client.query(`CREATE SCHEMA ${bookkeepingSchema}`);
+    for (const name of await missingTables(client)) await client.query(tables[name]);
+    await client.query('COMMIT');
+  } catch (error) {
+    // The first error is the one that explains; a failing rollback ends with the session.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function missingTables(client: ClientBase): Promise<(keyof typeof tables)[]> {
+  const { rows } = await client.query<{ name: keyof typeof tables }>(
+    `SELECT name FROM unnest($1::text[]) AS name
+      WHERE NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE n.nspname = 'durable_runbooks' AND c.relname = name)`,
+    [Object.keys(tables)],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Highest fencing token found in the database this session is in; 0 where it was never fenced. */
+export async function highestFenceToken(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('durable_runbooks.fence') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there !== true) return 0;
+  const found = await client.query<{ token: string }>(
+    'SELECT coalesce(max(token), 0)::text AS token FROM durable_runbooks.fence',
+  );
+  return Number(found.rows[0]?.token ?? 0);
+}

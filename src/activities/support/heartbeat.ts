@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { Context } from '@temporalio/activity';
+
+/** What a long activity tells while it runs; it shows in the Temporal UI. */
+export interface Progress {
+  phase: string;
+  done: number;
+  total: number;
+  unit: 'bytes' | 'tables' | 'rows' | 'statements';
+  table?: string;
+}
+
+/** The running activity, or neutral values for code that the command line runs outside of one. */
+export interface ActivityScope {
+  signal: AbortSignal;
+  workflowId: string;
+  activityId: string;
+  attempt: number;
+  heartbeat(details: unknown): void;
+}
+
+const neverAborted = new AbortController().signal;
+
+/** Who runs this code and the signal of its cancellation. */
+export function currentActivity(): ActivityScope {
+  try {
+    const context = Context.current();
+    const { workflowExecution, activityId, attempt } = context.info;
+    return {
+      signal: context.cancellationSignal,
+      workflowId: workflowExecution?.workflowId ?? 'activity',
+      activityId,
+      attempt,
+      heartbeat: (details) => context.heartbeat(details),
+    };
+  } catch {
+    return {
+      signal: neverAborted,
+      workflowId: `local-${process.pid}`,
+      activityId: '0',
+      attempt: 1,
+      heartbeat: () => undefined,
+    };
+  }
+}
+
+/** Throws the activity's CancelledFailure once its cancellation was asked for. */
+export function throwIfCancelled(): void {
+  currentActivity().signal.throwIfAborted();
+}
+
+/** How often the last known progress is repeated: a silent phase must not look like a dead worker. */
+const beatEveryMs = 1_000;
+
+/**
+ * Runs `body` and heartbeats its latest progress at once and then every second, also while it is silent.
+ * `body` reports with the function it is given; only the fields that changed are needed.
+ */
+export async function withProgress<T>(
+  first: Progress,
+  body: (report: (changed: Partial<Progress>) => void) => Promise<T>,
+): Promise<T> {
+  const scope = currentActivity();
+  let latest = first;
+  scope.heartbeat(latest);
+  const timer = setInterval(() => scope.heartbeat(latest), beatEveryMs);
+  try {
+    return await body((changed) => {
+      latest = { ...latest, ...changed };
+    });
+  } finally {
+    clearInterval(timer);
+    scope.heartbeat(latest);
+  }
+}
+
+/** PostgreSQL cuts application_name at 63 bytes. */
+const maxNameBytes = 63;
+
+/**
+ * `dr:<workflowId>#<activityId>/<attempt>`: the sessions of one attempt of one activity. A long workflow ID
+ * is shortened with a hash, so that two of them never share a name and the attempt is never cut off.
+ */
+export function applicationName(attempt = currentActivity().attempt): string {
+  const { workflowId, activityId } = currentActivity();
+  const tail = `#${activityId}/${attempt}`;
+  const plain = `dr:${workflowId.replace(/[^\x21-\x7e]/g, '_')}${tail}`;
+  if (plain.length <= maxNameBytes) return plain;
+  const hash = createHash('sha256').update(`${workflowId}#${activityId}`).digest('hex').slice(0, 12);
+  const end = `~${hash}/${attempt}`;
+  return plain.slice(0, maxNameBytes - end.length) + end;
+}
