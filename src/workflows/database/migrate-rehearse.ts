@@ -1,0 +1,142 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { ApplyResult, DatabaseRef, Fence, Migration, SchemaDelta } from '../../activities/types';
+import { duration } from '../kit/format';
+import { hashPlan } from '../kit/plan';
+import type { Run } from '../kit/run';
+import type { Diagnosis } from './migrate-diagnose';
+import { schemaDelta } from './schema-delta';
+import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from './shared';
+
+export interface Rehearsal {
+  applied: ApplyResult[];
+  /** What the migrations did to the clone's schema; production must show the same. */
+  delta: SchemaDelta;
+  deltaDigest: string;
+  warnings: string[];
+}
+
+/** One migration, as a line of the timeline. */
+export function describeApplied({ alreadyDone, statements, durationMs, lockAttempts, totalBlockMs }: ApplyResult): string {
+  if (alreadyDone) return 'already done';
+  const locks = lockAttempts > 1 ? `, ${lockAttempts} tries for the lock` : '';
+  return `${statements} statements in ${duration(durationMs)}${locks}, others blocked at most ${duration(totalBlockMs)}`;
+}
+
+/** Up, check, down, compare: on production's own data, in a cluster that can hurt nobody. */
+export async function rehearseOnClone(run: Run, diagnosis: Diagnosis, clone: DatabaseRef): Promise<Rehearsal> {
+  const { place, pending } = diagnosis;
+  // Nobody else uses the clone, so its fence only has to be one that the copy accepts.
+  const fence: Fence = { target: targetOf(place), token: Number.MAX_SAFE_INTEGER };
+  const fingerprint = (when: string) =>
+    run.step(`Schema of the clone ${when}`, (act) => act.fingerprintSchema({ database: clone }), {
+      describe: ({ digest, objects }) => `${Object.keys(objects).length} objects, ${digest.slice(0, 12)}`,
+    });
+
+  const before = await fingerprint('before');
+  const applied: ApplyResult[] = [];
+  for (const migration of pending) {
+    applied.push(await applyTo(run, diagnosis, { database: clone, migration, fence, where: 'the clone', direction: 'up' }));
+  }
+  const after = await fingerprint('after');
+  const delta = schemaDelta(before, after);
+  await run.verify('Invariants on the clone', (act) => act.checkInvariants({ database: clone, service: place.service }), invariantsHold);
+
+  const reversible = pending.filter((migration) => migration.downSha256 !== null);
+  for (const migration of [...reversible].reverse()) {
+    await applyTo(run, diagnosis, { database: clone, migration, fence, where: 'the clone', direction: 'down' });
+  }
+  const warnings: string[] = [];
+  if (reversible.length === pending.length) {
+    await run.verify('The down scripts lead back', (act) => act.fingerprintSchema({ database: clone }), (restored) => {
+      const left = schemaDelta(before, restored);
+      const differences = [...Object.keys(left.added), ...left.removed, ...left.changed];
+      return {
+        ok: differences.length === 0,
+        detail: differences.length === 0 ? 'the schema is as before' : `differs in ${differences.slice(0, 10).join(', ')}`,
+      };
+    });
+  } else {
+    warnings.push('not every migration has a down script, so the way back could not be rehearsed');
+  }
+  return { applied, delta, deltaDigest: digestOf(delta), warnings };
+}
+
+interface Apply {
+  database: DatabaseRef;
+  migration: Migration;
+  fence: Fence;
+  where: string;
+  direction: 'up' | 'down';
+}
+
+/** Applies one migration up or down. Idempotent: the ledger at the target knows what was done. */
+export function applyTo(run: Run, { place, input }: Diagnosis, { database, migration, fence, where, direction }: Apply): Promise<ApplyResult> {
+  const verb = direction === 'up' ? 'Apply' : 'Undo';
+  return run.step(
+    `${verb} ${migration.name} on ${where}`,
+    (act) =>
+      act.applyMigration({
+        service: place.service,
+        database,
+        migration: { name: migration.name, sha256: migration.sha256, downSha256: migration.downSha256 },
+        direction,
+        fence,
+        allowRewrite: input.accept.includes('table-rewrite'),
+      }),
+    { kind: 'mutate', undo: 'none', describe: describeApplied },
+  );
+}
+
+/** The same on staging, where the application runs too. What staging lacked is taken back if production fails. */
+export async function rehearseOnStaging(run: Run, diagnosis: Diagnosis, fence: Fence): Promise<void> {
+  const { staging, pending } = diagnosis;
+  if (staging === undefined) return;
+  const database = databaseIn(staging);
+  const where = targetOf(staging);
+  const { pending: missing } = await run.step(`What ${where} lacks`, (act) =>
+    act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
+  );
+  const backupId = await backUpStagingIfNeeded(run, staging, missing, fence);
+  for (const migration of missing) {
+    run.undos.push({
+      title: `Take ${migration.name} back from ${where}`,
+      back: () => takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
+    });
+    await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
+  }
+  await run.verify(`Invariants of ${where}`, (act) => act.checkInvariants({ database, service: staging.service }), invariantsHold);
+  await verifyHealth(run, staging);
+  await run.verify(`Smoke test of ${where}`, (act) => act.runServiceCommand({ ...staging, command: 'smoke' }), ({ detail }) => ({ ok: true, detail }));
+}
+
+async function backUpStagingIfNeeded(run: Run, staging: Place, missing: Migration[], fence: Fence): Promise<string | undefined> {
+  if (missing.every(({ downSha256 }) => downSha256 !== null)) return undefined;
+  const backupId = `${nameForRun()}-staging`;
+  await run.step(`Back up ${targetOf(staging)}`, (act) => act.backUp({ ...staging, backupId, fence }), { kind: 'long' });
+  return backupId;
+}
+
+async function takeBack(run: Run, diagnosis: Diagnosis, apply: Apply, backupId: string | undefined): Promise<void> {
+  if (apply.migration.downSha256 !== null) {
+    await applyTo(run, diagnosis, apply);
+    return;
+  }
+  const applied = await isApplied(run, apply);
+  if (applied) run.needsHuman(`${apply.migration.name} has no down script and stays on ${apply.where}; its backup is ${backupId}`);
+}
+
+/** Whether the ledger of that database says so; an aborted transaction left nothing to undo. */
+export async function isApplied(run: Run, { database, migration, where }: Apply): Promise<boolean> {
+  const ledger = await run.step(`Ledger of ${where}`, (act) => act.readLedger({ database }));
+  const entry = ledger.find(({ name }) => name === migration.name);
+  if (entry === undefined) return false;
+  if (entry.sha256 !== migration.sha256) {
+    throw ApplicationFailure.nonRetryable(`the ledger of ${where} has another ${migration.name}`, 'MigrationConflict');
+  }
+  return true;
+}
+
+function digestOf(delta: SchemaDelta): string {
+  return hashPlan({ actions: [], facts: { delta: JSON.stringify(delta) } }).hash;
+}
+

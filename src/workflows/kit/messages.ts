@@ -1,0 +1,104 @@
+import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import type { RunStatus, TimelineEntry } from '../../report/types';
+import { renderMarkdown } from '../../report/markdown';
+import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
+
+/** What the guard tells a run that asked for a lease. */
+export interface LeaseAnswer {
+  target: string;
+  state: 'queued' | 'granted';
+  token: number;
+  holder: string;
+}
+
+export const statusQuery = defineQuery<RunStatus>('status');
+export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
+export const postmortemQuery = defineQuery<string>('postmortem');
+export const leaseSignal = defineSignal<[LeaseAnswer]>('lease');
+
+type Words = Record<string, string>;
+
+// Updates and not signals: a person wants to hear at once that the answer was refused, and why.
+export const approveUpdate = defineUpdate<string, [Words]>('approve');
+export const rejectUpdate = defineUpdate<string, [Words]>('reject');
+export const decideUpdate = defineUpdate<string, [Words]>('decide');
+export const doneUpdate = defineUpdate<string, [Words]>('done');
+export const noteUpdate = defineUpdate<string, [Words]>('note');
+
+/** Registers every message handler of a run. Must be called before the first await. */
+export function handleMessages(state: RunState): void {
+  setHandler(statusQuery, () => statusOf(state), { description: 'What this run does, did and waits for' });
+  setHandler(timelineQuery, () => state.report.timeline, { description: 'Every step with its times' });
+  setHandler(postmortemQuery, () => renderMarkdown(state.report), { description: 'The report as Markdown' });
+  setHandler(leaseSignal, (answer) => {
+    state.leases.set(answer.target, answer);
+  });
+  handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');
+  handleAnswer(state, rejectUpdate, 'approval', 'plan', 'Refuse the plan: {"plan", "by", "note"?}');
+  handleAnswer(state, decideUpdate, 'decision', 'question', 'Choose: {"question", "choice", "by"}');
+  handleAnswer(state, doneUpdate, 'task', 'task', 'Say that the work is done: {"task", "by", "note"?}');
+  setHandler(
+    noteUpdate,
+    (words) => {
+      addNote(state, `Note by ${words['by']}`, words['text']);
+      return 'noted';
+    },
+    { validator: (words) => void need(words, ['text', 'by']), description: 'Add to the timeline: {"text", "by"}' },
+  );
+}
+
+function handleAnswer(
+  state: RunState,
+  update: ReturnType<typeof defineUpdate<string, [Words]>>,
+  kind: Question['kind'],
+  idField: string,
+  description: string,
+): void {
+  const validator = (words: Words): void => {
+    need(words, [idField, 'by']);
+    const question = state.questions.find((one) => one.kind === kind && one.id === words[idField]);
+    if (question === undefined) throw refused(notWaiting(state, kind, String(words[idField])));
+    if (question.answer !== undefined) {
+      throw refused(`already answered: ${question.answer.verb} by ${question.answer.by} at ${question.answer.at}`);
+    }
+    const problem = question.refuse(update.name, words);
+    if (problem !== undefined) throw refused(problem);
+  };
+  const handler = (words: Words): string => {
+    // Two Updates can be validated before the first is handled.
+    validator(words);
+    const question = state.questions.find((one) => one.kind === kind && one.id === words[idField]) as Question;
+    question.answer = { verb: update.name, by: words['by'] as string, at: now() };
+    if (words['choice'] !== undefined) question.answer.choice = words['choice'];
+    if (words['note'] !== undefined) question.answer.note = words['note'];
+    publish(state);
+    return `${update.name} by ${words['by']} taken`;
+  };
+  setHandler(update, handler, { validator, description });
+}
+
+function notWaiting(state: RunState, kind: Question['kind'], id: string): string {
+  const open = state.questions.filter((one) => one.kind === kind && one.answer === undefined);
+  const wanted = open.map((one) => one.id).join(', ');
+  if (open.length === 0) return `this run does not wait for an answer of this kind now (${kind} ${id})`;
+  return `"${id}" is not what this run waits for; open now: ${wanted}. If the plan changed, read it again first.`;
+}
+
+const MAX_TEXT = 2_000;
+
+function need(words: unknown, fields: string[]): void {
+  if (words === null || typeof words !== 'object') throw refused(`expected a JSON object with ${fields.join(', ')}`);
+  for (const [field, value] of Object.entries(words)) {
+    if (typeof value !== 'string') throw refused(`"${field}" must be text, got ${typeof value}`);
+    if (value.length > MAX_TEXT) throw refused(`"${field}" is longer than ${MAX_TEXT} characters`);
+  }
+  for (const field of fields) {
+    const value = (words as Words)[field];
+    if (value === undefined || value.trim() === '') throw refused(`"${field}" is missing; expected ${fields.join(', ')}`);
+    if (/^<.*>$/.test(value)) throw refused(`replace ${value} in "${field}" by your own`);
+  }
+}
+
+function refused(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'Refused');
+}

@@ -1,0 +1,89 @@
+import { condition } from '@temporalio/workflow';
+import type { Plan } from '../../report/types';
+import { addNote, endEntry, publish, startEntry, type Answer, type Question, type RunState } from './state';
+
+export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse'> {
+  title: string;
+  expiresMs: number;
+  refuse?: Question['refuse'];
+}
+
+/** Tells a rung of the escalation ladder (0 is the first). Best effort. */
+export type Tell = (rung: number, text: string) => Promise<void>;
+
+/**
+ * Puts a question to people and waits. Goes up the escalation ladder while nobody answers.
+ * Returns the answer, or undefined when it expired: an expired question is never a yes.
+ */
+export async function askPeople(state: RunState, draft: QuestionDraft, tell: Tell): Promise<Answer | undefined> {
+  const { title, expiresMs, refuse = () => undefined, ...rest } = draft;
+  const deadline = Date.now() + expiresMs;
+  const question: Question = { ...rest, refuse, expiresAt: new Date(deadline).toISOString() };
+  state.questions.push(question);
+  const summary = state.report.summary;
+  state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
+  const entry = startEntry(state, title, 'waiting', rest.question);
+  const answered = () => question.answer !== undefined;
+  try {
+    for (let rung = 0; !answered() && Date.now() < deadline; rung += 1) {
+      await tell(rung, rest.question);
+      await condition(answered, Math.max(1, Math.min(escalateAfterMs(state), deadline - Date.now())));
+    }
+  } finally {
+    state.questions = state.questions.filter((one) => one !== question);
+    state.report.summary = summary;
+    const { answer } = question;
+    if (answer === undefined) endEntry(state, entry, 'failed', `no answer: ${rest.question}`);
+    else endEntry(state, entry, 'done', describe(answer));
+  }
+  return question.answer;
+}
+
+function escalateAfterMs(state: RunState): number {
+  return state.policy?.escalateAfterMs ?? 15 * 60_000;
+}
+
+function describe({ verb, by, choice, note }: Answer): string {
+  return [`${verb} by ${by}`, choice, note].filter((part) => part !== undefined && part !== '').join(': ');
+}
+
+/** The rules an approval must meet. Returns why it does not, or nothing. */
+export function refuseApproval(state: RunState, by: string): string | undefined {
+  const { policy, report } = state;
+  if (policy === undefined) return 'this run is still preparing';
+  const name = by.trim().toLowerCase();
+  if (policy.fourEyes && name === report.startedBy.trim().toLowerCase()) {
+    return `four eyes: ${by} started this run, somebody else must approve it`;
+  }
+  if (policy.approvers.length > 0 && !policy.approvers.some((one) => one.trim().toLowerCase() === name)) {
+    return `${by} is not among the approvers of ${policy.service}: ${policy.approvers.join(', ')}`;
+  }
+  return undefined;
+}
+
+/** Asks for an approval of exactly this plan. */
+export async function askApproval(state: RunState, plan: Plan, tell: Tell): Promise<Answer | undefined> {
+  const answer = await askPeople(
+    state,
+    {
+      title: `Approval of plan ${plan.hash}`,
+      kind: 'approval',
+      id: plan.hash,
+      question: `Approve plan ${plan.hash}: ${plan.actions.map((one) => `${one.action} on ${one.target}`).join('; ')}?`,
+      expiresMs: state.policy?.approvalExpiresMs ?? 4 * 3_600_000,
+      update: { name: 'approve', argument: { plan: plan.hash, by: '<your name>' } },
+      // Four eyes bind whoever says yes; anyone may say no.
+      refuse: (verb, words) => (verb === 'reject' ? undefined : refuseApproval(state, words['by'] ?? '')),
+    },
+    tell,
+  );
+  if (answer?.verb === 'approve') {
+    state.report.approvals.push({ plan: plan.hash, by: answer.by, at: answer.at, ...(answer.note ? { note: answer.note } : {}) });
+    publish(state);
+  }
+  return answer;
+}
+
+export function noteVoid(state: RunState, before: Plan, after: Plan): void {
+  addNote(state, `Approval of plan ${before.hash} is void`, `the facts changed; the plan is now ${after.hash}`);
+}

@@ -1,0 +1,34 @@
+import type { Mode } from '../../config/schema';
+
+/**
+ * What the configuration says about this runbook on this service, recorded at the start of a run so that a
+ * changed configuration cannot change a running one. Nothing in it is secret.
+ */
+export interface Policy {
+  service: string;
+  mode: Mode;
+  /** Why the mode is what it is. */
+  modeReason: string;
+  fourEyes: boolean;
+  approvers: string[];
+  approvalExpiresMs: number;
+  escalateAfterMs: number;
+  humanWaitMs: number;
+  /** Names of the rungs of the escalation ladder, first told first. */
+  ladder: string[];
+  environments: string[];
+  soakMs: number;
+  soakEveryMs: number;
+  rtoSeconds: number;
+  rpoSeconds: number;
+  backupMaxAgeSeconds: number;
+  /** Statement of the worker's clock and version, for the report. */
+  workerVersion: string;
+}
+
+/** Answer of the first step of each run. */
+export interface Prepared<Input> {
+  title: string;
+  input: Input;
+  policy: Policy;
+}

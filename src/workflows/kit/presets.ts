@@ -1,0 +1,39 @@
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { Activities } from '../../activities';
+
+export type StepKind = 'read' | 'mutate' | 'long';
+
+// Undo must never run beside an activity that is still working.
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
+/** A retry of any of them is safe: activities are idempotent, and those that are not fail as non-retryable. */
+const presets: Record<StepKind, ActivityOptions> = {
+  read: {
+    startToCloseTimeout: '1 minute',
+    cancellationType,
+    retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '10 s', maximumAttempts: 6 },
+  },
+  mutate: {
+    startToCloseTimeout: '2 hours',
+    heartbeatTimeout: '10 s',
+    cancellationType,
+    retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '15 s', maximumAttempts: 6 },
+  },
+  long: {
+    startToCloseTimeout: '24 hours',
+    heartbeatTimeout: '10 s',
+    cancellationType,
+    retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 6 },
+  },
+};
+
+/** Activities whose events carry `summary` in the Temporal UI. */
+export function activitiesFor(kind: StepKind, summary: string): Activities {
+  return proxyActivities<Activities>({ ...presets[kind], summary });
+}
+
+/** The first step of each run: below a second and read only, so a local activity will do. */
+export const { prepare } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '10 s',
+  retry: { maximumAttempts: 3 },
+});

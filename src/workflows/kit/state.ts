@@ -1,0 +1,99 @@
+import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import type { Approval, EntryStatus, Movement, RunReport, RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import { renderDetails } from './current-details';
+import type { Policy } from './policy';
+
+/** A question to a person that stands open. */
+export interface Question extends Waiting {
+  /** Says why an answer cannot be taken, or nothing. Synchronous: it runs in an Update validator. */
+  refuse: (verb: string, words: Record<string, string>) => string | undefined;
+  answer?: Answer;
+}
+
+export interface Answer {
+  verb: string;
+  by: string;
+  at: string;
+  choice?: string;
+  note?: string;
+}
+
+/** Everything a run knows about itself. One per workflow; handlers and the procedure share it. */
+export interface RunState {
+  report: RunReport;
+  policy?: Policy;
+  movement: Movement;
+  questions: Question[];
+  /** Answers of leases asked for, by target. */
+  leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
+}
+
+// A run with a longer timeline keeps its newest lines; the history has all of them.
+const MAX_TIMELINE = 400;
+
+export function createState(runbook: string): RunState {
+  const { workflowId, runId } = workflowInfo();
+  return {
+    movement: 'diagnose',
+    questions: [],
+    leases: new Map(),
+    report: {
+      runbook,
+      title: runbook,
+      workflowId,
+      runId,
+      service: '',
+      mode: 'observe',
+      startedBy: '',
+      startedAt: now(),
+      summary: 'preparing',
+      approvals: [],
+      timeline: [],
+      facts: {},
+    },
+  };
+}
+
+/** ISO time of the workflow's own clock. */
+export function now(): string {
+  return new Date(Date.now()).toISOString();
+}
+
+export function statusOf(state: RunState): RunStatus {
+  return {
+    ...state.report,
+    waiting: state.questions
+      .filter((question) => question.answer === undefined)
+      .map(({ kind, id, question, choices, expiresAt, update }) => ({ kind, id, question, choices, expiresAt, update })),
+  };
+}
+
+/** Puts the state where operators read it: Current Details in the Temporal UI. */
+export function publish(state: RunState): void {
+  setCurrentDetails(renderDetails(statusOf(state)));
+}
+
+export function startEntry(state: RunState, title: string, status: EntryStatus, detail?: string): TimelineEntry {
+  const entry: TimelineEntry = { title, movement: state.movement, status, startedAt: now() };
+  if (detail !== undefined) entry.detail = detail;
+  state.report.timeline.push(entry);
+  if (state.report.timeline.length > MAX_TIMELINE) state.report.timeline.shift();
+  publish(state);
+  return entry;
+}
+
+export function endEntry(state: RunState, entry: TimelineEntry, status: EntryStatus, detail?: string): void {
+  entry.status = status;
+  entry.endedAt = now();
+  if (detail !== undefined && detail !== '') entry.detail = detail;
+  publish(state);
+}
+
+export function addNote(state: RunState, title: string, detail?: string): void {
+  const entry = startEntry(state, title, 'note', detail);
+  entry.endedAt = entry.startedAt;
+}
+
+export function addApproval(state: RunState, approval: Approval): void {
+  state.report.approvals.push(approval);
+}

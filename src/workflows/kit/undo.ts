@@ -1,0 +1,77 @@
+import { CancellationScope } from '@temporalio/workflow';
+import { causeOf, Stop } from './failure';
+import { askPeople, type Tell } from './people';
+import type { Policy } from './policy';
+import { addNote, endEntry, startEntry, type RunState } from './state';
+
+/** The way back of one step. `back` may use steps and questions, and calls `run.needsHuman` where it would be unsafe. */
+export interface Undo {
+  title: string;
+  back: () => Promise<unknown>;
+}
+
+interface Tools {
+  run: { announce: (text: string) => Promise<void> };
+  tell: Tell;
+}
+
+/** Steps back, newest first, whatever happened; stops for a person where a step back fails. */
+export function createUndoStack(state: RunState, policy: Policy, { run, tell }: Tools) {
+  let stack: Undo[] = [];
+  let undone = 0;
+  let stuck: string | undefined;
+
+  async function unwind(mark: number, reason: unknown): Promise<void> {
+    if (stuck !== undefined || stack.length <= mark) return;
+    await CancellationScope.nonCancellable(async () => {
+      const before = state.movement;
+      state.movement = 'undo';
+      addNote(state, 'Going back', causeOf(reason).message);
+      while (stack.length > mark && stuck === undefined) await stepBack(stack.pop() as Undo);
+      state.movement = before;
+    });
+  }
+
+  async function stepBack({ title, back }: Undo): Promise<void> {
+    const entry = startEntry(state, title, 'running');
+    try {
+      await back();
+      undone += 1;
+      endEntry(state, entry, 'done');
+    } catch (error) {
+      const { message } = causeOf(error);
+      endEntry(state, entry, 'failed', message);
+      stuck = error instanceof Stop ? error.summary : `${title} failed: ${message}`;
+      await callPerson(stuck);
+    }
+  }
+
+  /** No loop and no second try: everything is kept as it is, leases included, until somebody has looked. */
+  async function callPerson(problem: string): Promise<void> {
+    await run.announce(`NEEDS_HUMAN: ${problem}`);
+    const id = `repair-${state.report.timeline.length}`;
+    await askPeople(
+      state,
+      {
+        title: 'Repair by a person',
+        kind: 'task',
+        id,
+        question: `${problem}. Backups and copies are kept and the target stays leased. Repair it by hand, then say what you did.`,
+        expiresMs: policy.humanWaitMs,
+        update: { name: 'done', argument: { task: id, by: '<your name>', note: '<what you did>' } },
+      },
+      tell,
+    );
+  }
+
+  return {
+    push: (undo: Undo) => void stack.push(undo),
+    mark: () => stack.length,
+    clear: () => {
+      stack = [];
+    },
+    unwind,
+    /** What unwinding came to. */
+    result: () => ({ undone, stuck }),
+  };
+}
