@@ -1,0 +1,96 @@
+/** Small runbooks that exercise one part of the kit each. They run in the workflow sandbox like real ones. */
+import { sleep } from '@temporalio/workflow';
+import type { z } from 'zod';
+import { runbook } from '../../../src/workflows/kit/runbook';
+import type { Call, Run, Verdict } from '../../../src/workflows/kit/run';
+
+export { guard } from '../../../src/workflows/kit/guard';
+
+/** What the fake world offers; the test keeps a log of the calls. */
+export interface World {
+  look(): Promise<{ value: number }>;
+  change(input: { what: string }): Promise<string>;
+  changeBack(input: { what: string }): Promise<string>;
+  check(input: { what: string }): Promise<Verdict>;
+}
+
+interface Input {
+  service: string;
+  startedBy: string;
+  fail?: string;
+}
+
+type FixtureCard = { input: z.ZodType<Input, Input> };
+
+const world =
+  <T>(call: (act: World) => Promise<T>): Call<T> =>
+  (act) =>
+    call(act as unknown as World);
+
+const change = (run: Run, what: string) =>
+  run.step(`Change ${what}`, world((act) => act.change({ what })), {
+    kind: 'mutate',
+    undo: {
+      title: `Change ${what} back`,
+      back: () => run.step(`Change ${what} back`, world((act) => act.changeBack({ what })), { kind: 'mutate', undo: 'none' }),
+    },
+  });
+
+/** Diagnose, gate, act, verify: the five movements in their plainest form. */
+export const fiveMovements = runbook<FixtureCard>('fiveMovements', async (_, run) => {
+  const seen = await run.step('Look', world((act) => act.look()), { describe: ({ value }) => `value ${value}` });
+  await run.gate(async () => {
+    const { value } = await run.step('Look again', world((act) => act.look()));
+    return { actions: [{ action: 'change', target: 'a', count: value }] };
+  });
+  await change(run, 'a');
+  await change(run, 'b');
+  await run.verify('It helped', world((act) => act.check({ what: 'after' })), (verdict) => verdict);
+  return `changed, starting from ${seen.value}`;
+});
+
+/** Acts under the lease of a target, and soaks. */
+export const underLease = runbook<FixtureCard>('underLease', async (_, run) => {
+  await run.gate(() => ({ actions: [{ action: 'change', target: 'leased' }] }));
+  await run.exclusively('leased', async ({ token }) => {
+    run.fact('token', token);
+    await change(run, 'leased');
+    await run.soak('Soak', world((act) => act.check({ what: 'soak' })), { forMs: 60_000, everyMs: 10_000 });
+  });
+  return 'held and released';
+});
+
+/** Holds a lease until it is told to stop. */
+export const holder = runbook<FixtureCard>('holder', async (_, run) => {
+  await run.exclusively('leased', async ({ token }) => {
+    run.fact('token', token);
+    await sleep('1 hour');
+  });
+  return 'released';
+});
+
+/** Asks, and gives a task. */
+export const asking = runbook<FixtureCard>('asking', async (_, run) => {
+  const choice = await run.ask('Left or right?', ['left', 'right']);
+  await run.task('Turn the key', { title: 'Is it turned?', call: world((act) => act.check({ what: 'key' })) });
+  return `went ${choice}`;
+});
+
+/** Defers tidying up, then fails. */
+export const tidying = runbook<FixtureCard>('tidying', async (_, run) => {
+  run.defer('Tidy up', world((act) => act.changeBack({ what: 'mess' })));
+  await change(run, 'a');
+  await run.verify('It helped', world((act) => act.check({ what: 'after' })), (verdict) => verdict);
+  return 'tidy';
+});
+
+/** A procedure with a bug in it. */
+export const buggy = runbook<FixtureCard>('buggy', async () => {
+  throw new TypeError('undefined is not a function');
+});
+
+/** Only announces. */
+export const announcing = runbook<FixtureCard>('announcing', async (_, run) => {
+  await run.announce('hello');
+  return 'announced';
+});

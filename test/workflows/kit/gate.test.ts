@@ -1,0 +1,187 @@
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { stopKit, taskQueue, withKit } from './harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+const update = (handle: { executeUpdate: Function }, name: string, words: unknown): Promise<string> =>
+  handle.executeUpdate(name, { args: [words] }).catch((error: Error) => `REFUSED ${(error.cause as Error | undefined)?.message ?? error.message}`);
+
+describe('the gate', () => {
+  it('stops in mode observe with the plan and changes nothing', () =>
+    withKit(env, async ({ world, run }) => {
+      world.policy = { mode: 'observe' };
+      const { report } = await run('fiveMovements');
+      expect(report).toMatchObject({ outcome: 'OBSERVED', plan: { actions: [{ action: 'change', target: 'a', count: 1 }] } });
+      expect(world.log).toEqual([]);
+    }));
+
+  it('goes on by itself in mode auto', () =>
+    withKit(env, async ({ world, run }) => {
+      world.policy = { mode: 'auto' };
+      const { report } = await run('fiveMovements');
+      expect(report?.outcome).toBe('SUCCEEDED');
+      expect(world.log).toEqual(['change a', 'change b']);
+    }));
+
+  it('waits for an approval of exactly its hash and says who gave it', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      const handle = await start('fiveMovements');
+      const { id, update: wanted } = await waiting(handle);
+      expect(wanted).toEqual({ name: 'approve', argument: { plan: id, by: '<your name>' } });
+      expect(await update(handle, 'approve', { plan: '000000000000', by: 'ben' })).toMatch(/REFUSED.*not what this run waits for/);
+      expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+      expect(await update(handle, 'approve', { plan: id, by: 'ben', note: 'go' })).toBe('approve by ben taken');
+      const { report } = await finish(handle);
+      expect(report).toMatchObject({ outcome: 'SUCCEEDED', approvals: [{ plan: id, by: 'ben', note: 'go' }] });
+    }));
+
+  it.each([
+    [null, /expected a JSON object/],
+    [{}, /"plan" is missing/],
+    [{ plan: 7, by: 'ben' }, /"plan" must be text/],
+    [{ plan: 'PLAN', by: '' }, /"by" is missing/],
+    [{ plan: 'PLAN', by: '<your name>' }, /replace <your name>/],
+    [{ plan: 'PLAN', by: 'b'.repeat(3_000) }, /longer than 2000/],
+  ])('refuses an approval of the shape %j', (words, message) =>
+    withKit(env, async ({ start, waiting }) => {
+      const handle = await start('fiveMovements');
+      const { id } = await waiting(handle);
+      const filled = words !== null && 'plan' in words && words.plan === 'PLAN' ? { ...words, plan: id } : words;
+      expect(await update(handle, 'approve', filled)).toMatch(message);
+      await handle.terminate();
+    }),
+  );
+
+  it('lets nobody approve a run that they started, when four eyes are demanded, but lets them reject it', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { fourEyes: true };
+      const handle = await start('fiveMovements');
+      const { id } = await waiting(handle);
+      expect(await update(handle, 'approve', { plan: id, by: ' Ana ' })).toMatch(/four eyes/);
+      expect(await update(handle, 'reject', { plan: id, by: 'ana', note: 'my mistake' })).toBe('reject by ana taken');
+      const { failure } = await finish(handle);
+      expect(failure?.type).toBe('REJECTED');
+      expect(failure?.message).toMatch(/ana rejected plan .*my mistake/);
+      expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+    }));
+
+  it('takes approvals only from the configured approvers', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { approvers: ['ben', 'cleo'] };
+      const handle = await start('fiveMovements');
+      const { id } = await waiting(handle);
+      expect(await update(handle, 'approve', { plan: id, by: 'mallory' })).toMatch(/not among the approvers/);
+      expect(await update(handle, 'approve', { plan: id, by: 'cleo' })).toMatch(/taken/);
+      expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
+    }));
+
+  it('lets the first decision win', () =>
+    withKit(env, async ({ start, waiting, finish }) => {
+      const handle = await start('fiveMovements');
+      const { id } = await waiting(handle);
+      const answers = await Promise.all([
+        update(handle, 'approve', { plan: id, by: 'ben' }),
+        update(handle, 'reject', { plan: id, by: 'cleo' }),
+      ]);
+      expect(answers.filter((answer) => answer.endsWith('taken'))).toHaveLength(1);
+      const { report } = await finish(handle);
+      expect(report?.outcome).toBe(answers[0]?.endsWith('taken') ? 'SUCCEEDED' : 'REJECTED');
+    }));
+
+  it('denies when nobody answers in time, after telling every rung of the ladder', () =>
+    withKit(env, async ({ world, run }) => {
+      world.policy = { approvalExpiresMs: 3_600_000, escalateAfterMs: 15 * 60_000 };
+      const { failure, report } = await run('fiveMovements');
+      expect(failure?.type).toBe('REJECTED');
+      expect(failure?.message).toMatch(/^REJECTED: nobody approved plan/);
+      expect(world.log).toEqual(['told on-call', 'told lead', 'told lead', 'told lead']);
+      const waited = report?.timeline.find(({ title }) => title.startsWith('Approval'));
+      expect(Date.parse(waited?.endedAt ?? '') - Date.parse(waited?.startedAt ?? '')).toBeGreaterThanOrEqual(3_600_000);
+    }));
+
+  it('takes no answer after the run has ended', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { approvalExpiresMs: 60_000 };
+      const handle = await start('fiveMovements');
+      const { id } = await waiting(handle);
+      await finish(handle);
+      expect(await update(handle, 'approve', { plan: id, by: 'ben' })).toMatch(/REFUSED/);
+    }));
+
+  it('voids an approval when the facts changed meanwhile, and asks for the new plan', () =>
+    withKit(env, async ({ world, start, waiting, finish, until }) => {
+      let value = 1;
+      world.acts.look = async () => ({ value });
+      const handle = await start('fiveMovements');
+      const first = await waiting(handle);
+      value = 2;
+      await update(handle, 'approve', { plan: first.id, by: 'ben' });
+      const { waiting: open } = await until(handle, (status) => status.waiting.some(({ id }) => id !== first.id));
+      expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+      expect(await update(handle, 'approve', { plan: first.id, by: 'ben' })).toMatch(/REFUSED/);
+      await update(handle, 'approve', { plan: open[0]?.id, by: 'ben' });
+      const { report } = await finish(handle);
+      expect(report?.timeline.map(({ title }) => title)).toContain(`Approval of plan ${first.id} is void`);
+      expect(report?.plan?.actions[0]?.count).toBe(2);
+    }));
+
+  it('stays shut while somebody has paused all runbooks, and opens when they resume', () =>
+    withKit(env, async ({ world, start, until, finish }) => {
+      world.policy = { mode: 'auto' };
+      const switchOff = { by: 'ben', reason: 'freeze' };
+      const pause = await env.client.workflow.signalWithStart('guard', {
+        workflowId: 'guard/all',
+        taskQueue,
+        args: [{ target: 'all' }],
+        signal: 'pause',
+        signalArgs: [switchOff],
+      });
+      const handle = await start('fiveMovements');
+      const { summary } = await until(handle, (status) => status.summary.startsWith('paused'));
+      expect(summary).toMatch(/paused by ben .*freeze/);
+      expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+      await pause.signal('resume', switchOff);
+      expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
+      await pause.terminate();
+    }));
+});
+
+describe('questions and tasks', () => {
+  it('take the first valid choice, refuse others, and check the work', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      let turned = false;
+      world.acts.check = async () => ({ ok: turned, detail: turned ? 'turned' : 'not turned' });
+      const handle = await start('asking');
+      const question = await waiting(handle, 'decision');
+      expect(await update(handle, 'decide', { question: question.id, choice: 'up', by: 'ben' })).toMatch(/must be one of: left, right/);
+      expect(await update(handle, 'done', { task: question.id, by: 'ben' })).toMatch(/does not wait for an answer of this kind/);
+      await update(handle, 'decide', { question: question.id, choice: 'left', by: 'ben' });
+      const first = await waiting(handle, 'task');
+      await update(handle, 'done', { task: first.id, by: 'ben' });
+      const again = await waiting(handle, 'task').then(async () => {
+        for (;;) {
+          const open = await waiting(handle, 'task');
+          if (open.id !== first.id) return open;
+        }
+      });
+      expect(again.question).toMatch(/Still not right \(not turned\)/);
+      turned = true;
+      await update(handle, 'done', { task: again.id, by: 'ben' });
+      expect((await finish(handle)).report?.summary).toBe('went left');
+    }));
+
+  it('expire as a no', () =>
+    withKit(env, async ({ run }) => {
+      expect((await run('asking')).failure?.message).toMatch(/^REJECTED: nobody decided in time: Left or right\?/);
+    }));
+});

@@ -1,0 +1,147 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import type { LoadedConfig } from '../../../src/config/load';
+import { createGuardActivities } from '../../../src/activities/guard';
+import type { Policy } from '../../../src/workflows/kit/policy';
+import type { RunReport, RunStatus, Waiting } from '../../../src/report/types';
+import type { World } from './fixtures';
+
+export type FixtureName = keyof typeof import('./fixtures');
+
+export const POLICY: Policy = {
+  service: 'booking',
+  mode: 'propose',
+  modeReason: 'test',
+  fourEyes: false,
+  approvers: [],
+  approvalExpiresMs: 4 * 3_600_000,
+  escalateAfterMs: 15 * 60_000,
+  humanWaitMs: 24 * 3_600_000,
+  ladder: ['on-call', 'lead'],
+  environments: ['production'],
+  soakMs: 0,
+  soakEveryMs: 10_000,
+  rtoSeconds: 60,
+  rpoSeconds: 60,
+  backupMaxAgeSeconds: 60,
+  workerVersion: 'test',
+};
+
+/** The world that fixtures act upon, and a log of what they did to it. */
+export interface TestWorld {
+  log: string[];
+  policy: Partial<Policy>;
+  startedBy: string;
+  acts: Partial<World>;
+  announce: (input: { rung: string | null; text: string }) => Promise<{ told: string[]; problems: string[] }>;
+}
+
+export function createWorld(logTo?: TestWorld): TestWorld {
+  const fresh: TestWorld = {
+    log: [],
+    policy: {},
+    startedBy: 'ana',
+    acts: {},
+    announce: async ({ rung }) => {
+      (logTo ?? fresh).log.push(`told ${rung}`);
+      return { told: [String(rung)], problems: [] };
+    },
+  };
+  return fresh;
+}
+
+export interface Kit {
+  world: TestWorld;
+  start(name: FixtureName, workflowId?: string): Promise<WorkflowHandle>;
+  run(name: FixtureName): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
+  finish(handle: WorkflowHandle): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
+  waiting(handle: WorkflowHandle, kind?: Waiting['kind']): Promise<Waiting>;
+  until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
+}
+
+/** The file's task queue. */
+export const taskQueue = `kit-${process.pid}`;
+const world = createWorld();
+let shared: { kit: Kit; worker: Worker; stopped: Promise<void> } | undefined;
+
+/** Runs `body` with the file's one worker (guards outlive a test, and need it) and a fresh world. */
+export async function withKit(env: TestWorkflowEnvironment, body: (kit: Kit) => Promise<void>): Promise<void> {
+  shared ??= await startKit(env);
+  const fresh = createWorld(world);
+  Object.assign(world, fresh);
+  await body(shared.kit);
+}
+
+/** Stops the file's worker. Call it before the environment goes. */
+export async function stopKit(): Promise<void> {
+  shared?.worker.shutdown();
+  await shared?.stopped;
+  shared = undefined;
+}
+
+async function startKit(env: TestWorkflowEnvironment) {
+  const config = { temporal: { taskQueue } } as unknown as LoadedConfig;
+  const worker = await Worker.create({
+    connection: env.nativeConnection,
+    taskQueue,
+    workflowBundle: await bundleWorkflowCode({ workflowsPath: require.resolve('./fixtures') }),
+    activities: { ...fakeActivities(world), ...createGuardActivities({ config, client: env.client }) },
+  });
+  return { kit: createKit(env, world, taskQueue), worker, stopped: worker.run() };
+}
+
+function fakeActivities(world: TestWorld) {
+  return {
+    prepare: async ({ input }: { input: { service: string } }) => ({
+      title: 'Fixture',
+      input: { startedBy: world.startedBy, ...input },
+      policy: { ...POLICY, ...world.policy },
+    }),
+    announce: (input: { rung: string | null; text: string }) => world.announce(input),
+    look: async () => world.acts.look?.() ?? { value: 1 },
+    change: async (input: { what: string }) => {
+      world.log.push(`change ${input.what}`);
+      return world.acts.change?.(input) ?? 'changed';
+    },
+    changeBack: async (input: { what: string }) => {
+      world.log.push(`change back ${input.what}`);
+      return world.acts.changeBack?.(input) ?? 'changed back';
+    },
+    check: async (input: { what: string }) => world.acts.check?.(input) ?? { ok: true, detail: 'fine' },
+  };
+}
+
+function createKit(env: TestWorkflowEnvironment, world: TestWorld, taskQueue: string): Kit {
+  let started = 0;
+  const start = (name: FixtureName, workflowId = `${name}-${(started += 1)}`) =>
+    env.client.workflow.start(name, {
+      taskQueue,
+      workflowId,
+      args: [{ service: 'booking' }],
+      // The time-skipping server would otherwise move its clock by ten years.
+      workflowRunTimeout: '30 days',
+    });
+  const finish = async (handle: WorkflowHandle) => {
+    try {
+      return { report: (await handle.result()) as RunReport, handle };
+    } catch (error) {
+      const cause = (error as Error).cause;
+      return { handle, error, ...(cause instanceof ApplicationFailure ? { failure: cause, report: cause.details?.[0] as RunReport } : {}) };
+    }
+  };
+  const until: Kit['until'] = async (handle, holds) => {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const status = await handle.query<RunStatus>('status');
+      if (holds(status)) return status;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`never got there: ${JSON.stringify(await handle.query('status'))}`);
+  };
+  const waiting: Kit['waiting'] = async (handle, kind = 'approval') => {
+    const status = await until(handle, ({ waiting: open }) => open.some((one) => one.kind === kind));
+    return status.waiting.find((one) => one.kind === kind) as Waiting;
+  };
+  return { world, start, finish, until, waiting, run: async (name) => finish(await start(name)) };
+}
