@@ -1,0 +1,49 @@
+-- Roles of the booking service. Cluster-wide, so apart from schema.sql; run once as a superuser:
+--
+--   psql -d postgres -f roles.sql
+--   psql -d postgres -c "ALTER ROLE booking_app PASSWORD '...'"   (and so on: no password is set here)
+--
+-- Nothing here is a superuser, and nothing here may create roles.
+
+DO $$
+DECLARE
+  role_name text;
+BEGIN
+  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+      EXECUTE format('CREATE ROLE %I', role_name);
+    END IF;
+  END LOOP;
+END
+$$;
+
+-- Owns the database and everything in it. Nobody logs in as the owner.
+ALTER ROLE booking_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+
+-- The application: reads and writes rows, changes no table, may not see what it does not need
+-- (resources, other people's audit rows). Its grants stand in schema.sql.
+ALTER ROLE booking_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CONNECTION LIMIT 40;
+
+-- The runbooks that change things: migrations, drills beside the live database, restores and swaps.
+--   member of booking_owner  ALTER the tables, create the schema durable_runbooks, rename the database
+--   CREATEDB                 a database beside the live one, and RENAME (needs it besides ownership)
+--   BYPASSRLS                counts see every row; without it a filtered table counts 0 and says nothing
+--   pg_read_all_data         dump and count tables that a later migration creates under another owner
+--   pg_monitor               queries and progress of other sessions: who blocks a migration
+--   pg_signal_backend        end the sessions of the application before a swap
+ALTER ROLE runbooks_migrator LOGIN INHERIT NOSUPERUSER CREATEDB NOCREATEROLE BYPASSRLS;
+GRANT booking_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO runbooks_migrator;
+
+-- With a lock_timeout below deadlock_timeout (1 s) a migration never evicts autovacuum from its table.
+DO $$
+BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    EXECUTE 'GRANT SET ON PARAMETER deadlock_timeout TO runbooks_migrator';
+  END IF;
+END
+$$;
+
+-- Where backups have a worker of their own: reads everything, changes nothing.
+--   BYPASSRLS is needed: pg_dump would stop at a table with policies, or dump it empty.
+ALTER ROLE runbooks_backup LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS CONNECTION LIMIT 20;
+GRANT pg_read_all_data, pg_monitor TO runbooks_backup;

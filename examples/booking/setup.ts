@@ -1,0 +1,102 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { parseDocument, type Document } from 'yaml';
+import { sampleFile, sampleProgram } from './files';
+import { createBookingDatabase, type BookingSize } from './generate';
+import { createBookingRoles, urlFor, type BookingUrls } from './roles';
+
+export type SetUpOptions = BookingSize & {
+  /** URL of a superuser of the cluster that carries both databases. */
+  adminUrl: string;
+  /** Gets runbooks.yaml, migrations/ and later backups/. */
+  directory: string;
+  /** Where the production application answers, if that is known already; else set BOOKING_APP_URL later. */
+  appUrl?: string;
+  seed?: number;
+  onProgress?: (doing: string) => void;
+};
+
+export interface BookingSetUp {
+  configFile: string;
+  /** What the worker needs in its environment. Secrets. */
+  environment: Record<string, string>;
+  urls: { production: BookingUrls; staging: BookingUrls };
+}
+
+const STAGING_SHARE = 0.1;
+const STAGING_HISTORY_DAYS = 60;
+
+/**
+ * Creates `booking_production` and a tenth of it as `booking_staging` (kept where they exist; the passwords are new
+ * each time) and writes a complete runbooks.yaml. Starts nothing. Running it again is safe.
+ */
+export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp> {
+  const { adminUrl, directory, appUrl, seed, onProgress } = options;
+  const credentials = await createBookingRoles(adminUrl);
+  const create = async (
+    environment: string,
+    size: BookingSize,
+    historyDays?: number,
+  ): Promise<BookingUrls> => {
+    const name = `booking_${environment}`;
+    const tell = (doing: string): void => onProgress?.(`${environment}: ${doing}`);
+    const { urls } = await createBookingDatabase({
+      adminUrl,
+      name,
+      size,
+      credentials,
+      seed,
+      historyDays,
+      onProgress: tell,
+    });
+    return urls;
+  };
+  const production = await create('production', options);
+  const staging = await create('staging', shareOf(options), STAGING_HISTORY_DAYS);
+  const environment: Record<string, string> = {
+    BOOKING_PRODUCTION_URL: production.migrator,
+    BOOKING_STAGING_URL: staging.migrator,
+  };
+  if (appUrl !== undefined) environment['BOOKING_APP_URL'] = appUrl;
+  const configFile = writeConfig(directory, await systemIdentifier(adminUrl));
+  return { configFile, environment, urls: { production, staging } };
+}
+
+function shareOf(size: BookingSize): BookingSize {
+  if ('bookings' in size) return { bookings: Math.max(200, Math.round(size.bookings * STAGING_SHARE)) };
+  return { megabytes: size.megabytes * STAGING_SHARE };
+}
+
+async function systemIdentifier(adminUrl: string): Promise<string> {
+  const client = new Client({ connectionString: urlFor(adminUrl, 'postgres') });
+  await client.connect();
+  try {
+    const { rows } = await client.query('SELECT system_identifier::text AS id FROM pg_control_system()');
+    return rows[0].id;
+  } finally {
+    await client.end();
+  }
+}
+
+/** The sample's runbooks.yaml, comments included, with what is known only here. */
+function writeConfig(directory: string, identifier: string): string {
+  mkdirSync(join(directory, 'backups'), { recursive: true, mode: 0o700 });
+  // Copies, so that one can change a migration and see what becomes of it.
+  cpSync(sampleFile('migrations'), join(directory, 'migrations'), { recursive: true });
+  const config: Document = parseDocument(readFileSync(sampleFile('runbooks.yaml'), 'utf8'));
+  const service = ['services', 'booking'];
+  for (const environment of ['production', 'staging']) {
+    const path = [...service, 'environments', environment];
+    config.setIn([...path, 'database', 'identity', 'systemIdentifier'], identifier);
+    config.setIn([...path, 'smoke', 'run'], smokeCommand());
+  }
+  config.setIn([...service, 'restore', 'smoke', 'run'], smokeCommand());
+  const file = join(directory, 'runbooks.yaml');
+  writeFileSync(file, config.toString({ lineWidth: 110 }));
+  return file;
+}
+
+function smokeCommand(): string[] {
+  return [process.execPath, sampleProgram('smoke.js')];
+}
