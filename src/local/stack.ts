@@ -1,0 +1,142 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseDocument } from 'yaml';
+import { Client, Connection } from '@temporalio/client';
+import { startBookingApp, type BookingApp } from '../../examples/booking/app';
+import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
+import { loadConfig, type LoadedConfig } from '../config/load';
+import { setEnvironment } from '../config/secrets';
+import { startWorker, type RunningWorker } from '../worker/worker';
+import { dataPath, type Progress } from './cache';
+import { startPostgres, type LocalPostgres } from './postgres';
+import { startTemporal, type LocalTemporal } from './temporal';
+
+export interface StackOptions {
+  /** Keeps everything in this folder, and goes on with what is in it. Default: a fresh folder, removed at the end. */
+  directory?: string;
+  bookings?: number;
+}
+
+export interface Stack {
+  directory: string;
+  configFile: string;
+  config: LoadedConfig;
+  temporal: LocalTemporal;
+  postgres: LocalPostgres;
+  app: BookingApp;
+  booking: BookingSetUp;
+  client: Client;
+  worker: RunningWorker;
+  stop(): Promise<void>;
+}
+
+/** One part of the stack: how it is started, and what it adds. */
+export interface StackStep {
+  title: string;
+  start: (progress: Progress) => Promise<void>;
+}
+
+const DEFAULT_BOOKINGS = 20_000;
+
+/**
+ * The embedded stack of real parts: Temporal, PostgreSQL, the booking sample with its application, a worker. `steps` are
+ * run in order by the caller, so that it can show their progress; `stack()` has everything once they are done, and
+ * `stop()` ends what was started, also when only half of it was.
+ */
+export function createStack({ directory: given, bookings = DEFAULT_BOOKINGS }: StackOptions = {}) {
+  const parent = dataPath('stacks');
+  mkdirSync(parent, { recursive: true });
+  const directory = given ?? mkdtempSync(join(parent, 'stack-'));
+  const parts: Partial<Stack> = { directory };
+  const stops: (() => Promise<unknown>)[] = [];
+
+  const steps: StackStep[] = [
+    {
+      title: 'Temporal server and UI',
+      start: async (progress) => {
+        parts.temporal = await startTemporal({ directory: made(join(directory, 'temporal')), progress });
+        stops.push(() => need(parts.temporal).stop());
+      },
+    },
+    {
+      title: 'PostgreSQL',
+      start: async () => {
+        parts.postgres = await startPostgres({ directory: made(join(directory, 'postgres')) });
+        stops.push(() => need(parts.postgres).stop());
+      },
+    },
+    {
+      title: `Booking sample with ${bookings.toLocaleString('en-US')} bookings`,
+      start: async (progress) => {
+        const booking = await setUpBooking({
+          adminUrl: need(parts.postgres).url,
+          directory,
+          bookings,
+          onProgress: progress,
+        });
+        parts.booking = booking;
+        const app = await startBookingApp({ databaseUrl: booking.urls.production.app, traffic: true });
+        parts.app = app;
+        stops.push(() => app.stop());
+      },
+    },
+    {
+      title: 'Worker',
+      start: async () => {
+        const { booking, app, temporal } = {
+          booking: need(parts.booking),
+          app: need(parts.app),
+          temporal: need(parts.temporal),
+        };
+        setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
+        addTemporal(booking.configFile, temporal);
+        parts.configFile = booking.configFile;
+        const config = loadConfig(booking.configFile);
+        parts.config = config;
+        const connection = await Connection.connect({ address: temporal.address });
+        parts.client = new Client({ connection });
+        stops.push(() => connection.close());
+        const worker = await startWorker(config);
+        parts.worker = worker;
+        stops.push(() => worker.stop());
+      },
+    },
+  ];
+
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end().catch(() => undefined);
+    if (given === undefined) rmSync(directory, { recursive: true, force: true });
+  };
+  return { steps, stop, stack: (): Stack => ({ ...(parts as Stack), stop }) };
+}
+
+/** Starts the whole stack without showing progress, e.g. for tests. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const { steps, stop, stack } = createStack(options);
+  try {
+    for (const { start } of steps) await start(() => undefined);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return stack();
+}
+
+function made(path: string): string {
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
+/** Every command finds this stack through its configuration file. */
+function addTemporal(file: string, { address, uiUrl }: LocalTemporal): void {
+  const document = parseDocument(readFileSync(file, 'utf8'));
+  document.setIn(['temporal', 'address'], address);
+  document.setIn(['temporal', 'uiUrl'], uiUrl);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, document.toString({ lineWidth: 110 }));
+}
+
+function need<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('the steps of the stack were started out of order');
+  return part;
+}
