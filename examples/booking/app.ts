@@ -39,8 +39,10 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     statement_timeout: 5_000,
     keepAlive: true,
   });
-  // An idle connection that the server ends would otherwise end the process; the pool has dropped it already.
+  // A connection that the server ends would otherwise end the process: idle ones report to the pool, one that is
+  // between two statements of a transaction to itself. Its next statement fails, and the request with it.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const answers = countAnswers(options.windowSeconds ?? 15);
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.addHook('onResponse', async (request, reply) => {

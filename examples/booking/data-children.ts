@@ -78,8 +78,8 @@ function deliverySteps(
   return [
     {
       table: 'webhook_endpoints',
-      sql: `INSERT INTO webhook_endpoints (provider_id, url, secret_hash)
-        SELECT id, 'https://hooks.provider-' || id || '.example.com/bookings', sha256(('hook' || id)::bytea) FROM providers ORDER BY id`,
+      sql: `INSERT INTO webhook_endpoints (provider_id, url, secret_hash, created_at)
+        SELECT id, 'https://hooks.provider-' || id || '.example.com/bookings', sha256(('hook' || id)::bytea), created_at FROM providers ORDER BY id`,
     },
     {
       table: 'calendar_accounts',

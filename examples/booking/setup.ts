@@ -93,7 +93,7 @@ function writeConfig(directory: string, identifier: string): string {
   }
   config.setIn([...service, 'restore', 'smoke', 'run'], smokeCommand());
   const file = join(directory, 'runbooks.yaml');
-  writeFileSync(file, config.toString({ lineWidth: 110 }));
+  writeFileSync(file, config.toString({ lineWidth: 110, flowCollectionPadding: false }));
   return file;
 }
 
