@@ -17,9 +17,8 @@ export interface ScratchMark {
   createdAt: string;
   expiresAt: string;
   major: number;
-  port: number;
-  user: string;
-  password: string;
+  /** Superuser URL on the loopback address; empty until the cluster runs. */
+  url: string;
   systemIdentifier: string;
 }
 

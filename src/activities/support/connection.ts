@@ -5,9 +5,13 @@ import { endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, sqlStateOf } from './failure';
 import { applicationName, currentActivity } from './heartbeat';
 import { checkIdentity } from './identity';
+import { refusePooler } from './pooler';
 
 export interface ConnectionOptions {
-  /** Check in this very session that it is the registered database. Throws WrongDatabase. */
+  /**
+   * Check in this very session that it is the registered database, reached without a transaction-mode pooler.
+   * Throws WrongDatabase, TargetNotOurs, PoolerRefused.
+   */
   identity?: boolean;
   /** `row_security = off`: a role that cannot see all rows fails instead of counting fewer. */
   allRows?: boolean;
@@ -50,7 +54,10 @@ export async function withClient<T>(
   try {
     client = await openClient(endpoint, options);
     if (options.ignoreCancellation !== true) stopWatching = cancelOnAbort(client, endpoint, signal);
-    if (options.identity === true) await checkIdentity(client, endpoint, actualRef(ref, options.database));
+    if (options.identity === true) {
+      await checkIdentity(client, endpoint, actualRef(ref, options.database));
+      await refusePooler(client, () => openClient(endpoint), endpoint.label);
+    }
     return await body(client);
   } catch (error) {
     // What came of the cancellation is the cancellation, whatever the driver called it.
@@ -135,6 +142,9 @@ export async function openClient(endpoint: Endpoint, options: ConnectionOptions 
   }
 }
 
+/** Asked of the server: behind a pooler the process ID that the driver was told is made up. */
+const backends = new WeakMap<Client, number>();
+
 async function configure(client: Client, options: ConnectionOptions): Promise<void> {
   const settings: Record<string, string> = {
     application_name: applicationName(),
@@ -147,10 +157,11 @@ async function configure(client: Client, options: ConnectionOptions): Promise<vo
   if (options.idleInTransactionTimeoutMs !== undefined) {
     settings['idle_in_transaction_session_timeout'] = String(options.idleInTransactionTimeoutMs);
   }
-  await client.query(
-    `SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s(name, value)`,
+  const { rows } = await client.query<{ pid: number }>(
+    `SELECT set_config(name, value, false), pg_backend_pid() AS pid FROM unnest($1::text[], $2::text[]) AS s(name, value)`,
     [Object.keys(settings), Object.values(settings)],
   );
+  backends.set(client, rows[0]!.pid);
   // A server whose client was killed notices within two seconds and stops. Not on every platform.
   await client.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
 }
@@ -197,7 +208,9 @@ export async function cancelBackend(endpoint: Endpoint, pid: number): Promise<vo
 
 /** The backend's process ID, as in pg_stat_activity. */
 export function processIdOf(client: Client): number {
-  return (client as unknown as { processID: number }).processID;
+  const pid = backends.get(client);
+  if (pid === undefined) throw new Error('this session was not opened here');
+  return pid;
 }
 
 function destroyConnection(client: Client): void {

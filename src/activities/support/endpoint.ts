@@ -30,10 +30,12 @@ const libpqParameters = new Set(
 export function endpointOf(deps: ActivityDeps, ref: DatabaseRef): Endpoint {
   if (ref.kind === 'scratch') {
     const mark = scratchMark(deps.config, ref.scratch);
-    const url = new URL(`postgresql://127.0.0.1:${mark.port}`);
-    url.username = mark.user;
-    url.password = mark.password;
-    return finish(url, ref.database, `disposable cluster ${ref.scratch}`, mark.systemIdentifier);
+    return finish(
+      new URL(mark.url),
+      ref.database,
+      `disposable cluster ${ref.scratch}`,
+      mark.systemIdentifier,
+    );
   }
   const { url: text, identity } = databaseOf(deps.config, ref.service, ref.environment);
   const url = parseUrl(resolveSecrets(text, deps.config.directory), `${ref.service}/${ref.environment}`);

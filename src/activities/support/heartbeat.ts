@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 
@@ -52,25 +53,37 @@ export function throwIfCancelled(): void {
 /** How often the last known progress is repeated: a silent phase must not look like a dead worker. */
 const beatEveryMs = 1_000;
 
+/** The phase that is being reported; one inside another silences it for as long as it lasts. */
+const current = new AsyncLocalStorage<{ silenced: number }>();
+
 /**
  * Runs `body` and heartbeats its latest progress at once and then every second, also while it is silent.
- * `body` reports with the function it is given; only the fields that changed are needed.
+ * `body` reports with the function it is given; only the fields that changed are needed. May be nested.
  */
 export async function withProgress<T>(
   first: Progress,
   body: (report: (changed: Partial<Progress>) => void) => Promise<T>,
 ): Promise<T> {
   const scope = currentActivity();
+  const outer = current.getStore();
+  const own = { silenced: 0 };
   let latest = first;
-  scope.heartbeat(latest);
-  const timer = setInterval(() => scope.heartbeat(latest), beatEveryMs);
+  const beat = (): void => {
+    if (own.silenced === 0) scope.heartbeat(latest);
+  };
+  if (outer !== undefined) outer.silenced += 1;
+  beat();
+  const timer = setInterval(beat, beatEveryMs);
   try {
-    return await body((changed) => {
-      latest = { ...latest, ...changed };
-    });
+    return await current.run(own, () =>
+      body((changed) => {
+        latest = { ...latest, ...changed };
+      }),
+    );
   } finally {
     clearInterval(timer);
-    scope.heartbeat(latest);
+    beat();
+    if (outer !== undefined) outer.silenced -= 1;
   }
 }
 

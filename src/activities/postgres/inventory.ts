@@ -1,0 +1,166 @@
+import { escapeIdentifier, type ClientBase } from 'pg';
+import type { DatabaseProperties, Manifest, RoleEntry, SequenceEntry } from './manifest';
+
+/** A table whose rows are in the dump. `bytes` orders the counting: the longest first. */
+export interface CountableTable {
+  schema: string;
+  name: string;
+  bytes: number;
+  inserted: number;
+  updated: number;
+  deleted: number;
+}
+
+/**
+ * Tables whose rows a dump holds: ordinary ones and partitions; no foreign or temporary ones, none that belong to an
+ * extension, and not the fence, whose tokens must never travel with a backup.
+ */
+export async function listTables(client: ClientBase): Promise<CountableTable[]> {
+  const { rows } = await client.query<Record<keyof CountableTable, string>>(
+    `SELECT n.nspname AS schema, c.relname AS name, pg_table_size(c.oid)::text AS bytes,
+            coalesce(s.n_tup_ins, 0)::text AS inserted, coalesce(s.n_tup_upd, 0)::text AS updated,
+            coalesce(s.n_tup_del, 0)::text AS deleted
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+      WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+        AND NOT (n.nspname = 'durable_runbooks' AND c.relname = 'fence')
+        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      ORDER BY pg_table_size(c.oid) DESC`,
+  );
+  return rows.map((row) => ({
+    schema: row.schema,
+    name: row.name,
+    bytes: Number(row.bytes),
+    inserted: Number(row.inserted),
+    updated: Number(row.updated),
+    deleted: Number(row.deleted),
+  }));
+}
+
+/** Rows of one table, without those of its children. */
+export async function countRows(
+  client: ClientBase,
+  table: { schema: string; name: string },
+): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    `SELECT count(*)::text AS count FROM ONLY ${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`,
+  );
+  return Number(rows[0]?.count);
+}
+
+/** Position of every sequence that a dump holds. Null where it was never used. */
+export async function listSequences(client: ClientBase): Promise<SequenceEntry[]> {
+  const { rows } = await client.query<SequenceEntry>(
+    `SELECT n.nspname AS schema, c.relname AS name, pg_sequence_last_value(c.oid)::text AS "lastValue", s.seqincrement::text AS increment
+       FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname !~ '^pg_' AND c.relpersistence <> 't'
+        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      ORDER BY 1, 2`,
+  );
+  return rows;
+}
+
+export async function countLargeObjects(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    'SELECT count(*)::text AS count FROM pg_largeobject_metadata',
+  );
+  return Number(rows[0]?.count);
+}
+
+type Surroundings = Pick<
+  Manifest,
+  | 'properties'
+  | 'roles'
+  | 'extensions'
+  | 'replicationSlots'
+  | 'subscriptions'
+  | 'excludedForeignTables'
+  | 'foreignKeys'
+  | 'unvalidatedForeignKeys'
+  | 'canary'
+  | 'databaseBytes'
+  | 'serverVersion'
+  | 'serverVersionNum'
+  | 'systemIdentifier'
+  | 'database'
+>;
+
+/** Everything about the database that is not in its tables. Run it inside the snapshot. */
+export async function readSurroundings(client: ClientBase): Promise<Surroundings> {
+  const { rows } = await client.query<{ facts: Omit<Surroundings, 'properties' | 'roles' | 'canary'> }>(
+    `SELECT json_build_object(
+       'serverVersion', current_setting('server_version'),
+       'serverVersionNum', current_setting('server_version_num')::int,
+       'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+       'database', current_database(),
+       'databaseBytes', pg_database_size(current_database()),
+       'extensions', (SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversion) ORDER BY extname), '[]') FROM pg_extension),
+       'replicationSlots', (SELECT coalesce(json_agg(slot_name ORDER BY slot_name), '[]') FROM pg_replication_slots WHERE database = current_database()),
+       'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())),
+       'excludedForeignTables', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY 1), '[]')
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f'),
+       'foreignKeys', (SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+          WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname !~ '^pg_'),
+       'unvalidatedForeignKeys', (SELECT coalesce(json_agg(format('%s.%s.%s', n.nspname, c.relname, k.conname)), '[]')
+          FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE k.contype = 'f' AND k.conparentid = 0 AND NOT k.convalidated)
+     ) AS facts`,
+  );
+  const facts = rows[0]!.facts;
+  return {
+    ...facts,
+    properties: await readProperties(client),
+    roles: await readRoles(client),
+    canary: await readLatestCanary(client),
+  };
+}
+
+/** Properties of the database itself: rule by rule what a restore has to set again. */
+export async function readProperties(client: ClientBase): Promise<DatabaseProperties> {
+  const { rows: version } = await client.query<{ num: number }>(
+    `SELECT current_setting('server_version_num')::int AS num`,
+  );
+  const num = version[0]?.num ?? 0;
+  // The column was renamed in 17; before 15 there was none and every database used libc.
+  const locale = num >= 170000 ? 'd.datlocale' : num >= 150000 ? 'd.daticulocale' : 'NULL::text';
+  const provider = num >= 150000 ? 'd.datlocprovider' : `'c'`;
+  const { rows } = await client.query<{ properties: DatabaseProperties }>(
+    `SELECT json_build_object(
+       'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype,
+       'localeProvider', ${provider}, 'icuLocale', ${locale}, 'connectionLimit', d.datconnlimit,
+       'comment', shobj_description(d.oid, 'pg_database'),
+       'settings', (SELECT coalesce(json_agg(json_build_object(
+             'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,
+             'name', split_part(item, '=', 1), 'value', substr(item, strpos(item, '=') + 1)) ORDER BY s.setrole, item), '[]')
+          FROM pg_db_role_setting s, unnest(s.setconfig) AS item WHERE s.setdatabase = d.oid),
+       'grants', (SELECT coalesce(json_agg(json_build_object(
+             'grantee', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
+             'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')
+          FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a)
+     ) AS properties
+     FROM pg_database d WHERE d.datname = current_database()`,
+  );
+  return rows[0]!.properties;
+}
+
+async function readRoles(client: ClientBase): Promise<RoleEntry[]> {
+  const { rows } = await client.query<RoleEntry>(
+    `SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolinherit AS inherit, r.rolcreaterole AS "createRole",
+            r.rolcreatedb AS "createDatabase", r.rolcanlogin AS login, r.rolbypassrls AS "bypassRls",
+            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS "memberOf"
+       FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1`,
+  );
+  return rows;
+}
+
+async function readLatestCanary(client: ClientBase): Promise<Manifest['canary']> {
+  const { rows: found } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('durable_runbooks.canary') IS NOT NULL AS there`,
+  );
+  if (found[0]?.there !== true) return null;
+  const { rows } = await client.query<{ id: string; writtenAt: Date }>(
+    'SELECT id, written_at AS "writtenAt" FROM durable_runbooks.canary ORDER BY written_at DESC LIMIT 1',
+  );
+  return rows[0] === undefined ? null : { id: rows[0].id, writtenAt: rows[0].writtenAt.toISOString() };
+}
