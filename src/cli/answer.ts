@@ -1,0 +1,59 @@
+import type { RunStatus, Waiting } from '../report/types';
+import type { Temporal } from './connect';
+import { CliError, EXIT } from './errors';
+import { queryStatus, quote } from './runs';
+
+const UPDATE_TIMEOUT_MS = 15_000;
+
+/** Sends an Update and returns what the run answered. Throws WorkflowUpdateFailedError when it refused. */
+export async function sendUpdate(
+  { client, within }: Temporal,
+  workflowId: string,
+  name: string,
+  argument: Record<string, string>,
+): Promise<string> {
+  const handle = client.workflow.getHandle(workflowId);
+  // Otherwise a run that has ended would look like one whose worker is away.
+  const { status } = await handle.describe();
+  if (status.name !== 'RUNNING') {
+    throw new CliError(
+      EXIT.usage,
+      `${workflowId} has ended (${status.name}), so it takes no answers. \`runbooks report ${quote(workflowId)}\` tells what happened.`,
+    );
+  }
+  return within(UPDATE_TIMEOUT_MS, () =>
+    handle.executeUpdate<string, [Record<string, string>]>(name, { args: [argument] }),
+  );
+}
+
+/** The run's own words about what it waits for. Throws CliError when no worker answers, WorkflowNotFoundError. */
+export async function askRun(temporal: Temporal, workflowId: string): Promise<RunStatus> {
+  await temporal.client.workflow.getHandle(workflowId).describe();
+  const status = await queryStatus(temporal, workflowId);
+  if (status !== undefined) return status;
+  throw new CliError(
+    EXIT.unreachable,
+    `No worker answers for ${workflowId}, so what it waits for is not known. Start one with \`runbooks worker\`.`,
+  );
+}
+
+/** The one open question of a kind. Throws CliError (usage) when there is none or more than one. */
+export function onlyOpen(status: RunStatus, kind: Waiting['kind'], flag: string): Waiting {
+  const open = status.waiting.filter((waiting) => waiting.kind === kind);
+  const [only] = open;
+  if (only === undefined) {
+    throw new CliError(EXIT.usage, `${status.workflowId} waits for no ${kind} now: ${status.summary}.`);
+  }
+  if (open.length > 1) {
+    const list = open.map(({ id, question }) => `\n  ${flag} ${quote(id)}  ${question}`).join('');
+    throw new CliError(EXIT.usage, `${status.workflowId} waits for ${open.length}; say which:${list}`);
+  }
+  return only;
+}
+
+/** Leaves out what was not given. */
+export function words(given: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
+}

@@ -1,0 +1,142 @@
+import { Option, type Command } from 'commander';
+import type { LoadedConfig } from '../../config/load';
+import type { Card } from '../../workflows/kit/card';
+import type { Temporal } from '../connect';
+import { CliError, EXIT } from '../errors';
+import type { Field } from '../fields';
+import { outputOf, type Output } from '../output';
+import { defaultName, optionalConfig } from '../settings';
+
+interface StartOptions {
+  input?: string;
+  id?: string;
+  watch?: boolean;
+}
+
+/**
+ * `start <runbook>`. The flags of a runbook come from its input schema, so the cards are loaded only when `start` is
+ * what was asked for.
+ */
+export async function addStart(program: Command, asked: boolean): Promise<void> {
+  const start = program
+    .command('start')
+    .argument('[runbook]', 'name of a runbook, see `runbooks list`')
+    .description('start a runbook; its flags: `runbooks start <runbook> --help`')
+    .allowExcessArguments()
+    .allowUnknownOption()
+    .action(async (name: string | undefined) => {
+      if (name === undefined)
+        throw new CliError(
+          EXIT.usage,
+          'Which runbook? `runbooks list` shows them, then `runbooks start <runbook>`.',
+        );
+      // Only an unknown name gets here: known ones have a command of their own.
+      const { findCard } = await import('../cards.js');
+      throw new CliError(EXIT.usage, `Runbook names are case-sensitive: write ${findCard(name).name}.`);
+    });
+  if (!asked) return;
+  const { cards } = await import('../../workflows/cards.js');
+  const { fieldsOf } = await import('../fields.js');
+  for (const card of cards) await addRunbook(start, card, fieldsOf(card));
+}
+
+async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<void> {
+  const { flagOf } = await import('../fields.js');
+  const command = start
+    .command(card.name)
+    .description(`${card.title}. May change: ${card.changes}`)
+    .option('--input <json>', 'the whole input as JSON, @file, or - for standard input; flags go over it')
+    .option('--id <workflow id>', 'workflow ID; the same ID never runs twice')
+    .option('--watch', 'follow the run; the exit code is its outcome');
+  for (const field of fields) {
+    const placeholder = field.kind === 'boolean' ? '[yes|no]' : `<${field.choices?.join('|') ?? field.type}>`;
+    const note = field.required
+      ? ' (required)'
+      : field.defaultValue === undefined
+        ? ''
+        : ` (default: ${JSON.stringify(field.defaultValue)})`;
+    // Not commander's choices: wrong values are reported together with every other problem of the input.
+    command.addOption(new Option(`${flagOf(field.name)} ${placeholder}`, `${field.description}${note}`));
+  }
+  command.action(async (options: StartOptions & Record<string, unknown>, self: Command) => {
+    const config = optionalConfig(self);
+    const input = await readAll(card, fields, options, config);
+    const { withTemporal } = await import('../connect.js');
+    process.exitCode = await withTemporal(config, (temporal) =>
+      startRun(temporal, outputOf(self), card, input, options),
+    );
+  });
+}
+
+async function readAll(
+  card: Card,
+  fields: Field[],
+  options: StartOptions & Record<string, unknown>,
+  config: LoadedConfig | undefined,
+) {
+  const { checkInput, parseFlag, readInput } = await import('../input.js');
+  const flags = fields
+    .filter(({ name }) => options[name] !== undefined)
+    .map((field) => [field.name, parseFlag(field, options[field.name] as string | boolean)]);
+  const input = {
+    startedBy: defaultName(),
+    ...readInput(options.input),
+    ...Object.fromEntries(flags),
+  } as Record<string, unknown>;
+  return checkInput(card, input, config);
+}
+
+async function startRun(
+  temporal: Temporal,
+  output: Output,
+  card: Card,
+  input: Record<string, unknown>,
+  options: StartOptions,
+) {
+  const { runAddress } = await import('../ui-address.js');
+  const { newWorkflowId } = await import('../workflow-id.js');
+  const { quote } = await import('../runs.js');
+  const { client, taskQueue, namespace, uiUrl } = temporal;
+  const workflowId = options.id ?? newWorkflowId(card.name, String(input['service']));
+  const handle = await client.workflow
+    .start(card.name, {
+      workflowId,
+      taskQueue,
+      args: [input],
+      // An ID given by a script names one piece of work: starting it again must not do it again.
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      staticSummary: `${card.title}: ${String(input['service'])}`,
+    })
+    .catch((error: Error) => {
+      if (error.name !== 'WorkflowExecutionAlreadyStartedError') throw error;
+      throw new CliError(
+        EXIT.usage,
+        `${workflowId} was started before, so nothing was started now. Look at it with \`runbooks status ${quote(workflowId)}\`, or give another --id.`,
+      );
+    });
+  const runId = handle.firstExecutionRunId;
+  const ui = uiUrl === undefined ? undefined : runAddress(uiUrl, namespace, workflowId, runId);
+  if (!options.watch) output.document({ workflowId, runId, taskQueue, ui });
+  output.line(`Started ${workflowId}`);
+  if (ui !== undefined) output.hint(`  ${ui}`);
+  if (!options.watch) output.hint(`  runbooks watch ${quote(workflowId)}`);
+  await warnWithoutWorker(temporal, output);
+  if (!options.watch) return EXIT.success;
+  const { watchRun } = await import('../watch.js');
+  return watchRun(temporal, output, workflowId, runId);
+}
+
+const WORKFLOW_QUEUE = 1;
+
+async function warnWithoutWorker({ client, namespace, taskQueue }: Temporal, output: Output): Promise<void> {
+  const { pollers } = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: WORKFLOW_QUEUE,
+  });
+  if (pollers.length > 0) return;
+  output.hint(
+    `  No worker listens on task queue ${taskQueue}: the run waits for one. Start it with \`runbooks worker\`.`,
+  );
+}

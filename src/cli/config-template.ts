@@ -1,0 +1,93 @@
+export interface TemplateValues {
+  service: string;
+  databaseUrlEnv: string;
+  systemIdentifier: string;
+  database: string;
+  /** Whether identity and name were read from the database itself. */
+  identified: boolean;
+}
+
+/** Parses, and no server has it: until it is replaced every change is refused as WrongDatabase. */
+export const UNKNOWN_IDENTIFIER = '0000000000';
+
+/** A commented `runbooks.yaml` for one service. Valid as it stands; what is optional is commented out. */
+export function configTemplate({
+  service,
+  databaseUrlEnv,
+  systemIdentifier,
+  database,
+  identified,
+}: TemplateValues): string {
+  const identityNote = identified
+    ? '# Read from the database just now. Checked in the same session before anything is changed.'
+    : '# REPLACE both: `runbooks check` prints them. Until then every change is refused as WrongDatabase.';
+  return `# yaml-language-server: $schema=./node_modules/durable-runbooks/runbooks.schema.json
+#
+# What the runbooks operate. No secret stands here: \${env:NAME} and \${file:PATH} are resolved on the worker.
+# After every change: \`runbooks check\`. It tries each connection and changes nothing.
+
+# temporal:                          # default: Temporal's environment configuration, else 127.0.0.1:7233
+#   address: temporal.internal:7233
+#   namespace: default
+#   taskQueue: runbooks
+#   uiUrl: https://temporal.internal # for links
+
+services:
+  ${service}:
+    environments:
+      production:                    # must have this name; others are yours to name
+        database:
+          # A direct connection: not through a pooler in transaction mode.
+          url: \${env:${databaseUrlEnv}}
+          identity:
+            ${identityNote}
+            systemIdentifier: '${systemIdentifier}'
+            database: ${JSON.stringify(database)}
+        # application:
+        #   health:
+        #     - { name: api, url: https://${service}.example.com/health }
+        #   errorRate: { url: https://${service}.example.com/metrics.json, field: errorRate, max: 0.01 }
+        #   soakSeconds: 60          # how long a migration is watched before it counts as good
+        # smoke:
+        #   run: [npm, run, smoke]
+      # staging:                     # migrations are rehearsed here first
+      #   database:
+      #     url: \${env:STAGING_${databaseUrlEnv}}
+      #     identity: { systemIdentifier: '${UNKNOWN_IDENTIFIER}', database: ${service}_staging }
+
+    # The highest mode. observe: report the plan and stop; propose: wait for an approval; auto: go on alone.
+    mode: propose
+    # modes: { drillRestore: auto, backUpDatabase: auto }
+
+    approval:
+      fourEyes: false                # true: whoever started a run cannot approve it
+      # approvers: [ana, sam]        # empty: anyone
+      expiresAfterMinutes: 240       # an expired approval is a denied one
+      escalateAfterMinutes: 15
+
+    migrations:
+      directory: migrations          # NAME.sql, with NAME.down.sql for the way back
+      lockTimeoutMs: 500             # a migration never makes the site wait longer than this for one lock
+
+    backups:
+      directory: backups
+      keep: 7
+      maxAgeHours: 26
+      # upload: { run: [aws, s3, cp, --recursive, "$BACKUP_PATH", "s3://my-backups/"] }
+
+    restore:
+      rtoMinutes: 60                 # a drill that takes longer fails
+      rpoMinutes: 1500
+      requiredTables: []             # e.g. [public.bookings, public.customers]
+
+    # A SELECT that returns no row when all is well; checked after migrations and restores.
+    invariants: []
+    #  - name: no confirmed booking without a slot
+    #    sql: SELECT id FROM bookings WHERE status = 'confirmed' AND slot_id IS NULL
+
+    notify: []
+    #  - { kind: slack, name: oncall, webhookUrl: "\${env:SLACK_WEBHOOK_URL}" }
+    # escalation:
+    #  - { name: on call, notify: [oncall] }
+`;
+}

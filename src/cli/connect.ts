@@ -1,0 +1,56 @@
+import { Client, Connection } from '@temporalio/client';
+import type { LoadedConfig } from '../config/load';
+import { connectionOptions } from '../config/temporal';
+import { CliError, EXIT } from './errors';
+
+export interface Temporal {
+  client: Client;
+  namespace: string;
+  address: string;
+  taskQueue: string;
+  /** Base address of the Temporal UI, undefined where it is not known. */
+  uiUrl: string | undefined;
+  /** Runs `body` with a deadline for every call in it. */
+  within<T>(timeoutMs: number, body: () => Promise<T>): Promise<T>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Connects, runs `body` and closes the connection. Throws CliError (unreachable). */
+export async function withTemporal<T>(
+  config: LoadedConfig | undefined,
+  body: (temporal: Temporal) => Promise<T>,
+): Promise<T> {
+  const { connection: options, namespace } = connectionOptions(config);
+  const { address } = options;
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ ...options, connectTimeout: CONNECT_TIMEOUT_MS });
+  } catch (error) {
+    throw new CliError(
+      EXIT.unreachable,
+      `Temporal cannot be reached at ${address}: ${(error as Error).message}. Start one with \`runbooks up\`, or name another in temporal.address of the configuration or in TEMPORAL_ADDRESS.`,
+    );
+  }
+  try {
+    const client = new Client({ connection, namespace });
+    return await body({
+      client,
+      namespace,
+      address,
+      taskQueue: config?.temporal.taskQueue ?? 'runbooks',
+      uiUrl: uiUrlOf(config, address),
+      within: (timeoutMs, call) => connection.withDeadline(Date.now() + timeoutMs, call),
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The configured UI; for a development server on this machine the port where it serves one by default. */
+export function uiUrlOf(config: LoadedConfig | undefined, address: string): string | undefined {
+  const configured = config?.temporal.uiUrl;
+  if (configured !== undefined) return configured.replace(/\/+$/, '');
+  const local = /^(127\.0\.0\.1|localhost):(\d+)$/.exec(address);
+  return local === null ? undefined : `http://${local[1]}:${Number(local[2]) + 1_000}`;
+}

@@ -1,0 +1,89 @@
+import { scrub } from '../config/secrets';
+import { CliError, EXIT, type ExitCode } from './errors';
+
+interface Explained {
+  exitCode: ExitCode;
+  message: string;
+}
+
+// gRPC status codes.
+const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+const UNAVAILABLE = 14;
+const UNAUTHENTICATED = 16;
+
+/**
+ * One clear paragraph and an exit code for any error. By name and code rather than by class, so that a command which
+ * never speaks to Temporal need not load its client.
+ */
+export function explainError(error: unknown): Explained {
+  const { exitCode, message } = explain(error);
+  return { exitCode, message: scrub(message) };
+}
+
+function explain(error: unknown): Explained {
+  if (error instanceof CliError) return error;
+  if (!(error instanceof Error)) return { exitCode: EXIT.runFailed, message: String(error) };
+  switch (error.name) {
+    case 'ConfigError':
+    case 'UnknownName':
+    case 'MissingSecret':
+      return { exitCode: EXIT.usage, message: error.message };
+    case 'WorkflowUpdateFailedError':
+      return {
+        exitCode: EXIT.usage,
+        message: `The run refused that: ${causeMessage(error)}. Nothing was changed by it.`,
+      };
+    case 'WorkflowUpdateRPCTimeoutOrCancelledError':
+      return {
+        exitCode: EXIT.unreachable,
+        message:
+          'No worker answered in time. The answer may still be taken once a worker runs (`runbooks worker`); look with `runbooks status <id>` before sending it again.',
+      };
+    case 'WorkflowNotFoundError':
+      return {
+        exitCode: EXIT.notFound,
+        message: `There is no such run, or it has ended: ${error.message}. \`runbooks status\` lists the open ones.`,
+      };
+    case 'QueryNotRegisteredError':
+    case 'QueryRejectedError':
+      return { exitCode: EXIT.usage, message: `That workflow is not a runbook: ${error.message}` };
+    default:
+      return explainService(error);
+  }
+}
+
+function explainService(error: Error): Explained {
+  const cause = (error.cause ?? error) as { code?: unknown; details?: unknown; message?: string };
+  const details = typeof cause.details === 'string' && cause.details !== '' ? cause.details : error.message;
+  if (cause.code === NOT_FOUND) {
+    return {
+      exitCode: EXIT.notFound,
+      message: `Temporal does not know it: ${details}. \`runbooks status\` lists the open runs.`,
+    };
+  }
+  if (cause.code === UNAVAILABLE || cause.code === DEADLINE_EXCEEDED) {
+    return {
+      exitCode: EXIT.unreachable,
+      message: `Temporal does not answer: ${details}. Check its address, or start one with \`runbooks up\`.`,
+    };
+  }
+  if (cause.code === PERMISSION_DENIED || cause.code === UNAUTHENTICATED) {
+    return {
+      exitCode: EXIT.unreachable,
+      message: `Temporal refuses this client: ${details}. Check TEMPORAL_API_KEY, the certificates and the namespace.`,
+    };
+  }
+  if (cause.code === INVALID_ARGUMENT)
+    return { exitCode: EXIT.usage, message: `Temporal refuses the request: ${details}.` };
+  return { exitCode: EXIT.runFailed, message: error.message };
+}
+
+/** The innermost message: the one the validator wrote. */
+function causeMessage(error: Error): string {
+  let current: Error = error;
+  while (current.cause instanceof Error) current = current.cause;
+  return current.message;
+}

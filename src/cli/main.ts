@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { debugWanted } from '../config/debug';
+import { VERSION } from '../config/version';
+import { addApprove } from './commands/approve';
+import { addCancel } from './commands/cancel';
+import { addCheck } from './commands/check';
+import { addDecide } from './commands/decide';
+import { addDescribe } from './commands/describe';
+import { addDone } from './commands/done';
+import { addGuard } from './commands/guard';
+import { addInit } from './commands/init';
+import { addList } from './commands/list';
+import { addNote } from './commands/note';
+import { addPause } from './commands/pause';
+import { addReport } from './commands/report';
+import { addStart } from './commands/start';
+import { addStatus } from './commands/status';
+import { addUp } from './commands/up';
+import { addWatch } from './commands/watch';
+import { addWorker } from './commands/worker';
+import { EXIT } from './errors';
+import { explainError } from './explain-error';
+
+const EXIT_CODES = `
+Exit codes:
+  0  success, also nothing to do and observed
+  1  the run failed, was rolled back, rejected or cancelled
+  2  bad usage, input or configuration, or an answer that the run refused
+  3  a run needs a person now
+  4  Temporal cannot be reached, or no worker answers
+  5  no such run, runbook or guard`;
+
+/** The `runbooks` program. What a command needs is loaded when it runs, so that --help is quick. */
+export async function createProgram(argv: string[]): Promise<Command> {
+  const program = new Command('runbooks')
+    .description('Operations runbooks as durable Temporal workflows.')
+    .version(VERSION)
+    .option('--config <file>', 'configuration; default: RUNBOOKS_CONFIG, else runbooks.yaml here')
+    .option('--json', 'one JSON document on standard output')
+    .option('--quiet', 'only results, no hints')
+    .option('--no-color', 'no colours')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .showHelpAfterError('(`runbooks --help`, or `runbooks <command> --help`)')
+    .addHelpText('after', EXIT_CODES);
+  program.commandsGroup('To begin:');
+  for (const add of [addUp, addInit, addCheck, addWorker]) add(program);
+  program.commandsGroup('Runbooks:');
+  addList(program);
+  addDescribe(program);
+  await addStart(program, argv.includes('start'));
+  program.commandsGroup('Runs:');
+  for (const add of [addStatus, addWatch, addReport, addCancel]) add(program);
+  program.commandsGroup('Answers:');
+  for (const add of [addApprove, addDecide, addDone, addNote]) add(program);
+  program.commandsGroup('Safety:');
+  for (const add of [addPause, addGuard]) add(program);
+  throwInsteadOfExit(program);
+  return program;
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(throwInsteadOfExit);
+}
+
+async function main(argv: string[]): Promise<void> {
+  try {
+    await (await createProgram(argv)).parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT.success : EXIT.usage;
+      return;
+    }
+    const { exitCode, message } = explainError(error);
+    process.stderr.write(`${message}\n`);
+    if (debugWanted() && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    process.exitCode = exitCode;
+  }
+}
+
+// `runbooks report | head` must not end in a stack trace.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+if (require.main === module) void main(process.argv.slice(2));

@@ -1,0 +1,74 @@
+import type { Plan, TimelineEntry, Waiting } from '../report/types';
+import { duration, utc } from '../workflows/kit/format';
+import { styledOutcome, type Output } from './output';
+import { answerCommands, type RunView } from './runs';
+import { formatTable, wrap } from './table';
+
+const MARKS: Record<TimelineEntry['status'], string> = {
+  running: '▶',
+  done: '✔',
+  failed: '✖',
+  waiting: '⏸',
+  note: '·',
+};
+const STYLES: Record<TimelineEntry['status'], Parameters<Output['style']>[0]> = {
+  running: 'blue',
+  done: 'green',
+  failed: 'red',
+  waiting: 'yellow',
+  note: 'dim',
+};
+
+/** One line of a run's progress. */
+export function entryText(output: Output, entry: TimelineEntry, now = Date.now()): string {
+  const end = entry.endedAt === undefined ? now : Date.parse(entry.endedAt);
+  const took = entry.status === 'note' ? '' : duration(Math.max(0, end - Date.parse(entry.startedAt)));
+  const detail =
+    entry.detail === undefined ? '' : output.style('dim', `  ${entry.detail.replace(/\s+/g, ' ')}`);
+  const mark = output.style(STYLES[entry.status], MARKS[entry.status]);
+  const movement = entry.movement.padEnd(8);
+  const shown = entry.movement === 'undo' ? output.style('magenta', movement) : output.style('dim', movement);
+  return `${utc(entry.startedAt).slice(11)} ${mark} ${shown} ${entry.title}${took === '' ? '' : output.style('dim', ` (${took})`)}${detail}`;
+}
+
+/** What a run waits for, with the exact commands. */
+export function waitingText(output: Output, workflowId: string, waiting: Waiting): string {
+  const lines = [
+    output.style(['yellow', 'bold'], `Waits for a person: ${waiting.kind}`),
+    ...wrap(waiting.question, 100).map((line) => `  ${line}`),
+    `  until ${utc(waiting.expiresAt)} UTC`,
+    ...answerCommands(workflowId, waiting).map((command) => `    ${output.style('bold', command)}`),
+  ];
+  return lines.join('\n');
+}
+
+export function planText(plan: Plan): string {
+  const rows = plan.actions.map(({ action, target, count, detail }, index) => [
+    String(index + 1),
+    action,
+    target,
+    [count === undefined ? '' : `${count}`, detail ?? ''].filter((part) => part !== '').join(' · '),
+  ]);
+  const warnings = plan.warnings.map((warning) => `  ! ${warning}`);
+  return [`Plan ${plan.hash}`, formatTable(['#', 'action', 'target', 'detail'], rows), ...warnings].join(
+    '\n',
+  );
+}
+
+/** A run at length: head, plan, timeline, what it waits for. */
+export function runText(output: Output, { report, answered, status }: RunView): string {
+  const outcome = report.outcome ?? status;
+  const parts = [
+    `${styledOutcome(output, outcome)}  ${report.title}${report.service === '' ? '' : `: ${report.service}`}`,
+    ...wrap(report.summary, 100),
+    `mode ${report.mode}, started ${utc(report.startedAt)} UTC by ${report.startedBy}${report.endedAt === undefined ? '' : `, ended ${utc(report.endedAt)} UTC`}`,
+    ...(answered
+      ? []
+      : ['No worker answers: this is what the history knows. Start one with `runbooks worker`.']),
+    ...(report.plan === undefined ? [] : ['', planText(report.plan)]),
+    '',
+    ...report.timeline.map((entry) => entryText(output, entry)),
+    ...(report.waiting ?? []).flatMap((waiting) => ['', waitingText(output, report.workflowId, waiting)]),
+  ];
+  return parts.join('\n');
+}

@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { configPath, loadConfig, type LoadedConfig } from '../config/load';
+import type { GlobalOptions } from './output';
+
+/** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
+export function requiredConfig(command: Command): LoadedConfig {
+  return loadConfig(configPath(command.optsWithGlobals<GlobalOptions>().config));
+}
+
+/** The same, but undefined where none was named and none is here: answering a run needs no configuration. */
+export function optionalConfig(command: Command): LoadedConfig | undefined {
+  const { config } = command.optsWithGlobals<GlobalOptions>();
+  const path = configPath(config);
+  const isDefault = config === undefined && path === resolve('runbooks.yaml');
+  return isDefault && !existsSync(path) ? undefined : loadConfig(path);
+}
+
+/** The name of whoever sits at this terminal; the default of --by. */
+export function defaultName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container's user without an entry in the password file.
+    return 'unknown';
+  }
+}

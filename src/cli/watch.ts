@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TimelineEntry, Waiting } from '../report/types';
+import type { Temporal } from './connect';
+import { exitCodeOf, type ExitCode } from './errors';
+import { styledOutcome, type Output } from './output';
+import { entryText, waitingText } from './run-text';
+import { quote, readRun, type RunView } from './runs';
+
+const POLL_MS = 1_000;
+
+/** Follows a run until it ends. Redrawn on a terminal, plain lines elsewhere. Returns the exit code of its outcome. */
+export async function watchRun(
+  temporal: Temporal,
+  output: Output,
+  workflowId: string,
+  runId?: string,
+): Promise<ExitCode> {
+  const first = await readRun(temporal, workflowId, runId);
+  // The same run to the end, even when the ID is used again.
+  const read = () => readRun(temporal, workflowId, first.runId);
+  const last = output.interactive
+    ? await watchLive(read, first, output)
+    : await watchPlain(read, first, output);
+  output.document(last.report);
+  output.line(`${styledOutcome(output, last.report.outcome ?? last.status)}  ${last.report.summary}`);
+  output.hint(`Report: runbooks report ${quote(workflowId)} --html --out report.html`);
+  return exitCodeOf(last.report.outcome ?? (last.status === 'RUNNING' ? undefined : last.status));
+}
+
+async function watchPlain(read: () => Promise<RunView>, first: RunView, output: Output): Promise<RunView> {
+  const printed = new Map<string, string>();
+  const asked = new Set<string>();
+  let silent = false;
+  for (let view = first; ; view = await read()) {
+    for (const entry of view.report.timeline) printChange(entry, printed, output);
+    for (const waiting of view.report.waiting ?? []) printQuestion(view, waiting, asked, output);
+    if (!view.answered && !silent)
+      output.hint('No worker answers; waiting for one. Start it with `runbooks worker`.');
+    silent = !view.answered;
+    if (view.status !== 'RUNNING') return view;
+    await sleep(POLL_MS);
+  }
+}
+
+function printChange(entry: TimelineEntry, printed: Map<string, string>, output: Output): void {
+  const key = `${entry.startedAt} ${entry.title}`;
+  if (printed.get(key) === entry.status) return;
+  printed.set(key, entry.status);
+  output.line(entryText(output, entry));
+}
+
+function printQuestion({ report }: RunView, waiting: Waiting, asked: Set<string>, output: Output): void {
+  if (asked.has(waiting.id)) return;
+  asked.add(waiting.id);
+  output.line(waitingText(output, report.workflowId, waiting));
+}
+
+// Lines of a terminal that are kept free for the headline and what the run waits for.
+const RESERVED_LINES = 14;
+
+async function watchLive(read: () => Promise<RunView>, first: RunView, output: Output): Promise<RunView> {
+  const { Listr } = await import('listr2');
+  let last = first;
+  const task = {
+    title: headline(first),
+    rendererOptions: { outputBar: Infinity, persistentOutput: true },
+    task: async (_: unknown, self: { title: string; output: string }) => {
+      for (let frame = ''; ; last = await read()) {
+        const next = frameOf(last, output);
+        self.title = headline(last);
+        // Assigning adds to what is shown; an unchanged frame must not.
+        if (next !== frame) self.output = next;
+        frame = next;
+        if (last.status !== 'RUNNING') return;
+        await sleep(POLL_MS);
+      }
+    },
+  };
+  await new Listr([{ ...task, rendererOptions: { outputBar: 1, persistentOutput: true } }], {
+    rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false },
+  }).run();
+  return last;
+}
+
+function headline({ report, answered }: RunView): string {
+  const title = `${report.title}${report.service === '' ? '' : `: ${report.service}`}`;
+  return answered ? title : `${title} (no worker answers; start one with \`runbooks worker\`)`;
+}
+
+function frameOf(view: RunView, output: Output): string {
+  const { report } = view;
+  const room = Math.max(5, (process.stdout.rows ?? 40) - RESERVED_LINES);
+  const shown = report.timeline.slice(-room).map((entry) => entryText(output, entry));
+  const hidden = report.timeline.length - shown.length;
+  return [
+    ...(hidden > 0 ? [`(${hidden} earlier steps)`] : []),
+    ...shown,
+    ...(report.waiting ?? []).map((waiting) => waitingText(output, report.workflowId, waiting)),
+  ].join('\n');
+}
