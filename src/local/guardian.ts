@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SystemUser } from './user';
 
@@ -126,12 +126,17 @@ function readPid(wrapper: ChildProcess, program: string): Promise<number> {
 /** A TCP port on the loopback address that nobody uses at this moment. Another process may still take it first. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    const server = createServer((socket) => socket.destroy());
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
       const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
+      // A connection closed by the server keeps the port reserved for a minute: the kernel hands it to nobody who asks
+      // for "any port", while one who asks for this port gets it.
+      const client = connect({ host: '127.0.0.1', port });
+      client.on('error', () => undefined);
+      client.once('close', () => server.close(() => resolve(port)));
+      client.resume();
     });
   });
 }

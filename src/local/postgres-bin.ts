@@ -1,7 +1,7 @@
-import { access, constants, readdir, realpath } from 'node:fs/promises';
+import { readdir, realpath } from 'node:fs/promises';
 import { delimiter, join, dirname } from 'node:path';
 import { cachePath } from './cache';
-import { clusterUser, runAsUser, ToolFailed } from './user';
+import { clusterUser, isExecutable, runAsUser, ToolFailed } from './user';
 
 /** The oldest PostgreSQL whose server and tools we work with. */
 export const MINIMUM_MAJOR = 15;
@@ -126,11 +126,7 @@ export async function inspect(
 ): Promise<PostgresBin | undefined> {
   const missing: string[] = [];
   for (const tool of TOOLS) {
-    const there = await access(join(directory, tool), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (!there) missing.push(tool);
+    if (!(await isExecutable(join(directory, tool)))) missing.push(tool);
   }
   if (missing.length === TOOLS.length) {
     if (source !== 'our cache') problems.push(`${directory} (${source}): no PostgreSQL there`);

@@ -16,13 +16,7 @@ import {
 import { join } from 'node:path';
 import { clusterUser } from './user';
 
-export {
-  findPostgresBin,
-  findPostgresBin,
-  listPostgresBins,
-  PostgresNotFound,
-  type PostgresBin,
-} from './postgres-bin';
+export { findPostgresBin, listPostgresBins, PostgresNotFound, type PostgresBin } from './postgres-bin';
 export { obtainPostgresBin } from './postgres-obtain';
 export {
   DISPOSABLE_SETTINGS,

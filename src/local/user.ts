@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { isRoot } from './cache';
 
@@ -84,4 +85,12 @@ export async function runAsUser(program: string, args: string[], options: ToolOp
       (output || message).slice(-2_000),
     );
   }
+}
+
+/** Whether a file is there and we may run it. */
+export function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }

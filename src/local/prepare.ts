@@ -1,0 +1,24 @@
+import type { Progress } from './cache';
+import { obtainPostgresBin } from './postgres';
+import { obtainTemporalCli } from './temporal-cli';
+import { obtainTestServer } from './test-server';
+
+export interface Prepared {
+  temporalCli: string;
+  testServer: string;
+  postgresBin: string;
+}
+
+/**
+ * Obtains everything the tests run against, each cached, and tells where it came from. One after the other: what was
+ * missing is what takes long, and its progress should be readable.
+ */
+export async function prepare(progress: Progress): Promise<Prepared> {
+  const cli = await obtainTemporalCli({ progress });
+  progress(`Temporal CLI: ${cli.path} (${cli.source}; ${cli.version})`);
+  const testServer = await obtainTestServer({ progress });
+  progress(`Time-skipping test server: ${testServer.path} (${testServer.source})`);
+  const postgres = await obtainPostgresBin(undefined, progress);
+  progress(`PostgreSQL ${postgres.version}: ${postgres.directory} (${postgres.source})`);
+  return { temporalCli: cli.path, testServer: testServer.path, postgresBin: postgres.directory };
+}

@@ -1,0 +1,147 @@
+import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { cachePath, type Progress } from './cache';
+import { logTail, spawnGuarded } from './guardian';
+import { downloadOfficial } from './official-download';
+import { isExecutable, runAsUser } from './user';
+
+/** Newer versions of the CLI carry replace directives and cannot be installed this way. */
+const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
+const MINIMUM_SERVER: readonly [number, number] = [1, 27];
+
+export interface Executable {
+  path: string;
+  /** As it names itself, for people. */
+  version: string;
+  /** Where it was found, for people. */
+  source: string;
+}
+
+/** Thrown when there is no Temporal CLI and none of the ways to get one works. Names them all. */
+export class TemporalNotFound extends Error {
+  constructor(problems: string[]) {
+    super(
+      `No Temporal CLI with server ${MINIMUM_SERVER.join('.')} or newer was found and none could be obtained.\n` +
+        `  ${problems.join('\n  ')}\n` +
+        `Install it (brew install temporal, or see docs.temporal.io/cli) so that \`temporal\` is on PATH, set ` +
+        `TEMPORAL_CLI_PATH to its executable, or install Go 1.24 or newer so that it can be built here.`,
+    );
+    this.name = 'TemporalNotFound';
+  }
+}
+
+export const cachedCli = (): string => cachePath('bin', 'temporal');
+
+/**
+ * Finds the Temporal CLI without fetching anything: TEMPORAL_CLI_PATH (must be usable when set), PATH and Go's folder
+ * for programs, our cache. Returns undefined where there is none; what was unusable is added to `problems`.
+ */
+export async function findTemporalCli(problems: string[] = []): Promise<Executable | undefined> {
+  const named = process.env['TEMPORAL_CLI_PATH'];
+  if (named !== undefined && named !== '') {
+    const cli = await inspect(named, 'TEMPORAL_CLI_PATH', problems);
+    if (cli === undefined) throw new TemporalNotFound(problems);
+    return cli;
+  }
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...goFolders()].filter(
+    (name) => name !== '',
+  )) {
+    const path = join(folder, 'temporal');
+    if (!(await isExecutable(path))) continue;
+    const cli = await inspect(path, 'PATH', problems);
+    if (cli !== undefined) return cli;
+  }
+  problems.push('PATH: no usable `temporal` on it');
+  if (await isExecutable(cachedCli())) return inspect(cachedCli(), 'our cache', problems);
+  problems.push(`our cache: ${cachedCli()} is not there`);
+  return undefined;
+}
+
+export interface ObtainOptions {
+  progress?: Progress;
+  /** Another address of the official download, for tests. */
+  baseUrl?: string;
+}
+
+/**
+ * Finds the Temporal CLI, else downloads the official one into our cache, else builds it there with Go (about four
+ * minutes, once). Throws TemporalNotFound.
+ */
+export async function obtainTemporalCli({
+  progress = () => undefined,
+  baseUrl,
+}: ObtainOptions = {}): Promise<Executable> {
+  const problems: string[] = [];
+  const found = await findTemporalCli(problems);
+  if (found !== undefined) return found;
+  const target = cachedCli();
+  const ways: [source: string, way: () => Promise<void>][] = [
+    ['the official download', () => downloadOfficial({ artifact: 'cli', target, progress, baseUrl })],
+    [`go install ${GO_MODULE}`, () => goInstall(target, progress)],
+  ];
+  for (const [source, way] of ways) {
+    try {
+      progress(`Temporal CLI: trying ${source} ...`);
+      await way();
+      const cli = await inspect(target, source, problems);
+      if (cli !== undefined) return cli;
+    } catch (error) {
+      problems.push(`${source}: ${(error as Error).message}`);
+    }
+  }
+  throw new TemporalNotFound(problems);
+}
+
+async function goInstall(target: string, progress: Progress): Promise<void> {
+  await runAsUser('go', ['version']).catch(() => {
+    throw new Error('there is no Go on PATH');
+  });
+  const folder = await mkdtemp(`${target}-go-`);
+  const logFile = join(folder, 'build.log');
+  const startedAt = Date.now();
+  // Guarded: whoever interrupts this must not leave a compiler running for minutes.
+  const build = await spawnGuarded({
+    program: 'go',
+    args: ['install', '-v', '-ldflags=-s -w', GO_MODULE],
+    environment: { ...process.env, GOBIN: folder },
+    logFile,
+  });
+  const timer = setInterval(() => {
+    const packages = logTail(logFile, 100_000).split('\n').length;
+    const seconds = Math.round((Date.now() - startedAt) / 1_000);
+    progress(`  building the Temporal CLI: ${packages} packages, ${seconds} s (takes about 4 minutes, once)`);
+  }, 5_000);
+  try {
+    const status = await build.exited;
+    if (status !== 0) throw new Error(`status ${status}: ${logTail(logFile, 3)}`);
+    await chmod(join(folder, 'temporal'), 0o755);
+    await rename(join(folder, 'temporal'), target);
+  } finally {
+    clearInterval(timer);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function goFolders(): string[] {
+  const { GOBIN, GOPATH } = process.env;
+  const parents = (GOPATH ?? join(homedir(), 'go')).split(delimiter);
+  return [GOBIN ?? '', ...parents.map((parent) => join(parent, 'bin'))];
+}
+
+async function inspect(path: string, source: string, problems: string[]): Promise<Executable | undefined> {
+  try {
+    const version = (await runAsUser(path, ['--version'])).trim().split('\n')[0] ?? '';
+    const server = /Server (\d+)\.(\d+)/.exec(version);
+    if (server === null) problems.push(`${source}: ${path} is not the Temporal CLI (it says "${version}")`);
+    else if (tooOld(Number(server[1]), Number(server[2])))
+      problems.push(`${source}: ${path} is too old (${version})`);
+    else return { path, version, source };
+  } catch (error) {
+    problems.push(`${source}: ${path} does not run: ${(error as Error).message}`);
+  }
+  return undefined;
+}
+
+const tooOld = (major: number, minor: number): boolean =>
+  major < MINIMUM_SERVER[0] || (major === MINIMUM_SERVER[0] && minor < MINIMUM_SERVER[1]);
