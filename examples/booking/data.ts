@@ -114,10 +114,12 @@ export function dataSteps(plan: DataPlan): DataStep[] {
 }
 
 interface Shape {
-  /** Slots with at least one booking, on the hour; they reach a tenth of their days into the future. */
+  /** Slots with at least one booking, on the hour; they reach a twentieth of their days into the future. */
   booked: number;
   /** Slots nobody booked, at half past; most of them are in the future. */
   open: number;
+  /** Few bookings are spread over the same history: there are slots every so many days only. */
+  everyDays: number;
   resources: number;
   providers: number;
   customers: number;
@@ -125,10 +127,12 @@ interface Shape {
 
 function shapeOf({ bookings, historyDays }: DataPlan): Shape {
   const booked = bookings - Math.floor(bookings / 5);
-  const resources = Math.max(1, Math.round(booked / SLOTS_PER_DAY / (historyDays * 1.05)));
+  const spanDays = Math.ceil(historyDays / 0.95);
+  const resources = Math.max(1, Math.round(booked / SLOTS_PER_DAY / spanDays));
   return {
     booked,
     open: Math.max(60, Math.round(bookings / 5)),
+    everyDays: Math.max(1, spanDays / Math.ceil(booked / resources / SLOTS_PER_DAY)),
     resources,
     providers: Math.ceil(resources / 3),
     customers: Math.max(10, Math.round(bookings / 4)),
@@ -136,12 +140,13 @@ function shapeOf({ bookings, historyDays }: DataPlan): Shape {
 }
 
 /** Nine slots a day and resource, from nine o'clock, in the order of their numbers. */
-function startOf(slot: string, { booked, open, resources }: Shape, now: string): string {
+function startOf(slot: string, { booked, open, resources, everyDays }: Shape, now: string): string {
   const days = (slots: number): number => Math.ceil(slots / resources / SLOTS_PER_DAY);
-  const at = (place: string, firstDay: number, minutes: number): string =>
-    `(date_trunc('day', ${now}, 'UTC') + interval '1 hour' * (24 * (${firstDay} + (${place}) / ${SLOTS_PER_DAY}) + 9 + (${place}) % ${SLOTS_PER_DAY}) + interval '${minutes} minutes')`;
-  const bookedFrom = -Math.floor(days(booked) * 0.95);
+  const at = (place: string, firstDay: number, gap: number, minutes: number): string =>
+    `(date_trunc('day', ${now}, 'UTC') + interval '1 day' * (${firstDay} + floor(${place} / ${SLOTS_PER_DAY} * ${gap.toFixed(3)}))
+      + interval '1 hour' * (9 + ${place} % ${SLOTS_PER_DAY}) + interval '${minutes} minutes')`;
+  const bookedFrom = -Math.floor(days(booked) * everyDays * 0.95);
   const openFrom = -Math.floor(days(open) * 0.2);
-  return `CASE WHEN ${slot} <= ${booked} THEN ${at(`(${slot} - 1) / ${resources}`, bookedFrom, 0)}
-    ELSE ${at(`(${slot} - ${booked} - 1) / ${resources}`, openFrom, 30)} END`;
+  return `CASE WHEN ${slot} <= ${booked} THEN ${at(`((${slot} - 1) / ${resources})`, bookedFrom, everyDays, 0)}
+    ELSE ${at(`((${slot} - ${booked} - 1) / ${resources})`, openFrom, 1, 30)} END`;
 }

@@ -57,7 +57,10 @@ export async function generateBooking(client: ClientBase, options: GenerateOptio
     const { rows } = await client.query('SELECT EXISTS (SELECT FROM bookings) AS filled');
     if (rows[0].filled)
       throw new Error('The table bookings has rows already; the generator fills empty tables only.');
-    await client.query(`SET LOCAL work_mem = '256MB'; SET LOCAL synchronous_commit = off`);
+    // Days are those of UTC, whatever the session's zone: the rows must not depend on it.
+    await client.query(
+      `SET LOCAL timezone = 'UTC'; SET LOCAL work_mem = '256MB'; SET LOCAL synchronous_commit = off`,
+    );
     for (const step of dataSteps({ bookings, seed, historyDays, now })) {
       onProgress?.(step.table);
       await client.query(step.sql);

@@ -150,9 +150,9 @@ test('the error rate forgets what is older than its window', async () => {
 });
 
 test('traffic of its own searches and books, without fault and without using the slots up', async () => {
-  const app = await start({ traffic: true, windowSeconds: 60 });
   const free = () => query(database.urls.migrator, 'SELECT count(*)::int FROM slot_availability');
   const before = await free();
+  const app = await start({ traffic: true, windowSeconds: 60 });
   const { body } = await eventually(
     () => get(app, '/api/metrics/error-rate'),
     (answer) => answer.body.requests >= 25,
