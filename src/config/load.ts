@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { configSchema, type Config, type DatabaseConfig, type EnvironmentConfig, type ServiceConfig } from './schema';
+import {
+  configSchema,
+  type Config,
+  type DatabaseConfig,
+  type EnvironmentConfig,
+  type ServiceConfig,
+} from './schema';
 
 /** A configuration as the worker uses it: parsed, with the folder that its relative paths start from. */
 export interface LoadedConfig extends Config {
@@ -16,7 +22,9 @@ export class ConfigError extends Error {
     readonly file: string,
     readonly problems: string[],
   ) {
-    super(`${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n  ${problems.join('\n  ')}`);
+    super(
+      `${file} has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n  ${problems.join('\n  ')}`,
+    );
     this.name = 'ConfigError';
   }
 }
@@ -33,14 +41,18 @@ export function loadConfig(path: string): LoadedConfig {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(file, [`cannot be read: ${(error as Error).message}. \`runbooks init\` writes one to start from.`]);
+    throw new ConfigError(file, [
+      `cannot be read: ${(error as Error).message}. \`runbooks init\` writes one to start from.`,
+    ]);
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   if (document.errors.length > 0) {
     throw new ConfigError(
       file,
-      document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`),
+      document.errors.map(
+        (error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
+      ),
     );
   }
   const parsed = configSchema.safeParse(document.toJS());
@@ -71,7 +83,8 @@ export function serviceOf(config: Config, name: string): ServiceConfig {
 export function environmentOf(config: Config, service: string, name: string): EnvironmentConfig {
   const { environments } = serviceOf(config, service);
   const environment = environments[name];
-  if (environment === undefined) throw new UnknownName(`environment of ${service}`, name, Object.keys(environments));
+  if (environment === undefined)
+    throw new UnknownName(`environment of ${service}`, name, Object.keys(environments));
   return environment;
 }
 

@@ -7,10 +7,16 @@ import { z } from 'zod';
 /** Lower-case names that end up in workflow IDs, file names and database names. */
 export const serviceName = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,40}$/, 'a service name has lower-case letters, digits and dashes, e.g. "booking"');
+  .regex(
+    /^[a-z][a-z0-9-]{0,40}$/,
+    'a service name has lower-case letters, digits and dashes, e.g. "booking"',
+  );
 
 /** `${env:NAME}` and `${file:PATH}` are resolved on the worker, never in a workflow. */
-const secretText = z.string().min(1).describe('text; ${env:NAME} and ${file:PATH} are resolved on the worker');
+const secretText = z
+  .string()
+  .min(1)
+  .describe('text; ${env:NAME} and ${file:PATH} are resolved on the worker');
 
 export const modeSchema = z
   .enum(['observe', 'propose', 'auto'])
@@ -22,7 +28,10 @@ const databaseSchema = z
     url: secretText.describe('postgresql:// URL of a direct connection, not of a transaction-mode pooler'),
     identity: z
       .strictObject({
-        systemIdentifier: z.string().regex(/^\d{10,20}$/).describe('pg_control_system().system_identifier'),
+        systemIdentifier: z
+          .string()
+          .regex(/^\d{10,20}$/)
+          .describe('pg_control_system().system_identifier'),
         database: z.string().min(1),
       })
       .describe('checked in the same session before anything is changed; `runbooks check` prints it'),
@@ -32,7 +41,10 @@ const databaseSchema = z
 const invariantSchema = z
   .strictObject({
     name: z.string().min(1),
-    sql: z.string().min(1).describe('a SELECT that returns no row when all is well; its rows are the violations'),
+    sql: z
+      .string()
+      .min(1)
+      .describe('a SELECT that returns no row when all is well; its rows are the violations'),
   })
   .describe('a statement about the data that must always hold');
 
@@ -47,7 +59,10 @@ const commandSchema = z
 
 const migrationsSchema = z
   .strictObject({
-    directory: z.string().default('migrations').describe('SQL files `NAME.sql` with optional `NAME.down.sql`'),
+    directory: z
+      .string()
+      .default('migrations')
+      .describe('SQL files `NAME.sql` with optional `NAME.down.sql`'),
     command: commandSchema
       .optional()
       .describe('a migration tool instead of SQL files (Prisma, Drizzle ...); it gets DATABASE_URL'),
@@ -68,7 +83,12 @@ const backupsSchema = z
     directory: z.string().describe('where backups are kept; absolute or relative to this file'),
     jobs: z.number().int().min(1).max(64).default(2),
     compression: z.number().int().min(0).max(9).default(1).describe('gzip level; 0 is the fastest'),
-    keep: z.number().int().min(1).default(7).describe('proven backups that are kept; the last one never goes'),
+    keep: z
+      .number()
+      .int()
+      .min(1)
+      .default(7)
+      .describe('proven backups that are kept; the last one never goes'),
     maxAgeHours: z.number().positive().default(26),
     minSizeRatio: z
       .number()
@@ -84,15 +104,23 @@ const backupsSchema = z
 
 const restoreSchema = z
   .strictObject({
-    scratchDirectory: z.string().optional().describe('where disposable clusters live; default: a folder of the worker'),
+    scratchDirectory: z
+      .string()
+      .optional()
+      .describe('where disposable clusters live; default: a folder of the worker'),
     scratchTtlHours: z.number().positive().max(720).default(24),
     rtoMinutes: z.number().positive().default(60).describe('recovery time objective'),
     rpoMinutes: z.number().positive().default(1_500).describe('recovery point objective'),
-    requiredTables: z.array(z.string()).default([]).describe('must exist after a restore; empty only if they were'),
+    requiredTables: z
+      .array(z.string())
+      .default([])
+      .describe('must exist after a restore; empty only if they were'),
     smoke: commandSchema.optional().describe('runs with DATABASE_URL of the restored copy'),
     stopWrites: commandSchema.optional().describe('before a restored copy takes over, e.g. maintenance mode'),
     resumeWrites: commandSchema.optional(),
-    switchTraffic: commandSchema.optional().describe('after the swap, e.g. reconnect poolers, restart the service'),
+    switchTraffic: commandSchema
+      .optional()
+      .describe('after the swap, e.g. reconnect poolers, restart the service'),
   })
   .describe('drills, restores and what they must achieve');
 
@@ -105,7 +133,13 @@ const canarySchema = z
 const applicationSchema = z
   .strictObject({
     health: z
-      .array(z.strictObject({ name: z.string().min(1), url: secretText, timeoutMs: z.number().positive().default(5_000) }))
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          url: secretText,
+          timeoutMs: z.number().positive().default(5_000),
+        }),
+      )
       .default([]),
     errorRate: z
       .strictObject({
@@ -143,7 +177,11 @@ const approvalSchema = z
     approvers: z.array(z.string()).default([]).describe('names that may approve; empty: anyone'),
     expiresAfterMinutes: z.number().positive().default(240).describe('an expired approval is a denied one'),
     escalateAfterMinutes: z.number().positive().default(15),
-    humanWaitHours: z.number().positive().default(24).describe('how long a run that needs a person waits for one'),
+    humanWaitHours: z
+      .number()
+      .positive()
+      .default(24)
+      .describe('how long a run that needs a person waits for one'),
   })
   .describe('who may say yes, and for how long the question stands');
 
@@ -165,7 +203,12 @@ export const serviceSchema = z
       .describe('the ladder: who is told first, second, third'),
     mode: modeSchema.default('propose').describe('the highest mode for every runbook of this service'),
     modes: z.record(z.string(), modeSchema).default({}).describe('the highest mode by runbook name'),
-    maxDestructive: z.number().int().positive().default(100).describe('cap on the targets of one destructive action'),
+    maxDestructive: z
+      .number()
+      .int()
+      .positive()
+      .default(100)
+      .describe('cap on the targets of one destructive action'),
   })
   .describe('a service that runbooks operate');
 
@@ -174,13 +217,19 @@ export const configSchema = z
     $schema: z.string().optional(),
     temporal: z
       .strictObject({
-        address: z.string().optional().describe('default: the Temporal environment configuration, else 127.0.0.1:7233'),
+        address: z
+          .string()
+          .optional()
+          .describe('default: the Temporal environment configuration, else 127.0.0.1:7233'),
         namespace: z.string().optional(),
         taskQueue: z.string().default('runbooks'),
         uiUrl: z.string().optional().describe('base address of the Temporal UI, for links'),
       })
       .default({ taskQueue: 'runbooks' }),
-    postgresBin: z.string().optional().describe('folder of pg_dump and friends; default: PG_BIN, PATH, usual folders'),
+    postgresBin: z
+      .string()
+      .optional()
+      .describe('folder of pg_dump and friends; default: PG_BIN, PATH, usual folders'),
     services: z.record(serviceName, serviceSchema),
   })
   .describe('durable-runbooks configuration');

@@ -17,7 +17,8 @@ const seen = new Set<string>();
  */
 export function resolveSecrets(text: string, directory: string): string {
   const resolved = text.replace(/\$\{(env|file):([^}]+)\}/g, (reference, kind: string, name: string) => {
-    const value = kind === 'env' ? fromEnvironment(reference, name) : fromFile(reference, resolve(directory, name));
+    const value =
+      kind === 'env' ? fromEnvironment(reference, name) : fromFile(reference, resolve(directory, name));
     remember(value);
     return value;
   });
@@ -27,7 +28,9 @@ export function resolveSecrets(text: string, directory: string): string {
 
 /** Removes secrets from a text that may end up in a history, log, report or message. */
 export function scrub(text: string): string {
-  let clean = text.replace(/(\w+:\/\/[^\s:@/]*:)[^\s@/]+@/g, '$1***@').replace(/(password=)('[^']*'|\S+)/gi, '$1***');
+  let clean = text
+    .replace(/(\w+:\/\/[^\s:@/]*:)[^\s@/]+@/g, '$1***@')
+    .replace(/(password=)('[^']*'|\S+)/gi, '$1***');
   for (const secret of seen) clean = clean.replaceAll(secret, '***');
   return clean;
 }
@@ -56,4 +59,9 @@ function rememberUrlPassword(text: string): void {
   if (password === undefined) return;
   remember(password);
   remember(decodeURIComponent(password));
+}
+
+/** Gives this process the variables that `${env:NAME}` reads. For the embedded stack, which makes its own passwords. */
+export function setEnvironment(variables: Record<string, string>): void {
+  Object.assign(process.env, variables);
 }

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 export const PACKAGE_ROOT = findRoot(__dirname);
 
 /** Version in package.json. */
-export const VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+export const VERSION = (
+  JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }
+).version;
 
 function findRoot(from: string): string {
   try {

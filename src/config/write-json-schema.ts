@@ -10,5 +10,8 @@ export function configJsonSchema(): Record<string, unknown> {
 }
 
 if (require.main === module) {
-  writeFileSync(join(PACKAGE_ROOT, 'runbooks.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  writeFileSync(
+    join(PACKAGE_ROOT, 'runbooks.schema.json'),
+    `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+  );
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
@@ -47,6 +47,8 @@ export function createStack({ directory: given, bookings = DEFAULT_BOOKINGS }: S
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
   const directory = given ?? mkdtempSync(join(parent, 'stack-'));
+  // The unprivileged user that runs PostgreSQL must get through; what is private in it has modes of its own.
+  if (given === undefined) chmodSync(directory, 0o755);
   const parts: Partial<Stack> = { directory };
   const stops: (() => Promise<unknown>)[] = [];
 

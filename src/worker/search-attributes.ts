@@ -11,7 +11,9 @@ const ALREADY_EXISTS = 6;
  */
 export async function registerSearchAttributes(connection: Connection, namespace: string): Promise<void> {
   const wanted = Object.values(searchAttributes).map(({ name }) => name);
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace }).catch(() => ({ customAttributes: {} }));
+  const { customAttributes } = await connection.operatorService
+    .listSearchAttributes({ namespace })
+    .catch(() => ({ customAttributes: {} }));
   const missing = wanted.filter((name) => !(name in customAttributes));
   if (missing.length === 0) return;
   try {

@@ -1,5 +1,10 @@
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker, type NativeConnectionOptions, type WorkerOptions } from '@temporalio/worker';
+import {
+  NativeConnection,
+  Worker,
+  type NativeConnectionOptions,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { hostname } from 'node:os';
 import { createActivities } from '../activities';
 import type { LoadedConfig } from '../config/load';
@@ -19,7 +24,10 @@ export interface RunningWorker {
 const MAX_ACTIVITIES = 20;
 
 /** Connects and starts a worker for every runbook. Throws when Temporal cannot be reached. */
-export async function startWorker(config: LoadedConfig, overrides: Partial<WorkerOptions> = {}): Promise<RunningWorker> {
+export async function startWorker(
+  config: LoadedConfig,
+  overrides: Partial<WorkerOptions> = {},
+): Promise<RunningWorker> {
   const options = connectionOptions(config);
   const native = await NativeConnection.connect(options.connection as NativeConnectionOptions);
   const connection = await Connection.connect(options.connection);

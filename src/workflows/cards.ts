@@ -6,7 +6,13 @@ import { restoreDatabaseCard } from './database/restore-database.card';
 import type { Card } from './kit/card';
 
 /** Every runbook's card, in the order of the catalogue. Node side only. */
-export const cards: Card[] = [migrateDatabaseCard, backUpDatabaseCard, checkBackupsCard, drillRestoreCard, restoreDatabaseCard];
+export const cards: Card[] = [
+  migrateDatabaseCard,
+  backUpDatabaseCard,
+  checkBackupsCard,
+  drillRestoreCard,
+  restoreDatabaseCard,
+];
 
 /** The card of a runbook by its wire name. */
 export function cardOf(name: string): Card | undefined {

@@ -6,7 +6,11 @@ export const backUpDatabaseCard = card({
   title: 'Back up a database',
   area: 'database',
   priority: 'P2',
-  symptoms: ['the daily schedule is due', 'something risky is about to be done by hand', 'checkBackups found the newest backup too old'],
+  symptoms: [
+    'the daily schedule is due',
+    'something risky is about to be done by hand',
+    'checkBackups found the newest backup too old',
+  ],
   impact: 'without a recent backup a failure loses everything since the last one',
   diagnosis: ['size and version of the database', 'age of the newest backup'],
   resolution: [

@@ -9,11 +9,17 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   const target = targetOf(place);
   const backupId = nameForRun();
 
-  const facts = await run.step('Look at the database', (act) => act.readDatabaseFacts({ database: databaseIn(place) }), {
-    describe: ({ database, sizeBytes, serverVersion }) => `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
-  });
+  const facts = await run.step(
+    'Look at the database',
+    (act) => act.readDatabaseFacts({ database: databaseIn(place) }),
+    {
+      describe: ({ database, sizeBytes, serverVersion }) =>
+        `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
+    },
+  );
   const before = await run.step('List the backups', (act) => act.listBackups(place), {
-    describe: (backups) => (backups[0] === undefined ? 'none yet' : `${backups.length}, newest ${describeAge(backups[0])}`),
+    describe: (backups) =>
+      backups[0] === undefined ? 'none yet' : `${backups.length}, newest ${describeAge(backups[0])}`,
   });
   await run.gate(() => ({
     actions: [
@@ -22,8 +28,16 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
     ],
   }));
 
-  const backup = await run.exclusively(target, (fence) => takeBackup(run, place, backupId, fence), facts.fenceToken);
-  await run.verify('Checksums and table of contents', (act) => act.verifyBackupFiles({ ...place, backupId }), allHold);
+  const backup = await run.exclusively(
+    target,
+    (fence) => takeBackup(run, place, backupId, fence),
+    facts.fenceToken,
+  );
+  await run.verify(
+    'Checksums and table of contents',
+    (act) => act.verifyBackupFiles({ ...place, backupId }),
+    allHold,
+  );
   await run.step('Copy off site', (act) => act.uploadBackup({ ...place, backupId }), {
     kind: 'long',
     describe: ({ uploaded, detail }) => (uploaded ? detail : 'no upload configured'),

@@ -7,7 +7,11 @@ export const drillRestoreCard = card({
   title: 'Drill a restore',
   area: 'database',
   priority: 'P2',
-  symptoms: ['the weekly schedule is due', 'a backup must be proven before something risky', 'the restore branch shall take over (promote)'],
+  symptoms: [
+    'the weekly schedule is due',
+    'a backup must be proven before something risky',
+    'the restore branch shall take over (promote)',
+  ],
   impact: 'none for production; without drills nobody knows whether, and how fast, a restore works',
   diagnosis: ['which backups there are', 'which recovery point is meant: the latest, a random one, a time'],
   resolution: [

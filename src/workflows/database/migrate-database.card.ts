@@ -28,7 +28,14 @@ export const migrateDatabaseCard = card({
     environment: databaseEnvironment,
     staging: z.string().min(1).max(40).default('staging').describe('environment to rehearse on, or "none"'),
     files: z
-      .array(z.string().regex(/^[\w][\w.-]*\.sql$/, 'a file name in the migrations directory, e.g. "2026_11_01_add_notes.sql"'))
+      .array(
+        z
+          .string()
+          .regex(
+            /^[\w][\w.-]*\.sql$/,
+            'a file name in the migrations directory, e.g. "2026_11_01_add_notes.sql"',
+          ),
+      )
       .max(50)
       .default([])
       .describe('files to apply in this order; empty: everything pending, by name'),
@@ -42,5 +49,8 @@ export const migrateDatabaseCard = card({
   capMode: ({ migrations }) =>
     migrations.command === undefined
       ? undefined
-      : { mode: 'propose', modeReason: 'a migration command opens connections of its own, which cannot be fenced' },
+      : {
+          mode: 'propose',
+          modeReason: 'a migration command opens connections of its own, which cannot be fenced',
+        },
 });

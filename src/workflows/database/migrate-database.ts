@@ -15,22 +15,34 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
   const diagnosis = await diagnoseMigration(run, input);
   const { place, staging, pending } = diagnosis;
   const target = targetOf(place);
-  if (pending.length === 0) return run.nothingToDo(`every requested migration is already applied in ${target}`);
+  if (pending.length === 0)
+    return run.nothingToDo(`every requested migration is already applied in ${target}`);
 
   await run.plan({
     actions: [
       { action: 'back up and prove the backup', target },
       { action: 'rehearse up and down', target: 'a clone restored from that backup', count: pending.length },
-      ...(staging === undefined ? [] : [{ action: 'rehearse', target: targetOf(staging), count: pending.length }]),
-      ...pending.map(({ name, sha256 }) => ({ action: `apply ${name}`, target, detail: `SHA-256 ${sha256.slice(0, 12)}` })),
+      ...(staging === undefined
+        ? []
+        : [{ action: 'rehearse', target: targetOf(staging), count: pending.length }]),
+      ...pending.map(({ name, sha256 }) => ({
+        action: `apply ${name}`,
+        target,
+        detail: `SHA-256 ${sha256.slice(0, 12)}`,
+      })),
     ],
     warnings: diagnosis.warnings,
   });
 
-  const backup = await run.exclusively(target, (fence) => takeBackup(run, place, nameForRun(), fence), diagnosis.fenceToken);
+  const backup = await run.exclusively(
+    target,
+    (fence) => takeBackup(run, place, nameForRun(), fence),
+    diagnosis.fenceToken,
+  );
   const copy = await restoreIntoScratch(run, place, backup.backupId);
   const rehearsal = await rehearseOnClone(run, diagnosis, copy.database);
-  const goOn = (stagingFence?: Fence) => afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
+  const goOn = (stagingFence?: Fence) =>
+    afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
   if (staging === undefined) await goOn();
   else await run.exclusively(targetOf(staging), goOn);
 
@@ -70,14 +82,22 @@ async function afterRehearsal(
   });
 
   await run.announce(`${pending.map(({ name }) => name).join(', ')} is being applied in ${target}.`);
-  await run.exclusively(target, (fence) => migrateProduction(run, diagnosis, rehearsal, { backupId, fence }), diagnosis.fenceToken);
+  await run.exclusively(
+    target,
+    (fence) => migrateProduction(run, diagnosis, rehearsal, { backupId, fence }),
+    diagnosis.fenceToken,
+  );
 }
 
 /** What was rehearsed is what is applied: a file edited meanwhile needs a rehearsal of its own. */
 async function refuseIfChanged(run: Run, { place, pending, input }: Diagnosis): Promise<void> {
-  const again = await run.step('Read the migrations again', (act) => act.readMigrations({ ...place, files: input.files }));
+  const again = await run.step('Read the migrations again', (act) =>
+    act.readMigrations({ ...place, files: input.files }),
+  );
   const before = pending.map(({ name, sha256, downSha256 }) => `${name} ${sha256} ${downSha256}`).join('\n');
-  const now = again.pending.map(({ name, sha256, downSha256 }) => `${name} ${sha256} ${downSha256}`).join('\n');
+  const now = again.pending
+    .map(({ name, sha256, downSha256 }) => `${name} ${sha256} ${downSha256}`)
+    .join('\n');
   if (before === now) return;
   throw ApplicationFailure.nonRetryable(
     `the pending migrations of ${targetOf(place)} changed since they were rehearsed. Start again to rehearse what is there now.`,

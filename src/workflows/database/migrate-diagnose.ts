@@ -28,9 +28,13 @@ export async function diagnoseMigration(run: Run, input: MigrateInput): Promise<
   const place: Place = { service: input.service, environment: input.environment };
   const staging = stagingOf(run, input);
   const facts = await look(run, place);
-  const { pending, applied } = await run.step('Read the migrations and the ledger', (act) => act.readMigrations({ ...place, files: input.files }), {
-    describe: (set) => `${set.pending.length} pending, ${set.applied.length} already applied`,
-  });
+  const { pending, applied } = await run.step(
+    'Read the migrations and the ledger',
+    (act) => act.readMigrations({ ...place, files: input.files }),
+    {
+      describe: (set) => `${set.pending.length} pending, ${set.applied.length} already applied`,
+    },
+  );
   const diagnosis: Diagnosis = {
     input,
     place,
@@ -57,29 +61,40 @@ function stagingOf(run: Run, { service, environment, staging }: MigrateInput): P
 }
 
 async function look(run: Run, place: Place): Promise<DatabaseFacts> {
-  return run.step(`Look at ${targetOf(place)}`, (act) => act.readDatabaseFacts({ database: databaseIn(place), write: true }), {
-    describe: ({ database, serverVersion, sizeBytes, clientMajor }) =>
-      `${database}, PostgreSQL ${serverVersion}, ${bytes(sizeBytes)}, client tools ${clientMajor}`,
-  });
+  return run.step(
+    `Look at ${targetOf(place)}`,
+    (act) => act.readDatabaseFacts({ database: databaseIn(place), write: true }),
+    {
+      describe: ({ database, serverVersion, sizeBytes, clientMajor }) =>
+        `${database}, PostgreSQL ${serverVersion}, ${bytes(sizeBytes)}, client tools ${clientMajor}`,
+    },
+  );
 }
 
 function warningsOf(facts: DatabaseFacts, pending: Migration[], applied: string[]): string[] {
   const warnings = applied.map((name) => `${name} is already applied`);
   for (const { pid, application, ageSeconds } of facts.longTransactions) {
     if (ageSeconds < LONG_TRANSACTION_SECONDS) continue;
-    warnings.push(`a transaction of ${application || 'an unnamed client'} (pid ${pid}) was already open when this was planned`);
+    warnings.push(
+      `a transaction of ${application || 'an unnamed client'} (pid ${pid}) was already open when this was planned`,
+    );
   }
   for (const migration of pending) {
-    if (migration.downSha256 === null) warnings.push(`${migration.name} has no down script: its way back is a restore`);
+    if (migration.downSha256 === null)
+      warnings.push(`${migration.name} has no down script: its way back is a restore`);
     if (!migration.transactional) warnings.push(`${migration.name} has statements outside a transaction`);
   }
   return warnings;
 }
 
 async function refuseHazards(run: Run, { place, pending, input, warnings }: Diagnosis): Promise<void> {
-  const linted = await run.step('Lint', (act) => act.lintMigrations({ service: place.service, files: pending }), {
-    describe: (found) => `${found.length} findings`,
-  });
+  const linted = await run.step(
+    'Lint',
+    (act) => act.lintMigrations({ service: place.service, files: pending }),
+    {
+      describe: (found) => `${found.length} findings`,
+    },
+  );
   const hazards = [...pending.flatMap((migration) => migration.hazards), ...linted];
   const refused = hazards.filter(({ level, rule }) => level === 'error' && !input.accept.includes(rule));
   if (refused.length > 0) {
@@ -96,9 +111,15 @@ function describeHazard({ migration, line, rule, message }: Hazard): string {
 }
 
 /** A rehearsal on a staging that looks different proves little, unless staging is only ahead by what is pending here. */
-async function compareWithStaging(run: Run, { place, pending, input, warnings }: Diagnosis, staging: Place): Promise<void> {
+async function compareWithStaging(
+  run: Run,
+  { place, pending, input, warnings }: Diagnosis,
+  staging: Place,
+): Promise<void> {
   await look(run, staging);
-  const there = await run.step(`Read the ledger of ${targetOf(staging)}`, (act) => act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }));
+  const there = await run.step(`Read the ledger of ${targetOf(staging)}`, (act) =>
+    act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
+  );
   if (there.applied.length > 0) {
     warnings.push(`${targetOf(staging)} already has ${there.applied.join(', ')}`);
     return;

@@ -16,14 +16,24 @@ export interface Rehearsal {
 }
 
 /** One migration, as a line of the timeline. */
-export function describeApplied({ alreadyDone, statements, durationMs, lockAttempts, totalBlockMs }: ApplyResult): string {
+export function describeApplied({
+  alreadyDone,
+  statements,
+  durationMs,
+  lockAttempts,
+  totalBlockMs,
+}: ApplyResult): string {
   if (alreadyDone) return 'already done';
   const locks = lockAttempts > 1 ? `, ${lockAttempts} tries for the lock` : '';
   return `${statements} statements in ${duration(durationMs)}${locks}, others blocked at most ${duration(totalBlockMs)}`;
 }
 
 /** Up, check, down, compare: on production's own data, in a cluster that can hurt nobody. */
-export async function rehearseOnClone(run: Run, diagnosis: Diagnosis, clone: DatabaseRef): Promise<Rehearsal> {
+export async function rehearseOnClone(
+  run: Run,
+  diagnosis: Diagnosis,
+  clone: DatabaseRef,
+): Promise<Rehearsal> {
   const { place, pending } = diagnosis;
   // Nobody else uses the clone, so its fence only has to be one that the copy accepts.
   const fence: Fence = { target: targetOf(place), token: Number.MAX_SAFE_INTEGER };
@@ -35,26 +45,51 @@ export async function rehearseOnClone(run: Run, diagnosis: Diagnosis, clone: Dat
   const before = await fingerprint('before');
   const applied: ApplyResult[] = [];
   for (const migration of pending) {
-    applied.push(await applyTo(run, diagnosis, { database: clone, migration, fence, where: 'the clone', direction: 'up' }));
+    applied.push(
+      await applyTo(run, diagnosis, {
+        database: clone,
+        migration,
+        fence,
+        where: 'the clone',
+        direction: 'up',
+      }),
+    );
   }
   const after = await fingerprint('after');
   const delta = schemaDelta(before, after);
-  await run.verify('Invariants on the clone', (act) => act.checkInvariants({ database: clone, service: place.service }), invariantsHold);
+  await run.verify(
+    'Invariants on the clone',
+    (act) => act.checkInvariants({ database: clone, service: place.service }),
+    invariantsHold,
+  );
 
   const reversible = pending.filter((migration) => migration.downSha256 !== null);
   for (const migration of [...reversible].reverse()) {
-    await applyTo(run, diagnosis, { database: clone, migration, fence, where: 'the clone', direction: 'down' });
+    await applyTo(run, diagnosis, {
+      database: clone,
+      migration,
+      fence,
+      where: 'the clone',
+      direction: 'down',
+    });
   }
   const warnings: string[] = [];
   if (reversible.length === pending.length) {
-    await run.verify('The down scripts lead back', (act) => act.fingerprintSchema({ database: clone }), (restored) => {
-      const left = schemaDelta(before, restored);
-      const differences = [...Object.keys(left.added), ...left.removed, ...left.changed];
-      return {
-        ok: differences.length === 0,
-        detail: differences.length === 0 ? 'the schema is as before' : `differs in ${differences.slice(0, 10).join(', ')}`,
-      };
-    });
+    await run.verify(
+      'The down scripts lead back',
+      (act) => act.fingerprintSchema({ database: clone }),
+      (restored) => {
+        const left = schemaDelta(before, restored);
+        const differences = [...Object.keys(left.added), ...left.removed, ...left.changed];
+        return {
+          ok: differences.length === 0,
+          detail:
+            differences.length === 0
+              ? 'the schema is as before'
+              : `differs in ${differences.slice(0, 10).join(', ')}`,
+        };
+      },
+    );
   } else {
     warnings.push('not every migration has a down script, so the way back could not be rehearsed');
   }
@@ -70,7 +105,11 @@ interface Apply {
 }
 
 /** Applies one migration up or down. Idempotent: the ledger at the target knows what was done. */
-export function applyTo(run: Run, { place, input }: Diagnosis, { database, migration, fence, where, direction }: Apply): Promise<ApplyResult> {
+export function applyTo(
+  run: Run,
+  { place, input }: Diagnosis,
+  { database, migration, fence, where, direction }: Apply,
+): Promise<ApplyResult> {
   const verb = direction === 'up' ? 'Apply' : 'Undo';
   return run.step(
     `${verb} ${migration.name} on ${where}`,
@@ -100,29 +139,53 @@ export async function rehearseOnStaging(run: Run, diagnosis: Diagnosis, fence: F
   for (const migration of missing) {
     run.undos.push({
       title: `Take ${migration.name} back from ${where}`,
-      back: () => takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
+      back: () =>
+        takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
     });
     await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
   }
-  await run.verify(`Invariants of ${where}`, (act) => act.checkInvariants({ database, service: staging.service }), invariantsHold);
+  await run.verify(
+    `Invariants of ${where}`,
+    (act) => act.checkInvariants({ database, service: staging.service }),
+    invariantsHold,
+  );
   await verifyHealth(run, staging);
-  await run.verify(`Smoke test of ${where}`, (act) => act.runServiceCommand({ ...staging, command: 'smoke' }), ({ detail }) => ({ ok: true, detail }));
+  await run.verify(
+    `Smoke test of ${where}`,
+    (act) => act.runServiceCommand({ ...staging, command: 'smoke' }),
+    ({ detail }) => ({ ok: true, detail }),
+  );
 }
 
-async function backUpStagingIfNeeded(run: Run, staging: Place, missing: Migration[], fence: Fence): Promise<string | undefined> {
+async function backUpStagingIfNeeded(
+  run: Run,
+  staging: Place,
+  missing: Migration[],
+  fence: Fence,
+): Promise<string | undefined> {
   if (missing.every(({ downSha256 }) => downSha256 !== null)) return undefined;
   const backupId = `${nameForRun()}-staging`;
-  await run.step(`Back up ${targetOf(staging)}`, (act) => act.backUp({ ...staging, backupId, fence }), { kind: 'long' });
+  await run.step(`Back up ${targetOf(staging)}`, (act) => act.backUp({ ...staging, backupId, fence }), {
+    kind: 'long',
+  });
   return backupId;
 }
 
-async function takeBack(run: Run, diagnosis: Diagnosis, apply: Apply, backupId: string | undefined): Promise<void> {
+async function takeBack(
+  run: Run,
+  diagnosis: Diagnosis,
+  apply: Apply,
+  backupId: string | undefined,
+): Promise<void> {
   if (apply.migration.downSha256 !== null) {
     await applyTo(run, diagnosis, apply);
     return;
   }
   const applied = await isApplied(run, apply);
-  if (applied) run.needsHuman(`${apply.migration.name} has no down script and stays on ${apply.where}; its backup is ${backupId}`);
+  if (applied)
+    run.needsHuman(
+      `${apply.migration.name} has no down script and stays on ${apply.where}; its backup is ${backupId}`,
+    );
 }
 
 /** Whether the ledger of that database says so; an aborted transaction left nothing to undo. */
@@ -131,7 +194,10 @@ export async function isApplied(run: Run, { database, migration, where }: Apply)
   const entry = ledger.find(({ name }) => name === migration.name);
   if (entry === undefined) return false;
   if (entry.sha256 !== migration.sha256) {
-    throw ApplicationFailure.nonRetryable(`the ledger of ${where} has another ${migration.name}`, 'MigrationConflict');
+    throw ApplicationFailure.nonRetryable(
+      `the ledger of ${where} has another ${migration.name}`,
+      'MigrationConflict',
+    );
   }
   return true;
 }
@@ -139,4 +205,3 @@ export async function isApplied(run: Run, { database, migration, where }: Apply)
 function digestOf(delta: SchemaDelta): string {
   return hashPlan({ actions: [], facts: { delta: JSON.stringify(delta) } }).hash;
 }
-

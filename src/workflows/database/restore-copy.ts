@@ -14,14 +14,19 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
   const scratch = nameForRun();
   const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
   run.defer('Drop the disposable cluster', (act) => act.dropScratch({ scratch }));
-  await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place }), { kind: 'long' });
+  await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place }), {
+    kind: 'long',
+  });
   const restore = await run.step(
     `Restore ${backupId} into it`,
     (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null }),
     { kind: 'long', describe: describeRestore },
   );
   const validation = await validate(run, place, backupId, database);
-  await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), { kind: 'mutate', undo: 'none' });
+  await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
+    kind: 'mutate',
+    undo: 'none',
+  });
   return { database, restore, validation };
 }
 
@@ -29,7 +34,12 @@ function describeRestore({ sizeBytes, durationMs }: RestoreResult): string {
   return `${bytes(sizeBytes)} in ${duration(durationMs)}`;
 }
 
-async function validate(run: Run, place: Place, backupId: string, database: DatabaseRef): Promise<ValidationReport> {
+async function validate(
+  run: Run,
+  place: Place,
+  backupId: string,
+  database: DatabaseRef,
+): Promise<ValidationReport> {
   return run.verify(
     'Validate the restored copy',
     (act) => act.validateRestore({ ...place, backupId, database, smoke: true }),
@@ -60,22 +70,37 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
     describe: ({ detail }) => detail,
     undo: {
       title: 'Resume writes',
-      back: () => run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), { kind: 'long' }),
+      back: () =>
+        run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
+          kind: 'long',
+        }),
     },
   });
-  const safety = await run.step('Safety backup of what is there', (act) => act.backUp({ ...place, backupId: `${nameForRun()}-before`, fence }), {
-    kind: 'long',
-    describe: (made) => made.backupId,
-  });
+  const safety = await run.step(
+    'Safety backup of what is there',
+    (act) => act.backUp({ ...place, backupId: `${nameForRun()}-before`, fence }),
+    {
+      kind: 'long',
+      describe: (made) => made.backupId,
+    },
+  );
   run.fact('safetyBackup', safety.backupId);
-  await run.step('Restore beside it', (act) => act.restoreBackup({ ...place, backupId, into: beside, fence }), {
-    kind: 'long',
-    describe: describeRestore,
-    undo: {
-      title: 'Drop the restored copy',
-      back: () => run.step('Drop the restored copy', (act) => act.dropRestored({ database: beside, fence }), { kind: 'mutate', undo: 'none' }),
+  await run.step(
+    'Restore beside it',
+    (act) => act.restoreBackup({ ...place, backupId, into: beside, fence }),
+    {
+      kind: 'long',
+      describe: describeRestore,
+      undo: {
+        title: 'Drop the restored copy',
+        back: () =>
+          run.step('Drop the restored copy', (act) => act.dropRestored({ database: beside, fence }), {
+            kind: 'mutate',
+            undo: 'none',
+          }),
+      },
     },
-  });
+  );
   await validate(run, place, backupId, beside);
 
   await run.step('Swap', (act) => act.swapDatabases({ ...place, restored, previous, fence }), {
@@ -97,20 +122,35 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
   await verifyHealth(run, place);
   run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
   run.fact('formerDatabase', previous);
-  run.note('The former database is kept', `${previous} on the server of ${target}. Drop it by hand when nobody needs the way back.`);
+  run.note(
+    'The former database is kept',
+    `${previous} on the server of ${target}. Drop it by hand when nobody needs the way back.`,
+  );
 }
 
 /** After the swap people may have written to the copy: only a person can decide that these writes may go. */
-async function swapBack(run: Run, place: Place, names: { restored: string; previous: string; fence: Fence }): Promise<void> {
-  const { swapped, sessions } = await run.step('Is the copy live?', (act) => act.readSwapState({ ...place, ...names }));
+async function swapBack(
+  run: Run,
+  place: Place,
+  names: { restored: string; previous: string; fence: Fence },
+): Promise<void> {
+  const { swapped, sessions } = await run.step('Is the copy live?', (act) =>
+    act.readSwapState({ ...place, ...names }),
+  );
   if (!swapped) return;
   const choice = await run.ask(
     `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since. Swap back?`,
     ['swap back', 'keep it'],
   );
-  if (choice !== 'swap back') run.needsHuman(`${names.restored} stays live in ${targetOf(place)}, as decided`);
-  await run.step('Swap back', (act) => act.swapBack({ ...place, ...names }), { kind: 'mutate', undo: 'none' });
-  await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), { kind: 'long' });
+  if (choice !== 'swap back')
+    run.needsHuman(`${names.restored} stays live in ${targetOf(place)}, as decided`);
+  await run.step('Swap back', (act) => act.swapBack({ ...place, ...names }), {
+    kind: 'mutate',
+    undo: 'none',
+  });
+  await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
+    kind: 'long',
+  });
 }
 
 /** Sentence about what a restore would lose; an upper bound, and said to be one. */

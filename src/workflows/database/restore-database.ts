@@ -9,12 +9,24 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
   const place = { service: input.service, environment: input.environment };
   const target = targetOf(place);
 
-  const facts = await run.step('Look at the database', (act) => act.readDatabaseFacts({ database: databaseIn(place), write: true }), {
-    describe: ({ database, sizeBytes, serverVersion }) => `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
-  });
-  const backup = chooseBackup(await run.step('List the backups', (act) => act.listBackups(place)), input.recoveryPoint);
+  const facts = await run.step(
+    'Look at the database',
+    (act) => act.readDatabaseFacts({ database: databaseIn(place), write: true }),
+    {
+      describe: ({ database, sizeBytes, serverVersion }) =>
+        `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
+    },
+  );
+  const backup = chooseBackup(
+    await run.step('List the backups', (act) => act.listBackups(place)),
+    input.recoveryPoint,
+  );
   const readLoss = () =>
-    run.step('What would be lost?', (act) => act.estimateLostWrites({ ...place, backupId: backup.backupId }), { describe: describeLoss });
+    run.step(
+      'What would be lost?',
+      (act) => act.estimateLostWrites({ ...place, backupId: backup.backupId }),
+      { describe: describeLoss },
+    );
   const lost = await readLoss();
 
   const plan = () => ({
@@ -24,17 +36,32 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
       { action: 'restore beside', target, detail: describeAge(backup) },
       { action: 'swap', target, detail: 'the former database is kept' },
     ],
-    warnings: [lost.rowsAtMost === 0 ? 'no writes are known to be lost' : `this ${describeLoss(lost)} (an upper bound)`],
-    facts: { backup: backup.backupId, manifest: backup.manifestSha256, systemIdentifier: facts.systemIdentifier },
+    warnings: [
+      lost.rowsAtMost === 0
+        ? 'no writes are known to be lost'
+        : `this ${describeLoss(lost)} (an upper bound)`,
+    ],
+    facts: {
+      backup: backup.backupId,
+      manifest: backup.manifestSha256,
+      systemIdentifier: facts.systemIdentifier,
+    },
   });
   await run.gate(plan);
   if (run.policy.mode === 'auto' && lost.rowsAtMost > 0) {
-    const choice = await run.ask(`Restoring ${backup.backupId} in ${target} ${describeLoss(lost)}. Restore?`, ['restore', 'stop']);
+    const choice = await run.ask(
+      `Restoring ${backup.backupId} in ${target} ${describeLoss(lost)}. Restore?`,
+      ['restore', 'stop'],
+    );
     if (choice === 'stop') return run.reject('decided not to lose these writes');
   }
 
   await run.announce(`Maintenance: ${target} is restored from ${backup.backupId}; writes stop now.`);
-  await run.exclusively(target, (fence) => takeOver(run, place, { backupId: backup.backupId, fence }), facts.fenceToken);
+  await run.exclusively(
+    target,
+    (fence) => takeOver(run, place, { backupId: backup.backupId, fence }),
+    facts.fenceToken,
+  );
   await run.announce(`${target} was restored from ${backup.backupId} and takes writes again.`);
   return `${target} is restored from ${backup.backupId}; this ${describeLoss(lost)}`;
 });

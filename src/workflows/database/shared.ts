@@ -1,5 +1,13 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { BackupListEntry, BackupSummary, Check, DatabaseRef, Fence, InvariantResult, ValidationReport } from '../../activities/types';
+import type {
+  BackupListEntry,
+  BackupSummary,
+  Check,
+  DatabaseRef,
+  Fence,
+  InvariantResult,
+  ValidationReport,
+} from '../../activities/types';
 import { bytes, duration, utc } from '../kit/format';
 import type { Run, Verdict } from '../kit/run';
 
@@ -25,9 +33,17 @@ export function nameForRun(): string {
 }
 
 /** Writes the canary and takes a proven-complete backup under the lease. */
-export async function takeBackup(run: Run, place: Place, backupId: string, fence: Fence): Promise<BackupSummary> {
+export async function takeBackup(
+  run: Run,
+  place: Place,
+  backupId: string,
+  fence: Fence,
+): Promise<BackupSummary> {
   const database = databaseIn(place);
-  await run.step('Write the canary', (act) => act.writeCanary({ database, fence, id: backupId }), { kind: 'mutate', undo: 'none' });
+  await run.step('Write the canary', (act) => act.writeCanary({ database, fence, id: backupId }), {
+    kind: 'mutate',
+    undo: 'none',
+  });
   return run.step(`Back up ${targetOf(place)}`, (act) => act.backUp({ ...place, backupId, fence }), {
     kind: 'long',
     describe: describeBackup,
@@ -47,7 +63,8 @@ export function describeAge(backup: BackupListEntry): string {
 export function allHold(report: ValidationReport | Check[]): Verdict {
   const checks = Array.isArray(report) ? report : report.checks;
   const failed = checks.filter((check) => !check.ok);
-  if (failed.length > 0) return { ok: false, detail: failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ') };
+  if (failed.length > 0)
+    return { ok: false, detail: failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ') };
   if (!Array.isArray(report) && checks.length === 0) return { ok: false, detail: 'nothing was checked' };
   return { ok: true, detail: `${checks.length} checks hold` };
 }
@@ -57,7 +74,9 @@ export function invariantsHold(results: InvariantResult[]): Verdict {
   if (broken.length === 0) return { ok: true, detail: `${results.length} invariants hold` };
   return {
     ok: false,
-    detail: broken.map(({ name, violations, sample }) => `${name}: ${violations} violations, e.g. ${sample}`).join('; '),
+    detail: broken
+      .map(({ name, violations, sample }) => `${name}: ${violations} violations, e.g. ${sample}`)
+      .join('; '),
   };
 }
 
@@ -89,7 +108,10 @@ function pick(newestFirst: BackupListEntry[], recoveryPoint: string): BackupList
 
 /** Health of the application in front of an environment, where one is configured. */
 export async function verifyHealth(run: Run, place: Place): Promise<void> {
-  await run.verify(`Health of ${targetOf(place)}`, (act) => act.checkHealth(place), (checks) =>
-    checks.length === 0 ? { ok: true, detail: 'no health endpoint configured' } : allHold(checks),
+  await run.verify(
+    `Health of ${targetOf(place)}`,
+    (act) => act.checkHealth(place),
+    (checks) =>
+      checks.length === 0 ? { ok: true, detail: 'no health endpoint configured' } : allHold(checks),
   );
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { modeSchema, serviceName, type Mode, type ServiceConfig } from '../../config/schema';
 
-export type Area = 'database' | 'application' | 'bookings' | 'payments' | 'delivery' | 'incidents' | 'maintenance';
+export type Area =
+  'database' | 'application' | 'bookings' | 'payments' | 'delivery' | 'incidents' | 'maintenance';
 
 /** What people, the command, alert routes and the catalogue see of a runbook. Node side only: never imported as a value by a workflow. */
 export interface Card<Input extends z.ZodObject = z.ZodObject> {
@@ -28,7 +29,13 @@ export interface Card<Input extends z.ZodObject = z.ZodObject> {
 const commonInput = {
   service: serviceName.describe('name of the service in runbooks.yaml'),
   mode: modeSchema.optional().describe('the lower of this and what the configuration allows counts'),
-  startedBy: z.string().trim().min(1).max(100).default('unknown').describe('who starts it; four eyes need it'),
+  startedBy: z
+    .string()
+    .trim()
+    .min(1)
+    .max(100)
+    .default('unknown')
+    .describe('who starts it; four eyes need it'),
   reason: z.string().max(500).optional().describe('why, for the report'),
 };
 

@@ -28,7 +28,8 @@ function headline(status: RunStatus): string {
 
 function renderWaiting(waiting: Waiting): string {
   const lines = [`## Waiting for a person: ${waiting.kind}`, escapeText(waiting.question)];
-  if (waiting.choices !== undefined) lines.push(`Choices: ${waiting.choices.map((choice) => `\`${choice}\``).join(', ')}`);
+  if (waiting.choices !== undefined)
+    lines.push(`Choices: ${waiting.choices.map((choice) => `\`${choice}\``).join(', ')}`);
   lines.push(
     `Until ${utc(waiting.expiresAt)} UTC. In "Send an Update" choose **${waiting.update.name}** and paste, with your own name:`,
     `\`\`\`json\n${JSON.stringify(waiting.update.argument)}\n\`\`\``,
@@ -41,9 +42,20 @@ function renderPlan(status: RunStatus): string {
   const { plan } = status;
   if (plan === undefined) return '';
   const rows = plan.actions.map(({ action, target, count, detail }, index) =>
-    row([String(index + 1), action, target, [count === undefined ? '' : String(count), detail ?? ''].filter(Boolean).join(' · ')]),
+    row([
+      String(index + 1),
+      action,
+      target,
+      [count === undefined ? '' : String(count), detail ?? ''].filter(Boolean).join(' · '),
+    ]),
   );
-  const table = [`## Plan \`${plan.hash}\``, '', row(['#', 'action', 'target', 'detail']), '|---|---|---|---|', ...rows];
+  const table = [
+    `## Plan \`${plan.hash}\``,
+    '',
+    row(['#', 'action', 'target', 'detail']),
+    '|---|---|---|---|',
+    ...rows,
+  ];
   const warnings = plan.warnings.map((warning) => `- ⚠ ${escapeText(warning)}`);
   return [...table, ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
 }
@@ -51,7 +63,8 @@ function renderPlan(status: RunStatus): string {
 function renderTimeline(timeline: TimelineEntry[]): string {
   const shown = timeline.slice(-SHOWN_LINES);
   const rows = shown.map((entry) => {
-    const took = entry.endedAt === undefined ? '' : duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt));
+    const took =
+      entry.endedAt === undefined ? '' : duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt));
     return row([utc(entry.startedAt).slice(11), MARKS[entry.status], entry.title, took, entry.detail ?? '']);
   });
   const hidden = timeline.length - shown.length;
@@ -69,7 +82,9 @@ function row(cells: string[]): string {
 }
 
 function escapeCell(text: string): string {
-  return escapeText(text).replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
+  return escapeText(text)
+    .replace(/\|/g, '\\|')
+    .replace(/\s*\n\s*/g, ' ');
 }
 
 /** Text from outside must not become markup in an operator's browser. */

@@ -1,4 +1,9 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, isCancellation } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+} from '@temporalio/workflow';
 import type { Outcome } from '../../report/types';
 
 /** Ends a run on purpose with an outcome; thrown by the kit, never by a procedure's own code. */
@@ -21,7 +26,8 @@ export function causeOf(error: unknown): { type: string; message: string } {
   ) {
     current = current.cause;
   }
-  if (current instanceof ApplicationFailure) return { type: current.type ?? 'Failure', message: current.message };
+  if (current instanceof ApplicationFailure)
+    return { type: current.type ?? 'Failure', message: current.message };
   if (isCancellation(current)) return { type: 'Cancelled', message: 'cancelled' };
   if (current instanceof Error) return { type: current.name, message: current.message };
   return { type: 'Error', message: String(current) };

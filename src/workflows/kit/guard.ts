@@ -37,7 +37,12 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
   const tell = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) =>
     outbox.push(async () => {
       try {
-        await getExternalWorkflowHandle(to.workflowId, to.runId).signal('lease', { target: state.target, state: answer, token, holder });
+        await getExternalWorkflowHandle(to.workflowId, to.runId).signal('lease', {
+          target: state.target,
+          state: answer,
+          token,
+          holder,
+        });
       } catch {
         // It ended before it heard the answer.
         forget(to);
@@ -59,7 +64,8 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
     } else if (!state.waiting.some((one) => isSame(one, request) && one.kind === request.kind)) {
       state.waiting.push({ ...request, since: new Date(Date.now()).toISOString() });
       const obstacle = obstacleOf(state);
-      if (obstacle !== undefined && (request.kind === 'lease' || state.paused !== null)) tell(request, 'queued', 0, obstacle);
+      if (obstacle !== undefined && (request.kind === 'lease' || state.paused !== null))
+        tell(request, 'queued', 0, obstacle);
     }
     changed = true;
   });
@@ -87,7 +93,8 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
     if (changed || outbox.length > 0) continue;
     const someoneWaits = state.holder !== null && state.waiting.some(({ kind }) => kind === 'lease');
     if (!someoneWaits) await condition(() => changed || outbox.length > 0);
-    else if (!(await condition(() => changed || outbox.length > 0, LOOK_AT_HOLDER_MS))) await reclaim(state, forget);
+    else if (!(await condition(() => changed || outbox.length > 0, LOOK_AT_HOLDER_MS)))
+      await reclaim(state, forget);
   }
 }
 

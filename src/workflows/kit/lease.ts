@@ -42,7 +42,12 @@ export async function releaseLease(state: RunState, target: string): Promise<voi
   });
 }
 
-function request(state: RunState, target: string, kind: LeaseRequest['kind'], atLeast: number): LeaseRequest & { target: string } {
+function request(
+  state: RunState,
+  target: string,
+  kind: LeaseRequest['kind'],
+  atLeast: number,
+): LeaseRequest & { target: string } {
   const { workflowId, runId } = workflowInfo();
   return { target, kind, workflowId, runId, atLeast, runbook: state.report.runbook };
 }

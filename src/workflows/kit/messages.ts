@@ -1,4 +1,10 @@
-import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+} from '@temporalio/workflow';
 import type { RunStatus, TimelineEntry } from '../../report/types';
 import { renderMarkdown } from '../../report/markdown';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
@@ -43,7 +49,10 @@ export function handleMessages(state: RunState): void {
       addNote(state, `Note by ${words['by']}`, words['text']);
       return 'noted';
     },
-    { validator: (words) => void need(words, ['text', 'by']), description: 'Add to the timeline: {"text", "by"}' },
+    {
+      validator: (words) => void need(words, ['text', 'by']),
+      description: 'Add to the timeline: {"text", "by"}',
+    },
   );
 }
 
@@ -59,7 +68,9 @@ function handleAnswer(
     const question = state.questions.find((one) => one.kind === kind && one.id === words[idField]);
     if (question === undefined) throw refused(notWaiting(state, kind, String(words[idField])));
     if (question.answer !== undefined) {
-      throw refused(`already answered: ${question.answer.verb} by ${question.answer.by} at ${question.answer.at}`);
+      throw refused(
+        `already answered: ${question.answer.verb} by ${question.answer.by} at ${question.answer.at}`,
+      );
     }
     const problem = question.refuse(update.name, words);
     if (problem !== undefined) throw refused(problem);
@@ -67,7 +78,9 @@ function handleAnswer(
   const handler = (words: Words): string => {
     // Two Updates can be validated before the first is handled.
     validator(words);
-    const question = state.questions.find((one) => one.kind === kind && one.id === words[idField]) as Question;
+    const question = state.questions.find(
+      (one) => one.kind === kind && one.id === words[idField],
+    ) as Question;
     question.answer = { verb: update.name, by: words['by'] as string, at: now() };
     if (words['choice'] !== undefined) question.answer.choice = words['choice'];
     if (words['note'] !== undefined) question.answer.note = words['note'];
@@ -87,14 +100,16 @@ function notWaiting(state: RunState, kind: Question['kind'], id: string): string
 const MAX_TEXT = 2_000;
 
 function need(words: unknown, fields: string[]): void {
-  if (words === null || typeof words !== 'object') throw refused(`expected a JSON object with ${fields.join(', ')}`);
+  if (words === null || typeof words !== 'object')
+    throw refused(`expected a JSON object with ${fields.join(', ')}`);
   for (const [field, value] of Object.entries(words)) {
     if (typeof value !== 'string') throw refused(`"${field}" must be text, got ${typeof value}`);
     if (value.length > MAX_TEXT) throw refused(`"${field}" is longer than ${MAX_TEXT} characters`);
   }
   for (const field of fields) {
     const value = (words as Words)[field];
-    if (value === undefined || value.trim() === '') throw refused(`"${field}" is missing; expected ${fields.join(', ')}`);
+    if (value === undefined || value.trim() === '')
+      throw refused(`"${field}" is missing; expected ${fields.join(', ')}`);
     if (/^<.*>$/.test(value)) throw refused(`replace ${value} in "${field}" by your own`);
   }
 }

@@ -15,7 +15,11 @@ export type Tell = (rung: number, text: string) => Promise<void>;
  * Puts a question to people and waits. Goes up the escalation ladder while nobody answers.
  * Returns the answer, or undefined when it expired: an expired question is never a yes.
  */
-export async function askPeople(state: RunState, draft: QuestionDraft, tell: Tell): Promise<Answer | undefined> {
+export async function askPeople(
+  state: RunState,
+  draft: QuestionDraft,
+  tell: Tell,
+): Promise<Answer | undefined> {
   const { title, expiresMs, refuse = () => undefined, ...rest } = draft;
   const deadline = Date.now() + expiresMs;
   const question: Question = { ...rest, refuse, expiresAt: new Date(deadline).toISOString() };
@@ -78,12 +82,21 @@ export async function askApproval(state: RunState, plan: Plan, tell: Tell): Prom
     tell,
   );
   if (answer?.verb === 'approve') {
-    state.report.approvals.push({ plan: plan.hash, by: answer.by, at: answer.at, ...(answer.note ? { note: answer.note } : {}) });
+    state.report.approvals.push({
+      plan: plan.hash,
+      by: answer.by,
+      at: answer.at,
+      ...(answer.note ? { note: answer.note } : {}),
+    });
     publish(state);
   }
   return answer;
 }
 
 export function noteVoid(state: RunState, before: Plan, after: Plan): void {
-  addNote(state, `Approval of plan ${before.hash} is void`, `the facts changed; the plan is now ${after.hash}`);
+  addNote(
+    state,
+    `Approval of plan ${before.hash} is void`,
+    `the facts changed; the plan is now ${after.hash}`,
+  );
 }

@@ -12,7 +12,9 @@ export interface PlanDraft {
 /** Gives a plan its hash: 12 hex digits of the SHA-256 over its canonical JSON. */
 export function hashPlan(draft: PlanDraft): Plan {
   const { actions, warnings = [], facts = {} } = draft;
-  const hash = bytesToHex(sha256(new TextEncoder().encode(canonicalJson({ actions, warnings, facts })))).slice(0, 12);
+  const hash = bytesToHex(
+    sha256(new TextEncoder().encode(canonicalJson({ actions, warnings, facts }))),
+  ).slice(0, 12);
   return { hash, actions, warnings };
 }
 

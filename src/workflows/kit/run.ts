@@ -85,7 +85,8 @@ export function createRun(state: RunState, policy: Policy) {
     state.report.plan = hashPlan(draft);
     state.movement = 'plan';
     addNote(state, `Plan ${state.report.plan.hash}`, `${draft.actions.length} actions`);
-    if (policy.mode === 'observe') throw new Stop('OBSERVED', `plan ${state.report.plan.hash} was not carried out`);
+    if (policy.mode === 'observe')
+      throw new Stop('OBSERVED', `plan ${state.report.plan.hash} was not carried out`);
     await passKillSwitch(state);
     state.movement = 'act';
     return state.report.plan;
@@ -106,7 +107,10 @@ export function createRun(state: RunState, policy: Policy) {
           const answer = await askApproval(state, wanted, tell);
           if (answer === undefined) throw new Stop('REJECTED', `nobody approved plan ${wanted.hash} in time`);
           if (answer.verb === 'reject') {
-            throw new Stop('REJECTED', `${answer.by} rejected plan ${wanted.hash}${answer.note ? `: ${answer.note}` : ''}`);
+            throw new Stop(
+              'REJECTED',
+              `${answer.by} rejected plan ${wanted.hash}${answer.note ? `: ${answer.note}` : ''}`,
+            );
           }
         }
         await passKillSwitch(state);
@@ -116,13 +120,19 @@ export function createRun(state: RunState, policy: Policy) {
         noteVoid(state, wanted, again);
         wanted = again;
       }
-      throw ApplicationFailure.nonRetryable(`the facts changed ${MAX_REPLANS} times during the approval`, 'PlanKeepsChanging');
+      throw ApplicationFailure.nonRetryable(
+        `the facts changed ${MAX_REPLANS} times during the approval`,
+        'PlanKeepsChanging',
+      );
     });
   }
 
   /** A decision only a person can take. Expiry throws: it is never a yes. */
   async function ask(question: string, choices: string[]): Promise<string> {
-    const id = hashPlan({ actions: [], facts: { question, asked: state.report.timeline.length } }).hash.slice(0, 6);
+    const id = hashPlan({ actions: [], facts: { question, asked: state.report.timeline.length } }).hash.slice(
+      0,
+      6,
+    );
     const answer = await askPeople(
       state,
       {
@@ -134,7 +144,9 @@ export function createRun(state: RunState, policy: Policy) {
         expiresMs: policy.approvalExpiresMs,
         update: { name: 'decide', argument: { question: id, choice: choices[0] ?? '', by: '<your name>' } },
         refuse: (_, words) =>
-          choices.includes(words['choice'] ?? '') ? undefined : `"choice" must be one of: ${choices.join(', ')}`,
+          choices.includes(words['choice'] ?? '')
+            ? undefined
+            : `"choice" must be one of: ${choices.join(', ')}`,
       },
       tell,
     );
@@ -181,7 +193,11 @@ export function createRun(state: RunState, policy: Policy) {
   }
 
   /** Watches for `forMs`; a check that does not hold fails the run. One line of the timeline. */
-  async function soak(title: string, call: Call<Verdict>, { forMs, everyMs }: { forMs: number; everyMs: number }): Promise<void> {
+  async function soak(
+    title: string,
+    call: Call<Verdict>,
+    { forMs, everyMs }: { forMs: number; everyMs: number },
+  ): Promise<void> {
     if (forMs <= 0) return;
     await within('verify', async () => {
       const entry = startEntry(state, title, 'running');
@@ -194,7 +210,13 @@ export function createRun(state: RunState, policy: Policy) {
     });
   }
 
-  async function watch(entry: TimelineEntry, title: string, call: Call<Verdict>, forMs: number, everyMs: number): Promise<void> {
+  async function watch(
+    entry: TimelineEntry,
+    title: string,
+    call: Call<Verdict>,
+    forMs: number,
+    everyMs: number,
+  ): Promise<void> {
     const until = Date.now() + forMs;
     let checks = 0;
     for (;;) {
@@ -213,9 +235,16 @@ export function createRun(state: RunState, policy: Policy) {
   async function announce(text: string, to?: { rung?: string }): Promise<void> {
     const { workflowId, service, title } = state.report;
     try {
-      const { told, problems } = await activitiesFor('read', 'Announce').announce({ service, text, workflowId, title, rung: to?.rung ?? null });
+      const { told, problems } = await activitiesFor('read', 'Announce').announce({
+        service,
+        text,
+        workflowId,
+        title,
+        rung: to?.rung ?? null,
+      });
       if (problems.length > 0) addNote(state, 'A message did not arrive', problems.join('; '));
-      if (to?.rung !== undefined && told.length === 0) addNote(state, `Nobody could be told at ${to.rung}`, text);
+      if (to?.rung !== undefined && told.length === 0)
+        addNote(state, `Nobody could be told at ${to.rung}`, text);
     } catch (error) {
       stopIfCancelled();
       addNote(state, 'A message did not arrive', causeOf(error).message);

@@ -28,7 +28,10 @@ const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
  * The run completes with its report, or fails with an ApplicationFailure whose type is the outcome and whose details
  * are the report; a cancellation that changed nothing closes as cancelled. The memo has the report in every case.
  */
-export function runbook<C extends { input: z.ZodType }>(name: string, procedure: Procedure<z.output<C['input']>>) {
+export function runbook<C extends { input: z.ZodType }>(
+  name: string,
+  procedure: Procedure<z.output<C['input']>>,
+) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
     const state = createState(name);
     handleMessages(state);
@@ -54,11 +57,20 @@ export function runbook<C extends { input: z.ZodType }>(name: string, procedure:
   return workflow;
 }
 
-async function prepareRun<Input>(state: RunState, runbookName: string, input: unknown): Promise<Prepared<Input>> {
+async function prepareRun<Input>(
+  state: RunState,
+  runbookName: string,
+  input: unknown,
+): Promise<Prepared<Input>> {
   const entry = startEntry(state, 'Read the input and the policy', 'running');
   const prepared = await prepareOrRefuse<Input & { startedBy: string; reason?: string }>(runbookName, input);
   const { policy, title } = prepared;
-  Object.assign(state.report, { title, service: policy.service, mode: policy.mode, startedBy: prepared.input.startedBy });
+  Object.assign(state.report, {
+    title,
+    service: policy.service,
+    mode: policy.mode,
+    startedBy: prepared.input.startedBy,
+  });
   state.report.summary = 'running';
   state.policy = policy;
   upsertSearchAttributes([
@@ -82,7 +94,11 @@ async function prepareOrRefuse<Input>(runbookName: string, input: unknown): Prom
 }
 
 /** Decides the outcome of a run that did not reach its end. */
-function settle(state: RunState, error: unknown, { undone, stuck }: { undone: number; stuck?: string }): void {
+function settle(
+  state: RunState,
+  error: unknown,
+  { undone, stuck }: { undone: number; stuck?: string },
+): void {
   const { report } = state;
   const { type, message } = causeOf(error);
   if (stuck !== undefined) {
@@ -93,7 +109,8 @@ function settle(state: RunState, error: unknown, { undone, stuck }: { undone: nu
     report.summary = undone > 0 ? `${error.summary}; what had been done was undone` : error.summary;
   } else if (isCancellation(error)) {
     report.outcome = undone > 0 ? 'ROLLED_BACK' : 'CANCELLED';
-    report.summary = undone > 0 ? 'cancelled; what had been done was undone' : 'cancelled before anything was changed';
+    report.summary =
+      undone > 0 ? 'cancelled; what had been done was undone' : 'cancelled before anything was changed';
   } else {
     report.outcome = undone > 0 ? 'ROLLED_BACK' : 'FAILED';
     report.summary = `${message} (${type})`;

@@ -1,5 +1,13 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import type { Approval, EntryStatus, Movement, RunReport, RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import type {
+  Approval,
+  EntryStatus,
+  Movement,
+  RunReport,
+  RunStatus,
+  TimelineEntry,
+  Waiting,
+} from '../../report/types';
 import { renderDetails } from './current-details';
 import type { Policy } from './policy';
 
@@ -64,7 +72,14 @@ export function statusOf(state: RunState): RunStatus {
     ...state.report,
     waiting: state.questions
       .filter((question) => question.answer === undefined)
-      .map(({ kind, id, question, choices, expiresAt, update }) => ({ kind, id, question, choices, expiresAt, update })),
+      .map(({ kind, id, question, choices, expiresAt, update }) => ({
+        kind,
+        id,
+        question,
+        choices,
+        expiresAt,
+        update,
+      })),
   };
 }
 
@@ -73,7 +88,12 @@ export function publish(state: RunState): void {
   setCurrentDetails(renderDetails(statusOf(state)));
 }
 
-export function startEntry(state: RunState, title: string, status: EntryStatus, detail?: string): TimelineEntry {
+export function startEntry(
+  state: RunState,
+  title: string,
+  status: EntryStatus,
+  detail?: string,
+): TimelineEntry {
   const entry: TimelineEntry = { title, movement: state.movement, status, startedAt: now() };
   if (detail !== undefined) entry.detail = detail;
   state.report.timeline.push(entry);

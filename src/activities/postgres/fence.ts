@@ -1,0 +1,65 @@
+import type { ClientBase } from 'pg';
+import { fail, sqlStateOf } from '../support/failure';
+import type { Fence } from '../types';
+
+/**
+ * Takes the fence of a target and holds it to the end of the transaction. Must be its first statement: reading a
+ * token first and writing later lets an older holder in between. `holder` is the session's application_name, which
+ * ends in `/<attempt>`: of two attempts of one activity the later one wins and ends the sessions of the earlier.
+ * Throws StaleFencingToken (a newer token, or a later attempt, was there first) and FenceBusy (retryable).
+ */
+export async function takeFence(
+  client: ClientBase,
+  fence: Fence,
+  attempt: number,
+  holder: string,
+): Promise<void> {
+  const activity = withoutAttempt(holder);
+  if (attempt > 1) await endEarlierAttempts(client, activity, attempt);
+  const { rows } = await client
+    .query<{ token: string }>(
+      `INSERT INTO durable_runbooks.fence AS f (target, token, attempt, holder, taken_at)
+       VALUES ($1, $2, $3, $4, clock_timestamp())
+       ON CONFLICT (target) DO UPDATE
+         SET token = excluded.token, attempt = excluded.attempt, holder = excluded.holder, taken_at = excluded.taken_at
+         WHERE f.token < excluded.token
+            OR (f.token = excluded.token AND (regexp_replace(f.holder, '/[0-9]+$', '') <> $5 OR f.attempt <= excluded.attempt))
+       RETURNING token::text`,
+      [fence.target, fence.token, attempt, holder, activity],
+    )
+    .catch((error: unknown) => {
+      if (sqlStateOf(error) !== '55P03') throw error;
+      throw fail(
+        'FenceBusy',
+        `The fence of ${fence.target} is held by another transaction of a run. This is tried again.`,
+        { retryable: true },
+      );
+    });
+  if (rows.length > 0) return;
+  throw fail(
+    'StaleFencingToken',
+    `${fence.target} belongs to a later holder than token ${fence.token} (attempt ${attempt}). Nothing was changed; start a new run.`,
+  );
+}
+
+/** Highest token that this target was fenced with in the database of the session; 0 where there is none. */
+export async function readFence(client: ClientBase, target: string): Promise<number> {
+  const { rows } = await client.query<{ token: string }>(
+    'SELECT coalesce(max(token), 0)::text AS token FROM durable_runbooks.fence WHERE target = $1',
+    [target],
+  );
+  return Number(rows[0]?.token ?? 0);
+}
+
+function withoutAttempt(holder: string): string {
+  return holder.replace(/\/\d+$/, '');
+}
+
+async function endEarlierAttempts(client: ClientBase, activity: string, attempt: number): Promise<void> {
+  const earlier = Array.from({ length: attempt - 1 }, (_, index) => `${activity}/${index + 1}`);
+  await client.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = ANY($1) AND usename = current_user AND pid <> pg_backend_pid()`,
+    [earlier],
+  );
+}

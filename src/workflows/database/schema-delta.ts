@@ -1,0 +1,63 @@
+/** Comparing schema fingerprints. Deterministic: runs inside workflows. */
+import type { SchemaDelta, SchemaFingerprint } from '../../activities/types';
+
+/** What became of the schema between two fingerprints of the same database. */
+export function schemaDelta(before: SchemaFingerprint, after: SchemaFingerprint): SchemaDelta {
+  const added: Record<string, string> = {};
+  const changed: string[] = [];
+  for (const [identity, hash] of Object.entries(after.objects)) {
+    const was = before.objects[identity];
+    if (was === undefined) added[identity] = hash;
+    else if (was !== hash) changed.push(identity);
+  }
+  const removed = Object.keys(before.objects).filter((identity) => !(identity in after.objects));
+  return { added, removed: removed.sort(), changed: changed.sort() };
+}
+
+/**
+ * Where the actual delta differs from the rehearsed one, in words. Deltas and not schemas are compared: PostgreSQL
+ * deparses some old definitions differently after a restore, though nothing is wrong with them.
+ */
+export function deltasAgree(rehearsed: SchemaDelta, actual: SchemaDelta): string[] {
+  const differences = [
+    ...compareNames('added', Object.keys(rehearsed.added), Object.keys(actual.added)),
+    ...compareNames('removed', rehearsed.removed, actual.removed),
+    ...compareNames('changed', rehearsed.changed, actual.changed),
+  ];
+  for (const [identity, hash] of Object.entries(rehearsed.added)) {
+    const here = actual.added[identity];
+    if (here !== undefined && here !== hash)
+      differences.push(`${identity} was added with another definition than rehearsed`);
+  }
+  return differences;
+}
+
+/** Where another database's schema differs in what exists, and in the types of columns. Definitions that are only deparsed are not compared. */
+export function schemaDrift(live: SchemaFingerprint, other: SchemaFingerprint): string[] {
+  const { added, removed, changed } = schemaDelta(live, other);
+  return [
+    ...Object.keys(added)
+      .filter(counts)
+      .map((identity) => `${identity} exists only there`),
+    ...removed.filter(counts).map((identity) => `${identity} is missing there`),
+    ...changed
+      .filter((identity) => identity.startsWith('column '))
+      .map((identity) => `${identity} is different`),
+  ];
+}
+
+// Who may do what, and which extensions help, differ between environments on purpose.
+function counts(identity: string): boolean {
+  return !/^(grant|extension) /.test(identity);
+}
+
+function compareNames(verb: string, rehearsed: string[], actual: string[]): string[] {
+  return [
+    ...rehearsed
+      .filter((identity) => !actual.includes(identity))
+      .map((identity) => `${identity} was not ${verb}, as it was in the rehearsal`),
+    ...actual
+      .filter((identity) => !rehearsed.includes(identity))
+      .map((identity) => `${identity} was ${verb}, unlike in the rehearsal`),
+  ];
+}

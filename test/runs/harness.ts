@@ -1,0 +1,107 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { Client as PgClient } from 'pg';
+import type { RunReport, RunStatus, Waiting } from '../../src/report/types';
+import { startStack, type Stack } from '../../src/local/stack';
+
+export interface Ended {
+  handle: WorkflowHandle;
+  outcome: string;
+  message: string;
+  report: RunReport;
+}
+
+/** Drives real runs on the embedded stack. */
+export interface Driver {
+  stack: Stack;
+  start(runbook: string, input?: Record<string, unknown>): Promise<WorkflowHandle>;
+  run(runbook: string, input?: Record<string, unknown>): Promise<Ended>;
+  end(handle: WorkflowHandle): Promise<Ended>;
+  until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
+  waiting(handle: WorkflowHandle, kind: Waiting['kind']): Promise<Waiting>;
+  answer(handle: WorkflowHandle, name: string, words: Record<string, string>): Promise<string>;
+  /** One statement as superuser; rows as objects. */
+  sql<T = Record<string, unknown>>(
+    statement: string,
+    environment?: 'production' | 'staging' | 'postgres',
+  ): Promise<T[]>;
+  /** Names of the complete backups. */
+  backups(environment?: string): string[];
+}
+
+/** Starts a stack with a small booking database. The caller stops it. */
+export async function startDriver(bookings = 400): Promise<Driver> {
+  const stack = await startStack({ bookings });
+  let count = 0;
+
+  const start: Driver['start'] = (runbook, input = {}) =>
+    stack.client.workflow.start(runbook, {
+      taskQueue: stack.config.temporal.taskQueue,
+      workflowId: `${runbook}/booking/test-${(count += 1)}`,
+      args: [{ service: 'booking', startedBy: 'ana', ...input }],
+    });
+
+  const end: Driver['end'] = async (handle) => {
+    try {
+      const report = (await handle.result()) as RunReport;
+      return { handle, outcome: report.outcome ?? '', message: report.summary, report };
+    } catch (error) {
+      const { memo } = await handle.describe();
+      const report = memo?.['report'] as RunReport;
+      const { cause } = error as { cause?: Error };
+      const outcome =
+        cause instanceof ApplicationFailure ? (cause.type ?? '') : (report?.outcome ?? 'unknown');
+      return { handle, outcome, message: cause?.message ?? String(error), report };
+    }
+  };
+
+  const until: Driver['until'] = async (handle, holds) => {
+    let last: RunStatus | undefined;
+    for (let tries = 0; tries < 600; tries += 1) {
+      last = await handle.query<RunStatus>('status').catch(() => last);
+      if (last !== undefined && holds(last)) return last;
+      if (last?.outcome !== undefined) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(
+      `the run never got there; it says ${last?.outcome}: ${last?.summary}\n${JSON.stringify(last?.timeline, null, 1)}`,
+    );
+  };
+
+  return {
+    stack,
+    start,
+    end,
+    until,
+    run: async (runbook, input) => end(await start(runbook, input)),
+    waiting: async (handle, kind) => {
+      const status = await until(handle, ({ waiting }) => waiting.some((one) => one.kind === kind));
+      return status.waiting.find((one) => one.kind === kind) as Waiting;
+    },
+    answer: (handle, name, words) =>
+      handle.executeUpdate<string, [Record<string, string>]>(name, { args: [words] }),
+    sql: async <T>(statement: string, environment: string = 'production') => {
+      const database = environment === 'postgres' ? 'postgres' : `booking_${environment}`;
+      const client = new PgClient({
+        connectionString: stack.postgres.url.replace(/\/postgres$/, `/${database}`),
+      });
+      await client.connect();
+      try {
+        return (await client.query(statement)).rows as T[];
+      } finally {
+        await client.end();
+      }
+    },
+    backups: (environment = 'production') => {
+      try {
+        return readdirSync(join(stack.directory, 'backups', 'booking', environment)).filter(
+          (name) => !name.endsWith('.partial'),
+        );
+      } catch {
+        return [];
+      }
+    },
+  };
+}

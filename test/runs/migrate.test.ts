@@ -1,0 +1,176 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+
+quietTemporal();
+let driver: Driver;
+beforeAll(async () => {
+  driver = await startDriver();
+});
+afterAll(() => driver?.stack.stop());
+
+const NOTES = '2026_11_01_add_booking_notes.sql';
+const MERGE = '2026_11_03_merge_slot_capacity.sql';
+const UNSAFE = '2026_11_04_unsafe_type_change.sql';
+const BREAKS_INVARIANT = '2026_11_05_settle_stale_payments.sql';
+
+const columns = (environment: 'production' | 'staging') =>
+  driver.sql<{ column_name: string }>(
+    `SELECT table_name || '.' || column_name AS column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1`,
+    environment,
+  );
+const write = (name: string, sql: string) =>
+  writeFileSync(join(driver.stack.directory, 'migrations', name), sql);
+
+/** Everything a run could have changed, as text. */
+async function snapshot(): Promise<string> {
+  const state = [];
+  for (const environment of ['production', 'staging'] as const) {
+    state.push(await columns(environment));
+    state.push(
+      await driver.sql(
+        `SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_%' ORDER BY 1`,
+        environment,
+      ),
+    );
+  }
+  state.push(await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres'));
+  state.push(driver.backups());
+  return JSON.stringify(state);
+}
+
+describe('migrateDatabase', () => {
+  it('changes nothing in mode observe and shows its plan', async () => {
+    const before = await snapshot();
+    const { outcome, report } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'observe' });
+    expect(outcome).toBe('OBSERVED');
+    expect(report.plan?.actions.map(({ action }) => action)).toContain(`apply ${NOTES}`);
+    expect(await snapshot()).toBe(before);
+  });
+
+  it('stops an unsafe migration before anything is changed', async () => {
+    const before = await snapshot();
+    const { outcome, message } = await driver.run('migrateDatabase', { files: [UNSAFE], mode: 'auto' });
+    expect(outcome).toBe('FAILED');
+    expect(message).toMatch(/unsafe: .*2026_11_04_unsafe_type_change\.sql:\d+/);
+    expect(await snapshot()).toBe(before);
+  });
+
+  it('leaves staging as it was when the approval is refused', async () => {
+    const before = await columns('staging');
+    const handle = await driver.start('migrateDatabase', { files: [NOTES], mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    expect(await columns('staging')).not.toEqual(before);
+    await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'not today' });
+    const { outcome, message } = await driver.end(handle);
+    expect(outcome).toBe('REJECTED');
+    expect(message).toMatch(/ben rejected plan .*not today/);
+    expect(await columns('staging')).toEqual(before);
+  });
+
+  it('stops when the file was changed after the rehearsal', async () => {
+    const name = '2026_12_01_edited.sql';
+    write(name, 'ALTER TABLE customers ADD COLUMN edited text;\n');
+    write('2026_12_01_edited.down.sql', 'ALTER TABLE customers DROP COLUMN edited;\n');
+    const handle = await driver.start('migrateDatabase', {
+      files: [name],
+      mode: 'propose',
+      accept: ['schema-drift'],
+    });
+    const { id } = await driver.waiting(handle, 'approval');
+    appendFileSync(
+      join(driver.stack.directory, 'migrations', name),
+      'ALTER TABLE customers ADD COLUMN smuggled text;\n',
+    );
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    const { outcome, message } = await driver.end(handle);
+    expect(outcome).toBe('ROLLED_BACK');
+    expect(message).toMatch(/changed since they were rehearsed/);
+    expect(JSON.stringify(await columns('production'))).not.toContain('edited');
+    expect(JSON.stringify(await columns('staging'))).not.toContain('edited');
+  });
+
+  it('goes through backup, clone, staging, approval, production and verification', async () => {
+    const handle = await driver.start('migrateDatabase', { files: [NOTES], mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    const { outcome, report } = await driver.end(handle);
+    expect(outcome).toBe('SUCCEEDED');
+    expect(report.approvals).toMatchObject([{ plan: id, by: 'ben' }]);
+    expect(JSON.stringify(await columns('production'))).toContain('bookings.notes');
+    expect(JSON.stringify(await columns('staging'))).toContain('bookings.notes');
+    expect(driver.backups().length).toBeGreaterThan(0);
+  });
+
+  it('has nothing to do the second time', async () => {
+    const { outcome } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'auto' });
+    expect(outcome).toBe('NOTHING_TO_DO');
+  });
+
+  it('stops when a file of that name was applied with other content', async () => {
+    const file = join(driver.stack.directory, 'migrations', NOTES);
+    appendFileSync(file, '\n-- edited afterwards\n');
+    const { outcome, message } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'auto' });
+    expect(outcome).toBe('FAILED');
+    expect(message).toMatch(/MigrationConflict/);
+  });
+
+  it('stops on the clone when an invariant breaks there, and never reaches staging or production', async () => {
+    const before = [await columns('production'), await columns('staging')];
+    const { outcome, message, report } = await driver.run('migrateDatabase', {
+      files: [BREAKS_INVARIANT],
+      mode: 'auto',
+    });
+    expect(outcome).toBe('FAILED');
+    expect(message).toMatch(/Invariants on the clone/);
+    expect(report.timeline.map(({ title }) => title)).not.toContain(
+      `Apply ${BREAKS_INVARIANT} on booking/production`,
+    );
+    expect([await columns('production'), await columns('staging')]).toEqual(before);
+  });
+
+  it('rolls back by the down script when the application turns ill', async () => {
+    const view = () =>
+      driver.sql(
+        `SELECT pg_get_viewdef('slot_availability') AS def, reloptions FROM pg_class WHERE relname = 'slot_availability'`,
+      );
+    const before = await view();
+    const { outcome, message, report } = await driver.run('migrateDatabase', {
+      files: [MERGE],
+      mode: 'auto',
+    });
+    expect(outcome).toBe('ROLLED_BACK');
+    expect(message).toMatch(/Health of booking\/production/);
+    expect(await view()).toEqual(before);
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({ title: 'Schema of booking/production after going back', status: 'done' }),
+    );
+  });
+
+  it('calls a person when the down script fails, keeps the backup, and ends as NEEDS_HUMAN', async () => {
+    const name = '2026_12_02_no_way_back.sql';
+    write(
+      name,
+      'CREATE OR REPLACE VIEW slot_availability WITH (security_invoker = true) AS SELECT * FROM (SELECT slots.id AS slot_id, slots.resource_id, resources.listing_id, slots.starts_at, slots.ends_at, slots.capacity, listings.title, listings.price_cents, listings.currency FROM slots JOIN resources ON resources.id = slots.resource_id JOIN listings ON listings.id = resources.listing_id) AS all_slots;\n',
+    );
+    // Leads back on the clone, and fails where the marker table exists: only in production, from now on.
+    write(
+      '2026_12_02_no_way_back.down.sql',
+      `DO $$ BEGIN IF EXISTS (SELECT FROM pg_class WHERE relname = 'marker_of_test') THEN RAISE EXCEPTION 'no way back'; END IF; END $$;\n` +
+        `CREATE OR REPLACE VIEW slot_availability AS SELECT slots.id AS slot_id, slots.resource_id, resources.listing_id, slots.starts_at, slots.ends_at, slots.capacity, listings.title, listings.price_cents, listings.currency FROM slots JOIN resources ON resources.id = slots.resource_id JOIN listings ON listings.id = resources.listing_id WHERE slots.status = 'open' AND slots.starts_at > now() AND listings.status = 'published';\n` +
+        'ALTER VIEW slot_availability RESET (security_invoker);\n',
+    );
+    const handle = await driver.start('migrateDatabase', { files: [name], mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.sql('CREATE SCHEMA IF NOT EXISTS elsewhere; CREATE TABLE elsewhere.marker_of_test ()');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    const task = await driver.waiting(handle, 'task');
+    expect(task.question).toMatch(/no way back/);
+    const backups = driver.backups().length;
+    await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'took the view back by hand' });
+    const { outcome } = await driver.end(handle);
+    expect(outcome).toBe('NEEDS_HUMAN');
+    expect(driver.backups()).toHaveLength(backups);
+  });
+});
