@@ -50,9 +50,11 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   });
   addHealth(server, pool, poolMax, answers);
   addBookings(server, pool);
+  // Before anything runs that would have to be stopped again if it fails.
+  const customers = options.traffic ? await someCustomers(pool) : [];
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   const expiry = setInterval(() => void expireHolds(pool), EXPIRE_EVERY_MS);
-  const stopTraffic = options.traffic ? startTraffic(url, await someCustomers(pool)) : undefined;
+  const stopTraffic = options.traffic ? startTraffic(url, customers) : undefined;
   return {
     url,
     stop: async () => {
