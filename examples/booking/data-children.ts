@@ -1,4 +1,7 @@
-import type { DataStep } from './data';
+export interface DataStep {
+  table: string;
+  sql: string;
+}
 
 /** What hangs on a booking. Its "random" values are hashes of the booking's id. */
 export function childSteps(seed: number, now: string): DataStep[] {

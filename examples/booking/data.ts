@@ -2,7 +2,7 @@
  * The statements that fill a booking database, in order. Every "random" value is a hash of a row's number or
  * key and the seed, so the same seed, size and time give the same rows.
  */
-import { childSteps } from './data-children';
+import { childSteps, type DataStep } from './data-children';
 
 export interface DataPlan {
   bookings: number;
@@ -11,11 +11,6 @@ export interface DataPlan {
   historyDays: number;
   /** The moment the data is "as of"; later slots are in the future. */
   now: Date;
-}
-
-export interface DataStep {
-  table: string;
-  sql: string;
 }
 
 const FIRST_NAMES = 'Ada,Amara,Anita,Björn,Carlos,Chen,Chloé,Diego,Elena,Emeka,Fatima,Finn,Grace,Hana,Ivan,Jonas,Kofi,Lea,Lucía,Mateo,Mira,Noah,Olga,Priya,Ravi,Sofia,Tomás,Yuki,Zoë'; // prettier-ignore
