@@ -1,4 +1,4 @@
-import type { ListrTask } from 'listr2';
+import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { utc } from '../workflows/kit/format';
 import type { RunStatus } from '../report/types';
 import { createStack, type Stack } from './stack';
@@ -45,8 +45,8 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
         showErrorMessage: true,
         timer: {
           condition: true,
-          field: (ms) => `${(ms / 1_000).toFixed(1)} s`,
-          format: () => (text) => String(text),
+          field: (ms: number) => `${(ms / 1_000).toFixed(1)} s`,
+          format: () => (text: unknown) => String(text),
         },
       },
     } as never);

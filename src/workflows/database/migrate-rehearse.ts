@@ -5,7 +5,7 @@ import { hashPlan } from '../kit/plan';
 import type { Run } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
 import { schemaDelta } from './schema-delta';
-import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from './shared';
+import { databaseIn, invariantsHold, nameForRun, takeBackup, targetOf, verifyHealth, type Place } from './shared';
 
 export interface Rehearsal {
   applied: ApplyResult[];
@@ -165,9 +165,7 @@ async function backUpStagingIfNeeded(
 ): Promise<string | undefined> {
   if (missing.every(({ downSha256 }) => downSha256 !== null)) return undefined;
   const backupId = `${nameForRun()}-staging`;
-  await run.step(`Back up ${targetOf(staging)}`, (act) => act.backUp({ ...staging, backupId, fence }), {
-    kind: 'long',
-  });
+  await takeBackup(run, staging, backupId, fence);
   return backupId;
 }
 

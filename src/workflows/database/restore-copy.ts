@@ -1,7 +1,7 @@
 import type { DatabaseRef, Fence, LostWrites, RestoreResult, ValidationReport } from '../../activities/types';
 import { bytes, duration, utc } from '../kit/format';
 import type { Run } from '../kit/run';
-import { allHold, databaseIn, nameForRun, targetOf, verifyHealth, type Place } from './shared';
+import { allHold, databaseIn, nameForRun, takeBackup, targetOf, verifyHealth, type Place } from './shared';
 
 export interface RestoredCopy {
   database: DatabaseRef;
@@ -76,14 +76,8 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
         }),
     },
   });
-  const safety = await run.step(
-    'Safety backup of what is there',
-    (act) => act.backUp({ ...place, backupId: `${nameForRun()}-before`, fence }),
-    {
-      kind: 'long',
-      describe: (made) => made.backupId,
-    },
-  );
+  // Of what is there now: whatever comes of the restore, this is not lost.
+  const safety = await takeBackup(run, place, `${nameForRun()}-before`, fence);
   run.fact('safetyBackup', safety.backupId);
   await run.step(
     'Restore beside it',
