@@ -55,7 +55,7 @@ test('the search attributes of runs are registered when it is ready', async () =
 test('a restart on the same port and file keeps the runs, and the client finds it again', async () => {
   await startWaiting('before-restart');
   await temporal.stop();
-  await expect(statusOf('before-restart')).rejects.toThrow();
+  await expect(connection.withDeadline(Date.now() + 500, () => statusOf('before-restart'))).rejects.toThrow();
   temporal = await startTemporal({ directory, port: temporal.port, uiPort: temporal.uiPort });
   expect(await statusOf('before-restart')).toBe('RUNNING');
 });

@@ -1,0 +1,124 @@
+import js from '@eslint/js';
+import { createNodeResolver, importX } from 'eslint-plugin-import-x';
+import { builtinModules } from 'node:module';
+import tseslint from 'typescript-eslint';
+
+const code = ['**/*.ts', '**/*.tsx'];
+
+const noEnums = { selector: 'TSEnumDeclaration', message: 'No enums: use a union of string literals.' };
+const noEnvironment = [
+  "MemberExpression[object.name='process'][property.name='env']",
+  "MemberExpression[object.name='process'][property.value='env']",
+  "VariableDeclarator[init.name='process'] Property[key.name='env']",
+  "ImportDeclaration[source.value='node:process'] ImportSpecifier[imported.name='env']",
+].map((selector) => ({
+  selector,
+  message: 'process.env is read in src/config and src/local and nowhere else.',
+}));
+
+/** Files in src/workflows that only Node loads: cards, their list, and the schemas that they share. */
+const nodeSide = ['*.card', 'card', 'cards', 'inputs'];
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'coverage/**', 'node_modules/**', '.durable-runbooks/**'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          'process',
+          'console',
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'URL',
+          'Buffer',
+          'fetch',
+        ]
+          .concat(['require', 'module', '__dirname', '__filename', 'exports'])
+          .map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+  {
+    files: code,
+    extends: [...tseslint.configs.recommendedTypeChecked],
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    settings: {
+      'import-x/extensions': ['.ts', '.tsx'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
+      'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.tsx', '.js', '.json'] })],
+    },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/consistent-type-imports': [
+        'error',
+        { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
+      ],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // Interfaces ask for promises where some implementations have nothing to wait for.
+      '@typescript-eslint/require-await': 'off',
+      // Our objects are closures: their methods do not use `this`.
+      '@typescript-eslint/unbound-method': 'off',
+      // Errors are rewritten for people; what caused them may carry secrets into a history.
+      'preserve-caught-error': 'off',
+      'import-x/no-cycle': ['error', { ignoreExternal: true }],
+      'import-x/no-default-export': 'error',
+      'no-restricted-syntax': ['error', noEnums],
+    },
+  },
+  {
+    files: ['src/**/*.ts', 'src/**/*.tsx'],
+    // subprocess.ts hands PATH, HOME and the like on to child processes.
+    ignores: ['src/config/**', 'src/local/**', 'src/activities/support/subprocess.ts'],
+    rules: { 'no-restricted-syntax': ['error', noEnums, ...noEnvironment] },
+  },
+  {
+    // What runs in the workflow sandbox: deterministic, small, and without the outside world.
+    files: ['src/workflows/**/*.ts'],
+    ignores: nodeSide.map((name) => `src/workflows/**/${name}.ts`),
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            ...builtinModules.map((name) => ({ name, message: 'Workflows use no Node built-ins.' })),
+            { name: 'zod', message: 'Schemas stay on the Node side: in the card.', allowTypeImports: true },
+          ],
+          patterns: [
+            { regex: '^node:', message: 'Workflows use no Node built-ins.' },
+            {
+              regex: '(^|/)activities(/|$)',
+              message: 'Workflows import only the types of activities.',
+              allowTypeImports: true,
+            },
+            {
+              regex: '(\\.card|/card|/cards|/inputs)$',
+              message: 'A procedure imports only the types of what is on the Node side.',
+              allowTypeImports: true,
+            },
+          ],
+        },
+      ],
+      'no-restricted-globals': ['error', 'process', 'Buffer', 'require', 'setImmediate', 'fetch'],
+    },
+  },
+  {
+    files: ['test/**/*.ts', 'test/**/*.tsx'],
+    rules: {
+      // Tests look into plain data: JSON, rows, what a mock was called with.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+    },
+  },
+);
