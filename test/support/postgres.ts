@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
 import type { ActivityDeps } from '../../src/activities/deps';
 import type { DatabaseRef } from '../../src/activities/types';
@@ -158,11 +159,15 @@ export function startActivity<I, T>(
   input: I,
   info: { attempt?: number; workflowId?: string; activityId?: string } = {},
 ): ActivityRun<T> {
-  const environment = new MockActivityEnvironment({
-    attempt: info.attempt ?? 1,
-    activityId: info.activityId ?? '7',
-    workflowExecution: { workflowId: info.workflowId ?? 'test-run', runId: 'test' },
-  });
+  const environment = new MockActivityEnvironment(
+    {
+      attempt: info.attempt ?? 1,
+      activityId: info.activityId ?? '7',
+      workflowExecution: { workflowId: info.workflowId ?? 'test-run', runId: 'test' },
+    },
+    // Failing activities are what many tests are about.
+    { logger: new DefaultLogger('ERROR', () => undefined) },
+  );
   const beats: unknown[] = [];
   environment.on('heartbeat', (details: unknown) => beats.push(details));
   const result = environment.run(activity as (...args: unknown[]) => Promise<T>, input) as Promise<T>;

@@ -44,14 +44,15 @@ export async function withClient<T>(
   body: (client: Client) => Promise<T>,
   options: ConnectionOptions = {},
 ): Promise<T> {
-  const found = endpointOf(deps, ref);
-  const endpoint = options.database === undefined ? found : onDatabase(found, options.database);
   const { signal } = currentActivity();
   if (options.ignoreCancellation !== true) signal.throwIfAborted();
-  const context = { action: options.action ?? 'work', target: endpoint.label };
+  let target = ref.kind === 'service' ? `${ref.service}/${ref.environment}` : ref.scratch;
   let client: Client | undefined;
   let stopWatching = (): void => undefined;
   try {
+    const found = endpointOf(deps, ref);
+    const endpoint = options.database === undefined ? found : onDatabase(found, options.database);
+    target = endpoint.label;
     client = await openClient(endpoint, options);
     if (options.ignoreCancellation !== true) stopWatching = cancelOnAbort(client, endpoint, signal);
     if (options.identity === true) {
@@ -62,7 +63,7 @@ export async function withClient<T>(
   } catch (error) {
     // What came of the cancellation is the cancellation, whatever the driver called it.
     if (signal.aborted && options.ignoreCancellation !== true) throw signal.reason;
-    throw mapError(error, context);
+    throw mapError(error, { action: options.action ?? 'work', target });
   } finally {
     stopWatching();
     await client?.end().catch(() => undefined);

@@ -197,7 +197,7 @@ function fromText(message: string, code: string, context: ErrorContext): Applica
   const rule = textRules.find(({ pattern }) => pattern.test(`${code} ${message}`));
   return fail(
     rule?.type ?? context.type ?? 'CommandFailed',
-    `Could not ${context.action} on ${context.target}: ${message.trim()}. ${rule?.next ?? 'Correct the cause, then start again.'}`,
+    `Could not ${context.action} on ${context.target}: ${message.trim().replace(/^Error: /, '')}. ${rule?.next ?? 'Correct the cause, then start again.'}`,
     { retryable: rule?.retryable === true },
   );
 }
