@@ -31,8 +31,10 @@ ALTER ROLE booking_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CON
 --   pg_read_all_data         dump and count tables that a later migration creates under another owner
 --   pg_monitor               queries and progress of other sessions: who blocks a migration
 --   pg_signal_backend        end the sessions of the application before a swap
+--   CREATE on postgres       the fence of swaps and restores, which no database that is renamed can hold
 ALTER ROLE runbooks_migrator LOGIN INHERIT NOSUPERUSER CREATEDB NOCREATEROLE BYPASSRLS;
 GRANT booking_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO runbooks_migrator;
+GRANT CREATE ON DATABASE postgres TO runbooks_migrator;
 
 -- With a lock_timeout below deadlock_timeout (1 s) a migration never evicts autovacuum from its table.
 DO $$

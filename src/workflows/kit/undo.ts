@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import { causeOf, Stop } from './failure';
 import { askPeople, type Tell } from './people';
 import type { Policy } from './policy';
-import { addNote, endEntry, startEntry, type RunState } from './state';
+import { addNote, type RunState } from './state';
 
 /** The way back of one step. `back` may use steps and questions, and calls `run.needsHuman` where it would be unsafe. */
 export interface Undo {
@@ -33,16 +33,14 @@ export function createUndoStack(state: RunState, policy: Policy, { run, tell }: 
   }
 
   async function stepBack({ title, back }: Undo): Promise<void> {
-    const entry = startEntry(state, title, 'running');
     try {
+      // Its own steps are the lines of the timeline.
       await back();
       undone += 1;
-      endEntry(state, entry, 'done');
     } catch (error) {
-      const { message } = causeOf(error);
-      endEntry(state, entry, 'failed', message);
-      stuck = error instanceof Stop ? error.summary : `${title} failed: ${message}`;
-      await callPerson(stuck);
+      stuck = error instanceof Stop ? error.summary : `${title} failed: ${causeOf(error).message}`;
+      addNote(state, `${title}: not done`, stuck);
+      await callPerson(stuck.replace(/\.$/, ''));
     }
   }
 
