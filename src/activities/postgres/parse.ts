@@ -26,6 +26,9 @@ export interface Script {
   split: boolean;
 }
 
+/** Data belongs into batches or COPY, and the parse tree of a file takes a hundred times its size in memory. */
+const maxSizeBytes = 5 * 1024 * 1024;
+
 const splitHeader = /^--\s*runbooks:\s*split\s*$/i;
 
 /**
@@ -48,11 +51,22 @@ export async function parseScript(file: string, content: Buffer): Promise<Script
 }
 
 function decode(file: string, content: Buffer): string {
+  if (content.length > maxSizeBytes) {
+    throw invalid(
+      file,
+      `has ${content.length} bytes, more than ${maxSizeBytes}. Split it, or load data in another way`,
+    );
+  }
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
   } catch {
-    throw invalid(file, 'is not UTF-8. Save it as UTF-8 and start again');
+    const at = firstInvalidByte(content);
+    const line = content.subarray(0, at).toString('utf8').split('\n').length;
+    throw invalid(
+      file,
+      `is not UTF-8: byte ${at}, in line ${line}, is wrong. Save it as UTF-8 and start again`,
+    );
   }
   if (text.startsWith('\uFEFF'))
     throw invalid(file, 'begins with a byte order mark. Save it as UTF-8 without one');
@@ -60,6 +74,18 @@ function decode(file: string, content: Buffer): string {
   if (zero >= 0) throw invalidAt(file, text, zero, 'a NUL character, which PostgreSQL does not accept');
   if (text.trim() === '') throw invalid(file, 'is empty');
   return text;
+}
+
+/** Offset of the first byte that belongs to no character. */
+function firstInvalidByte(content: Buffer): number {
+  const lossy = content.toString('utf8');
+  const replacement = '\uFFFD';
+  for (let at = lossy.indexOf(replacement); at >= 0; at = lossy.indexOf(replacement, at + 1)) {
+    const byte = Buffer.byteLength(lossy.slice(0, at));
+    // A file may hold that very character.
+    if (!content.subarray(byte, byte + 3).equals(Buffer.from(replacement))) return byte;
+  }
+  return content.length;
 }
 
 async function parseText(file: string, text: string): Promise<RawStmt[]> {

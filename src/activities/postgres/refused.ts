@@ -14,12 +14,17 @@ const ourSettings = [
   'session_authorization',
   'default_transaction_read_only',
   'default_transaction_isolation',
+  'default_transaction_deferrable',
+  'transaction_read_only',
+  'transaction_isolation',
+  'transaction_deferrable',
 ];
 
 const setOurs = new RegExp(
-  `\\b(?:set|reset)\\s+(?:(?:local|session)\\s+)?(${ourSettings.join('|')}|session\\s+authorization)\\b`,
+  `\\b(?:set|reset)\\s+(?:(?:local|session)\\s+)?(${ourSettings.join('|')}|session\\s+authorization|transaction|session\\s+characteristics)\\b`,
   'i',
 );
+const endsTransaction = /\b(commit|rollback)(?:\s+and\s+(?:no\s+)?chain)?\s*;/i;
 const configOurs = new RegExp(`\\bset_config\\s*\\(\\s*'(${ourSettings.join('|')})'`, 'i');
 
 /** Statements about the server or other databases: no transaction covers them and no retry of them is safe. */
@@ -60,7 +65,8 @@ function refusedSetting(node: Node): string | undefined {
     return last !== undefined && 'String' in last && last.String.sval === 'set_config';
   });
   for (const call of calls) {
-    const name = constantsIn(call.args?.[0])[0];
+    // A name that is put together could be any of them.
+    const name = plainText(call.args?.[0]);
     if (name === undefined || ourSettings.includes(name.toLowerCase())) return ours(name ?? 'set_config');
   }
   if (!('VariableSetStmt' in node)) return undefined;
@@ -68,6 +74,10 @@ function refusedSetting(node: Node): string | undefined {
   if (kind === 'VAR_RESET_ALL') return ours('RESET ALL');
   if (kind === 'VAR_SET_MULTI') return 'SET TRANSACTION is not allowed: the transaction is ours. Remove it';
   return name !== undefined && ourSettings.includes(name.toLowerCase()) ? ours(name) : undefined;
+}
+
+function plainText(arg: Node | undefined): string | undefined {
+  return arg !== undefined && 'A_Const' in arg ? arg.A_Const.sval?.sval : undefined;
 }
 
 function ours(name: string): string {
@@ -105,6 +115,8 @@ function refusedMaintenance(node: Node): string | undefined {
 function refusedBody(node: Node): string | undefined {
   if (!('DoStmt' in node)) return undefined;
   for (const text of constantsIn(node)) {
+    const end = endsTransaction.exec(text)?.[1]?.toUpperCase();
+    if (end !== undefined) return `${end} in a DO block would end the transaction, which is ours. Remove it`;
     const found = setOurs.exec(text)?.[1] ?? configOurs.exec(text)?.[1];
     if (found !== undefined) return ours(found);
   }
