@@ -80,14 +80,14 @@ services:
       rpoMinutes: 1500
       requiredTables: []             # e.g. [public.bookings, public.customers]
 
-    # A SELECT that returns no row when all is well; checked after migrations and restores.
-    invariants: []
-    #  - name: no confirmed booking without a slot
-    #    sql: SELECT id FROM bookings WHERE status = 'confirmed' AND slot_id IS NULL
+    # An invariant is a SELECT that returns no row when all is well; checked after migrations and restores.
+    # invariants:
+    #   - name: no confirmed booking without a slot
+    #     sql: SELECT id FROM bookings WHERE status = 'confirmed' AND slot_id IS NULL
 
-    notify: []
-    #  - { kind: slack, name: oncall, webhookUrl: "\${env:SLACK_WEBHOOK_URL}" }
+    # notify:
+    #   - { kind: slack, name: oncall, webhookUrl: "\${env:SLACK_WEBHOOK_URL}" }
     # escalation:
-    #  - { name: on call, notify: [oncall] }
+    #   - { name: on call, notify: [oncall] }
 `;
 }

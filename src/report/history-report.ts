@@ -1,6 +1,7 @@
 import type { LoadedDataConverter } from '@temporalio/common';
 import { decodeAll, failureCause, isoTime, type HistoryEvent } from './history-events';
 import type { ReadMessage } from './history-messages';
+import type { Prepared } from '../workflows/kit/policy';
 import { isOutcome } from './outcomes';
 import { isReport } from './report-shape';
 import type { ActivityRecord, RunFrame } from './run-history';
@@ -8,21 +9,24 @@ import type { Approval, EntryStatus, Outcome, RunReport, TimelineEntry } from '.
 
 const READING = /^(read|list|get|find|check|count|describe|inspect|is[A-Z])/;
 
-/** A report made of nothing but events: for runs of other workflow types, and for those that could not say goodbye. */
+/**
+ * A report made of nothing but events, `told` where the run's result or failure carries its own: for runs of other workflow types, and for those that could not say goodbye.
+ */
 export async function reportFromEvents(
   events: HistoryEvent[],
   converter: LoadedDataConverter,
   frame: RunFrame,
   activities: ActivityRecord[],
   messages: ReadMessage[],
-): Promise<RunReport> {
+): Promise<{ report: RunReport; told: boolean }> {
   const first = events[0]?.workflowExecutionStartedEventAttributes;
   const [input] = (await decodeAll(converter, first?.input?.payloads)) as [Record<string, unknown>?];
   const end = await readEnd(events, converter);
-  if (end.report !== undefined) return end.report;
+  if (end.report !== undefined) return { report: end.report, told: true };
   const type = first?.workflowType?.name ?? 'workflow';
   const text = (field: string) => (typeof input?.[field] === 'string' ? input[field] : '');
-  const mode = text('mode');
+  const prepared = await readPrepared(events, converter);
+  const mode = prepared?.policy.mode ?? text('mode');
   const timeline = [...activities.map(activityEntry), ...timerEntries(events), ...messages.map(messageEntry)];
   if (end.endedAt !== undefined) {
     timeline.push({
@@ -33,9 +37,9 @@ export async function reportFromEvents(
       endedAt: end.endedAt,
     });
   }
-  return {
+  const report: RunReport = {
     runbook: type,
-    title: type,
+    title: prepared?.title ?? type,
     workflowId: frame.workflowId,
     runId: frame.runId,
     service: text('service'),
@@ -52,6 +56,23 @@ export async function reportFromEvents(
       retries: activities.reduce((sum, one) => sum + Math.max(0, one.attempts - 1), 0),
     },
   };
+  return { report, told: false };
+}
+
+/** What the first step of a runbook recorded: its title and the mode that counted, which the input may not have. */
+async function readPrepared(
+  events: HistoryEvent[],
+  converter: LoadedDataConverter,
+): Promise<Pick<Prepared<unknown>, 'title' | 'policy'> | undefined> {
+  const marker = events.find(
+    (event) => event.markerRecordedEventAttributes?.markerName === 'core_local_activity',
+  );
+  const [result] = await decodeAll(
+    converter,
+    marker?.markerRecordedEventAttributes?.details?.['result']?.payloads,
+  );
+  const { title, policy } = (result ?? {}) as Partial<Prepared<unknown>>;
+  return typeof title === 'string' && typeof policy?.mode === 'string' ? { title, policy } : undefined;
 }
 
 interface End {
@@ -123,7 +144,8 @@ function activityEntry(activity: ActivityRecord): TimelineEntry {
     status,
     startedAt: activity.scheduledAt,
     ...(activity.endedAt === undefined ? {} : { endedAt: activity.endedAt }),
-    ...(activity.failure === undefined ? {} : { detail: activity.failure }),
+    // What an earlier attempt failed of is told beside the attempts.
+    ...(activity.failure === undefined || status === 'done' ? {} : { detail: activity.failure }),
   };
 }
 
@@ -146,6 +168,7 @@ function timerEntries(events: HistoryEvent[]): TimelineEntry[] {
     const entry = timers.get(String(fired?.startedEventId ?? cancelled?.startedEventId));
     if (entry === undefined) continue;
     entry.endedAt = at;
+    entry.status = 'done';
     entry.detail = fired ? 'elapsed' : 'ended early';
   }
   return [...timers.values()];

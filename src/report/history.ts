@@ -43,7 +43,10 @@ export async function buildReport(
   const converter = client.options.loadedDataConverter;
   const activities = await readActivities(events, converter);
   const messages = await readMessages(events, converter);
-  const report = frame.own ?? (await reportFromEvents(events, converter, frame, activities, messages));
+  const { report, told } =
+    frame.own === undefined
+      ? await reportFromEvents(events, converter, frame, activities, messages)
+      : { report: frame.own, told: true };
   const started = events[0]?.workflowExecutionStartedEventAttributes;
   return scrubAll({
     ...report,
@@ -54,6 +57,7 @@ export async function buildReport(
       events: events.length,
       sizeBytes: frame.sizeBytes,
       attempt: started?.attempt ?? 1,
+      toldByRun: told,
       activities,
       messages: messages.map(({ value: _value, ...message }) => message),
     },

@@ -1,6 +1,6 @@
 import { duration, utc } from '../workflows/kit/format';
 import { readableFact } from './facts';
-import { activitiesOf, type RunHistory } from './run-history';
+import { retriesOf, type RunHistory } from './run-history';
 import type { Plan, RunReport, TimelineEntry } from './types';
 
 const RESULTS: Record<TimelineEntry['status'], string> = {
@@ -108,13 +108,7 @@ function tookOf({ status, startedAt, endedAt }: TimelineEntry): string {
 }
 
 function detailOf(entry: TimelineEntry, history: RunHistory | undefined): string {
-  const retried =
-    history === undefined ? [] : activitiesOf(entry, history.activities).filter((one) => one.attempts > 1);
-  const retries = retried.map(
-    (one) =>
-      `${one.attempts} attempts${one.failure === undefined || one.failure === entry.detail ? '' : `, last failure: ${one.failure}`}`,
-  );
-  return [entry.detail ?? '', ...retries].filter((part) => part !== '').join('; ');
+  return [entry.detail ?? '', ...retriesOf(entry, history)].filter((part) => part !== '').join('; ');
 }
 
 interface TableRow {

@@ -34,7 +34,7 @@ export function renderHtml(
         <style dangerouslySetInnerHTML={{ __html: STYLE }} />
       </head>
       <body>
-        <main class={`tone-${meaningOf(report.outcome).tone}`}>
+        <main class={`tone-${meaningOf(report).tone}`}>
           <Head report={report} />
           {(report.waiting ?? []).map((waiting) => (
             <Wait key={waiting.id} waiting={waiting} />
@@ -85,7 +85,7 @@ function Head({ report }: { report: Shown }) {
       </p>
       <p>
         <span class="badge">{outcome ?? 'RUNNING'}</span>
-        <span class="meaning">{meaningOf(outcome).words}</span>
+        <span class="meaning">{meaningOf(report).words}</span>
       </p>
       <p class="summary">{summary}</p>
       <dl>

@@ -2,7 +2,7 @@
 import { duration, utc } from '../workflows/kit/format';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
-import { activitiesOf, type HistoryReport, type RunHistory } from './run-history';
+import { retriesOf, type HistoryReport, type RunHistory } from './run-history';
 import type { RunReport, RunStatus, TimelineEntry } from './types';
 
 const MARKS: Record<TimelineEntry['status'], string> = {
@@ -44,7 +44,7 @@ export function renderMarkdown(
 function headline(report: RunReport): string {
   const outcome = report.outcome ?? 'RUNNING';
   const lines = [
-    `**${outcome}**: ${meaningOf(report.outcome).words}.`,
+    `**${outcome}**: ${meaningOf(report).words}.`,
     [
       `Started ${utc(report.startedAt)} UTC by ${text(report.startedBy) || 'unknown'}`,
       report.endedAt === undefined ? 'not ended' : `ended ${utc(report.endedAt)} UTC`,
@@ -79,16 +79,13 @@ function timelineTable(report: RunReport, history: RunHistory | undefined): stri
   if (report.timeline.length === 0) return 'No step was recorded.';
   const head = ['UTC', 'movement', 'step', 'result', 'took', 'detail'];
   const rows = report.timeline.map((entry) => {
-    const retried =
-      history === undefined ? [] : activitiesOf(entry, history.activities).filter((one) => one.attempts > 1);
-    const retries = retried.map(
-      (one) => `${one.attempts} attempts${one.failure === undefined ? '' : `, last failure: ${one.failure}`}`,
-    );
     const took =
       entry.endedAt === undefined || entry.status === 'note'
         ? ''
         : tookBetween(entry.startedAt, entry.endedAt);
-    const detail = [entry.detail ?? '', ...retries].filter((part) => part !== '').join('; ');
+    const detail = [entry.detail ?? '', ...retriesOf(entry, history)]
+      .filter((part) => part !== '')
+      .join('; ');
     return [utc(entry.startedAt), entry.movement, entry.title, MARKS[entry.status], took, detail];
   });
   return table(head, rows);

@@ -65,20 +65,45 @@ const MEANINGS: Record<Outcome, Meaning> = {
   },
 };
 
-/** What an outcome means in words; undefined is a run that has not ended. */
-export function meaningOf(outcome: Outcome | undefined): Meaning {
-  return (
-    outcome === undefined
-      ? { words: 'it has not ended', tone: 'open', next: ['Answer what it waits for, or watch it.'] }
-      : MEANINGS[outcome]
-  ) as Meaning;
+type Told = RunReport & { history?: { toldByRun: boolean } };
+
+const OPEN: Meaning = {
+  words: 'it has not ended',
+  tone: 'open',
+  next: ['Answer what it waits for, or watch it.'],
+};
+
+const LOOK = ['Read its last steps in the timeline, and look at what they left, before it is started again.'];
+
+/** Of a run that left no report only Temporal's word is known, so nothing may be promised. */
+const UNTOLD: Partial<Record<Outcome, Meaning>> = {
+  SUCCEEDED: {
+    words: 'the workflow completed; it left no report of its own',
+    tone: 'good',
+    next: ['Nothing, if its result is what was wanted.'],
+  },
+  CANCELLED: {
+    words: 'the workflow was cancelled; whether it had changed anything is not known',
+    tone: 'bad',
+    next: LOOK,
+  },
+  FAILED: {
+    words: 'the workflow failed; whether it had changed anything is not known',
+    tone: 'bad',
+    next: LOOK,
+  },
+};
+
+/** What a report's outcome means in words. */
+export function meaningOf({ outcome, history }: Told): Meaning {
+  if (outcome === undefined) return OPEN;
+  return (history?.toldByRun === false ? UNTOLD[outcome] : undefined) ?? MEANINGS[outcome];
 }
 
 /** What a person does next, most urgent first. */
-export function nextSteps(report: RunReport): string[] {
-  const { next } = meaningOf(report.outcome);
-  if (report.outcome === undefined) return [`${next[0]} \`runbooks watch ${report.workflowId}\``];
-  return next;
+export function nextSteps(report: Told): string[] {
+  const { next } = meaningOf(report);
+  return report.outcome === undefined ? [`${next[0]} \`runbooks watch ${report.workflowId}\``] : next;
 }
 
 export const isOutcome = (value: unknown): value is Outcome => typeof value === 'string' && value in MEANINGS;

@@ -34,6 +34,8 @@ export interface RunHistory {
   events: number;
   sizeBytes: number;
   attempt: number;
+  /** False where the run could not tell its own story, so that its outcome is only Temporal's. */
+  toldByRun: boolean;
   activities: ActivityRecord[];
   messages: MessageRecord[];
 }
@@ -66,4 +68,18 @@ export function activitiesOf(
     ({ title, scheduledAt }) =>
       title === entry.title && Date.parse(scheduledAt) >= from && Date.parse(scheduledAt) <= to,
   );
+}
+
+/** What the history adds to a line of the timeline: attempts, and the last failure where the line does not say it. */
+export function retriesOf(
+  entry: { title: string; startedAt: string; endedAt?: string; detail?: string },
+  history: RunHistory | undefined,
+): string[] {
+  if (history === undefined) return [];
+  return activitiesOf(entry, history.activities)
+    .filter(({ attempts }) => attempts > 1)
+    .map(
+      ({ attempts, failure }) =>
+        `${attempts} attempts${failure === undefined || failure === entry.detail ? '' : `, last failure: ${failure}`}`,
+    );
 }

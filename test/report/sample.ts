@@ -127,6 +127,7 @@ export function rolledBack(): HistoryReport {
       events: 74,
       sizeBytes: 31_400,
       attempt: 1,
+      toldByRun: true,
       activities: [
         {
           title: 'Back up booking/production',

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+
+const ROOT = resolve(__dirname, '../..');
+
+// A configuration or a server of the developer's own must not get into the tests.
+const {
+  RUNBOOKS_CONFIG: _config,
+  TEMPORAL_ADDRESS: _address,
+  NODE_OPTIONS: _options,
+  ...outside
+} = process.env;
+
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command in a process of its own, from its sources. */
+export function runCli(
+  args: string[],
+  { env = {}, cwd = ROOT, input = '' }: { env?: Record<string, string>; cwd?: string; input?: string } = {},
+): Promise<CliResult> {
+  return new Promise((done, fail) => {
+    const child = spawn(
+      process.execPath,
+      ['-r', join(__dirname, 'register.cjs'), join(ROOT, 'src/cli/main.ts'), ...args],
+      {
+        cwd,
+        env: { ...outside, ...env },
+      },
+    );
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.on('error', fail);
+    child.on('close', (code) => done({ code: code ?? -1, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+/** A folder of its own, removed with `remove`. */
+export function temporaryFolder(): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'runbooks-cli-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+let attempts = 0;
+
+/** A worker with the stand-in runbooks of workflows.ts. */
+export async function startStandIns(address: string): Promise<{ client: Client; stop(): Promise<void> }> {
+  const native = await NativeConnection.connect({ address });
+  const connection = await Connection.connect({ address });
+  const workflowBundle = await bundleWorkflowCode({
+    workflowsPath: require.resolve('./workflows'),
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
+  });
+  const worker = await Worker.create({
+    connection: native,
+    taskQueue: 'runbooks',
+    workflowBundle,
+    activities: {
+      async flaky(): Promise<string> {
+        attempts += 1;
+        if (attempts % 2 === 1)
+          throw new Error('connection to postgresql://app:hunter2hunter2@db/booking was lost');
+        return 'saved';
+      },
+      async isRunning(): Promise<boolean> {
+        return true;
+      },
+    },
+  });
+  const running = worker.run();
+  return {
+    client: new Client({ connection }),
+    stop: async () => {
+      worker.shutdown();
+      await running;
+      await connection.close();
+      await native.close();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import { cards } from '../../src/workflows/cards';
+import { findCard } from '../../src/cli/cards';
+import { CliError, exitCodeOf } from '../../src/cli/errors';
+import { fieldsOf, flagOf } from '../../src/cli/fields';
+import { checkInput, parseFlag, readInput } from '../../src/cli/input';
+import { quote } from '../../src/cli/runs';
+import { formatTable } from '../../src/cli/table';
+import { startAddress } from '../../src/cli/ui-address';
+import { newWorkflowId } from '../../src/cli/workflow-id';
+
+const card = findCard('migrateDatabase');
+
+function messageOf(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    expect(error).toBeInstanceOf(CliError);
+    expect((error as CliError).exitCode).toBe(2);
+    return (error as Error).message;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('the input of a runbook', () => {
+  it.each(cards.map((one) => [one.name, one] as const))('example of %s is a good one', (_, one) => {
+    expect(checkInput(one, one.example, undefined)).toEqual(one.example);
+  });
+
+  it('is refused with field, got and wanted for every problem at once', () => {
+    const message = messageOf(() =>
+      checkInput(card, { service: 'Booking', mode: 'fast', files: ['../etc/passwd'], typo: 1 }, undefined),
+    );
+    expect(message).toContain('service: got "Booking", wanted a service name has lower-case letters');
+    expect(message).toMatch(/mode: got "fast", wanted .*"observe"\|"propose"\|"auto"/);
+    expect(message).toContain('files.0: got "../etc/passwd", wanted a file name in the migrations directory');
+    expect(message).toMatch(
+      /typo: got a field that migrateDatabase does not have, wanted one of: service, mode/,
+    );
+    expect(message).toContain('nothing was started');
+  });
+
+  it('names a missing field', () => {
+    expect(messageOf(() => checkInput(card, {}, undefined))).toContain('service: got nothing, wanted');
+  });
+
+  it.each([['{'], ['[1]'], ['"text"'], ['null'], ['@/does/not/exist.json']])(
+    '%s is not taken for one',
+    (given) => {
+      expect(messageOf(() => readInput(given))).toContain('Nothing was started');
+    },
+  );
+
+  it('flags become the types of the schema', () => {
+    const field = (name: string) => fieldsOf(card).find((one) => one.name === name)!;
+    expect(parseFlag(field('files'), 'a.sql, b.sql')).toEqual(['a.sql', 'b.sql']);
+    expect(parseFlag(field('service'), 'booking')).toBe('booking');
+    expect(flagOf('startedBy')).toBe('--started-by');
+    const number = { name: 'n', type: 'number', kind: 'number' as const, required: false, description: '' };
+    expect(parseFlag(number, '3')).toBe(3);
+    expect(messageOf(() => parseFlag(number, 'three'))).toContain('--n: wanted number, got "three"');
+    expect(messageOf(() => parseFlag({ ...number, kind: 'boolean' }, 'maybe'))).toContain('got "maybe"');
+    expect(parseFlag({ ...number, kind: 'boolean' }, true)).toBe(true);
+  });
+});
+
+describe('small things of the command', () => {
+  it('each outcome has its exit code', () => {
+    const codes = (['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED', undefined] as const).map(exitCodeOf);
+    expect(codes).toEqual([0, 0, 0, 0]);
+    expect(['FAILED', 'ROLLED_BACK', 'REJECTED', 'CANCELLED'].map(exitCodeOf)).toEqual([1, 1, 1, 1]);
+    expect(exitCodeOf('NEEDS_HUMAN')).toBe(3);
+  });
+
+  it('workflow IDs say what, for whom and when, and differ', () => {
+    const now = new Date('2026-11-21T03:12:04.567Z');
+    expect(newWorkflowId('drillRestore', 'booking', now)).toMatch(
+      /^drillRestore\/booking\/20261121-031204-[0-9a-f]{4}$/,
+    );
+  });
+
+  it('the start address carries what the UI reads, encoded', () => {
+    const address = startAddress('http://ui', 'my space', {
+      workflowType: 't',
+      taskQueue: 'q',
+      workflowId: 'a/b&c',
+    });
+    expect(address).toBe(
+      'http://ui/namespaces/my%20space/workflows/start-workflow?workflowType=t&taskQueue=q&workflowId=a%2Fb%26c',
+    );
+  });
+
+  it('quotes for the shell only what needs it', () => {
+    expect(quote('drillRestore/booking/20261121-031204-ab12')).toBe(
+      'drillRestore/booking/20261121-031204-ab12',
+    );
+    expect(quote("it's; rm -rf")).toBe(`'it'\\''s; rm -rf'`);
+  });
+
+  it('tables align and wrap their last column', () => {
+    const table = formatTable(['a', 'b'], [['long name', 'one two three four five six seven']], 40);
+    expect(table.split('\n')).toEqual([
+      'A          B',
+      'long name  one two three four five six',
+      '           seven',
+    ]);
+  });
+});
