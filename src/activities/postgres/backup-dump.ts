@@ -41,7 +41,7 @@ export type DumpOutcome = Omit<
 >;
 
 /** How long pg_dump waits for a lock behind a migration before it gives up. */
-const lockWaitMs = 30_000;
+const lockWaitMs = 10_000;
 
 const snapshotOptions: ConnectionOptions = {
   identity: true,
@@ -52,6 +52,7 @@ const snapshotOptions: ConnectionOptions = {
   // The snapshot lives as long as this transaction sits there.
   idleInTransactionTimeoutMs: 0,
   action: 'back up',
+  type: 'BackupIncomplete',
 };
 
 /**

@@ -78,8 +78,12 @@ export async function createTarget(
     major >= 15 && localeProvider !== 'c' && icuLocale !== null
       ? `LOCALE_PROVIDER ${localeProvider === 'i' ? 'icu ICU_LOCALE' : 'builtin BUILTIN_LOCALE'} ${escapeLiteral(icuLocale)}`
       : '';
+  // Objects of the schema public can only be given to the owner of the database they are in.
+  const owner = (await mayOwn(client, manifest.properties.owner))
+    ? `OWNER ${escapeIdentifier(manifest.properties.owner)}`
+    : '';
   await client.query(
-    `CREATE DATABASE ${escapeIdentifier(temporary)} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
+    `CREATE DATABASE ${escapeIdentifier(temporary)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
        LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
   );
   await client.query('BEGIN');
@@ -87,6 +91,14 @@ export async function createTarget(
   await client.query(`ALTER DATABASE ${escapeIdentifier(temporary)} RENAME TO ${escapeIdentifier(name)}`);
   await commentDatabase(client, name, mark);
   await client.query('COMMIT');
+}
+
+async function mayOwn(client: Client, owner: string): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT pg_has_role(current_user, oid, 'MEMBER') AS may FROM pg_roles WHERE rolname = $1`,
+    [owner],
+  );
+  return rows[0]?.may === true;
 }
 
 /** Throws RestoreFailed where the target lacks an extension of the source: found before an hour of restoring, not after. */

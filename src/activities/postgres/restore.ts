@@ -58,7 +58,7 @@ export function createRestoreActivities(deps: ActivityDeps) {
         const tools = await openTools(deps);
         requireMajor(Math.floor(manifest.serverVersionNum / 10_000), tools);
         const { ref, options } = maintenanceOf(deps, input.into);
-        const session = { ...options, statementTimeoutMs: 0, lockTimeoutMs: 30_000, action: context.action };
+        const session = { ...options, ...context, statementTimeoutMs: 0, lockTimeoutMs: 30_000 };
         const sizeBytes = await withProgress(
           { phase: 'prepare', done: 0, total: 0, unit: 'tables' },
           async () => {

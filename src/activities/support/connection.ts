@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { ActivityDeps } from '../deps';
 import type { DatabaseRef } from '../types';
 import { endpointOf, onDatabase, type Endpoint } from './endpoint';
-import { fail, mapError, sqlStateOf } from './failure';
+import { fail, mapError, sqlStateOf, type FailureType } from './failure';
 import { applicationName, currentActivity } from './heartbeat';
 import { checkIdentity } from './identity';
 import { refusePooler } from './pooler';
@@ -29,6 +29,8 @@ export interface ConnectionOptions {
   database?: string;
   /** For messages: what is being done, e.g. `count the rows`. */
   action?: string;
+  /** Failure type of errors that have no better one. Default CommandFailed. */
+  type?: FailureType;
 }
 
 const connectTimeoutMs = 10_000;
@@ -63,7 +65,7 @@ export async function withClient<T>(
   } catch (error) {
     // What came of the cancellation is the cancellation, whatever the driver called it.
     if (signal.aborted && options.ignoreCancellation !== true) throw signal.reason;
-    throw mapError(error, { action: options.action ?? 'work', target });
+    throw mapError(error, { action: options.action ?? 'work', target, type: options.type });
   } finally {
     stopWatching();
     await client?.end().catch(() => undefined);
