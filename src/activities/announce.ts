@@ -32,7 +32,12 @@ export function createAnnounceActivities({ config }: ActivityDeps) {
       await Promise.all(
         channels.map(async (channel) => {
           try {
-            await send(channel, announcement, config.directory, linkTo(config.temporal, announcement.workflowId));
+            await send(
+              channel,
+              announcement,
+              config.directory,
+              linkTo(config.temporal, announcement.workflowId),
+            );
             result.told.push(channel.name);
           } catch (error) {
             result.problems.push(scrub(`${channel.name}: ${(error as Error).message}`));
@@ -44,19 +49,39 @@ export function createAnnounceActivities({ config }: ActivityDeps) {
   };
 }
 
-function linkTo({ uiUrl, namespace = 'default' }: { uiUrl?: string; namespace?: string }, workflowId: string): string | undefined {
-  return uiUrl === undefined ? undefined : `${uiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+function linkTo(
+  { uiUrl, namespace = 'default' }: { uiUrl?: string; namespace?: string },
+  workflowId: string,
+): string | undefined {
+  return uiUrl === undefined
+    ? undefined
+    : `${uiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
 }
 
-async function send(channel: NotificationConfig, { text, title, service, workflowId }: Announcement, directory: string, link?: string) {
+async function send(
+  channel: NotificationConfig,
+  { text, title, service, workflowId }: Announcement,
+  directory: string,
+  link?: string,
+) {
   if (channel.kind === 'slack') {
     const where = link === undefined ? workflowId : `<${link}|${workflowId}>`;
-    return post(resolveSecrets(channel.webhookUrl, directory), {}, { text: `*${title}: ${service}*\n${escapeSlack(text)}\n${where}` });
+    return post(
+      resolveSecrets(channel.webhookUrl, directory),
+      {},
+      { text: `*${title}: ${service}*\n${escapeSlack(text)}\n${where}` },
+    );
   }
   const headers = Object.fromEntries(
     Object.entries(channel.headers).map(([name, value]) => [name, resolveSecrets(value, directory)]),
   );
-  return post(resolveSecrets(channel.url, directory), headers, { text, title, service, workflowId, link: link ?? null });
+  return post(resolveSecrets(channel.url, directory), headers, {
+    text,
+    title,
+    service,
+    workflowId,
+    link: link ?? null,
+  });
 }
 
 /** Slack's three control characters. https://docs.slack.dev/messaging/formatting-message-text */

@@ -19,13 +19,18 @@ export interface ErrorRate {
 
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
 export function createApplicationActivities({ config }: ActivityDeps) {
-  const applicationOf = ({ service, environment }: EnvironmentRef) => environmentOf(config, service, environment).application;
+  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+    environmentOf(config, service, environment).application;
 
   return {
     /** Asks every configured health endpoint. One that does not answer 2xx in time is a failed check, not an error. */
     async checkHealth(ref: EnvironmentRef): Promise<Check[]> {
       const endpoints = applicationOf(ref)?.health ?? [];
-      return Promise.all(endpoints.map(({ name, url, timeoutMs }) => checkEndpoint(name, resolveSecrets(url, config.directory), timeoutMs)));
+      return Promise.all(
+        endpoints.map(({ name, url, timeoutMs }) =>
+          checkEndpoint(name, resolveSecrets(url, config.directory), timeoutMs),
+        ),
+      );
     },
 
     /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
@@ -33,7 +38,11 @@ export function createApplicationActivities({ config }: ActivityDeps) {
       const source = applicationOf(ref)?.errorRate;
       if (source === undefined) return { ok: true, rate: null, detail: 'no error rate configured' };
       const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
-      return { ok: rate <= source.max, rate, detail: `error rate ${percent(rate)}, objective ${percent(source.max)}` };
+      return {
+        ok: rate <= source.max,
+        rate,
+        detail: `error rate ${percent(rate)}, objective ${percent(source.max)}`,
+      };
     },
   };
 }
@@ -49,7 +58,11 @@ async function checkEndpoint(name: string, url: string, timeoutMs: number): Prom
     const ok = statusCode >= 200 && statusCode < 300;
     return { name, ok, detail: ok ? `answered ${statusCode}` : scrub(`answered ${statusCode}: ${text}`) };
   } catch (error) {
-    return { name, ok: false, detail: scrub(`no answer from ${new URL(url).host}: ${(error as Error).message}`) };
+    return {
+      name,
+      ok: false,
+      detail: scrub(`no answer from ${new URL(url).host}: ${(error as Error).message}`),
+    };
   }
 }
 
@@ -61,9 +74,16 @@ async function fetchNumber(url: string, field: string): Promise<number> {
     if (statusCode >= 300) throw new Error(`answered ${statusCode}`);
     answer = await body.json();
   } catch (error) {
-    throw fail('CommandFailed', `could not read the error rate from ${target}: ${(error as Error).message}`, { retryable: true });
+    throw fail('CommandFailed', `could not read the error rate from ${target}: ${(error as Error).message}`, {
+      retryable: true,
+    });
   }
-  const value = field.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], answer);
+  const value = field
+    .split('.')
+    .reduce<unknown>((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], answer);
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw fail('CommandFailed', `the answer of ${target} has no number at "${field}"; correct application.errorRate.field`);
+  throw fail(
+    'CommandFailed',
+    `the answer of ${target} has no number at "${field}"; correct application.errorRate.field`,
+  );
 }

@@ -15,9 +15,14 @@ export interface CommandResult {
 export function createCommandActivities(deps: ActivityDeps) {
   return {
     /** Runs a configured command; where none is configured nothing happens and the result says so. Throws CommandFailed. */
-    async runServiceCommand(input: { service: string; environment: string; command: ServiceCommand }): Promise<CommandResult> {
+    async runServiceCommand(input: {
+      service: string;
+      environment: string;
+      command: ServiceCommand;
+    }): Promise<CommandResult> {
       const configured = commandOf(deps, input);
-      if (configured === undefined) return { ran: false, detail: `no ${input.command} configured`, durationMs: 0 };
+      if (configured === undefined)
+        return { ran: false, detail: `no ${input.command} configured`, durationMs: 0 };
       const startedAt = Date.now();
       const last = await runConfiguredCommand(deps, configured, {
         RUNBOOKS_SERVICE: input.service,
@@ -28,7 +33,10 @@ export function createCommandActivities(deps: ActivityDeps) {
   };
 }
 
-function commandOf({ config }: ActivityDeps, { service, environment, command }: { service: string; environment: string; command: ServiceCommand }): CommandConfig | undefined {
+function commandOf(
+  { config }: ActivityDeps,
+  { service, environment, command }: { service: string; environment: string; command: ServiceCommand },
+): CommandConfig | undefined {
   if (command === 'smoke') return environmentOf(config, service, environment).smoke;
   return serviceOf(config, service).restore[command];
 }

@@ -32,6 +32,7 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
 }
 
 function need(client: Client | undefined): Client {
-  if (client === undefined) throw fail('InvalidInput', 'these activities were created without a Temporal client');
+  if (client === undefined)
+    throw fail('InvalidInput', 'these activities were created without a Temporal client');
   return client;
 }

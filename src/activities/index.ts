@@ -3,6 +3,19 @@ import { createApplicationActivities } from './application';
 import { createCommandActivities } from './commands';
 import type { ActivityDeps } from './deps';
 import { createGuardActivities } from './guard';
+import { createApplyActivities } from './postgres/apply';
+import { createBackupActivities } from './postgres/backup';
+import { createBackupsActivities } from './postgres/backups';
+import { createCanaryActivities } from './postgres/canary';
+import { createFactsActivities } from './postgres/facts';
+import { createFingerprintActivities } from './postgres/fingerprint';
+import { createInvariantActivities } from './postgres/invariants';
+import { createLintActivities } from './postgres/lint';
+import { createMigrationActivities } from './postgres/migrations';
+import { createRestoreActivities } from './postgres/restore';
+import { createScratchActivities } from './postgres/scratch';
+import { createSwapActivities } from './postgres/swap';
+import { createValidateActivities } from './postgres/validate';
 import { createPrepareActivities } from './prepare';
 
 /** Everything a worker can do to the outside world. */
@@ -13,6 +26,19 @@ export function createActivities(deps: ActivityDeps) {
     ...createAnnounceActivities(deps),
     ...createApplicationActivities(deps),
     ...createCommandActivities(deps),
+    ...createFactsActivities(deps),
+    ...createCanaryActivities(deps),
+    ...createBackupActivities(deps),
+    ...createBackupsActivities(deps),
+    ...createScratchActivities(deps),
+    ...createRestoreActivities(deps),
+    ...createValidateActivities(deps),
+    ...createSwapActivities(deps),
+    ...createMigrationActivities(deps),
+    ...createLintActivities(deps),
+    ...createApplyActivities(deps),
+    ...createFingerprintActivities(deps),
+    ...createInvariantActivities(deps),
   };
 }
 

@@ -14,18 +14,31 @@ const LADDER: Mode[] = ['observe', 'propose', 'auto'];
 export function createPrepareActivities({ config }: ActivityDeps) {
   return {
     /** Parses the input of a run and resolves what the configuration says about it. Throws InvalidInput. */
-    async prepare({ runbook, input }: { runbook: string; input: unknown }): Promise<Prepared<Record<string, unknown>>> {
+    async prepare({
+      runbook,
+      input,
+    }: {
+      runbook: string;
+      input: unknown;
+    }): Promise<Prepared<Record<string, unknown>>> {
       const card = cardOf(runbook);
       if (card === undefined) throw fail('InvalidInput', `this worker has no runbook called ${runbook}`);
       const parsed = parseInput(card, input);
       try {
-        const { service: name, mode, startedBy } = parsed as { service: string; mode?: Mode; startedBy: string };
+        const {
+          service: name,
+          mode,
+          startedBy,
+        } = parsed as { service: string; mode?: Mode; startedBy: string };
         const service = serviceOf(config, name);
         const { environment } = parsed as { environment?: string };
         if (environment !== undefined) environmentOf(config, name, environment);
         const policy = policyOf(card, name, service, mode);
         if (policy.fourEyes && startedBy === 'unknown') {
-          throw fail('InvalidInput', `startedBy is missing: ${name} demands four eyes, so the run must know who started it`);
+          throw fail(
+            'InvalidInput',
+            `startedBy is missing: ${name} demands four eyes, so the run must know who started it`,
+          );
         }
         return { title: card.title, input: parsed, policy };
       } catch (error) {
@@ -45,7 +58,10 @@ export function parseInput(card: Card, input: unknown): Record<string, unknown> 
 }
 
 function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
-  const got = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input);
+  const got = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  );
   const shown = issue.path.length === 0 ? '' : `, got ${JSON.stringify(got)?.slice(0, 100) ?? 'nothing'}`;
   return `${issue.path.join('.') || 'input'}: ${issue.message}${shown}`;
 }
@@ -73,10 +89,17 @@ function policyOf(card: Card, name: string, service: ServiceConfig, asked: Mode 
 }
 
 /** The lowest of what the input asks, what the configuration allows, and what the runbook itself allows here. */
-function lowestMode(card: Card, service: ServiceConfig, asked: Mode | undefined): { mode: Mode; modeReason: string } {
+function lowestMode(
+  card: Card,
+  service: ServiceConfig,
+  asked: Mode | undefined,
+): { mode: Mode; modeReason: string } {
   const allowed = service.modes[card.name];
   const candidates: { mode: Mode; modeReason: string }[] = [
-    { mode: allowed ?? service.mode, modeReason: allowed === undefined ? "the service's highest mode" : 'configured for this runbook' },
+    {
+      mode: allowed ?? service.mode,
+      modeReason: allowed === undefined ? "the service's highest mode" : 'configured for this runbook',
+    },
   ];
   if (asked !== undefined) candidates.push({ mode: asked, modeReason: 'asked for by the input' });
   const cap = card.capMode?.(service);

@@ -21,7 +21,7 @@ import {
 } from './manifest';
 import { openTools } from './tools';
 
-interface Place {
+export interface Place {
   service: string;
   environment: string;
 }

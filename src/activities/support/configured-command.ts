@@ -16,15 +16,20 @@ export async function runConfiguredCommand(
   environment: Record<string, string> = {},
 ): Promise<string> {
   const [program = '', ...args] = command.run;
-  const secrets = Object.entries(command.environment).map(([name, value]) => [name, resolveSecrets(value, config.directory)]);
-  const { exitCode, stdout, stderr } = await withProgress({ phase: command.run.join(' '), done: 0, total: 0, unit: 'statements' }, () =>
-    runCommand({
-      program,
-      args,
-      directory: resolve(config.directory, command.directory),
-      environment: { ...minimalEnvironment(), ...Object.fromEntries(secrets), ...environment },
-      timeoutMs: command.timeoutSeconds * 1_000,
-    }),
+  const secrets = Object.entries(command.environment).map(([name, value]) => [
+    name,
+    resolveSecrets(value, config.directory),
+  ]);
+  const { exitCode, stdout, stderr } = await withProgress(
+    { phase: command.run.join(' '), done: 0, total: 0, unit: 'statements' },
+    () =>
+      runCommand({
+        program,
+        args,
+        directory: resolve(config.directory, command.directory),
+        environment: { ...minimalEnvironment(), ...Object.fromEntries(secrets), ...environment },
+        timeoutMs: command.timeoutSeconds * 1_000,
+      }),
   );
   if (exitCode === 0) return scrub(lastLines(stdout, 1)).slice(0, 500);
   throw fail(

@@ -28,24 +28,44 @@ const world =
     call(act as unknown as World);
 
 const change = (run: Run, what: string) =>
-  run.step(`Change ${what}`, world((act) => act.change({ what })), {
-    kind: 'mutate',
-    undo: {
-      title: `Change ${what} back`,
-      back: () => run.step(`Change ${what} back`, world((act) => act.changeBack({ what })), { kind: 'mutate', undo: 'none' }),
+  run.step(
+    `Change ${what}`,
+    world((act) => act.change({ what })),
+    {
+      kind: 'mutate',
+      undo: {
+        title: `Change ${what} back`,
+        back: () =>
+          run.step(
+            `Change ${what} back`,
+            world((act) => act.changeBack({ what })),
+            { kind: 'mutate', undo: 'none' },
+          ),
+      },
     },
-  });
+  );
 
 /** Diagnose, gate, act, verify: the five movements in their plainest form. */
 export const fiveMovements = runbook<FixtureCard>('fiveMovements', async (_, run) => {
-  const seen = await run.step('Look', world((act) => act.look()), { describe: ({ value }) => `value ${value}` });
+  const seen = await run.step(
+    'Look',
+    world((act) => act.look()),
+    { describe: ({ value }) => `value ${value}` },
+  );
   await run.gate(async () => {
-    const { value } = await run.step('Look again', world((act) => act.look()));
+    const { value } = await run.step(
+      'Look again',
+      world((act) => act.look()),
+    );
     return { actions: [{ action: 'change', target: 'a', count: value }] };
   });
   await change(run, 'a');
   await change(run, 'b');
-  await run.verify('It helped', world((act) => act.check({ what: 'after' })), (verdict) => verdict);
+  await run.verify(
+    'It helped',
+    world((act) => act.check({ what: 'after' })),
+    (verdict) => verdict,
+  );
   return `changed, starting from ${seen.value}`;
 });
 
@@ -55,7 +75,11 @@ export const underLease = runbook<FixtureCard>('underLease', async (_, run) => {
   await run.exclusively('leased', async ({ token }) => {
     run.fact('token', token);
     await change(run, 'leased');
-    await run.soak('Soak', world((act) => act.check({ what: 'soak' })), { forMs: 60_000, everyMs: 10_000 });
+    await run.soak(
+      'Soak',
+      world((act) => act.check({ what: 'soak' })),
+      { forMs: 60_000, everyMs: 10_000 },
+    );
   });
   return 'held and released';
 });
@@ -72,15 +96,25 @@ export const holder = runbook<FixtureCard>('holder', async (_, run) => {
 /** Asks, and gives a task. */
 export const asking = runbook<FixtureCard>('asking', async (_, run) => {
   const choice = await run.ask('Left or right?', ['left', 'right']);
-  await run.task('Turn the key', { title: 'Is it turned?', call: world((act) => act.check({ what: 'key' })) });
+  await run.task('Turn the key', {
+    title: 'Is it turned?',
+    call: world((act) => act.check({ what: 'key' })),
+  });
   return `went ${choice}`;
 });
 
 /** Defers tidying up, then fails. */
 export const tidying = runbook<FixtureCard>('tidying', async (_, run) => {
-  run.defer('Tidy up', world((act) => act.changeBack({ what: 'mess' })));
+  run.defer(
+    'Tidy up',
+    world((act) => act.changeBack({ what: 'mess' })),
+  );
   await change(run, 'a');
-  await run.verify('It helped', world((act) => act.check({ what: 'after' })), (verdict) => verdict);
+  await run.verify(
+    'It helped',
+    world((act) => act.check({ what: 'after' })),
+    (verdict) => verdict,
+  );
   return 'tidy';
 });
 

@@ -14,14 +14,19 @@ afterAll(async () => {
 });
 
 const update = (handle: { executeUpdate: Function }, name: string, words: unknown): Promise<string> =>
-  handle.executeUpdate(name, { args: [words] }).catch((error: Error) => `REFUSED ${(error.cause as Error | undefined)?.message ?? error.message}`);
+  handle
+    .executeUpdate(name, { args: [words] })
+    .catch((error: Error) => `REFUSED ${(error.cause as Error | undefined)?.message ?? error.message}`);
 
 describe('the gate', () => {
   it('stops in mode observe with the plan and changes nothing', () =>
     withKit(env, async ({ world, run }) => {
       world.policy = { mode: 'observe' };
       const { report } = await run('fiveMovements');
-      expect(report).toMatchObject({ outcome: 'OBSERVED', plan: { actions: [{ action: 'change', target: 'a', count: 1 }] } });
+      expect(report).toMatchObject({
+        outcome: 'OBSERVED',
+        plan: { actions: [{ action: 'change', target: 'a', count: 1 }] },
+      });
       expect(world.log).toEqual([]);
     }));
 
@@ -38,11 +43,18 @@ describe('the gate', () => {
       const handle = await start('fiveMovements');
       const { id, update: wanted } = await waiting(handle);
       expect(wanted).toEqual({ name: 'approve', argument: { plan: id, by: '<your name>' } });
-      expect(await update(handle, 'approve', { plan: '000000000000', by: 'ben' })).toMatch(/REFUSED.*not what this run waits for/);
+      expect(await update(handle, 'approve', { plan: '000000000000', by: 'ben' })).toMatch(
+        /REFUSED.*not what this run waits for/,
+      );
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
-      expect(await update(handle, 'approve', { plan: id, by: 'ben', note: 'go' })).toBe('approve by ben taken');
+      expect(await update(handle, 'approve', { plan: id, by: 'ben', note: 'go' })).toBe(
+        'approve by ben taken',
+      );
       const { report } = await finish(handle);
-      expect(report).toMatchObject({ outcome: 'SUCCEEDED', approvals: [{ plan: id, by: 'ben', note: 'go' }] });
+      expect(report).toMatchObject({
+        outcome: 'SUCCEEDED',
+        approvals: [{ plan: id, by: 'ben', note: 'go' }],
+      });
     }));
 
   it.each([
@@ -56,7 +68,8 @@ describe('the gate', () => {
     withKit(env, async ({ start, waiting }) => {
       const handle = await start('fiveMovements');
       const { id } = await waiting(handle);
-      const filled = words !== null && 'plan' in words && words.plan === 'PLAN' ? { ...words, plan: id } : words;
+      const filled =
+        words !== null && 'plan' in words && words.plan === 'PLAN' ? { ...words, plan: id } : words;
       expect(await update(handle, 'approve', filled)).toMatch(message);
       await handle.terminate();
     }),
@@ -68,7 +81,9 @@ describe('the gate', () => {
       const handle = await start('fiveMovements');
       const { id } = await waiting(handle);
       expect(await update(handle, 'approve', { plan: id, by: ' Ana ' })).toMatch(/four eyes/);
-      expect(await update(handle, 'reject', { plan: id, by: 'ana', note: 'my mistake' })).toBe('reject by ana taken');
+      expect(await update(handle, 'reject', { plan: id, by: 'ana', note: 'my mistake' })).toBe(
+        'reject by ana taken',
+      );
       const { failure } = await finish(handle);
       expect(failure?.type).toBe('REJECTED');
       expect(failure?.message).toMatch(/ana rejected plan .*my mistake/);
@@ -106,7 +121,9 @@ describe('the gate', () => {
       expect(failure?.message).toMatch(/^REJECTED: nobody approved plan/);
       expect(world.log).toEqual(['told on-call', 'told lead', 'told lead', 'told lead']);
       const waited = report?.timeline.find(({ title }) => title.startsWith('Approval'));
-      expect(Date.parse(waited?.endedAt ?? '') - Date.parse(waited?.startedAt ?? '')).toBeGreaterThanOrEqual(3_600_000);
+      expect(Date.parse(waited?.endedAt ?? '') - Date.parse(waited?.startedAt ?? '')).toBeGreaterThanOrEqual(
+        3_600_000,
+      );
     }));
 
   it('takes no answer after the run has ended', () =>
@@ -126,7 +143,9 @@ describe('the gate', () => {
       const first = await waiting(handle);
       value = 2;
       await update(handle, 'approve', { plan: first.id, by: 'ben' });
-      const { waiting: open } = await until(handle, (status) => status.waiting.some(({ id }) => id !== first.id));
+      const { waiting: open } = await until(handle, (status) =>
+        status.waiting.some(({ id }) => id !== first.id),
+      );
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
       expect(await update(handle, 'approve', { plan: first.id, by: 'ben' })).toMatch(/REFUSED/);
       await update(handle, 'approve', { plan: open[0]?.id, by: 'ben' });
@@ -163,8 +182,12 @@ describe('questions and tasks', () => {
       world.acts.check = async () => ({ ok: turned, detail: turned ? 'turned' : 'not turned' });
       const handle = await start('asking');
       const question = await waiting(handle, 'decision');
-      expect(await update(handle, 'decide', { question: question.id, choice: 'up', by: 'ben' })).toMatch(/must be one of: left, right/);
-      expect(await update(handle, 'done', { task: question.id, by: 'ben' })).toMatch(/does not wait for an answer of this kind/);
+      expect(await update(handle, 'decide', { question: question.id, choice: 'up', by: 'ben' })).toMatch(
+        /must be one of: left, right/,
+      );
+      expect(await update(handle, 'done', { task: question.id, by: 'ben' })).toMatch(
+        /does not wait for an answer of this kind/,
+      );
       await update(handle, 'decide', { question: question.id, choice: 'left', by: 'ben' });
       const first = await waiting(handle, 'task');
       await update(handle, 'done', { task: first.id, by: 'ben' });
@@ -182,6 +205,8 @@ describe('questions and tasks', () => {
 
   it('expire as a no', () =>
     withKit(env, async ({ run }) => {
-      expect((await run('asking')).failure?.message).toMatch(/^REJECTED: nobody decided in time: Left or right\?/);
+      expect((await run('asking')).failure?.message).toMatch(
+        /^REJECTED: nobody decided in time: Left or right\?/,
+      );
     }));
 });

@@ -17,7 +17,8 @@ afterAll(async () => {
 
 // Not result(): that lets the server skip to the guard's own end.
 async function ended(handle: WorkflowHandle): Promise<void> {
-  while ((await handle.describe()).status.name === 'RUNNING') await new Promise((resolve) => setTimeout(resolve, 20));
+  while ((await handle.describe()).status.name === 'RUNNING')
+    await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 const guardState = () => env.client.workflow.getHandle('guard/leased').query<GuardState>('state');

@@ -55,8 +55,12 @@ export function createWorld(logTo?: TestWorld): TestWorld {
 export interface Kit {
   world: TestWorld;
   start(name: FixtureName, workflowId?: string): Promise<WorkflowHandle>;
-  run(name: FixtureName): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
-  finish(handle: WorkflowHandle): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
+  run(
+    name: FixtureName,
+  ): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
+  finish(
+    handle: WorkflowHandle,
+  ): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
   waiting(handle: WorkflowHandle, kind?: Waiting['kind']): Promise<Waiting>;
   until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
 }
@@ -67,7 +71,10 @@ const world = createWorld();
 let shared: { kit: Kit; worker: Worker; stopped: Promise<void> } | undefined;
 
 /** Runs `body` with the file's one worker (guards outlive a test, and need it) and a fresh world. */
-export async function withKit(env: TestWorkflowEnvironment, body: (kit: Kit) => Promise<void>): Promise<void> {
+export async function withKit(
+  env: TestWorkflowEnvironment,
+  body: (kit: Kit) => Promise<void>,
+): Promise<void> {
   shared ??= await startKit(env);
   const fresh = createWorld(world);
   Object.assign(world, fresh);
@@ -128,7 +135,13 @@ function createKit(env: TestWorkflowEnvironment, world: TestWorld, taskQueue: st
       return { report: (await handle.result()) as RunReport, handle };
     } catch (error) {
       const cause = (error as Error).cause;
-      return { handle, error, ...(cause instanceof ApplicationFailure ? { failure: cause, report: cause.details?.[0] as RunReport } : {}) };
+      return {
+        handle,
+        error,
+        ...(cause instanceof ApplicationFailure
+          ? { failure: cause, report: cause.details?.[0] as RunReport }
+          : {}),
+      };
     }
   };
   const until: Kit['until'] = async (handle, holds) => {

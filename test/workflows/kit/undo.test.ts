@@ -53,7 +53,10 @@ describe('a run that fails', () => {
 
   it('ends instead of being retried forever when the procedure itself has a bug', () =>
     withKit(env, async ({ run }) => {
-      expect((await run('buggy')).failure).toMatchObject({ type: 'FAILED', message: expect.stringContaining('undefined is not a function') });
+      expect((await run('buggy')).failure).toMatchObject({
+        type: 'FAILED',
+        message: expect.stringContaining('undefined is not a function'),
+      });
     }));
 
   it('tidies up also when it failed', () =>
@@ -112,7 +115,9 @@ describe('cancellation', () => {
       world.policy = { mode: 'auto' };
       const { error, failure, handle } = await (async () => {
         const handle = await start('underLease');
-        await until(handle, ({ timeline }) => timeline.some((entry) => entry.title === title && entry.status === 'running'));
+        await until(handle, ({ timeline }) =>
+          timeline.some((entry) => entry.title === title && entry.status === 'running'),
+        );
         await handle.cancel();
         return finish(handle);
       })();
@@ -120,7 +125,9 @@ describe('cancellation', () => {
       expect(failure?.type).toBe('ROLLED_BACK');
       expect(failure?.message).toMatch(/cancelled; what had been done was undone/);
       expect(changes(world.log)).toEqual(['change leased', 'change back leased']);
-      const guard = await env.client.workflow.getHandle('guard/leased').query<{ holder: { workflowId: string } | null }>('state');
+      const guard = await env.client.workflow
+        .getHandle('guard/leased')
+        .query<{ holder: { workflowId: string } | null }>('state');
       expect(guard.holder?.workflowId).not.toBe(handle.workflowId);
     });
 
@@ -200,6 +207,8 @@ describe('messages to people', () => {
       world.announce = broken('no route to host');
       const { report } = await run('announcing');
       expect(report?.outcome).toBe('SUCCEEDED');
-      expect(report?.timeline).toContainEqual(expect.objectContaining({ title: 'A message did not arrive', detail: 'no route to host' }));
+      expect(report?.timeline).toContainEqual(
+        expect.objectContaining({ title: 'A message did not arrive', detail: 'no route to host' }),
+      );
     }));
 });

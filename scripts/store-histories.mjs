@@ -1,0 +1,56 @@
+// Stores the histories that test/replay.test.ts replays. Run it only when a runbook was changed on purpose, and say in
+// the commit why its stored histories had to change.
+import { createRequire } from 'node:module';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+const { startStack } = require(join(root, 'dist/src/local/stack.js'));
+const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
+
+const RUNS = [
+  ['back-up-database', 'backUpDatabase', {}],
+  ['check-backups', 'checkBackups', {}],
+  ['drill-restore', 'drillRestore', {}],
+  ['drill-restore-promoted', 'drillRestore', { promote: true, mode: 'propose' }],
+  ['migrate-database', 'migrateDatabase', { files: ['2026_11_01_add_booking_notes.sql'], mode: 'propose' }],
+  ['migrate-database-rolled-back', 'migrateDatabase', { files: ['2026_11_03_merge_slot_capacity.sql'], mode: 'propose' }],
+  ['migrate-database-refused', 'migrateDatabase', { files: ['2026_11_04_unsafe_type_change.sql'] }],
+  ['restore-database', 'restoreDatabase', { mode: 'propose' }],
+];
+
+const stack = await startStack({ bookings: 400 });
+try {
+  for (const [file, runbook, input] of RUNS) {
+    const handle = await stack.client.workflow.start(runbook, {
+      taskQueue: stack.config.temporal.taskQueue,
+      workflowId: `${runbook}/booking/${file}`,
+      args: [{ service: 'booking', startedBy: 'ana', ...input }],
+    });
+    await approveAll(handle);
+    await store(file, handle);
+    console.log(`${file}: ${(await handle.describe()).status.name}`);
+  }
+  await store('guard', stack.client.workflow.getHandle('guard/booking/production'));
+} finally {
+  await stack.stop();
+}
+process.exit(0);
+
+async function approveAll(handle) {
+  while ((await handle.describe()).status.name === 'RUNNING') {
+    const { waiting } = await handle.query('status').catch(() => ({ waiting: [] }));
+    for (const { kind, id } of waiting) {
+      if (kind === 'approval') await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] }).catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+async function store(file, handle) {
+  const history = await handle.fetchHistory();
+  mkdirSync(join(root, 'test/histories'), { recursive: true });
+  writeFileSync(join(root, 'test/histories', `${file}.json`), `${JSON.stringify(historyToJSON(history))}\n`);
+}

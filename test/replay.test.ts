@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DeterminismViolationError } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import { workflowBundle } from '../src/worker/bundle';
+import * as workflows from '../src/workflows';
+import { cards } from '../src/workflows/cards';
+import { quietTemporal } from './support/quiet';
+
+quietTemporal();
+jest.setTimeout(60_000);
+
+const folder = join(__dirname, 'histories');
+const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+interface HistoryJson {
+  events: { eventType: string; activityTaskScheduledEventAttributes?: { activityType: { name: string } } }[];
+}
+const read = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as HistoryJson;
+const replay = (history: unknown) => Worker.runReplayHistory({ workflowBundle: workflowBundle() }, history);
+
+describe('stored histories', () => {
+  it('exist for every runbook', () => {
+    const types = files.map((name) => JSON.stringify(read(name).events[0]));
+    for (const { name } of cards) expect(types.some((first) => first.includes(`"${name}"`))).toBe(true);
+  });
+
+  it.each(files)('%s replays with the code of today', async (name) => {
+    await replay(read(name));
+  });
+
+  it('that the code no longer makes are noticed', async () => {
+    const history = read('check-backups.json');
+    const scheduled = history.events.find((event) => event.activityTaskScheduledEventAttributes !== undefined);
+    scheduled!.activityTaskScheduledEventAttributes!.activityType.name = 'somethingElse';
+    await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
+  });
+});
+
+describe('the registry', () => {
+  it('offers every runbook of the catalogue under its own name, and no other but the guard', () => {
+    expect(Object.keys(workflows).sort()).toEqual([...cards.map(({ name }) => name), 'guard'].sort());
+    for (const [exported, workflow] of Object.entries(workflows)) expect((workflow as { name: string }).name).toBe(exported);
+  });
+});

@@ -1,0 +1,48 @@
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+
+quietTemporal();
+let driver: Driver;
+beforeAll(async () => {
+  driver = await startDriver();
+});
+afterAll(() => driver?.stack.stop());
+
+/** Every text in a history, payloads decoded. */
+function textOf(node: unknown): string {
+  if (typeof node === 'string') return `${node} ${Buffer.from(node, 'base64').toString('utf8')}`;
+  if (Array.isArray(node)) return node.map(textOf).join(' ');
+  if (node !== null && typeof node === 'object') return Object.values(node).map(textOf).join(' ');
+  return '';
+}
+
+it('no password is in any history, whatever went wrong', async () => {
+  const passwords = [driver.stack.postgres.url, ...Object.values(driver.stack.booking.environment)]
+    .map((url) => new URL(url).password)
+    .filter((password) => password.length > 0);
+  expect(passwords.length).toBeGreaterThanOrEqual(2);
+
+  await driver.run('backUpDatabase');
+  await driver.run('drillRestore');
+  await driver.run('migrateDatabase', { files: ['2026_11_03_merge_slot_capacity.sql'] });
+  // A wrong password, an unreachable server: messages of drivers and tools are full of addresses.
+  const { database } = driver.stack.config.services['booking']!.environments['production']!;
+  const { url } = database;
+  const real = new URL(driver.stack.booking.environment['BOOKING_PRODUCTION_URL']!);
+  for (const broken of [real.href.replace(real.password, 'wrong-but-secret-password'), real.href.replace(`:${real.port}`, ':1')]) {
+    database.url = broken;
+    const { outcome, message } = await driver.run('backUpDatabase');
+    expect(outcome).toBe('FAILED');
+    expect(message).toMatch(/AuthenticationFailed|DatabaseUnreachable/);
+  }
+  database.url = url;
+
+  let histories = 0;
+  for await (const { workflowId, runId } of driver.stack.client.workflow.list()) {
+    const text = textOf(historyToJSON(await driver.stack.client.workflow.getHandle(workflowId, runId).fetchHistory()));
+    for (const password of [...passwords, 'wrong-but-secret-password']) expect(text).not.toContain(password);
+    histories += 1;
+  }
+  expect(histories).toBeGreaterThan(5);
+});
