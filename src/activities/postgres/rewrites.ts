@@ -132,14 +132,14 @@ async function keepsRows(
  * `other`, a session outside of it, still sees.
  */
 export async function rewrittenTables(client: ClientBase, other: ClientBase): Promise<string[]> {
-  const mine = await client.query<{ oid: number; file: number; schema: string; name: string }>(
+  const mine = await client.query<{ oid: string; file: string; schema: string; name: string }>(
     `SELECT c.oid::int8::text AS oid, c.relfilenode::int8::text AS file, n.nspname AS schema, c.relname AS name
        FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted
         AND c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'pg_toast')`,
   );
   if (mine.rows.length === 0) return [];
-  const before = await other.query<{ oid: number; file: number }>(
+  const before = await other.query<{ oid: string; file: string }>(
     'SELECT oid::int8::text AS oid, relfilenode::int8::text AS file FROM pg_class WHERE oid = ANY($1::oid[])',
     [mine.rows.map(({ oid }) => oid)],
   );

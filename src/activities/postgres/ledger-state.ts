@@ -1,0 +1,67 @@
+import type { ClientBase } from 'pg';
+import { readLedgerRows, type LedgerRow } from './ledger';
+
+export type Direction = 'up' | 'down';
+
+/** A migration that is applied now. */
+export interface AppliedEntry {
+  name: string;
+  sha256: string;
+}
+
+export interface MigrationState {
+  /** What was completed last; null where nothing ever was. */
+  last: { direction: Direction; sha256: string } | null;
+  /** Statements of a script that ran in part after that, oldest first. */
+  partial: { direction: Direction; rows: LedgerRow[] } | null;
+}
+
+/** What the ledger knows of one migration. On doubt about a COMMIT take the fence first, then read. */
+export async function readMigrationState(client: ClientBase, migration: string): Promise<MigrationState> {
+  const rows = (await readLedgerRows(client)).filter((row) => row.migration === migration);
+  const lastIndex = rows.findLastIndex(isWhole);
+  const whole = rows[lastIndex];
+  const later = rows.slice(lastIndex + 1);
+  const direction = later.at(-1)?.direction;
+  return {
+    last: whole === undefined ? null : { direction: whole.direction, sha256: whole.sha256 },
+    partial:
+      direction === undefined
+        ? null
+        : { direction, rows: later.filter((row) => row.direction === direction) },
+  };
+}
+
+/** Migrations that are applied now, in the order in which they were. Empty where the database has no ledger yet. */
+export async function readApplied(client: ClientBase): Promise<AppliedEntry[]> {
+  const applied = new Map<string, AppliedEntry>();
+  for (const row of (await readLedgerRows(client)).filter(isWhole)) {
+    applied.delete(row.migration);
+    if (row.direction === 'up') applied.set(row.migration, { name: row.migration, sha256: row.sha256 });
+  }
+  return [...applied.values()];
+}
+
+function isWhole({ statement, status }: LedgerRow): boolean {
+  return statement === 0 && status === 'finished';
+}
+
+/**
+ * Whether a later attempt of this very activity has already written to the ledger: then this one is its ghost, and
+ * what the ledger says now may be the work of a step that came after both.
+ */
+export async function wasOvertaken(client: ClientBase, migration: string, holder: string): Promise<boolean> {
+  const { rows } = await client.query<{ holder: string }>(
+    'SELECT DISTINCT holder FROM durable_runbooks.ledger WHERE migration = $1',
+    [migration],
+  );
+  const [activity, attempt] = splitHolder(holder);
+  return rows
+    .map((row) => splitHolder(row.holder))
+    .some(([other, later]) => other === activity && later > attempt);
+}
+
+function splitHolder(holder: string): [string, number] {
+  const slash = holder.lastIndexOf('/');
+  return [holder.slice(0, slash), Number(holder.slice(slash + 1))];
+}
