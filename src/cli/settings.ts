@@ -2,16 +2,18 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { configPath, loadConfig, type LoadedConfig } from '../config/load';
+import type { LoadedConfig } from '../config/load';
 import type { GlobalOptions } from './output';
 
 /** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
-export function requiredConfig(command: Command): LoadedConfig {
+export async function requiredConfig(command: Command): Promise<LoadedConfig> {
+  const { configPath, loadConfig } = await import('../config/load.js');
   return loadConfig(configPath(command.optsWithGlobals<GlobalOptions>().config));
 }
 
 /** The same, but undefined where none was named and none is here: answering a run needs no configuration. */
-export function optionalConfig(command: Command): LoadedConfig | undefined {
+export async function optionalConfig(command: Command): Promise<LoadedConfig | undefined> {
+  const { configPath, loadConfig } = await import('../config/load.js');
   const { config } = command.optsWithGlobals<GlobalOptions>();
   const path = configPath(config);
   const isDefault = config === undefined && path === resolve('runbooks.yaml');

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 
 const ROOT = resolve(__dirname, '../..');
 
@@ -52,9 +52,13 @@ export function temporaryFolder(): { path: string; remove(): void } {
 }
 
 let attempts = 0;
+let quiet = false;
 
 /** A worker with the stand-in runbooks of workflows.ts. */
 export async function startStandIns(address: string): Promise<{ client: Client; stop(): Promise<void> }> {
+  // Runs that fail are what these tests are about.
+  if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
+  quiet = true;
   const native = await NativeConnection.connect({ address });
   const connection = await Connection.connect({ address });
   const workflowBundle = await bundleWorkflowCode({

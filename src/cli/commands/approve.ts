@@ -34,7 +34,7 @@ export function addApprove(program: Command): void {
         const { withTemporal } = await import('../connect.js');
         const { sendUpdate, words } = await import('../answer.js');
         const output = outputOf(command);
-        await withTemporal(optionalConfig(command), async (temporal) => {
+        await withTemporal(await optionalConfig(command), async (temporal) => {
           const plan = options.plan ?? (await openPlan(temporal, output, id, verb));
           const answer = await sendUpdate(
             temporal,

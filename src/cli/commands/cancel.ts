@@ -15,7 +15,7 @@ export function addCancel(program: Command): void {
       const { sendUpdate } = await import('../answer.js');
       const { quote } = await import('../runs.js');
       const output = outputOf(command);
-      await withTemporal(optionalConfig(command), async (temporal) => {
+      await withTemporal(await optionalConfig(command), async (temporal) => {
         const handle = temporal.client.workflow.getHandle(id);
         const { status } = await handle.describe();
         if (status.name !== 'RUNNING')

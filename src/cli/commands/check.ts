@@ -8,7 +8,7 @@ export function addCheck(program: Command): void {
     .command('check')
     .description('the configuration, then every connection of it, read only; prints the identities')
     .action(async (_: unknown, command: Command) => {
-      const config = requiredConfig(command);
+      const config = await requiredConfig(command);
       const { checkAll } = await import('../checks.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);

@@ -34,7 +34,7 @@ async function addressOf(command: Command, card: Card): Promise<string> {
   const { uiUrlOf } = await import('../connect.js');
   const { startAddress } = await import('../ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
-  const config = optionalConfig(command);
+  const config = await optionalConfig(command);
   const { connection, namespace } = connectionOptions(config);
   const ui = uiUrlOf(config, connection.address) ?? 'http://<temporal-ui>';
   return startAddress(ui, namespace, {

@@ -20,7 +20,7 @@ export function addDone(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const { askRun, onlyOpen, sendUpdate, words } = await import('../answer.js');
       const output = outputOf(command);
-      await withTemporal(optionalConfig(command), async (temporal) => {
+      await withTemporal(await optionalConfig(command), async (temporal) => {
         const task = options.task ?? onlyOpen(await askRun(temporal, id), 'task', '--task').id;
         const answer = await sendUpdate(
           temporal,

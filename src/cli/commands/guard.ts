@@ -16,7 +16,9 @@ export function addGuard(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const { utc } = await import('../../workflows/kit/format.js');
       const output = outputOf(command);
-      const state = await withTemporal(optionalConfig(command), (temporal) => readGuard(temporal, target));
+      const state = await withTemporal(await optionalConfig(command), (temporal) =>
+        readGuard(temporal, target),
+      );
       const { paused, holder, waiting, lastToken } = state;
       output.document(state);
       output.line(`${output.style('bold', `guard/${target}`)}`);

@@ -25,7 +25,7 @@ export function addPause(program: Command): void {
         const { withTemporal } = await import('../connect.js');
         const { GUARD_TYPE, guardId } = await import('../../workflows/kit/guard-protocol.js');
         const output = outputOf(command);
-        await withTemporal(optionalConfig(command), async ({ client, taskQueue }) => {
+        await withTemporal(await optionalConfig(command), async ({ client, taskQueue }) => {
           const what = target === 'all' ? 'every target' : target;
           if (verb === 'resume')
             await client.workflow.getHandle(guardId(target)).signal('resume', { by, reason });

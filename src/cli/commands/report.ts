@@ -27,7 +27,7 @@ export function addReport(program: Command): void {
       }
       const { withTemporal } = await import('../connect.js');
       const { reportFromHistory } = await import('../../report/history.js');
-      const report = await withTemporal(optionalConfig(command), ({ client }) =>
+      const report = await withTemporal(await optionalConfig(command), ({ client }) =>
         reportFromHistory(client, id, options.run),
       );
       const text = output.json

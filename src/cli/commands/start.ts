@@ -59,7 +59,7 @@ async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<
     command.addOption(new Option(`${flagOf(field.name)} ${placeholder}`, `${field.description}${note}`));
   }
   command.action(async (options: StartOptions & Record<string, unknown>, self: Command) => {
-    const config = optionalConfig(self);
+    const config = await optionalConfig(self);
     const input = await readAll(card, fields, options, config);
     const { withTemporal } = await import('../connect.js');
     process.exitCode = await withTemporal(config, (temporal) =>

@@ -16,7 +16,7 @@ export function addStatus(program: Command): void {
     .action(async (id: string | undefined, { run }: { run?: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const output = outputOf(command);
-      await withTemporal(optionalConfig(command), (temporal) =>
+      await withTemporal(await optionalConfig(command), (temporal) =>
         id === undefined ? listOpen(temporal, output) : showOne(temporal, output, id, run),
       );
     });
