@@ -64,11 +64,12 @@ function buildIsStale() {
 /** Source files and, because a file that was removed leaves no other trace, the folders that hold them. */
 function sourcesIn(folder) {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  const inside = readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : [path, ...sourcesIn(path)];
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : sourcesIn(path);
     return /\.(tsx?|json)$/.test(entry.name) ? [path] : [];
   });
+  return [folder, ...inside];
 }
 
 /** Runs a command quietly, showing that time passes; its output is shown only when it fails. Throws SetupError. */

@@ -31,7 +31,7 @@ await runScript(async () => {
 });
 
 function jest(args) {
-  const child = spawn(process.execPath, [require.resolve('jest/bin/jest.js'), ...args], {
+  const child = spawn(process.execPath, [require.resolve('jest/bin/jest'), ...args], {
     cwd: root,
     stdio: 'inherit',
   });
