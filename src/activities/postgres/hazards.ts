@@ -2,7 +2,7 @@ import type { Node } from 'libpg-query';
 import type { Hazard } from '../types';
 import type { Script, Statement } from './parse';
 import { alterCommands, createdTables, kindOf, locksOf } from './statements';
-import { tableOf } from './tree';
+import { nodesIn, tableOf } from './tree';
 
 /** Why a statement removes or rewrites rows that cannot be had back; undefined where it does not. */
 export function destroys(node: Node): string | undefined {
@@ -20,6 +20,22 @@ export function destroys(node: Node): string | undefined {
     }
   }
   if ('DropStmt' in node) return destroysByDrop(node);
+  return destroysInside(node);
+}
+
+/** `WITH gone AS (DELETE ...) SELECT`, and INSERT that overwrites what is there. */
+function destroysInside(node: Node): string | undefined {
+  if (!('SelectStmt' in node || 'InsertStmt' in node || 'CreateTableAsStmt' in node)) return undefined;
+  for (const [kind, verb] of [
+    ['DeleteStmt', 'DELETE removes'],
+    ['UpdateStmt', 'UPDATE overwrites'],
+    ['MergeStmt', 'MERGE changes'],
+  ] as const) {
+    const found = nodesIn(node, kind)[0];
+    if (found !== undefined) return `${verb} rows of ${tableOf(found.relation)}`;
+  }
+  if ('InsertStmt' in node && node.InsertStmt.onConflictClause?.action === 'ONCONFLICT_UPDATE')
+    return `ON CONFLICT DO UPDATE overwrites rows of ${tableOf(node.InsertStmt.relation)}`;
   return undefined;
 }
 
@@ -50,7 +66,7 @@ function destroysWholesale(node: Node): boolean {
   // A conversion of type is a matter of `table-rewrite`.
   if ('AlterTableStmt' in node)
     return alterCommands(node.AlterTableStmt).some(({ subtype }) => subtype === 'AT_DropColumn');
-  return destroys(node) !== undefined;
+  return destroysInside(node) === undefined && destroys(node) !== undefined;
 }
 
 export function downDestroysData(down: Script | null): boolean {

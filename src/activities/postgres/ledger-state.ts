@@ -18,7 +18,12 @@ export interface MigrationState {
 
 /** What the ledger knows of one migration. On doubt about a COMMIT take the fence first, then read. */
 export async function readMigrationState(client: ClientBase, migration: string): Promise<MigrationState> {
-  const rows = (await readLedgerRows(client)).filter((row) => row.migration === migration);
+  return stateIn(await readLedgerRows(client), migration);
+}
+
+/** What rows of the ledger, oldest first, say of one migration. */
+export function stateIn(ledger: LedgerRow[], migration: string): MigrationState {
+  const rows = ledger.filter((row) => row.migration === migration);
   const lastIndex = rows.findLastIndex(isWhole);
   const whole = rows[lastIndex];
   const later = rows.slice(lastIndex + 1);
@@ -34,8 +39,13 @@ export async function readMigrationState(client: ClientBase, migration: string):
 
 /** Migrations that are applied now, in the order in which they were. Empty where the database has no ledger yet. */
 export async function readApplied(client: ClientBase): Promise<AppliedEntry[]> {
+  return appliedIn(await readLedgerRows(client));
+}
+
+/** What is applied by the rows of a ledger, oldest first. */
+export function appliedIn(ledger: LedgerRow[]): AppliedEntry[] {
   const applied = new Map<string, AppliedEntry>();
-  for (const row of (await readLedgerRows(client)).filter(isWhole)) {
+  for (const row of ledger.filter(isWhole)) {
     applied.delete(row.migration);
     if (row.direction === 'up') applied.set(row.migration, { name: row.migration, sha256: row.sha256 });
   }

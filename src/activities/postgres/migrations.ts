@@ -6,7 +6,8 @@ import { fail } from '../support/failure';
 import type { DatabaseRef, Hazard, Migration, MigrationSet } from '../types';
 import { describeCommand } from './command-migration';
 import { downDestroysData, hazard, hazardsOf } from './hazards';
-import { readApplied, readMigrationState, type AppliedEntry } from './ledger-state';
+import { readLedgerRows, type LedgerRow } from './ledger';
+import { appliedIn, readApplied, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
 import {
@@ -29,7 +30,8 @@ export function createMigrationActivities(deps: ActivityDeps) {
   return {
     /**
      * What is pending and what is already applied. Throws InvalidInput, MigrationMissing, MigrationInvalid (empty, not
-     * UTF-8, syntax, a statement that is not allowed) and MigrationConflict (applied with other content).
+     * UTF-8, syntax, a statement that is not allowed) and MigrationConflict (applied with other content,
+     * or its way back stopped half-way).
      */
     async readMigrations({ service, environment, files }: ReadMigrationsInput): Promise<MigrationSet> {
       if (serviceOf(deps.config, service).migrations.command !== undefined) {
@@ -66,13 +68,15 @@ async function readSet(
   client: ClientBase,
   { service, files }: { service: string; files: string[] },
 ): Promise<MigrationSet> {
-  const ledger = await readApplied(client);
+  const ledger = await readLedgerRows(client);
+  const done = appliedIn(ledger);
   const names = files.length > 0 ? files : listMigrationFiles(deps, service);
   const pending: Migration[] = [];
   const applied: string[] = [];
   for (const name of names) {
     const { sha256 } = readScriptFile(deps, service, name);
-    const entry = ledger.find((one) => one.name === name);
+    if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(name);
+    const entry = done.find((one) => one.name === name);
     if (entry === undefined) {
       pending.push(await readMigration(deps, client, { service, name, ledger }));
       continue;
@@ -87,7 +91,7 @@ async function readSet(
 async function readMigration(
   deps: ActivityDeps,
   client: ClientBase,
-  { service, name, ledger }: { service: string; name: string; ledger: AppliedEntry[] },
+  { service, name, ledger }: { service: string; name: string; ledger: LedgerRow[] },
 ): Promise<Migration> {
   const up = readScriptFile(deps, service, name);
   const down = findScriptFile(deps, service, downNameOf(name));
@@ -106,8 +110,8 @@ async function readMigration(
     hazards: [
       ...rewrites,
       ...hazardsOf(script, downScript),
-      ...outOfOrder(script, ledger),
-      ...(await unfinished(client, script, up.sha256)),
+      ...outOfOrder(script, appliedIn(ledger)),
+      ...unfinished(script, up.sha256, ledger),
     ],
   };
 }
@@ -127,17 +131,26 @@ function outOfOrder(script: Script, ledger: AppliedEntry[]): Hazard[] {
 }
 
 /** A script without one transaction around it that was killed in the middle: it is continued where it stopped. */
-async function unfinished(client: ClientBase, script: Script, sha256: string): Promise<Hazard[]> {
-  const { partial } = await readMigrationState(client, script.file);
+function unfinished(script: Script, sha256: string, ledger: LedgerRow[]): Hazard[] {
+  const { partial } = stateIn(ledger, script.file);
   if (partial === null) return [];
-  const other = partial.rows.find((row) => partial.direction === 'up' && row.sha256 !== sha256);
+  const other = partial.rows.find((row) => row.sha256 !== sha256);
   if (other !== undefined) throw conflict(script.file, other.sha256, sha256);
   const done = partial.rows.filter(({ status }) => status === 'finished').length;
   const open = partial.rows.find(({ status }) => status === 'started');
   const statement = script.statements.find(({ number }) => number === open?.statement);
   const which = open === undefined ? '' : `; statement ${open.statement} was started and not finished`;
-  const why = `an earlier ${partial.direction} stopped after ${done} statements${which}; it continues from there`;
+  const why = `it was applied in part before: ${done} of its statements are done${which}. It continues from there`;
   return [hazard(script, statement, 'warning', 'unfinished', why)];
+}
+
+/** Neither applied nor gone: what is left of it only its down script knows. */
+function halfBack(name: string): Error {
+  return fail(
+    'MigrationConflict',
+    `${name} is neither applied nor gone: its ${downNameOf(name)} was started and stopped half-way. Nothing was changed now. ` +
+      `Finish the way back by hand and record it in durable_runbooks.ledger, or restore, and start again.`,
+  );
 }
 
 function conflict(name: string, there: string, here: string): Error {

@@ -18,7 +18,13 @@ export interface ParsedStatement {
   /** DROP of something with data, DELETE, UPDATE, TRUNCATE. */
   destroysData: boolean;
   /** Index that CREATE INDEX or REINDEX CONCURRENTLY makes. */
-  index?: { schema: string | null; name: string; table: string | null; concurrent: boolean; kind: 'create' | 'reindex' };
+  index?: {
+    schema: string | null;
+    name: string;
+    table: string | null;
+    concurrent: boolean;
+    kind: 'create' | 'reindex';
+  };
 }
 
 export interface ParsedScript {

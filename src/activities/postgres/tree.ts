@@ -1,8 +1,11 @@
-import type { FuncCall, Node, RangeVar } from 'libpg-query';
+import type { DeleteStmt, FuncCall, MergeStmt, Node, RangeVar, UpdateStmt } from 'libpg-query';
 
 interface Kinds {
   FuncCall: FuncCall;
   RangeVar: RangeVar;
+  DeleteStmt: DeleteStmt;
+  UpdateStmt: UpdateStmt;
+  MergeStmt: MergeStmt;
 }
 
 /** Every node of that kind inside a piece of a parse tree. */
