@@ -44,7 +44,7 @@ function checkTemporal(config: LoadedConfig): Promise<CheckLine> {
         taskQueue: { name: taskQueue },
         taskQueueType: 1, // workflows
       });
-      const workers = pollers.length === 0 ? 'no worker yet: `runbooks worker`' : `${pollers.length} pollers`;
+      const workers = pollers.length === 0 ? 'no worker yet: `runbooks worker`' : 'a worker listens';
       return `${address}, namespace ${namespace}, task queue ${taskQueue}: ${workers}`;
     }),
   );

@@ -76,10 +76,13 @@ export function retriesOf(
   history: RunHistory | undefined,
 ): string[] {
   if (history === undefined) return [];
+  const told = (failure: string) =>
+    entry.detail !== undefined && entry.detail !== '' && failure.endsWith(entry.detail);
   return activitiesOf(entry, history.activities)
     .filter(({ attempts }) => attempts > 1)
-    .map(
-      ({ attempts, failure }) =>
-        `${attempts} attempts${failure === undefined || failure === entry.detail ? '' : `, last failure: ${failure}`}`,
+    .map(({ attempts, failure }) =>
+      failure === undefined || told(failure)
+        ? `${attempts} attempts`
+        : `${attempts} attempts, last failure: ${failure}`,
     );
 }

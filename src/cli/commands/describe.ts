@@ -40,10 +40,7 @@ async function addressOf(command: Command, card: Card): Promise<string> {
   return startAddress(ui, namespace, {
     workflowType: card.name,
     taskQueue: config?.temporal.taskQueue ?? 'runbooks',
-    workflowId: newWorkflowId(
-      card.name,
-      String((card.example as { service?: unknown }).service ?? 'service'),
-    ),
+    workflowId: newWorkflowId(card.name, nameIn(card.example)),
   });
 }
 
@@ -83,4 +80,8 @@ async function printCard(output: Output, card: Card, address: string): Promise<v
   output.line(
     'Opens "Start Workflow" with ID, task queue and type filled in; paste the example as input, encoding json/plain.',
   );
+}
+
+function nameIn({ service }: Record<string, unknown>): string {
+  return typeof service === 'string' ? service : 'service';
 }
