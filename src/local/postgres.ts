@@ -1,31 +1,16 @@
 /** Our own PostgreSQL: found, made, started, stopped. Nothing here touches a server that it did not start. */
-import { freePort, spawnGuarded, type Guarded } from './guardian';
-import {
-  cleanEnvironment,
-  clusterUrl,
-  dataOf,
-  initCluster,
-  isTransient,
-  logOf,
-  prepareLog,
-  serverArguments,
-  startFailure,
-  waitUntilOurs,
-  type ClusterOptions,
-} from './postgres-cluster';
 import { join } from 'node:path';
+import { freePort, spawnGuarded, type Guarded } from './guardian';
+import { clusterUrl, initCluster, prepareLog } from './postgres-cluster';
+import { isTransient, startFailure, waitUntilOurs } from './postgres-daemon';
+import { cleanEnvironment, dataOf, logOf, serverArguments, type ClusterOptions } from './postgres-settings';
 import { clusterUser } from './user';
 
 export { findPostgresBin, listPostgresBins, PostgresNotFound, type PostgresBin } from './postgres-bin';
 export { obtainPostgresBin } from './postgres-obtain';
-export {
-  DISPOSABLE_SETTINGS,
-  initCluster,
-  startCluster,
-  stopCluster,
-  type ClusterOptions,
-  type RunningCluster,
-} from './postgres-cluster';
+export { initCluster } from './postgres-cluster';
+export { startCluster, stopCluster } from './postgres-daemon';
+export { DISPOSABLE_SETTINGS, type ClusterOptions, type RunningCluster } from './postgres-settings';
 export { clusterUser, runAsUser, type SystemUser } from './user';
 
 export interface LocalPostgres {

@@ -108,7 +108,9 @@ async function goInstall(target: string, progress: Progress): Promise<void> {
     logFile,
   });
   const timer = setInterval(() => {
-    const packages = logTail(logFile, 100_000).split('\n').length;
+    const packages = logTail(logFile, 100_000)
+      .split('\n')
+      .filter((line) => /^[\w.]+(\/|$)/.test(line)).length;
     const seconds = Math.round((Date.now() - startedAt) / 1_000);
     progress(`  building the Temporal CLI: ${packages} packages, ${seconds} s (takes about 4 minutes, once)`);
   }, 5_000);

@@ -1,5 +1,5 @@
 /** A Temporal server of our own with its UI: the development server, tuned and with a database file. */
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
@@ -63,6 +63,7 @@ export async function startTemporal(options: TemporalOptions): Promise<LocalTemp
   const program = options.cli ?? (await obtainTemporalCli({ progress: options.progress })).path;
   const { directory } = options;
   await mkdir(directory, { recursive: true });
+  await chmod(directory, 0o700); // histories are nobody else's business
   const logFile = join(directory, 'temporal.log');
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());

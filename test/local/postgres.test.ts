@@ -10,6 +10,7 @@ import {
   stopCluster,
   type LocalPostgres,
 } from '../../src/local/postgres';
+import { waitUntilOurs } from '../../src/local/postgres-daemon';
 
 const base = mkdtempSync(join(tmpdir(), 'local-postgres-'));
 chmodSync(base, 0o755); // PostgreSQL runs as another user when the tests run as root
@@ -88,6 +89,12 @@ describe('a PostgreSQL of our own', () => {
   test('a second start on the same folder fails and leaves the first alone', async () => {
     await expect(startPostgres({ directory })).rejects.toThrow(/postmaster\.pid/);
     expect(await ask(postgres.url, 'SELECT value FROM kept')).toBe(42);
+  });
+
+  test('another server at its port is not taken for ours', async () => {
+    await expect(waitUntilOurs(postgres.url, '7000000000000000001', 200)).rejects.toThrow(
+      /another PostgreSQL/,
+    );
   });
 
   test('a taken port is an error that shows the log when the port was asked for', async () => {
