@@ -33,6 +33,8 @@ const severe = new Set([
   'renaming-table',
   'require-concurrent-index-creation',
   'require-concurrent-index-deletion',
+  'require-concurrent-partition-detach',
+  'require-concurrent-reindex',
   'syntax-error',
 ]);
 
@@ -78,6 +80,13 @@ async function lint(deps: ActivityDeps, service: string, script: ScriptFile): Pr
     input: script.content.toString('utf8'),
     timeoutMs: 60_000,
   });
+  const unknown = /invalid rule name (\S+)/.exec(stderr)?.[1];
+  if (unknown !== undefined) {
+    throw fail(
+      'InvalidInput',
+      `\`lintIgnore\` of ${service} names "${unknown}", and Squawk has no such rule. Correct the configuration.`,
+    );
+  }
   return parseFindings(script.name, stdout, `status ${exitCode}: ${stderr.slice(-500)}`).map((finding) =>
     toHazard(script.name, finding),
   );
