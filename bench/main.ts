@@ -1,0 +1,153 @@
+/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--output file]` */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { PACKAGE_ROOT } from '../src/config/version';
+import { findPostgresBin } from '../src/local/postgres-bin';
+import { measureBackup } from './backup';
+import { measureBlocking } from './blocking';
+import { measureDrill } from './drill';
+import { openBench, type Bench } from './environment';
+import { say, type Result, type Results } from './measure';
+import { measureMemory } from './memory';
+import { measureMigrate } from './migrate';
+
+interface Settings {
+  megabytes: number;
+  rounds: number;
+  runs: number;
+  output: string;
+}
+
+interface Group {
+  names: string[];
+  /** Whether it works on the large database, which is made once for all of these. */
+  shared: boolean;
+  measure: (settings: Settings, bench: Bench) => Promise<Results>;
+}
+
+/** What is measured together, in this order. */
+const GROUPS: Group[] = [
+  {
+    names: ['backup.speedup', 'backup.bytesShare', 'backup.speedupUncompressed'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureBackup(bench, rounds),
+  },
+  {
+    names: ['drill.restoreSpeedup', 'drill.overhead', 'drill.validationShare'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureDrill(bench, rounds),
+  },
+  {
+    names: [
+      'migrate.overhead',
+      'migrate.overheadUnchecked',
+      'step.latencyMs',
+      'migrate.historyEvents',
+      'migrate.historyBytes',
+    ],
+    shared: true,
+    measure: ({ rounds }, bench) => measureMigrate(bench, rounds),
+  },
+  {
+    names: ['migrate.worstBlockMs', 'migrate.totalBlockMs'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureBlocking(bench, rounds),
+  },
+  { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
+];
+
+async function main(): Promise<void> {
+  const { wanted, settings } = readArguments();
+  const groups = GROUPS.filter(
+    ({ names }) => wanted.length === 0 || names.some((name) => matches(name, wanted)),
+  );
+  if (groups.length === 0) throw new Error(`nothing is called that. Known: ${known().join(', ')}.`);
+  const where = await machine();
+  let bench: Bench | undefined;
+  try {
+    for (const { names, shared, measure } of groups) {
+      say(`measuring ${names.join(', ')}`);
+      if (shared) bench ??= await openBench({ megabytes: settings.megabytes });
+      // The memory of the large database must not be there when something else is measured.
+      else bench = await close(bench);
+      const results = await measure(settings, bench as Bench);
+      save(settings.output, results, `${where}, ${new Date().toISOString().slice(0, 10)}`);
+    }
+  } finally {
+    await close(bench);
+  }
+}
+
+async function close(bench: Bench | undefined): Promise<undefined> {
+  await bench?.stop();
+  return undefined;
+}
+
+function readArguments(): { wanted: string[]; settings: Settings } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      megabytes: { type: 'string', default: '1000' },
+      rounds: { type: 'string', default: '3' },
+      runs: { type: 'string', default: '1000' },
+      output: { type: 'string', default: join(PACKAGE_ROOT, 'bench', 'results.json') },
+    },
+  });
+  const settings = {
+    megabytes: positive('megabytes', values.megabytes),
+    rounds: positive('rounds', values.rounds),
+    runs: positive('runs', values.runs),
+    output: resolve(values.output),
+  };
+  const unknown = positionals.filter((word) => !known().some((name) => matches(name, [word])));
+  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}. Known: ${known().join(', ')}.`);
+  return { wanted: positionals, settings };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`--${name} needs a number above 0, got "${text}"`);
+  return value;
+}
+
+const known = (): string[] => GROUPS.flatMap(({ names }) => names);
+
+/** A whole name, or its first part: "backup" is everything about backups. */
+function matches(name: string, wanted: string[]): boolean {
+  return wanted.some((word) => name === word || name.startsWith(`${word}.`));
+}
+
+async function machine(): Promise<string> {
+  const { version } = await findPostgresBin();
+  return `${availableParallelism()} cores, ${Math.round(totalmem() / 1e9)} GB memory, PostgreSQL ${version}, Node ${process.versions.node}`;
+}
+
+/** Merged into what is there, after each group: what was measured is not lost when a later group fails. */
+function save(file: string, results: Results, where: string): void {
+  const before = readResults(file);
+  const entries = Object.entries(results).map(([name, result]): [string, Result] => {
+    say(`${name} = ${result.value} ${result.unit}`);
+    return [name, { ...result, note: `${result.note}. (${where})` }];
+  });
+  const merged = Object.fromEntries(
+    Object.entries({ ...before, ...Object.fromEntries(entries) }).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+  writeFileSync(`${file}.new`, `${JSON.stringify(merged, null, 2)}\n`);
+  renameSync(`${file}.new`, file);
+}
+
+function readResults(file: string): Results {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Results;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new Error(`${file} cannot be read: ${(error as Error).message}. Remove it to start afresh.`);
+  }
+}
+
+void main().catch((error: unknown) => {
+  console.error((error as Error).stack ?? error);
+  process.exitCode = 1;
+});
