@@ -46,7 +46,7 @@ describe('lintMigrations', () => {
     expect(await lint(shop, writeMigration(shop, '001.sql', text))).toEqual([]);
     const wrong = await server.fresh({ service: { migrations: { lintIgnore: ['no-such-rule'] } } });
     const failure = await failureOf(lint(wrong, writeMigration(wrong, '001.sql', text)));
-    expect(failure).toMatchObject({ type: 'CommandFailed' });
+    expect(failure).toMatchObject({ type: 'InvalidInput' });
     expect(failure.message).toContain('no-such-rule');
   });
 
