@@ -308,6 +308,15 @@ describe('when something goes wrong', () => {
     }
   });
 
+  test('a server that ends idle transactions does not end the snapshot', async () => {
+    const db = await pg.fresh();
+    await db.query(`ALTER DATABASE ${db.name} SET idle_in_transaction_session_timeout = '300ms'`);
+    db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+      pg_dump: 'case "$*" in *--jobs*) sleep 1;; esac',
+    });
+    expect((await backUp(db)).rows).toBe(5100);
+  });
+
   test('a server newer than the client tools is not dumped', async () => {
     const db = await pg.fresh();
     db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
@@ -323,10 +332,11 @@ describe('when something goes wrong', () => {
   });
 
   test('a lock that does not come free ends the backup, not the patience of everybody behind it', async () => {
-    const db = await pg.fresh();
+    const db = await pg.fresh({ sql: 'CREATE TABLE parted (id int) PARTITION BY RANGE (id)' });
     const holder = new Client({ connectionString: db.url });
     await holder.connect();
-    await holder.query('BEGIN; LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE');
+    // Counting needs no lock on a table that has only partitions: pg_dump is the one that waits.
+    await holder.query('BEGIN; LOCK TABLE ONLY parted IN ACCESS EXCLUSIVE MODE');
     try {
       const startedAt = Date.now();
       const failure = await failureOf(backUp(db));

@@ -1,0 +1,84 @@
+import { runCommand } from '../../../src/activities/support/subprocess';
+import { failureOf, runActivity, startActivity, until } from '../../support/postgres';
+
+const sh = (script: string, more: object = {}) => ({ program: '/bin/sh', args: ['-c', script], ...more });
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+test('gives output, error output, exit code and every line', async () => {
+  const lines: string[] = [];
+  const result = await runCommand(
+    sh('echo one; echo two >&2; exit 3', {
+      onLine: (line: string, stream: string) => lines.push(`${stream} ${line}`),
+    }),
+  );
+  expect(result).toMatchObject({ exitCode: 3, stdout: 'one\n', stderr: 'two\n' });
+  expect(lines.sort()).toEqual(['stderr two', 'stdout one']);
+});
+
+test('the child sees no secret of the worker', async () => {
+  process.env['SECRET_OF_THE_WORKER'] = 'x';
+  const { stdout } = await runCommand(sh('env'));
+  delete process.env['SECRET_OF_THE_WORKER'];
+  expect(stdout).toMatch(/^PATH=/m);
+  expect(stdout).not.toContain('SECRET_OF_THE_WORKER');
+});
+
+test('a program that is not there is named', async () => {
+  const failure = await failureOf(runCommand({ program: '/nowhere/pg_dump', args: [] }));
+  expect(failure).toMatchObject({ type: 'CommandFailed', nonRetryable: true });
+  expect(failure.message).toContain('/nowhere/pg_dump');
+});
+
+test('a program that takes too long is stopped with everything it started', async () => {
+  let child = 0;
+  const command = sh('sleep 60 & echo $!; wait', {
+    timeoutMs: 300,
+    onLine: (line: string) => (child = Number(line)),
+  });
+  expect((await failureOf(runCommand(command))).message).toContain('longer than 0.3 s');
+  await until(() => !alive(child));
+});
+
+test('cancellation kills the whole group, also when it ignores SIGTERM', async () => {
+  const pids: number[] = [];
+  const script = `trap '' TERM; sh -c 'trap "" TERM; echo $$; while :; do sleep 0.1; done' & echo $$; wait; sleep 60`;
+  const run = startActivity(
+    () => runCommand(sh(script, { onLine: (line: string) => pids.push(Number(line)) })),
+    undefined,
+  );
+  await until(() => pids.length === 2);
+  run.cancel();
+  expect((await failureOf(run.result)).name).toBe('CancelledFailure');
+  await until(() => !pids.some(alive));
+});
+
+test('nothing is started once the activity is cancelled', async () => {
+  const run = startActivity(async () => {
+    await Promise.resolve();
+    run.cancel();
+    return runCommand(sh('echo started'));
+  }, undefined);
+  expect((await failureOf(run.result)).name).toBe('CancelledFailure');
+});
+
+test('a megabyte of error output keeps its end', async () => {
+  const { stderr } = await runCommand(
+    sh(
+      'i=0; while [ $i -lt 20000 ]; do echo "line $i of much error output, padded" >&2; i=$((i+1)); done; echo last >&2',
+    ),
+  );
+  expect(stderr.length).toBeLessThanOrEqual(16 * 1024);
+  expect(stderr.endsWith('last\n')).toBe(true);
+});
+
+test('standard input is empty unless given', async () => {
+  expect((await runActivity(() => runCommand(sh('cat')), undefined)).stdout).toBe('');
+  expect((await runCommand(sh('cat', { input: 'hello\n' }))).stdout).toBe('hello\n');
+});
