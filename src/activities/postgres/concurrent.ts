@@ -29,12 +29,13 @@ export async function runOutsideTransaction(
     run.deps,
     run.input.database,
     async (guard) => {
-      if (!(await announce(run, guard, statement))) return false;
+      const announced = await announce(run, guard, statement);
+      if (announced === 'done') return false;
       const startedAt = Date.now();
       await guard.query('BEGIN');
       try {
         await takeFenceAndRead(run, guard);
-        if (!(await isHappened(run, statement))) await execute(run, statement);
+        await execute(run, statement, announced === 'again');
         await finish(run, guard, { statement, last, durationMs: Date.now() - startedAt });
         await guard.query('COMMIT');
         return true;
@@ -48,17 +49,22 @@ export async function runOutsideTransaction(
 }
 
 /** Under the fence: whether it is to run, whether anything of that name is in the way, and the started row. */
-async function announce(run: ApplyRun, guard: Client, statement: Statement): Promise<boolean> {
+async function announce(
+  run: ApplyRun,
+  guard: Client,
+  statement: Statement,
+): Promise<'done' | 'first' | 'again'> {
   await guard.query('BEGIN');
   try {
     const { done, finished, started } = await takeFenceAndRead(run, guard);
-    const needed = !done && !finished.has(statement.number);
-    if (needed && !started.has(statement.number)) {
+    const answer =
+      done || finished.has(statement.number) ? 'done' : started.has(statement.number) ? 'again' : 'first';
+    if (answer === 'first') {
       await refuseForeign(run, guard, statement);
       await recordStarted(guard, { ...run.entry, statement: statement.number });
     }
     await guard.query('COMMIT');
-    return needed;
+    return answer;
   } catch (error) {
     await guard.query('ROLLBACK').catch(() => undefined);
     throw error;
@@ -95,9 +101,10 @@ function isIfNotExists({ node }: Statement): boolean {
   return 'IndexStmt' in node && node.IndexStmt.if_not_exists === true;
 }
 
-async function execute(run: ApplyRun, statement: Statement): Promise<void> {
+async function execute(run: ApplyRun, statement: Statement, again: boolean): Promise<void> {
   for (;;) {
     await dropLeftovers(run, run.client, statement);
+    if (again && (await isHappened(run, statement))) return;
     try {
       await send(run, statement);
     } catch (error) {
