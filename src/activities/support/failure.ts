@@ -185,7 +185,9 @@ const textRules: TextRule[] = [
     next: unreachable,
   },
   {
-    pattern: /canceling statement due to lock timeout|could not obtain lock|lock timeout/i,
+    // pg_dump waits for its locks under statement_timeout, whatever its option is called.
+    pattern:
+      /canceling statement due to lock timeout|could not obtain lock|due to statement timeout.*LOCK TABLE/is,
     type: 'LockTimeout',
     retryable: true,
     next: 'Another session holds the lock.',

@@ -55,6 +55,13 @@ test.each([
     'LockTimeout',
     false,
   ],
+  [
+    new Error(
+      'pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout | pg_dump: detail: Query was: LOCK TABLE public.a IN ACCESS SHARE MODE',
+    ),
+    'LockTimeout',
+    false,
+  ],
   [new Error('something else'), 'CommandFailed', true],
   ['a text', 'CommandFailed', true],
 ])('%s becomes %s', (error, type, nonRetryable) => {
