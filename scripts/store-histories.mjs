@@ -16,7 +16,11 @@ const RUNS = [
   ['drill-restore', 'drillRestore', {}],
   ['drill-restore-promoted', 'drillRestore', { promote: true, mode: 'propose' }],
   ['migrate-database', 'migrateDatabase', { files: ['2026_11_01_add_booking_notes.sql'], mode: 'propose' }],
-  ['migrate-database-rolled-back', 'migrateDatabase', { files: ['2026_11_03_merge_slot_capacity.sql'], mode: 'propose' }],
+  [
+    'migrate-database-rolled-back',
+    'migrateDatabase',
+    { files: ['2026_11_03_merge_slot_capacity.sql'], mode: 'propose' },
+  ],
   ['migrate-database-refused', 'migrateDatabase', { files: ['2026_11_04_unsafe_type_change.sql'] }],
   ['restore-database', 'restoreDatabase', { mode: 'propose' }],
 ];
@@ -43,7 +47,8 @@ async function approveAll(handle) {
   while ((await handle.describe()).status.name === 'RUNNING') {
     const { waiting } = await handle.query('status').catch(() => ({ waiting: [] }));
     for (const { kind, id } of waiting) {
-      if (kind === 'approval') await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] }).catch(() => undefined);
+      if (kind === 'approval')
+        await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] }).catch(() => undefined);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -52,5 +57,5 @@ async function approveAll(handle) {
 async function store(file, handle) {
   const history = await handle.fetchHistory();
   mkdirSync(join(root, 'test/histories'), { recursive: true });
-  writeFileSync(join(root, 'test/histories', `${file}.json`), `${JSON.stringify(historyToJSON(history))}\n`);
+  writeFileSync(join(root, 'test/histories', `${file}.json`), `${historyToJSON(history)}\n`);
 }

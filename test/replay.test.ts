@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeterminismViolationError } from '@temporalio/common';
+import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
 import { workflowBundle } from '../src/worker/bundle';
 import * as workflows from '../src/workflows';
@@ -30,7 +30,9 @@ describe('stored histories', () => {
 
   it('that the code no longer makes are noticed', async () => {
     const history = read('check-backups.json');
-    const scheduled = history.events.find((event) => event.activityTaskScheduledEventAttributes !== undefined);
+    const scheduled = history.events.find(
+      (event) => event.activityTaskScheduledEventAttributes !== undefined,
+    );
     scheduled!.activityTaskScheduledEventAttributes!.activityType.name = 'somethingElse';
     await expect(replay(history)).rejects.toThrow(DeterminismViolationError);
   });
@@ -39,6 +41,7 @@ describe('stored histories', () => {
 describe('the registry', () => {
   it('offers every runbook of the catalogue under its own name, and no other but the guard', () => {
     expect(Object.keys(workflows).sort()).toEqual([...cards.map(({ name }) => name), 'guard'].sort());
-    for (const [exported, workflow] of Object.entries(workflows)) expect((workflow as { name: string }).name).toBe(exported);
+    for (const [exported, workflow] of Object.entries(workflows))
+      expect((workflow as { name: string }).name).toBe(exported);
   });
 });

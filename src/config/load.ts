@@ -31,7 +31,7 @@ export class ConfigError extends Error {
 
 /** The file named by --config, else by RUNBOOKS_CONFIG, else `runbooks.yaml` here. */
 export function configPath(given?: string): string {
-  return resolve(given ?? process.env['RUNBOOKS_CONFIG'] ?? 'runbooks.yaml');
+  return resolve(given ?? (process.env['RUNBOOKS_CONFIG'] || 'runbooks.yaml'));
 }
 
 /** Reads and parses a configuration file. Throws ConfigError with every problem found. */

@@ -15,6 +15,8 @@ export interface StackOptions {
   /** Keeps everything in this folder, and goes on with what is in it. Default: a fresh folder, removed at the end. */
   directory?: string;
   bookings?: number;
+  /** Start a worker in this process. Default true. */
+  worker?: boolean;
 }
 
 export interface Stack {
@@ -43,7 +45,11 @@ const DEFAULT_BOOKINGS = 20_000;
  * run in order by the caller, so that it can show their progress; `stack()` has everything once they are done, and
  * `stop()` ends what was started, also when only half of it was.
  */
-export function createStack({ directory: given, bookings = DEFAULT_BOOKINGS }: StackOptions = {}) {
+export function createStack({
+  directory: given,
+  bookings = DEFAULT_BOOKINGS,
+  worker: withWorker = true,
+}: StackOptions = {}) {
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
   const directory = given ?? mkdtempSync(join(parent, 'stack-'));
@@ -98,6 +104,7 @@ export function createStack({ directory: given, bookings = DEFAULT_BOOKINGS }: S
         const connection = await Connection.connect({ address: temporal.address });
         parts.client = new Client({ connection });
         stops.push(() => connection.close());
+        if (!withWorker) return;
         const worker = await startWorker(config);
         parts.worker = worker;
         stops.push(() => worker.stop());

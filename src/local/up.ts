@@ -1,6 +1,7 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { utc } from '../workflows/kit/format';
 import type { RunStatus } from '../report/types';
+import { logBriefly } from '../worker/log';
 import { createStack, type Stack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
 
@@ -17,6 +18,7 @@ export interface UpOptions {
 /** Brings the embedded stack up, runs the tour, stays until Ctrl-C. Returns the exit status: 0 when all went as it should. */
 export async function up({ tour = false, exit = false, data, bookings }: UpOptions): Promise<number> {
   const { Listr } = await import('listr2');
+  logBriefly('ERROR');
   const { steps, stack, stop } = createStack({ directory: data, bookings });
   const results: StopResult[] = [];
   const interrupted = onInterrupt();
@@ -29,8 +31,10 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
       tasks.push({
         title: place.title,
         task: async (_, task) => {
+          let shown = '';
           const result = await visit(stack().client, stack().config.temporal.taskQueue, place, (status) => {
-            task.output = describeNow(status);
+            const now = describeNow(status);
+            if (now !== shown) task.output = shown = now;
           });
           results.push(result);
           task.title = `${place.title}: ${result.report.outcome} in ${result.seconds.toFixed(1)} s`;

@@ -1,9 +1,11 @@
 import { configPath, loadConfig } from '../config/load';
 import { scrub } from '../config/secrets';
+import { logBriefly } from './log';
 import { startWorker } from './worker';
 
 /** The worker process: runs until it gets a signal, then finishes what it has accepted. */
 export async function runWorker(configFile: string): Promise<void> {
+  logBriefly('WARN');
   const config = loadConfig(configFile);
   const { worker, stopped } = await startWorker(config);
   console.log(

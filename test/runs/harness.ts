@@ -32,8 +32,8 @@ export interface Driver {
 }
 
 /** Starts a stack with a small booking database. The caller stops it. */
-export async function startDriver(bookings = 400): Promise<Driver> {
-  const stack = await startStack({ bookings });
+export async function startDriver(bookings = 400, worker = true): Promise<Driver> {
+  const stack = await startStack({ bookings, worker });
   let count = 0;
 
   const start: Driver['start'] = (runbook, input = {}) =>

@@ -152,7 +152,7 @@ describe('migrateDatabase', () => {
     const name = '2026_12_02_no_way_back.sql';
     write(
       name,
-      'CREATE OR REPLACE VIEW slot_availability WITH (security_invoker = true) AS SELECT * FROM (SELECT slots.id AS slot_id, slots.resource_id, resources.listing_id, slots.starts_at, slots.ends_at, slots.capacity, listings.title, listings.price_cents, listings.currency FROM slots JOIN resources ON resources.id = slots.resource_id JOIN listings ON listings.id = resources.listing_id) AS all_slots;\n',
+      `CREATE OR REPLACE VIEW slot_availability WITH (security_invoker = true) AS SELECT * FROM (SELECT slots.id AS slot_id, slots.resource_id, resources.listing_id, slots.starts_at, slots.ends_at, slots.capacity, listings.title, listings.price_cents, listings.currency FROM slots JOIN resources ON resources.id = slots.resource_id JOIN listings ON listings.id = resources.listing_id WHERE slots.status = 'open' AND slots.starts_at > now() AND listings.status = 'published') AS open_slots;\n`,
     );
     // Leads back on the clone, and fails where the marker table exists: only in production, from now on.
     write(
@@ -165,6 +165,13 @@ describe('migrateDatabase', () => {
     const { id } = await driver.waiting(handle, 'approval');
     await driver.sql('CREATE SCHEMA IF NOT EXISTS elsewhere; CREATE TABLE elsewhere.marker_of_test ()');
     await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    // What a DO block does cannot be known beforehand, so its way back asks first.
+    const question = await driver.waiting(handle, 'decision');
+    await driver.answer(handle, 'decide', {
+      question: question.id,
+      choice: 'run the down script',
+      by: 'ben',
+    });
     const task = await driver.waiting(handle, 'task');
     expect(task.question).toMatch(/no way back/);
     const backups = driver.backups().length;

@@ -1,39 +1,102 @@
 import { createHash } from 'node:crypto';
+import type { ClientBase } from 'pg';
+import { compareSchemas, schemaDelta } from '../../workflows/database/schema-delta';
 import type { ActivityDeps } from '../deps';
-import { withClient } from '../support/connection';
-import type { DatabaseRef, SchemaFingerprint } from '../types';
+import { ensureBookkeeping } from '../support/bookkeeping';
+import { withClient, type ConnectionOptions } from '../support/connection';
+import { fail } from '../support/failure';
+import type { DatabaseRef, Fence, SchemaDelta, SchemaFingerprint } from '../types';
+import { fenceSession } from './fencing';
 
-/** Reads the catalog only, so a retry is safe. */
+/** Older fingerprints are of runs that ended long ago. */
+const KEPT = '30 days';
+
+/**
+ * Compares schemas by the fingerprints of their objects. A fingerprint stays in the database it describes: thousands of
+ * objects do not belong into a history, what changed among them does.
+ */
 export function createFingerprintActivities(deps: ActivityDeps) {
   return {
-    /**
-     * Every object of the schema with ten hex digits of its definition: tables, columns, constraints, indexes, views,
-     * functions, triggers, policies, types, sequences, grants, extensions. Not: system schemas, our own, what belongs
-     * to an extension.
-     */
-    async fingerprintSchema({ database }: { database: DatabaseRef }): Promise<SchemaFingerprint> {
-      const objects = await withClient(
+    /** Remembers the schema as it is now, under `id`. A retry before anything was changed remembers the same. */
+    async saveSchema(input: {
+      database: DatabaseRef;
+      id: string;
+      fence: Fence;
+    }): Promise<{ objects: number; digest: string }> {
+      const { database, id, fence } = input;
+      return withClient(
         deps,
         database,
         async (client) => {
-          await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-          // Deparsed names are then qualified whatever the role's search_path is.
-          await client.query(`SELECT set_config('search_path', '', true)`);
-          const { rows } = await client.query<{ identity: string; hash: string }>(FINGERPRINT);
-          await client.query('ROLLBACK');
-          return Object.fromEntries(rows.map(({ identity, hash }) => [identity, hash]));
+          await ensureBookkeeping(client);
+          await fenceSession(client, fence);
+          const fingerprint = await readFingerprint(client);
+          await client.query(
+            `DELETE FROM durable_runbooks.fingerprint WHERE taken_at < now() - interval '${KEPT}'`,
+          );
+          await client.query(
+            `INSERT INTO durable_runbooks.fingerprint (id, objects) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET objects = excluded.objects`,
+            [id, JSON.stringify(fingerprint.objects)],
+          );
+          return { objects: Object.keys(fingerprint.objects).length, digest: fingerprint.digest };
         },
-        {
-          action: 'read the schema',
-          identity: database.kind === 'service' && database.database === undefined,
-        },
+        optionsFor(database),
       );
-      const text = Object.entries(objects)
-        .map(([identity, hash]) => `${identity} ${hash}`)
-        .join('\n');
-      return { digest: createHash('sha256').update(text).digest('hex'), objects };
+    },
+
+    /** What became of the schema since `saveSchema` under that `id`. Reads only. */
+    async diffSchema({ database, id }: { database: DatabaseRef; id: string }): Promise<SchemaDelta> {
+      return withClient(
+        deps,
+        database,
+        async (client) => {
+          const { rows } = await client.query<{ objects: Record<string, string> }>(
+            'SELECT objects FROM durable_runbooks.fingerprint WHERE id = $1',
+            [id],
+          );
+          if (rows[0] === undefined)
+            throw fail('InvalidInput', `the schema was never saved as ${id}; start a new run`);
+          return schemaDelta({ digest: '', objects: rows[0].objects }, await readFingerprint(client));
+        },
+        optionsFor(database),
+      );
+    },
+
+    /** Where the schema of `other` differs from that of `live`, in words. Reads only. */
+    async findDrift({ live, other }: { live: DatabaseRef; other: DatabaseRef }): Promise<string[]> {
+      const read = (database: DatabaseRef) =>
+        withClient(deps, database, readFingerprint, optionsFor(database));
+      return compareSchemas(await read(live), await read(other));
     },
   };
+}
+
+function optionsFor(database: DatabaseRef): ConnectionOptions {
+  return {
+    action: 'read the schema',
+    identity: database.kind === 'service' && database.database === undefined,
+  };
+}
+
+/**
+ * Every object of the schema with ten hex digits of its definition: tables, columns, constraints, indexes, views,
+ * functions, triggers, policies, types, sequences, grants, extensions. Not: system schemas, our own, what belongs to an
+ * extension.
+ */
+export async function readFingerprint(client: ClientBase): Promise<SchemaFingerprint> {
+  await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  try {
+    // Deparsed names are then qualified whatever the role's search_path is.
+    await client.query(`SELECT set_config('search_path', '', true)`);
+    const { rows } = await client.query<{ identity: string; hash: string }>(FINGERPRINT);
+    const text = rows.map(({ identity, hash }) => `${identity} ${hash}`).join('\n');
+    return {
+      digest: createHash('sha256').update(text).digest('hex'),
+      objects: Object.fromEntries(rows.map(({ identity, hash }) => [identity, hash])),
+    };
+  } finally {
+    await client.query('ROLLBACK').catch(() => undefined);
+  }
 }
 
 const FINGERPRINT = `

@@ -3,10 +3,12 @@ import { readLedgerRows, type LedgerRow } from './ledger';
 
 export type Direction = 'up' | 'down';
 
-/** A migration that is applied now. */
+/** A migration that is applied now, or in part. */
 export interface AppliedEntry {
   name: string;
   sha256: string;
+  /** Some of its statements ran, and not all. */
+  unfinished?: true;
 }
 
 export interface MigrationState {
@@ -50,6 +52,17 @@ export function appliedIn(ledger: LedgerRow[]): AppliedEntry[] {
     if (row.direction === 'up') applied.set(row.migration, { name: row.migration, sha256: row.sha256 });
   }
   return [...applied.values()];
+}
+
+/** What is applied, and what was begun and has not ended: everything that a way back has to look at. */
+export async function readAppliedOrBegun(client: ClientBase): Promise<AppliedEntry[]> {
+  const ledger = await readLedgerRows(client);
+  const names = [...new Set(ledger.map(({ migration }) => migration))];
+  const begun = names.flatMap((name): AppliedEntry[] => {
+    const rows = stateIn(ledger, name).partial?.rows;
+    return rows?.[0] === undefined ? [] : [{ name, sha256: rows[0].sha256, unfinished: true }];
+  });
+  return [...appliedIn(ledger).filter(({ name }) => !begun.some((one) => one.name === name)), ...begun];
 }
 
 function isWhole({ statement, status }: LedgerRow): boolean {

@@ -15,13 +15,6 @@ export type LedgerEntry = Pick<LedgerRow, 'migration' | 'direction' | 'statement
   token: number;
 };
 
-/** What the ledger says of one migration that is applied, or was begun. */
-export interface AppliedMigration {
-  sha256: string;
-  /** Some statements ran, but not the whole script. */
-  unfinished: boolean;
-}
-
 /** Every row, oldest first. Empty where the ledger does not exist: then nothing was ever applied. */
 export async function readLedgerRows(client: ClientBase): Promise<LedgerRow[]> {
   const { rows: found } = await client.query<{ there: boolean }>(
@@ -32,25 +25,6 @@ export async function readLedgerRows(client: ClientBase): Promise<LedgerRow[]> {
     `SELECT id::int AS id, migration, direction, statement, sha256, status FROM durable_runbooks.ledger ORDER BY id`,
   );
   return rows;
-}
-
-/** Migrations that are applied or begun, by name; one whose down script finished is neither. */
-export function appliedMigrations(rows: LedgerRow[]): Map<string, AppliedMigration> {
-  const applied = new Map<string, AppliedMigration>();
-  for (const { migration, direction, statement, sha256, status } of rows) {
-    const whole = statement === 0 && status === 'finished';
-    if (direction === 'up') {
-      const known = applied.get(migration);
-      applied.set(migration, { sha256, unfinished: known?.unfinished === false ? false : !whole });
-    } else if (whole) {
-      applied.delete(migration);
-    } else {
-      // Going back was begun: neither applied nor gone.
-      const known = applied.get(migration);
-      if (known !== undefined) applied.set(migration, { ...known, unfinished: true });
-    }
-  }
-  return applied;
 }
 
 /** Writes that a statement outside of a transaction begins. Returns the row's ID for `finishStarted`. */

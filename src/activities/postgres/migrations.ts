@@ -7,7 +7,7 @@ import type { DatabaseRef, Hazard, Migration, MigrationSet } from '../types';
 import { describeCommand } from './command-migration';
 import { downDestroysData, hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
-import { appliedIn, readApplied, stateIn, type AppliedEntry } from './ledger-state';
+import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
 import {
@@ -48,7 +48,7 @@ export function createMigrationActivities(deps: ActivityDeps) {
 
     /** The migrations that are applied in a database now. */
     async readLedger({ database }: { database: DatabaseRef }): Promise<AppliedEntry[]> {
-      return withClient(deps, database, readApplied, {
+      return withClient(deps, database, readAppliedOrBegun, {
         identity: true,
         readOnly: true,
         action: 'read the ledger',

@@ -34,7 +34,15 @@ const canaryTable = `
     written_at timestamptz NOT NULL DEFAULT now()
   )`;
 
-const tables = { fence: fenceTable, ledger: ledgerTable, canary: canaryTable };
+/** Schemas as they were when a run began to change them. */
+const fingerprintTable = `
+  CREATE TABLE IF NOT EXISTS durable_runbooks.fingerprint (
+    id       text PRIMARY KEY,
+    taken_at timestamptz NOT NULL DEFAULT now(),
+    objects  jsonb NOT NULL
+  )`;
+
+const tables = { fence: fenceTable, ledger: ledgerTable, canary: canaryTable, fingerprint: fingerprintTable };
 
 /**
  * Creates the schema and its tables where they are missing. Safe to repeat and to run at once from several

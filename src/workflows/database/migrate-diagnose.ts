@@ -1,10 +1,9 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { InputOf } from '../kit/card';
 import type { DatabaseFacts, Hazard, Migration } from '../../activities/types';
-import { bytes, duration } from '../kit/format';
+import { bytes } from '../kit/format';
 import type { Run } from '../kit/run';
 import type { migrateDatabaseCard } from './migrate-database.card';
-import { schemaDrift } from './schema-delta';
 import { databaseIn, targetOf, type Place } from './shared';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
@@ -126,14 +125,8 @@ async function compareWithStaging(
   }
   const drift = await run.step(
     'Compare the schemas',
-    async (act) => {
-      const [live, rehearsed] = await Promise.all([
-        act.fingerprintSchema({ database: databaseIn(place) }),
-        act.fingerprintSchema({ database: databaseIn(staging) }),
-      ]);
-      return schemaDrift(live, rehearsed);
-    },
-    { describe: (found) => (found.length === 0 ? 'no drift' : found.join('; ')) },
+    (act) => act.findDrift({ live: databaseIn(place), other: databaseIn(staging) }),
+    { describe: (found) => (found.length === 0 ? 'no drift' : found.slice(0, 10).join('; ')) },
   );
   if (drift.length === 0) return;
   const described = `${targetOf(staging)} differs from ${targetOf(place)}: ${drift.slice(0, 10).join('; ')}${drift.length > 10 ? ` and ${drift.length - 10} more` : ''}`;
@@ -144,9 +137,4 @@ async function compareWithStaging(
     );
   }
   warnings.push(described);
-}
-
-/** Seconds as people read them, for plans. */
-export function seconds(value: number): string {
-  return duration(value * 1_000);
 }

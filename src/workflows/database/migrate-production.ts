@@ -1,10 +1,10 @@
-import type { DatabaseRef, Fence, Migration, SchemaFingerprint } from '../../activities/types';
+import type { DatabaseRef, Fence, Migration } from '../../activities/types';
 import type { Run } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
-import { applyTo, isApplied, type Rehearsal } from './migrate-rehearse';
+import { applyTo, isApplied, isAsBefore, type Rehearsal } from './migrate-rehearse';
 import { describeLoss, takeOver } from './restore-copy';
-import { deltasAgree, schemaDelta } from './schema-delta';
-import { databaseIn, invariantsHold, targetOf, verifyHealth, type Place } from './shared';
+import { deltasAgree } from './schema-delta';
+import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from './shared';
 
 interface Context {
   backupId: string;
@@ -21,16 +21,24 @@ export async function migrateProduction(
   const { place, pending } = diagnosis;
   const database = databaseIn(place);
   const where = targetOf(place);
-  const before = await run.step(`Schema of ${where} before`, (act) => act.fingerprintSchema({ database }));
+  const id = nameForRun();
+  await run.step(`Save the schema of ${where}`, (act) => act.saveSchema({ database, id, fence }), {
+    describe: ({ objects, digest }) => `${objects} objects, ${digest.slice(0, 12)}`,
+  });
 
+  // A restored database deparses some old definitions differently; its own validation is the check then.
+  let restored = false;
   run.undos.push({
     title: `Check that ${where} is as before`,
-    back: () => checkBack(run, place, database, before),
+    back: async () => restored || checkBack(run, place, database, id),
   });
   for (const migration of pending) {
     run.undos.push({
       title: `Take ${migration.name} back from ${where}`,
-      back: () => takeBack(run, diagnosis, { migration, backupId, fence }),
+      back: async () => {
+        restored =
+          (await takeBack(run, diagnosis, { migration, backupId, fence })) === 'restored' || restored;
+      },
     });
     const result = await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
     run.fact(`blockedMs ${migration.name}`, Math.round(result.totalBlockMs));
@@ -38,13 +46,10 @@ export async function migrateProduction(
 
   await run.verify(
     'The schema changed as rehearsed',
-    (act) => act.fingerprintSchema({ database }),
-    (after) => {
-      const differences = deltasAgree(rehearsal.delta, schemaDelta(before, after));
-      return {
-        ok: differences.length === 0,
-        detail: differences.length === 0 ? 'same delta as on the clone' : differences.join('; '),
-      };
+    (act) => act.diffSchema({ database, id }),
+    (delta) => {
+      const differences = deltasAgree(rehearsal.delta, delta);
+      return { ok: differences.length === 0, detail: differences.join('; ') || 'same delta as on the clone' };
     },
   );
   await run.verify(
@@ -68,13 +73,15 @@ async function takeBack(
   run: Run,
   diagnosis: Diagnosis,
   { migration, backupId, fence }: TakeBack,
-): Promise<void> {
+): Promise<'nothing to undo' | 'down' | 'restored'> {
   const { place } = diagnosis;
   const where = targetOf(place);
   const apply = { database: databaseIn(place), migration, fence, where, direction: 'down' as const };
+  // The transaction was aborted, or never began.
+  if (!(await isApplied(run, apply))) return 'nothing to undo';
   if (migration.downSha256 === null) {
-    if (!(await isApplied(run, apply))) return;
-    return restoreInstead(run, place, { backupId, fence, migration });
+    await restoreInstead(run, place, { backupId, fence, migration });
+    return 'restored';
   }
   if (migration.downDestroysData) {
     const choice = await run.ask(
@@ -84,6 +91,7 @@ async function takeBack(
     if (choice !== 'run the down script') run.needsHuman(`${migration.name} stays on ${where}, as decided`);
   }
   await applyTo(run, diagnosis, apply);
+  return 'down';
 }
 
 async function restoreInstead(
@@ -106,26 +114,15 @@ async function restoreInstead(
   await takeOver(run, place, { backupId, fence });
 }
 
-async function checkBack(
-  run: Run,
-  place: Place,
-  database: DatabaseRef,
-  before: SchemaFingerprint,
-): Promise<void> {
+async function checkBack(run: Run, place: Place, database: DatabaseRef, id: string): Promise<void> {
+  const where = targetOf(place);
   await run.verify(
-    `Schema of ${targetOf(place)} after going back`,
-    (act) => act.fingerprintSchema({ database }),
-    (after) => {
-      const left = schemaDelta(before, after);
-      const differences = [...Object.keys(left.added), ...left.removed, ...left.changed];
-      return {
-        ok: differences.length === 0,
-        detail: differences.length === 0 ? 'as before' : `differs in ${differences.slice(0, 10).join(', ')}`,
-      };
-    },
+    `Schema of ${where} after going back`,
+    (act) => act.diffSchema({ database, id }),
+    isAsBefore,
   );
   await run.verify(
-    `Invariants of ${targetOf(place)} after going back`,
+    `Invariants of ${where} after going back`,
     (act) => act.checkInvariants({ database, service: place.service }),
     invariantsHold,
   );

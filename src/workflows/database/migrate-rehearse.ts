@@ -2,10 +2,18 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { ApplyResult, DatabaseRef, Fence, Migration, SchemaDelta } from '../../activities/types';
 import { duration } from '../kit/format';
 import { hashPlan } from '../kit/plan';
-import type { Run } from '../kit/run';
+import type { Run, Verdict } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
-import { schemaDelta } from './schema-delta';
-import { databaseIn, invariantsHold, nameForRun, takeBackup, targetOf, verifyHealth, type Place } from './shared';
+import { touched } from './schema-delta';
+import {
+  databaseIn,
+  invariantsHold,
+  nameForRun,
+  takeBackup,
+  targetOf,
+  verifyHealth,
+  type Place,
+} from './shared';
 
 export interface Rehearsal {
   applied: ApplyResult[];
@@ -37,12 +45,10 @@ export async function rehearseOnClone(
   const { place, pending } = diagnosis;
   // Nobody else uses the clone, so its fence only has to be one that the copy accepts.
   const fence: Fence = { target: targetOf(place), token: Number.MAX_SAFE_INTEGER };
-  const fingerprint = (when: string) =>
-    run.step(`Schema of the clone ${when}`, (act) => act.fingerprintSchema({ database: clone }), {
-      describe: ({ digest, objects }) => `${Object.keys(objects).length} objects, ${digest.slice(0, 12)}`,
-    });
-
-  const before = await fingerprint('before');
+  const id = nameForRun();
+  await run.step('Save the schema of the clone', (act) => act.saveSchema({ database: clone, id, fence }), {
+    describe: ({ objects, digest }) => `${objects} objects, ${digest.slice(0, 12)}`,
+  });
   const applied: ApplyResult[] = [];
   for (const migration of pending) {
     applied.push(
@@ -55,8 +61,13 @@ export async function rehearseOnClone(
       }),
     );
   }
-  const after = await fingerprint('after');
-  const delta = schemaDelta(before, after);
+  const delta = await run.step(
+    'What changed in its schema?',
+    (act) => act.diffSchema({ database: clone, id }),
+    {
+      describe: (found) => `${touched(found).length} objects`,
+    },
+  );
   await run.verify(
     'Invariants on the clone',
     (act) => act.checkInvariants({ database: clone, service: place.service }),
@@ -77,23 +88,20 @@ export async function rehearseOnClone(
   if (reversible.length === pending.length) {
     await run.verify(
       'The down scripts lead back',
-      (act) => act.fingerprintSchema({ database: clone }),
-      (restored) => {
-        const left = schemaDelta(before, restored);
-        const differences = [...Object.keys(left.added), ...left.removed, ...left.changed];
-        return {
-          ok: differences.length === 0,
-          detail:
-            differences.length === 0
-              ? 'the schema is as before'
-              : `differs in ${differences.slice(0, 10).join(', ')}`,
-        };
-      },
+      (act) => act.diffSchema({ database: clone, id }),
+      isAsBefore,
     );
   } else {
     warnings.push('not every migration has a down script, so the way back could not be rehearsed');
   }
   return { applied, delta, deltaDigest: digestOf(delta), warnings };
+}
+
+/** An empty delta. */
+export function isAsBefore(delta: SchemaDelta): Verdict {
+  const left = touched(delta);
+  if (left.length === 0) return { ok: true, detail: 'the schema is as before' };
+  return { ok: false, detail: `differs in ${left.slice(0, 10).join(', ')}` };
 }
 
 interface Apply {

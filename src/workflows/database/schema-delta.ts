@@ -33,7 +33,7 @@ export function deltasAgree(rehearsed: SchemaDelta, actual: SchemaDelta): string
 }
 
 /** Where another database's schema differs in what exists, and in the types of columns. Definitions that are only deparsed are not compared. */
-export function schemaDrift(live: SchemaFingerprint, other: SchemaFingerprint): string[] {
+export function compareSchemas(live: SchemaFingerprint, other: SchemaFingerprint): string[] {
   const { added, removed, changed } = schemaDelta(live, other);
   return [
     ...Object.keys(added)
@@ -49,6 +49,11 @@ export function schemaDrift(live: SchemaFingerprint, other: SchemaFingerprint): 
 // Who may do what, and which extensions help, differ between environments on purpose.
 function counts(identity: string): boolean {
   return !/^(grant|extension) /.test(identity);
+}
+
+/** Names of everything in a delta. */
+export function touched({ added, removed, changed }: SchemaDelta): string[] {
+  return [...Object.keys(added), ...removed, ...changed];
 }
 
 function compareNames(verb: string, rehearsed: string[], actual: string[]): string[] {

@@ -1,0 +1,25 @@
+import { DefaultLogger, makeTelemetryFilterString, Runtime, type LogLevel } from '@temporalio/worker';
+import { scrub } from '../config/secrets';
+
+/**
+ * One line per entry, without stack traces and secrets: a run that ends as ROLLED_BACK is a result and no fault of the
+ * worker. Must be called before the first connection is made.
+ */
+export function logBriefly(level: LogLevel): void {
+  const logger = new DefaultLogger(level, ({ level: severity, timestampNanos, message, meta }) => {
+    const at = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
+    const { workflowId, activityType, error } = (meta ?? {}) as {
+      workflowId?: string;
+      activityType?: string;
+      error?: Error;
+    };
+    const about = [workflowId, activityType, error?.message].filter((part) => part !== undefined);
+    console.error(scrub([at, severity, message, ...about].join(' ')));
+  });
+  Runtime.install({
+    logger,
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+    },
+  });
+}

@@ -1,0 +1,187 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client as PgClient } from 'pg';
+import type { WorkflowHandle } from '@temporalio/client';
+import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+import { startWorkerProcess, type WorkerProcess } from './worker-process';
+
+quietTemporal();
+jest.setTimeout(180_000);
+let driver: Driver;
+let worker: WorkerProcess;
+let restarted: LocalTemporal | undefined;
+beforeAll(async () => {
+  // Large enough that a backup and a restore take a second or two: there must be time to kill something.
+  driver = await startDriver(30_000, false);
+  worker = await startWorkerProcess(driver.stack.configFile);
+});
+afterAll(async () => {
+  await worker?.stop();
+  await restarted?.stop();
+  await driver?.stack.stop();
+});
+
+const running = (handle: WorkflowHandle, title: string | RegExp) =>
+  driver.until(handle, ({ timeline }) =>
+    timeline.some(
+      (entry) =>
+        entry.status === 'running' &&
+        (typeof title === 'string' ? entry.title === title : title.test(entry.title)),
+    ),
+  );
+const write = (name: string, sql: string) =>
+  writeFileSync(join(driver.stack.directory, 'migrations', name), sql);
+const crash = async (): Promise<void> => {
+  await worker.kill();
+  worker = await startWorkerProcess(driver.stack.configFile);
+};
+const partials = () => {
+  const folder = join(driver.stack.directory, 'backups', 'booking', 'production');
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.partial')) : [];
+};
+const columnsOf = (table: string) =>
+  driver
+    .sql<{ attname: string }>(
+      `SELECT attname FROM pg_attribute WHERE attrelid = '${table}'::regclass AND attnum > 0 AND NOT attisdropped`,
+    )
+    .then((rows) => rows.map(({ attname }) => attname));
+const ledger = (name: string) =>
+  driver.sql<{ direction: string; status: string }>(
+    `SELECT direction, status FROM durable_runbooks.ledger WHERE migration = '${name}' ORDER BY id`,
+  );
+
+describe('a worker that is killed', () => {
+  it('during a backup: the next one makes it whole, and leaves no half of it', async () => {
+    const handle = await driver.start('backUpDatabase');
+    await running(handle, 'Back up booking/production');
+    await crash();
+    const { outcome } = await driver.end(handle);
+    expect(outcome).toBe('SUCCEEDED');
+    expect(driver.backups()).toHaveLength(1);
+    expect(partials()).toEqual([]);
+    expect((await driver.run('checkBackups')).outcome).toBe('SUCCEEDED');
+  });
+
+  it('during a restore: the next one goes on, in a fresh copy', async () => {
+    const handle = await driver.start('drillRestore');
+    await running(handle, /^Restore .* into it$/);
+    await crash();
+    const { outcome } = await driver.end(handle);
+    expect(outcome).toBe('SUCCEEDED');
+  });
+
+  it('during DDL in production: it is applied exactly once', async () => {
+    const name = '2026_12_10_slow.sql';
+    write(name, 'SELECT pg_sleep(2);\nALTER TABLE customers ADD COLUMN slow text;\n');
+    write('2026_12_10_slow.down.sql', 'ALTER TABLE customers DROP COLUMN slow;\n');
+    const handle = await driver.start('migrateDatabase', { files: [name], staging: 'none' });
+    await running(handle, `Apply ${name} on booking/production`);
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    await crash();
+    const { outcome, message } = await driver.end(handle);
+    expect([outcome, message]).toEqual(['SUCCEEDED', expect.anything()]);
+    expect(await ledger(name)).toEqual([{ direction: 'up', status: 'finished' }]);
+    expect(await columnsOf('customers')).toContain('slow');
+  });
+});
+
+describe('a server that is restarted in the middle', () => {
+  it('PostgreSQL, during a backup: the run goes on when it is back', async () => {
+    const handle = await driver.start('backUpDatabase');
+    await running(handle, 'Back up booking/production');
+    await driver.stack.postgres.restart();
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    expect(partials()).toEqual([]);
+  });
+
+  it('Temporal, while a run waits for an approval: nothing is forgotten', async () => {
+    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    const { port, uiPort } = driver.stack.temporal;
+    await driver.stack.temporal.kill();
+    restarted = await startTemporal({ directory: join(driver.stack.directory, 'temporal'), port, uiPort });
+    const again = await driver.waiting(handle, 'approval');
+    expect(again.id).toBe(id);
+    await driver.answer(handle, 'reject', { plan: id, by: 'ben' });
+    expect((await driver.end(handle)).outcome).toBe('REJECTED');
+  });
+});
+
+describe('two runs on one database', () => {
+  it('take turns: the second waits for the lease and says for whom', async () => {
+    const first = await driver.start('backUpDatabase');
+    await running(first, 'Back up booking/production');
+    const second = await driver.start('backUpDatabase');
+    const { summary } = await driver.until(second, (status) =>
+      status.summary.startsWith('waiting for the lease'),
+    );
+    expect(summary).toContain(first.workflowId);
+    const [one, two] = [await driver.end(first), await driver.end(second)];
+    expect([one.outcome, two.outcome]).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    const taken = ({ report }: typeof one) =>
+      report.timeline.find(({ title }) => title === 'Back up booking/production');
+    expect(taken(two)!.startedAt >= taken(one)!.endedAt!).toBe(true);
+  });
+});
+
+describe('a table that stays locked', () => {
+  it('ends the run with the blocker named, production untouched and staging taken back', async () => {
+    const name = '2026_12_11_blocked.sql';
+    write(name, 'ALTER TABLE listings ADD COLUMN blocked text;\n');
+    write('2026_12_11_blocked.down.sql', 'ALTER TABLE listings DROP COLUMN blocked;\n');
+    const handle = await driver.start('migrateDatabase', {
+      files: [name],
+      mode: 'propose',
+      accept: ['schema-drift'],
+    });
+    const { id } = await driver.waiting(handle, 'approval');
+    const blocker = new PgClient({
+      connectionString: driver.stack.postgres.url.replace(/\/postgres$/, '/booking_production'),
+      application_name: 'forgotten report',
+    });
+    await blocker.connect();
+    await blocker.query('BEGIN; SELECT count(*) FROM listings');
+    try {
+      await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+      const { outcome, message } = await driver.end(handle);
+      expect(outcome).toBe('ROLLED_BACK');
+      expect(message).toMatch(/forgotten report/);
+      expect(await columnsOf('listings')).not.toContain('blocked');
+    } finally {
+      await blocker.end();
+    }
+  });
+});
+
+describe('bad input', () => {
+  it.each([
+    ['an unknown service', { service: 'shop' }, /unknown service "shop"\. Known: booking/],
+    ['an unknown environment', { environment: 'moon' }, /unknown environment of booking "moon"/],
+    ['a field that does not exist', { envronment: 'production' }, /envronment/],
+    [
+      'a path instead of a file name',
+      { files: ['../etc/passwd'] },
+      /files\.0: a file name in the migrations directory/,
+    ],
+    ['a number as mode', { mode: 7 }, /mode: .*got 7/],
+  ])('%s starts nothing and names field and value', async (_, input, message) => {
+    const { outcome, message: said } = await driver.run('migrateDatabase', input);
+    expect(outcome).toBe('InvalidInput');
+    expect(said).toMatch(message);
+  });
+
+  it.each([
+    ['missing', undefined, /MigrationMissing/],
+    ['empty', '', /MigrationInvalid/],
+    ['broken', 'ALTER TABLE customers ADD COLUM x text;\n', /syntax error.*\(MigrationInvalid\)/s],
+    ['committing', 'ALTER TABLE customers ADD COLUMN y text;\nCOMMIT;\n', /MigrationInvalid/],
+  ])('a migration file that is %s ends the run before anything is changed', async (kind, sql, message) => {
+    const name = `2026_12_20_${kind}.sql`;
+    if (sql !== undefined) write(name, sql);
+    const { outcome, message: said } = await driver.run('migrateDatabase', { files: [name] });
+    expect(outcome).toBe('FAILED');
+    expect(said).toMatch(message);
+  });
+});

@@ -1,0 +1,43 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/config/version';
+
+export interface WorkerProcess {
+  /** SIGKILL: what a crash looks like. */
+  kill(): Promise<void>;
+  /** SIGTERM: finishes what it has accepted. */
+  stop(): Promise<void>;
+}
+
+/** Starts `runbooks worker` as a process of its own, as in production, and waits until it listens. */
+export async function startWorkerProcess(configFile: string): Promise<WorkerProcess> {
+  const child = spawn(
+    process.execPath,
+    [join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'main.js'), configFile],
+    {
+      // Jest's own copy of the environment is the one that knows the databases.
+    env: process.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (text: Buffer) => (log += text.toString()));
+    child.stdout.on('data', (text: Buffer) => {
+      log += text.toString();
+      if (log.includes('listens on task queue')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
+  });
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = exitOf(child);
+    child.kill(signal);
+    await gone;
+  };
+  return { kill: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => child.once('exit', () => resolve()));
+}
