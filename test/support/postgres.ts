@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { Client } from 'pg';
+import { Client, type QueryResult } from 'pg';
 import type { ActivityDeps } from '../../src/activities/deps';
 import type { DatabaseRef } from '../../src/activities/types';
 import type { LoadedConfig } from '../../src/config/load';
@@ -139,8 +139,9 @@ export async function runSql<Row extends object = Record<string, unknown>>(
   client.on('error', () => undefined);
   await client.connect();
   try {
-    const result = await client.query<Row>(sql, values);
-    return Array.isArray(result) ? ((result as { rows: Row[] }[]).at(-1)?.rows ?? []) : result.rows;
+    const result = (await client.query(sql, values)) as QueryResult<Row> | QueryResult<Row>[];
+    // Several statements give several results; the last one is asked for.
+    return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
   } finally {
     await client.end();
   }

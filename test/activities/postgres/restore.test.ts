@@ -58,8 +58,7 @@ async function backedUp(options: FreshOptions = {}): Promise<{ db: TestDatabase;
 }
 
 const inScratch = (db: TestDatabase): DatabaseRef => ({ kind: 'scratch', scratch, database: db.name });
-const beside = (db: TestDatabase): DatabaseRef =>
-  ({ ...db.ref, database: `${db.name}_restored` }) as DatabaseRef;
+const beside = (db: TestDatabase): DatabaseRef => ({ ...db.ref, database: `${db.name}_restored` });
 
 function restore(db: TestDatabase, into: DatabaseRef, given: Fence | null = null, attempt = 1) {
   return runActivity(

@@ -183,11 +183,7 @@ describe('a clone', () => {
   test('is never made on a server of a service', async () => {
     const from = db.ref;
     expect(
-      (
-        await failureOf(
-          runActivity(act().cloneDatabase, { from, to: { ...from, database: 'x' } as DatabaseRef }),
-        )
-      ).type,
+      (await failureOf(runActivity(act().cloneDatabase, { from, to: { ...from, database: 'x' } }))).type,
     ).toBe('InvalidInput');
   });
 });

@@ -129,7 +129,7 @@ test('swapping again changes nothing, and swapping back brings the old one back'
     await runActivity(
       createRestoreActivities(db.deps).dropRestored,
       {
-        database: { ...db.ref, database: input.restored } as DatabaseRef,
+        database: { ...db.ref, database: input.restored },
         fence,
       },
       { activityId: '9' },

@@ -172,7 +172,5 @@ test('client tools get the password in their environment and only parameters the
   expect(environment['PGPASSWORD']).toBe(decodeURIComponent(url.password));
   expect([...new URL(shown).searchParams.keys()].sort()).toEqual(['connect_timeout', 'sslmode']);
   // Nor do they break the driver.
-  await withClient(db.deps, { ...db.ref, database: db.name } as typeof db.ref, (client) =>
-    client.query('SELECT 1'),
-  );
+  await withClient(db.deps, { ...db.ref, database: db.name }, (client) => client.query('SELECT 1'));
 });

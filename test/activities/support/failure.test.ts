@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { type ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { fail, mapError } from '../../../src/activities/support/failure';
 import { resolveSecrets } from '../../../src/config/secrets';
 
