@@ -71,10 +71,23 @@ describe('a migration tool', () => {
     const db = await database('SELECT pg_sleep(60)');
     const running = start(db);
     await until(() => hasRun(db));
-    expect(await roleSettings(db)).toEqual(['lock_timeout=321ms']);
+    expect(await roleSettings(db)).toContain('lock_timeout=321ms');
     running.cancel();
     expect((await failureOf(running.result)).name).toBe('CancelledFailure');
     expect(await roleSettings(db)).toEqual([]);
+  });
+
+  it('does not commit after it was ended: the server stops its statement', async () => {
+    const db = await database('INSERT INTO shop VALUES (1); SELECT pg_sleep(6)');
+    const working = () =>
+      db.query(`SELECT 1 FROM pg_stat_activity
+                 WHERE query LIKE 'INSERT INTO shop%' AND state = 'active' AND pid <> pg_backend_pid()`);
+    const running = start(db);
+    await until(async () => (await working()).length === 1);
+    running.cancel();
+    await running.result.catch(() => undefined);
+    await until(async () => (await working()).length === 0);
+    expect(await db.query('SELECT * FROM shop')).toEqual([]);
   });
 
   it('needs no more than a role that owns the database, and inherits no variable of the worker', async () => {
