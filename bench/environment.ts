@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
@@ -50,7 +50,8 @@ export const PLAIN_SERVICE = 'plain';
 export async function openBench({ megabytes, worker = true }: BenchOptions): Promise<Bench> {
   const parent = dataPath('bench');
   mkdirSync(parent, { recursive: true });
-  const directory = mkdtempSync(join(parent, 'bench-'));
+  removeLeftovers(parent);
+  const directory = mkdtempSync(join(parent, `${process.pid}-`));
   chmodSync(directory, 0o755); // the server's user must get through
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -62,6 +63,22 @@ export async function openBench({ megabytes, worker = true }: BenchOptions): Pro
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** What a bench that was killed could not remove; its servers ended with it. */
+function removeLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const pid = Number.parseInt(name, 10);
+    if (!isAlive(pid)) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -120,6 +137,8 @@ function writeConfig(file: string, temporalAddress: string): void {
   document.setIn(['temporal', 'address'], temporalAddress);
   document.setIn([...booking, 'environments', 'production', 'application', 'soakSeconds'], 0);
   document.setIn([...booking, 'backups', 'keep'], 1);
+  // With everything else, so that an interrupted measurement leaves nothing either.
+  document.setIn([...booking, 'restore', 'scratchDirectory'], 'scratch');
   const plain = (document.toJS() as { services: { booking: { backups: object } } }).services.booking;
   const backups = { ...plain.backups, directory: 'backups-plain', compression: 0 };
   document.setIn(['services', PLAIN_SERVICE], document.createNode({ ...plain, backups }));

@@ -1,5 +1,5 @@
 /** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--output file]` */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -66,6 +66,8 @@ async function main(): Promise<void> {
   if (groups.length === 0) throw new Error(`nothing is called that. Known: ${known().join(', ')}.`);
   const where = await machine();
   let bench: Bench | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void close(bench).finally(() => process.exit(130)));
   try {
     for (const { names, shared, measure } of groups) {
       say(`measuring ${names.join(', ')}`);
@@ -134,8 +136,7 @@ function save(file: string, results: Results, where: string): void {
   const merged = Object.fromEntries(
     Object.entries({ ...before, ...Object.fromEntries(entries) }).sort(([a], [b]) => (a < b ? -1 : 1)),
   );
-  writeFileSync(`${file}.new`, `${JSON.stringify(merged, null, 2)}\n`);
-  renameSync(`${file}.new`, file);
+  writeFileSync(file, `${JSON.stringify(merged, null, 2)}\n`);
 }
 
 function readResults(file: string): Results {

@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { PACKAGE_ROOT } from '../src/config/version';
 import { openBench, type Bench } from './environment';
@@ -23,11 +23,13 @@ export async function measureMemory(runs: number): Promise<Results> {
   );
   try {
     await measureRun(bench, 'backUpDatabase');
-    const idleMb = readMemory(worker).rss;
+    const idleMb = await readMemory(worker);
+    const peakOf = watchMemory(worker);
     const { seconds } = await timed(() => fill(bench, runs));
     say(`${runs} runs wait after ${seconds.toFixed(0)} s`);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
-    const { rss, peak } = readMemory(worker);
+    const rss = await readMemory(worker);
+    const peak = Math.max(peakOf(), rss);
     return {
       'worker.rssMb': {
         value: round(rss, 0),
@@ -74,11 +76,25 @@ async function untilWaiting(handle: WorkflowHandle): Promise<void> {
 /** Fewer than a run has that came to its gate, more than one has that was only just started. */
 const WAITING_EVENTS = 20;
 
-function readMemory({ pid }: ChildProcess): { rss: number; peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name: string): number =>
-    (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024) / 1e6;
-  return { rss: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+/** Resident memory of a process now, in millions of bytes. */
+async function readMemory({ pid }: ChildProcess): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(pid)]);
+  return (Number(stdout) * 1_024) / 1e6;
+}
+
+/** The most that was seen, looking twice a second. */
+function watchMemory(worker: ChildProcess): () => number {
+  let peak = 0;
+  const look = () =>
+    void readMemory(worker).then(
+      (now) => (peak = Math.max(peak, now)),
+      () => undefined,
+    );
+  const timer = setInterval(look, 500).unref();
+  return () => {
+    clearInterval(timer);
+    return peak;
+  };
 }
 
 async function end(worker: ChildProcess): Promise<void> {

@@ -59,6 +59,5 @@ check_invariants() {
 restore_into_scratch() {
   psql -Xq -d "$SCRATCH_URL/postgres" -f "$GLOBALS" >/dev/null 2>&1 || true # the superuser exists already
   psql -Xq -d "$SCRATCH_URL/postgres" -c 'CREATE DATABASE restored TEMPLATE template0'
-  PGOPTIONS='-c synchronous_commit=off -c maintenance_work_mem=256MB' \
-    pg_restore --exit-on-error --no-subscriptions --jobs="$JOBS" -d "$SCRATCH_URL/restored" "$1"
+  pg_restore --exit-on-error --no-subscriptions --jobs="$JOBS" -d "$SCRATCH_URL/restored" "$1"
 }
