@@ -27,7 +27,7 @@ export async function listHolders(client: ClientBase, locks: TableLock[]): Promi
   const { rows } = await client.query<Session & { autovacuum: boolean }>(
     `SELECT DISTINCT ON (a.pid) a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,
             coalesce(a.state, a.backend_type, '') AS state,
-            round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::numeric, 1)::float8 AS "ageSeconds",
+            coalesce(round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::numeric, 1), 0)::float8 AS "ageSeconds",
             left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 200) AS query,
             a.backend_type = 'autovacuum worker' AS autovacuum
        FROM unnest($1::text[], $2::text[]) AS wanted(name, blocks)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Client, ClientBase } from 'pg';
+import type { Client, ClientBase, QueryArrayConfig } from 'pg';
 import { serviceOf } from '../../config/load';
 import { scrub } from '../../config/secrets';
 import type { CommandConfig, ServiceConfig } from '../../config/schema';
@@ -213,7 +213,12 @@ export async function readToolLedger(
   if (ledgerQuery === undefined) return [];
   await client.query('BEGIN TRANSACTION READ ONLY');
   try {
-    const { rows } = await client.query<unknown[]>({ text: ledgerQuery, rowMode: 'array' });
+    const { rows } = await client.query<unknown[]>({
+      text: ledgerQuery,
+      rowMode: 'array',
+      // One statement only: a second one could end the read-only transaction.
+      queryMode: 'extended',
+    } as QueryArrayConfig);
     return rows.map(([name]) => String(name));
   } catch (error) {
     // Before its first run the tool has no table.

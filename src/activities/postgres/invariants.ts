@@ -1,4 +1,4 @@
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryConfig } from 'pg';
 import { scrub } from '../../config/secrets';
 import { serviceOf } from '../../config/load';
 import type { ServiceConfig } from '../../config/schema';
@@ -62,9 +62,11 @@ async function runInvariant(client: ClientBase, { name, sql }: Invariant): Promi
   await client.query('BEGIN TRANSACTION READ ONLY');
   try {
     await client.query('SET LOCAL row_security = off');
-    const { rows } = await client.query<Record<string, unknown>>(
-      `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) AS violations LIMIT ${COUNTED}`,
-    );
+    const { rows } = await client.query<Record<string, unknown>>({
+      text: `SELECT * FROM (${sql.trim().replace(/;\s*$/, '')}) AS violations LIMIT ${COUNTED}`,
+      // One statement only: a second one could end the read-only transaction.
+      queryMode: 'extended',
+    } as QueryConfig);
     return {
       name,
       ok: rows.length === 0,
