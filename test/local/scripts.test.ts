@@ -202,3 +202,48 @@ describe('npm test', () => {
     expect([status, lastLine(stderr), stdout]).toEqual([1, 'No PostgreSQL was found. Install it.', '']);
   });
 });
+
+describe('.ci/run', () => {
+  const COUNTS = '3 passed, 0 failed, 1 skipped';
+
+  /** Our script with an `npm` whose parts end as given, and an `id` that keeps it from installing packages. */
+  function ci(parts: { lint?: number; types?: number; tests?: number; prints?: string }) {
+    cpSync(join(project, '.ci'), join(root, '.ci'), { recursive: true });
+    write('bin/id', '#!/bin/sh\necho 1000\n');
+    const cases = [
+      `*lint*) exit ${parts.lint ?? 0};;`,
+      `*typecheck*) exit ${parts.types ?? 0};;`,
+      `test) printf '%s\\n' '${parts.prints ?? COUNTS}' 'npm error of sorts' >&2; exit ${parts.tests ?? 0};;`,
+    ];
+    write('bin/npm', `#!/bin/sh\ncase "$*" in ${cases.join(' ')} esac\n`);
+    for (const name of ['bin/id', 'bin/npm']) chmodSync(join(root, name), 0o755);
+    const env = { ...process.env, PATH: `${join(root, 'bin')}${delimiter}${process.env['PATH']}` };
+    return new Promise<[number, string, string]>((done) => {
+      execFile('bash', [join(root, '.ci/run')], { env }, (error, stdout) =>
+        done([error === null ? 0 : Number(error.code), stdout.trimEnd().split('\n').at(-1) ?? '', stdout]),
+      );
+    });
+  }
+
+  test('ends with the counts as its last line and status 0 when all is well', async () => {
+    expect((await ci({})).slice(0, 2)).toEqual([0, COUNTS]);
+  });
+
+  test.each([
+    ['lint', { lint: 1 }],
+    ['types', { types: 2 }],
+    ['tests', { tests: 1 }],
+  ])('fails when %s fail, says which, and still ends with the counts', async (name, parts) => {
+    const [status, last, stdout] = await ci(parts);
+    expect([status, last]).toEqual([1, COUNTS]);
+    expect(stdout).toContain(`failed: ${name}\n`);
+  });
+
+  test('fails when the tests end without counts, whatever their status', async () => {
+    expect(await ci({ prints: 'all fine' })).toEqual([
+      1,
+      'the tests ended without a result',
+      expect.any(String),
+    ]);
+  });
+});
