@@ -157,6 +157,8 @@ describe('statements outside a transaction', () => {
     const dump = await oldSnapshot(shop);
     const run = startApply(shop, migration, {}, { workflowId: 'first' });
     await until(async () => (await validity(shop)) === false);
+    const identity = () => shop.query(`SELECT 'orders_total'::regclass::oid::int AS oid`);
+    const before = await identity();
     // Another run of ours, to which the fence of the first means nothing.
     const second = startApply(
       shop,
@@ -169,6 +171,7 @@ describe('statements outside a transaction', () => {
     await dump.query('COMMIT');
     expect((await run.result).alreadyDone).toBe(false);
     await second.result;
+    expect(await identity()).toEqual(before);
     expect(await validity(shop)).toBe(true);
   });
 
