@@ -171,7 +171,10 @@ export function startActivity<I, T>(
   );
   const beats: unknown[] = [];
   environment.on('heartbeat', (details: unknown) => beats.push(details));
-  const result = environment.run(activity as (...args: unknown[]) => Promise<T>, input) as Promise<T>;
+  const result = environment.run<unknown[], T, (...args: unknown[]) => Promise<T>>(
+    activity as (...args: unknown[]) => Promise<T>,
+    input,
+  );
   result.catch(() => undefined);
   return { result, beats, cancel: () => environment.cancel('CANCELLED') };
 }

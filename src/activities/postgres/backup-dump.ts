@@ -20,6 +20,7 @@ import {
   countRows,
   listSequences,
   listTables,
+  readCountersResetAt,
   readSurroundings,
   type CountableTable,
 } from './inventory';
@@ -104,10 +105,8 @@ export async function dumpSnapshot(
 async function exportSnapshot(holder: Client) {
   const counters = await listTables(holder);
   const sequences = await listSequences(holder);
-  const { rows: before } = await holder.query<{ lsn: string; reset: Date | null }>(
-    `SELECT pg_current_wal_lsn()::text AS lsn,
-            (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS reset`,
-  );
+  const countersResetAt = await readCountersResetAt(holder);
+  const { rows: before } = await holder.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
   await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const { rows } = await holder.query<{ snapshot: string; at: Date }>(
     'SELECT pg_export_snapshot() AS snapshot, now() AS at',
@@ -116,7 +115,7 @@ async function exportSnapshot(holder: Client) {
     counters: new Map(counters.map((table) => [`${table.schema}.${table.name}`, table])),
     sequences,
     lsn: before[0]!.lsn,
-    countersResetAt: before[0]!.reset?.toISOString() ?? null,
+    countersResetAt,
     snapshot: rows[0]!.snapshot,
     snapshotAt: rows[0]!.at.toISOString(),
   };

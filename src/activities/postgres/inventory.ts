@@ -164,3 +164,15 @@ async function readLatestCanary(client: ClientBase): Promise<Manifest['canary']>
   );
   return rows[0] === undefined ? null : { id: rows[0].id, writtenAt: rows[0].writtenAt.toISOString() };
 }
+
+/**
+ * Changes whenever the cumulative counters start anew. A crash of the server throws them all away and leaves the
+ * database's own stats_reset empty, so that of the background writer is looked at as well.
+ */
+export async function readCountersResetAt(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<{ at: string }>(
+    `SELECT concat_ws('/', (SELECT extract(epoch FROM stats_reset) FROM pg_stat_database WHERE datname = current_database()),
+                           (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter)) AS at`,
+  );
+  return rows[0]?.at ?? '';
+}

@@ -1,7 +1,7 @@
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
 import type { LostWrites } from '../types';
-import { listTables } from './inventory';
+import { listTables, readCountersResetAt } from './inventory';
 import { backupFolder, readManifest, type Manifest } from './manifest';
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
@@ -23,17 +23,16 @@ export async function estimateLostWrites(
     deps,
     { kind: 'service', service, environment },
     async (client) => {
-      const { rows } = await client.query<{ wal: string; same: boolean; reset: Date | null }>(
+      const { rows } = await client.query<{ wal: string; same: boolean }>(
         `SELECT greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), $1::pg_lsn))::text AS wal,
-                (SELECT system_identifier::text FROM pg_control_system()) = $2 AS same,
-                (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS reset`,
+                (SELECT system_identifier::text FROM pg_control_system()) = $2 AS same`,
         [manifest.lsn, manifest.systemIdentifier],
       );
-      const { wal, same, reset } = rows[0]!;
+      const { wal, same } = rows[0]!;
       const walBytes = Number(wal);
       const grown = growth(manifest, await listTables(client));
       const counted =
-        same && grown !== undefined && (reset?.toISOString() ?? null) === manifest.countersResetAt;
+        same && grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
       return {
         rowsAtMost: counted ? grown : Math.ceil(walBytes / leastWalBytesPerRow),
         since: manifest.snapshotAt,

@@ -78,8 +78,8 @@ export interface Manifest {
   sizeBytes: number;
   databaseBytes: number;
   tables: TableEntry[];
-  /** When the counters of the source were last reset; another time means that they bound nothing. */
-  countersResetAt: string | null;
+  /** When the counters of the source started; another text means that they bound nothing. */
+  countersResetAt: string;
   sequences: SequenceEntry[];
   largeObjects: number;
   foreignKeys: number;

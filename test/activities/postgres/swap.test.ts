@@ -252,6 +252,23 @@ describe('what a restore would lose', () => {
   });
 });
 
+test('a crash, which throws the counters away, does not make lost writes look fewer', async () => {
+  const db = await pg.fresh();
+  await settle();
+  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+  await db.query(`INSERT INTO bookings (note) SELECT 'lost' FROM generate_series(1, 5000)`);
+  await pg.server.kill();
+  await pg.server.restart();
+  // More than the counters had when the backup was made: they do not even go backwards.
+  await db.query(`INSERT INTO bookings (note) SELECT 'later' FROM generate_series(1, 200)`);
+  await settle();
+  const lost = await runActivity(createSwapActivities(db.deps).estimateLostWrites, {
+    ...db.place,
+    backupId: 'b1',
+  });
+  expect(lost.rowsAtMost).toBeGreaterThanOrEqual(5200);
+});
+
 test('sessions of the live database are counted', async () => {
   const db = await pg.fresh();
   const client = new Client({ connectionString: db.url });
