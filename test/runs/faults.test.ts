@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client as PgClient } from 'pg';
 import type { WorkflowHandle } from '@temporalio/client';
@@ -15,6 +15,11 @@ let restarted: LocalTemporal | undefined;
 beforeAll(async () => {
   // Large enough that a backup and a restore take a second or two: there must be time to kill something.
   driver = await startDriver(30_000, false);
+  const config = readFileSync(driver.stack.configFile, 'utf8');
+  writeFileSync(
+    driver.stack.configFile,
+    config.replace(/lockDeadlineSeconds: \d+/, 'lockDeadlineSeconds: 6'),
+  );
   worker = await startWorkerProcess(driver.stack.configFile);
 });
 afterAll(async () => {

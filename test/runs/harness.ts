@@ -59,11 +59,11 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
 
   const until: Driver['until'] = async (handle, holds) => {
     let last: RunStatus | undefined;
-    for (let tries = 0; tries < 600; tries += 1) {
+    for (let tries = 0; tries < 2_000; tries += 1) {
       last = await handle.query<RunStatus>('status').catch(() => last);
       if (last !== undefined && holds(last)) return last;
       if (last?.outcome !== undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 30));
     }
     throw new Error(
       `the run never got there; it says ${last?.outcome}: ${last?.summary}\n${JSON.stringify(last?.timeline, null, 1)}`,

@@ -16,8 +16,8 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
     [join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'main.js'), configFile],
     {
       // Jest's own copy of the environment is the one that knows the databases.
-    env: process.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+      env: process.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
   let log = '';

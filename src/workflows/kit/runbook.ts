@@ -1,6 +1,7 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
+  CancelledFailure,
   CancellationScope,
   condition,
   isCancellation,
@@ -93,6 +94,11 @@ async function prepareOrRefuse<Input>(runbookName: string, input: unknown): Prom
   }
 }
 
+/** What came of a cancellation is the cancellation, whatever the interrupted step made of it. */
+function wasCancelled(error: unknown): boolean {
+  return isCancellation(error) || CancellationScope.current().consideredCancelled;
+}
+
 /** Decides the outcome of a run that did not reach its end. */
 function settle(
   state: RunState,
@@ -107,7 +113,7 @@ function settle(
   } else if (error instanceof Stop) {
     report.outcome = error.outcome;
     report.summary = undone > 0 ? `${error.summary}; what had been done was undone` : error.summary;
-  } else if (isCancellation(error)) {
+  } else if (wasCancelled(error)) {
     report.outcome = undone > 0 ? 'ROLLED_BACK' : 'CANCELLED';
     report.summary =
       undone > 0 ? 'cancelled; what had been done was undone' : 'cancelled before anything was changed';
@@ -126,7 +132,7 @@ async function close(state: RunState, failure: unknown): Promise<RunReport> {
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (COMPLETING.includes(outcome)) return report;
-  if (outcome === 'CANCELLED') throw failure;
+  if (outcome === 'CANCELLED') throw isCancellation(failure) ? failure : new CancelledFailure('cancelled');
   // The outcome comes first: schedules and the command line show only this message.
   throw ApplicationFailure.create({
     message: `${outcome}: ${report.summary}`,

@@ -1,0 +1,119 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cachePath } from '../../src/local/cache';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+
+quietTemporal();
+jest.setTimeout(60_000);
+let driver: Driver;
+beforeAll(async () => {
+  driver = await startDriver(3_000);
+});
+afterAll(() => driver?.stack.stop());
+
+const NAME = '2026_12_05_cancelled.sql';
+
+/** Everything that a cancelled run must leave as it was. */
+async function snapshot() {
+  const columns = (environment: 'production' | 'staging') =>
+    driver.sql(
+      `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`,
+      environment,
+    );
+  return {
+    production: await columns('production'),
+    staging: await columns('staging'),
+    databases: await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres'),
+  };
+}
+
+const sessions = () =>
+  driver.sql<{ query: string }>(
+    `SELECT application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'dr:%' AND datname LIKE 'booking%'`,
+    'postgres',
+  );
+const partials = () => {
+  const folder = join(driver.stack.directory, 'backups', 'booking', 'production');
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.partial')) : [];
+};
+
+describe('a migration that is cancelled', () => {
+  beforeAll(() => {
+    const write = (name: string, sql: string) =>
+      writeFileSync(join(driver.stack.directory, 'migrations', name), sql);
+    write(NAME, 'SELECT pg_sleep(0.4);\nALTER TABLE customers ADD COLUMN cancelled text;\n');
+    write('2026_12_05_cancelled.down.sql', 'ALTER TABLE customers DROP COLUMN IF EXISTS cancelled;\n');
+  });
+
+  it.each([
+    ['Look at booking/production', 'CANCELLED'],
+    ['Compare the schemas', 'CANCELLED'],
+    ['Back up booking/production', 'CANCELLED'],
+    ['Start a disposable cluster', 'CANCELLED'],
+    [/^Restore .* into it$/, 'CANCELLED'],
+    ['Validate the restored copy', 'CANCELLED'],
+    [`Apply ${NAME} on the clone`, 'CANCELLED'],
+    [`Apply ${NAME} on booking/staging`, 'ROLLED_BACK'],
+    ['Smoke test of booking/staging', 'ROLLED_BACK'],
+    [/^Approval of plan/, 'ROLLED_BACK'],
+    [`Apply ${NAME} on booking/production`, 'ROLLED_BACK'],
+    ['Error rate of booking/production', 'ROLLED_BACK'],
+  ] as const)('during "%s" leaves everything as it was and ends as %s', async (title, expected) => {
+    const before = await snapshot();
+    const propose = String(title).includes('Approval');
+    const handle = await driver.start('migrateDatabase', {
+      files: [NAME],
+      mode: propose ? 'propose' : 'auto',
+    });
+    // Removing the column again destroys nothing that anybody wrote, but the run cannot know that: it asks.
+    const answering = answerQuestions(handle.workflowId);
+    await driver.until(handle, ({ timeline }) =>
+      // It may have ended a moment ago: that moment belongs to the movement as well.
+      timeline.some((entry) => (typeof title === 'string' ? entry.title === title : title.test(entry.title))),
+    );
+    await handle.cancel();
+    const { outcome } = await driver.end(handle);
+    answering.stop();
+    expect(outcome).toBe(expected);
+    expect(await snapshot()).toEqual(before);
+    expect(partials()).toEqual([]);
+    expect(await sessions()).toEqual([]);
+    const guard = driver.stack.client.workflow.getHandle('guard/booking/production');
+    const state = await guard.query<{ holder: unknown }>('state').catch(() => ({ holder: null }));
+    expect(state.holder).toBeNull();
+  });
+
+  it('leaves no disposable cluster behind', () => {
+    const folder = cachePath('scratch');
+    const left = existsSync(folder) ? readdirSync(folder) : [];
+    for (const name of left)
+      expect(name).not.toMatch(
+        new RegExp(`^${new Date().toISOString().slice(0, 10).replace(/-/g, '')}-.*booking`),
+      );
+  });
+
+  function answerQuestions(workflowId: string) {
+    const handle = driver.stack.client.workflow.getHandle(workflowId);
+    let stopped = false;
+    void (async () => {
+      while (!stopped) {
+        const { waiting } = await handle
+          .query<{ waiting: { kind: string; id: string }[] }>('status')
+          .catch(() => ({ waiting: [] }));
+        for (const { kind, id } of waiting) {
+          if (kind !== 'decision') continue;
+          await driver
+            .answer(handle, 'decide', { question: id, choice: 'run the down script', by: 'ben' })
+            .catch(() => undefined);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    return {
+      stop: () => {
+        stopped = true;
+      },
+    };
+  }
+});
