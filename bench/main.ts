@@ -1,6 +1,6 @@
 /** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--output file]` */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGE_ROOT } from '../src/config/version';
@@ -12,6 +12,9 @@ import { openBench, type Bench } from './environment';
 import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
 import { measureMigrate } from './migrate';
+
+/** What whoever called can mend: the message is all that they need to see. */
+class UsageError extends Error {}
 
 interface Settings {
   megabytes: number;
@@ -63,19 +66,24 @@ async function main(): Promise<void> {
   const groups = GROUPS.filter(
     ({ names }) => wanted.length === 0 || names.some((name) => matches(name, wanted)),
   );
-  if (groups.length === 0) throw new Error(`nothing is called that. Known: ${known().join(', ')}.`);
   const where = await machine();
   let bench: Bench | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void close(bench).finally(() => process.exit(130)));
+    process.once(signal, () => {
+      say('interrupted, cleaning up');
+      void close(bench).finally(() => process.exit(130));
+    });
   try {
     for (const { names, shared, measure } of groups) {
       say(`measuring ${names.join(', ')}`);
+      const load = loadavg()[0]!.toFixed(1);
       if (shared) bench ??= await openBench({ megabytes: settings.megabytes });
       // The memory of the large database must not be there when something else is measured.
       else bench = await close(bench);
       const results = await measure(settings, bench as Bench);
-      save(settings.output, results, `${where}, ${new Date().toISOString().slice(0, 10)}`);
+      const size = shared ? `, database of ${Math.round(bench!.sizeBytes / 1e6)} MB` : '';
+      const when = new Date().toISOString().slice(0, 10);
+      save(settings.output, results, `${where}${size}, load average ${load} before, ${when}`);
     }
   } finally {
     await close(bench);
@@ -104,13 +112,14 @@ function readArguments(): { wanted: string[]; settings: Settings } {
     output: resolve(values.output),
   };
   const unknown = positionals.filter((word) => !known().some((name) => matches(name, [word])));
-  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}. Known: ${known().join(', ')}.`);
+  if (unknown.length > 0)
+    throw new UsageError(`unknown: ${unknown.join(', ')}. Known: ${known().join(', ')}.`);
   return { wanted: positionals, settings };
 }
 
 function positive(name: string, text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new Error(`--${name} needs a number above 0, got "${text}"`);
+  if (!(value > 0)) throw new UsageError(`--${name} needs a number above 0, got "${text}"`);
   return value;
 }
 
@@ -149,6 +158,6 @@ function readResults(file: string): Results {
 }
 
 void main().catch((error: unknown) => {
-  console.error((error as Error).stack ?? error);
+  console.error(error instanceof UsageError ? error.message : error);
   process.exitCode = 1;
 });

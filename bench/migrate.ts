@@ -34,7 +34,7 @@ export async function measureMigrate(bench: Bench, rounds: number): Promise<Resu
     bench.settle,
   );
   return {
-    ...overheadOf(bench, ours, shell),
+    ...overheadOf(ours, shell),
     ...stepsOf(bench, ours),
     ...(await historyOf(bench, ours.at(-1)!)),
   };
@@ -54,7 +54,7 @@ export async function takeBack({ sql, directory }: Bench): Promise<void> {
     rmSync(join(directory, folder), { recursive: true, force: true });
 }
 
-function overheadOf({ sizeBytes }: Bench, ours: MeasuredRun[], shell: ShellRun[]): Results {
+function overheadOf(ours: MeasuredRun[], shell: ShellRun[]): Results {
   const seconds = { ours: ours.map((run) => run.seconds), shell: shell.map((run) => run.seconds) };
   // The same script with nothing but the dump, the restore and psql of the migration.
   const bare = shell.map(({ phases }) =>
@@ -64,13 +64,12 @@ function overheadOf({ sizeBytes }: Bench, ours: MeasuredRun[], shell: ShellRun[]
   );
   const overheads = ratios(seconds.ours, seconds.shell);
   const overBare = ratios(seconds.ours, bare);
-  const ofSize = `${round(sizeBytes / 1e6, 0)} MB database`;
   return {
     'migrate.overhead': {
       value: round(median(overheads)),
       unit: 'times the time',
       baseline: 1,
-      note: `goal <= 1.10. migrateDatabase, mode auto, no soak, ${ofSize}: ${spread(seconds.ours, 's')}, slowest steps: ${slowest(ours.at(-1)!.report, 6)}; against a script that dumps, counts, checks, restores, counts again, rehearses up and down, applies to staging and production with psql: ${spread(seconds.shell, 's')}, parts of the last: ${describePhases(shell.at(-1)!.phases)}; ratios ${spread(overheads, '')}`,
+      note: `goal <= 1.10. migrateDatabase, mode auto, no soak: ${spread(seconds.ours, 's')}, slowest steps: ${slowest(ours.at(-1)!.report, 6)}; against a script that dumps, counts, checks, restores, counts again, rehearses up and down, applies to staging and production with psql: ${spread(seconds.shell, 's')}, parts of the last: ${describePhases(shell.at(-1)!.phases)}; ratios ${spread(overheads, '')}`,
     },
     'migrate.overheadUnchecked': {
       value: round(median(overBare)),
