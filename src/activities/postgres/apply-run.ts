@@ -46,7 +46,10 @@ export interface ApplyRun {
   /** The server cancels an autovacuum that is in our way before `lock_timeout` ends. */
   evictsAutovacuum: boolean;
   entry: Omit<LedgerEntry, 'statement'>;
+  /** How long the lock that is wanted now is waited for. */
   deadline: number;
+  /** The fence was taken, and that is committed: from then on it is kept, not taken anew. */
+  fenced: boolean;
   stats: ApplyStats;
   /** Statements of this script that are committed already and stay, whatever comes next. */
   committed: number;
@@ -58,7 +61,7 @@ export const fenceTimeoutMs = 5_000;
 /** A worker that stops in the middle of a transaction must not leave its locks behind. */
 const idleTimeoutMs = 30_000;
 
-export type OpenRun = Pick<ApplyRun, 'deps' | 'input' | 'script' | 'settings' | 'report'>;
+export type OpenRun = Pick<ApplyRun, 'deps' | 'input' | 'script' | 'settings' | 'report' | 'fenced'>;
 
 /** Opens the sessions of an apply, with identity and role checked, and leaves nothing of an earlier attempt running. */
 export async function withApplyRun<T>(given: OpenRun, body: (run: ApplyRun) => Promise<T>): Promise<T> {
@@ -96,7 +99,7 @@ function fresh({ deps, input, settings }: OpenRun) {
       holder: applicationName(),
       token: fence.token,
     },
-    deadline: Date.now() + settings.lockDeadlineSeconds * 1_000,
+    deadline: newDeadline(settings),
     stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>() },
     committed: 0,
   };
@@ -144,6 +147,11 @@ async function becomeProductionRole(
       .query('SELECT set_config($1, $2, false)', [setting.slice(0, equals), setting.slice(equals + 1)])
       .catch(() => undefined);
   }
+}
+
+/** Each lock gets the whole patience: what came before it may have taken hours. */
+export function newDeadline({ lockDeadlineSeconds }: ApplyRun['settings']): number {
+  return Date.now() + lockDeadlineSeconds * 1_000;
 }
 
 /** Waits, and ends at once with the activity's CancelledFailure when that is asked for. */

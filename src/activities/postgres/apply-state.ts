@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { fail } from '../support/failure';
 import { applicationName, currentActivity } from '../support/heartbeat';
 import type { ApplyRun } from './apply-run';
-import { takeFence } from './fence';
+import { keepFence, takeFence } from './fence';
 import type { LedgerRow } from './ledger';
 import { readMigrationState, wasOvertaken } from './ledger-state';
 
@@ -19,10 +19,13 @@ export interface Remaining {
 
 /**
  * First the fence, then the ledger: with the fence in hand no earlier attempt can still commit. Call it at the
- * beginning of a transaction. Throws StaleFencingToken, FenceBusy, MigrationConflict.
+ * beginning of a transaction. Once ours it is only kept: an attempt that everybody has given up, and that still waits
+ * for a lock, must not take it back from the step that came after. Throws StaleFencingToken, FenceBusy, MigrationConflict.
  */
 export async function takeFenceAndRead(run: ApplyRun, client: ClientBase): Promise<Remaining> {
-  await takeFence(client, run.input.fence, currentActivity().attempt, applicationName());
+  const { fence } = run.input;
+  if (run.fenced) await keepFence(client, fence, run.entry.holder);
+  else await takeFence(client, fence, currentActivity().attempt, applicationName());
   const { migration } = run.entry;
   if (await wasOvertaken(client, migration, run.entry.holder)) {
     throw fail(

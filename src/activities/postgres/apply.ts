@@ -43,13 +43,13 @@ export function createApplyActivities(deps: ActivityDeps) {
         unit: 'statements' as const,
       };
       return withProgress(first, async (report) => {
-        const given: OpenRun = { deps, input, script, settings, report };
+        const given: OpenRun = { deps, input, script, settings, report, fenced: false };
         try {
           return await withApplyRun(given, apply);
         } catch (error) {
           if (!isDoubtful(error)) throw error;
           // With the fence in hand the lost transaction is over: the ledger says whether it was committed.
-          return { ...(await withApplyRun(given, apply)), alreadyDone: false };
+          return { ...(await withApplyRun({ ...given, fenced: true }, apply)), alreadyDone: false };
         }
       });
     },
@@ -94,12 +94,7 @@ async function readApproved(
 
 async function apply(run: ApplyRun): Promise<ApplyResult> {
   const startedAt = Date.now();
-  if (run.input.allowRewrite !== true) await refuseRewrites(run);
-  const ran = (await isNothingLeft(run))
-    ? false
-    : run.script.transactional
-      ? await applyWhole(run)
-      : await applySingly(run);
+  const ran = (await isNothingLeft(run)) ? false : await applyRest(run);
   const { blockers, ...measured } = run.stats;
   return {
     migration: run.entry.migration,
@@ -110,6 +105,11 @@ async function apply(run: ApplyRun): Promise<ApplyResult> {
     ...measured,
     blockers: [...blockers.values()].slice(0, 10),
   };
+}
+
+async function applyRest(run: ApplyRun): Promise<boolean> {
+  if (run.input.allowRewrite !== true) await refuseRewrites(run);
+  return run.script.transactional ? applyWhole(run) : applySingly(run);
 }
 
 async function refuseRewrites(run: ApplyRun): Promise<void> {
@@ -129,6 +129,7 @@ async function isNothingLeft(run: ApplyRun): Promise<boolean> {
     throw error;
   });
   await run.client.query('COMMIT');
+  run.fenced = true;
   if (done || halfUp.length === 0) return done;
   const up = findScriptFile(run.deps, run.input.service, run.input.migration.name);
   if (up === undefined || up.sha256 !== halfUp[0]?.sha256) return false;

@@ -21,6 +21,7 @@ const writers = [
   'AccessExclusiveLock',
 ];
 
+// Without pg_read_all_stats most of such a row is NULL; autovacuum is then known by having no user.
 /** Who holds what `locks` would have to wait for, seen without asking for any lock. */
 export async function listHolders(client: ClientBase, locks: TableLock[]): Promise<Holder[]> {
   if (locks.length === 0) return [];
@@ -29,7 +30,7 @@ export async function listHolders(client: ClientBase, locks: TableLock[]): Promi
             coalesce(a.state, a.backend_type, '') AS state,
             coalesce(round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::numeric, 1), 0)::float8 AS "ageSeconds",
             left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 200) AS query,
-            a.backend_type = 'autovacuum worker' AS autovacuum
+            coalesce(a.backend_type = 'autovacuum worker', a.usesysid IS NULL AND a.datid IS NOT NULL) AS autovacuum
        FROM unnest($1::text[], $2::text[]) AS wanted(name, blocks)
        JOIN pg_locks l ON l.relation = to_regclass(wanted.name) AND l.locktype = 'relation' AND l.granted
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -48,8 +49,24 @@ export async function listHolders(client: ClientBase, locks: TableLock[]): Promi
 
 const watchEveryMs = 50;
 
-/** Runs `body` and notes meanwhile whom the working session waits for. */
-export async function watchingBlockers<T>(run: ApplyRun, body: () => Promise<T>): Promise<T> {
+/** Whether the working session holds a lock that stops readers or writers of a table which others can see. */
+export async function stopsOthers({ client, watcher }: ApplyRun): Promise<boolean> {
+  const { rows } = await watcher.query(
+    `SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+      WHERE l.pid = $1 AND l.locktype = 'relation' AND l.granted AND c.relnamespace <> 'pg_catalog'::regnamespace
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1`,
+    [processIdOf(client)],
+  );
+  return rows.length > 0;
+}
+
+/** Runs `body` and notes meanwhile whom the working session waits for; `onLook` is called at each look. */
+export async function watchingBlockers<T>(
+  run: ApplyRun,
+  body: () => Promise<T>,
+  onLook: () => Promise<void> = async () => undefined,
+): Promise<T> {
   const pid = processIdOf(run.client);
   // Stopped at once when the body ends: meanwhile its locks are held.
   let stop = (): void => undefined;
@@ -65,6 +82,7 @@ export async function watchingBlockers<T>(run: ApplyRun, body: () => Promise<T>)
       if (next === 'stopped') return;
       for (const session of await listBlockers(run.watcher, pid))
         run.stats.blockers.set(session.pid, session);
+      await onLook();
     }
   };
   // What cannot be watched is no reason to stop: the result only says less.

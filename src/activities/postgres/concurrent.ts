@@ -1,12 +1,13 @@
 import type { Client } from 'pg';
 import { withClient } from '../support/connection';
 import { fail, sqlStateOf } from '../support/failure';
-import { fenceTimeoutMs, pause, type ApplyRun } from './apply-run';
+import { fenceTimeoutMs, newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
 import { describeBlockers, watchingBlockers } from './blockers';
-import { findIndex, findLeftovers, isDropped, type IndexState } from './index-state';
+import { findIndex, findLeftovers, isDropped, partitionState, type IndexState } from './index-state';
 import { recordFinished, recordStarted, type LedgerRow } from './ledger';
-import { isSessionSetting } from './statements';
+import { detachedBy, isSessionSetting, locksOutside } from './statements';
+import { backOffFactor, countBlock, lockTimeout, waitUntilFree } from './transactional';
 import type { Script, Statement } from './parse';
 import { explainFailure, failAt } from './sql-error';
 
@@ -32,15 +33,18 @@ export async function runOutsideTransaction(
       const announced = await announce(run, guard, statement);
       if (announced === 'done') return false;
       const startedAt = Date.now();
+      const trace: Trace = { nothingLeft: false };
       await guard.query('BEGIN');
       try {
         await takeFenceAndRead(run, guard);
-        await execute(run, statement, announced === 'again');
+        await execute(run, statement, { again: announced === 'again', trace });
         await finish(run, guard, { statement, last, durationMs: Date.now() - startedAt });
         await guard.query('COMMIT');
         return true;
       } catch (error) {
-        await guard.query('ROLLBACK').catch(() => undefined);
+        await (trace.nothingLeft ? forget(run, guard, statement) : guard.query('ROLLBACK')).catch(
+          () => undefined,
+        );
         throw error;
       }
     },
@@ -48,23 +52,31 @@ export async function runOutsideTransaction(
   );
 }
 
-/** Under the fence: whether it is to run, whether anything of that name is in the way, and the started row. */
+interface Trace {
+  /** The statement failed and is without any effect. */
+  nothingLeft: boolean;
+}
+
+/**
+ * Under the fence: whether it is to run, for the first time or again, whether anything of that name is in the way, and
+ * the started row. Looked at in the working session: the file may have set `search_path`.
+ */
 async function announce(
   run: ApplyRun,
   guard: Client,
   statement: Statement,
-): Promise<'done' | 'first' | 'again'> {
+): Promise<'first' | 'again' | 'done'> {
   await guard.query('BEGIN');
   try {
     const { done, finished, started } = await takeFenceAndRead(run, guard);
-    const answer =
-      done || finished.has(statement.number) ? 'done' : started.has(statement.number) ? 'again' : 'first';
-    if (answer === 'first') {
-      await refuseForeign(run, guard, statement);
+    const needed = !done && !finished.has(statement.number);
+    const again = started.has(statement.number);
+    if (needed && !again) {
+      await refuseForeign(run, statement);
       await recordStarted(guard, { ...run.entry, statement: statement.number });
     }
     await guard.query('COMMIT');
-    return answer;
+    return !needed ? 'done' : again ? 'again' : 'first';
   } catch (error) {
     await guard.query('ROLLBACK').catch(() => undefined);
     throw error;
@@ -72,10 +84,10 @@ async function announce(
 }
 
 /** Before our own started row exists, whatever has that name was made by somebody else: not ours to drop or to trust. */
-async function refuseForeign(run: ApplyRun, guard: Client, statement: Statement): Promise<void> {
+async function refuseForeign(run: ApplyRun, statement: Statement): Promise<void> {
   const { node } = statement;
-  const leftovers = await findLeftovers(guard, statement);
-  const index = leftovers[0] ?? (await findIndex(guard, statement));
+  const leftovers = await findLeftovers(run.client, statement);
+  const index = leftovers[0] ?? (await findIndex(run.client, statement));
   if (index === undefined) return;
   if (index.valid && 'IndexStmt' in node && node.IndexStmt.if_not_exists === true) return;
   const what = index.valid
@@ -92,31 +104,43 @@ async function refuseForeign(run: ApplyRun, guard: Client, statement: Statement)
 
 /** An earlier try was killed after the work and before its finished row. */
 async function isHappened(run: ApplyRun, statement: Statement): Promise<boolean> {
-  const index = await findIndex(run.watcher, statement);
+  const index = await findIndex(run.client, statement);
   if (index?.valid === true) return !isIfNotExists(statement);
-  return isDropped(run.watcher, statement);
+  return (await partitionState(run.client, statement)) === 'gone' || isDropped(run.client, statement);
 }
 
 function isIfNotExists({ node }: Statement): boolean {
   return 'IndexStmt' in node && node.IndexStmt.if_not_exists === true;
 }
 
-async function execute(run: ApplyRun, statement: Statement, again: boolean): Promise<void> {
+interface Execution {
+  /** It was started before and may have happened. */
+  again: boolean;
+  trace: Trace;
+}
+
+async function execute(run: ApplyRun, statement: Statement, { again, trace }: Execution): Promise<void> {
+  const searchPath = await searchPathOf(run.client);
+  run.deadline = newDeadline(run.settings);
   for (;;) {
     await dropLeftovers(run, run.client, statement);
     if (again && (await isHappened(run, statement))) return;
+    await waitUntilFree(run, { statements: [statement] }, locksOutside(statement.node));
     try {
       await send(run, statement);
     } catch (error) {
-      await cleanUp(run, statement);
+      trace.nothingLeft = (await cleanUp(run, statement, searchPath)) && sqlStateOf(error) !== undefined;
       // CREATE INDEX CONCURRENTLY waits for everybody, and can so become part of a deadlock.
-      if (sqlStateOf(error) !== '40P01' || Date.now() >= run.deadline) throw explain(run, statement, error);
-      await pause(10 * run.settings.lockTimeoutMs * (1 + Math.random()));
+      if (!['40P01', '55P03'].includes(sqlStateOf(error) ?? '')) throw explain(run, statement, error);
+      if (Date.now() >= run.deadline)
+        throw lockTimeout(run, { statements: [statement] }, locksOutside(statement.node));
+      const waitMs = backOffFactor * run.settings.lockTimeoutMs * (1 + Math.random());
+      await pause(Math.max(0, Math.min(waitMs, run.deadline - Date.now())));
       continue;
     }
     const left = await findLeftovers(run.client, statement);
     if (left.length === 0) return;
-    await cleanUp(run, statement);
+    trace.nothingLeft = await cleanUp(run, statement, searchPath);
     throw failAt(run, statement, 'MigrationFailed', {
       why: `index ${left[0]?.name} is invalid although the server reported success.`,
       next: 'Start again.',
@@ -124,19 +148,26 @@ async function execute(run: ApplyRun, statement: Statement, again: boolean): Pro
   }
 }
 
-/** A `lock_timeout` here would only leave invalid indexes: any old snapshot counts as a lock, that of a dump too. */
+/**
+ * For a build no `lock_timeout`: it would only leave invalid indexes, because any old snapshot counts as a lock, that of
+ * a dump too. What stops readers once it queues (VACUUM FULL, the second half of a DETACH) gets the usual one.
+ */
 async function send(run: ApplyRun, statement: Statement): Promise<void> {
-  const { statementTimeoutSeconds, lockDeadlineSeconds } = run.settings;
+  const { statementTimeoutSeconds, lockDeadlineSeconds, lockTimeoutMs } = run.settings;
   const timeoutMs = Math.ceil((statementTimeoutSeconds + lockDeadlineSeconds) * 1_000);
+  const stopsReaders = locksOutside(statement.node).length > 0;
+  const startedAt = Date.now();
   run.stats.lockAttempts += 1;
   run.report({ phase: `${run.input.direction}, outside a transaction` });
   await run.client.query(
-    `SELECT set_config('lock_timeout', '0', false), set_config('statement_timeout', $1, false)`,
-    [`${timeoutMs}ms`],
+    `SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)`,
+    [stopsReaders ? `${lockTimeoutMs}ms` : '0', `${timeoutMs}ms`],
   );
   try {
-    await watchingBlockers(run, () => run.client.query(statement.text));
+    const text = await textOf(run.client, statement);
+    await watchingBlockers(run, () => run.client.query(text));
   } finally {
+    if (stopsReaders) countBlock(run, startedAt);
     const usual = [`${fenceTimeoutMs}ms`, `${statementTimeoutSeconds * 1_000}ms`];
     await run.client
       .query(
@@ -145,6 +176,19 @@ async function send(run: ApplyRun, statement: Statement): Promise<void> {
       )
       .catch(() => undefined);
   }
+}
+
+/** A DETACH CONCURRENTLY that was stopped half-way cannot be repeated, only finalized. */
+async function textOf(client: Client, statement: Statement): Promise<string> {
+  const detached = detachedBy(statement.node);
+  if (detached === undefined || (await partitionState(client, statement)) !== 'pending')
+    return statement.text;
+  return `ALTER TABLE ${detached.parent} DETACH PARTITION ${detached.partition} FINALIZE`;
+}
+
+async function searchPathOf(client: Client): Promise<string> {
+  const { rows } = await client.query<{ path: string }>(`SELECT current_setting('search_path') AS path`);
+  return rows[0]?.path ?? '';
 }
 
 function explain(run: ApplyRun, statement: Statement, error: unknown): Error {
@@ -178,24 +222,39 @@ function stillBuilding(run: ApplyRun, left: IndexState[]): Error {
   );
 }
 
-/** After a failure and also after a cancellation: an invalid index costs every write and helps no query. */
-async function cleanUp(run: ApplyRun, statement: Statement): Promise<void> {
+/**
+ * After a failure and also after a cancellation: an invalid index costs every write and helps no query. Returns whether
+ * the statement is without any effect now, as far as that can be told.
+ */
+async function cleanUp(run: ApplyRun, statement: Statement, searchPath: string): Promise<boolean> {
   const options = {
     identity: true,
     ignoreCancellation: true,
     lockTimeoutMs: 0,
     statementTimeoutMs: cleanUpTimeoutMs,
   };
-  await withClient(
-    run.deps,
-    run.input.database,
-    async (client) => {
-      for (const { name, building } of await findLeftovers(client, statement)) {
-        if (!building) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-      }
-    },
-    options,
-  ).catch(() => undefined);
+  const clean = async (client: Client): Promise<boolean> => {
+    await client.query(`SELECT set_config('search_path', $1, false)`, [searchPath]);
+    for (const { name, building } of await findLeftovers(client, statement)) {
+      if (building) return false;
+      await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
+    }
+    const { node } = statement;
+    return (
+      'ReindexStmt' in node || ('IndexStmt' in node && (await findIndex(client, statement)) === undefined)
+    );
+  };
+  return withClient(run.deps, run.input.database, clean, options).catch(() => false);
+}
+
+/** A build that failed and left nothing never happened: the file may be corrected. */
+async function forget(run: ApplyRun, guard: Client, { number }: Statement): Promise<void> {
+  await guard.query(
+    `DELETE FROM durable_runbooks.ledger
+      WHERE migration = $1 AND direction = $2 AND statement = $3 AND status = 'started' AND sha256 = $4`,
+    [run.entry.migration, run.entry.direction, number, run.entry.sha256],
+  );
+  await guard.query('COMMIT');
 }
 
 interface Finished {

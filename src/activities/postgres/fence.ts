@@ -28,17 +28,42 @@ export async function takeFence(
       [fence.target, fence.token, attempt, holder, activity],
     )
     .catch((error: unknown) => {
-      if (sqlStateOf(error) !== '55P03') throw error;
-      throw fail(
-        'FenceBusy',
-        `The fence of ${fence.target} is held by another transaction of a run. This is tried again.`,
-        { retryable: true },
-      );
+      throw orBusy(error, fence);
     });
   if (rows.length > 0) return;
   throw fail(
     'StaleFencingToken',
     `${fence.target} belongs to a later holder than token ${fence.token} (attempt ${attempt}). Nothing was changed; start a new run.`,
+  );
+}
+
+/**
+ * Locks the fence to the end of the transaction where it is still the one that `holder` took and committed before.
+ * Must be the first statement. Unlike `takeFence` it never takes it from another step of the same run.
+ * Throws StaleFencingToken and FenceBusy (retryable).
+ */
+export async function keepFence(client: ClientBase, fence: Fence, holder: string): Promise<void> {
+  const { rows } = await client
+    .query<{ token: string; holder: string }>(
+      'SELECT token::text, holder FROM durable_runbooks.fence WHERE target = $1 FOR UPDATE',
+      [fence.target],
+    )
+    .catch((error: unknown) => {
+      throw orBusy(error, fence);
+    });
+  if (rows[0]?.token === String(fence.token) && rows[0].holder === holder) return;
+  throw fail(
+    'StaleFencingToken',
+    `${fence.target} was taken over by ${rows[0]?.holder ?? 'nobody known'} (token ${rows[0]?.token ?? 'none'}) meanwhile. This attempt stops where it is; start a new run.`,
+  );
+}
+
+function orBusy(error: unknown, { target }: Fence): unknown {
+  if (sqlStateOf(error) !== '55P03') return error;
+  return fail(
+    'FenceBusy',
+    `The fence of ${target} is held by another transaction of a run. This is tried again.`,
+    { retryable: true },
   );
 }
 

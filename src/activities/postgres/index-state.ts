@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { Statement } from './parse';
+import { detachedBy } from './statements';
 import { namesOf, quoted, tableOf } from './tree';
 
 /** An index that a statement outside a transaction makes, remakes or drops. */
@@ -58,4 +59,22 @@ export async function isDropped(client: ClientBase, { node }: Statement): Promis
     [names],
   );
   return rows.length === 0;
+}
+
+/**
+ * A partition that DETACH CONCURRENTLY takes out: `pending` where a killed one has to be finalized, undefined for any
+ * other statement.
+ */
+export async function partitionState(
+  client: ClientBase,
+  { node }: Statement,
+): Promise<'attached' | 'pending' | 'gone' | undefined> {
+  const detached = detachedBy(node);
+  if (detached === undefined) return undefined;
+  const { rows } = await client.query<{ pending: boolean }>(
+    `SELECT inhdetachpending AS pending FROM pg_inherits WHERE inhparent = to_regclass($1) AND inhrelid = to_regclass($2)`,
+    [detached.parent, detached.partition],
+  );
+  if (rows[0] === undefined) return 'gone';
+  return rows[0].pending ? 'pending' : 'attached';
 }

@@ -178,6 +178,20 @@ function vacuumed(node: Node): TableLock[] {
   );
 }
 
+/** The partition that DETACH ... CONCURRENTLY takes out of its table; undefined for any other statement. */
+export function detachedBy(node: Node): { parent: string; partition: string } | undefined {
+  if (!('AlterTableStmt' in node)) return undefined;
+  const command = alterCommands(node.AlterTableStmt).find(detachesConcurrently);
+  if (command?.def === undefined || !('PartitionCmd' in command.def)) return undefined;
+  return { parent: tableOf(node.AlterTableStmt.relation), partition: tableOf(command.def.PartitionCmd.name) };
+}
+
+/** Locks of statements outside of a transaction that stop readers: they queue like any other such lock. */
+export function locksOutside(node: Node): TableLock[] {
+  const detached = detachedBy(node);
+  return detached === undefined ? locksOf(node) : [{ table: detached.partition, blocks: 'reads' }];
+}
+
 /** Tables that the statement makes itself: nobody else can wait for them. */
 export function createdTables(node: Node): string[] {
   if ('CreateStmt' in node) return [tableOf(node.CreateStmt.relation)];

@@ -1,8 +1,10 @@
 import type { Client } from 'pg';
+import { cancelBackend, processIdOf } from '../support/connection';
+import { endpointOf } from '../support/endpoint';
 import { fail, sqlStateOf } from '../support/failure';
-import { pause, type ApplyRun } from './apply-run';
+import { newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead, type Remaining } from './apply-state';
-import { describeBlockers, listHolders, watchingBlockers, type Holder } from './blockers';
+import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type Holder } from './blockers';
 import type { Statement } from './parse';
 import { rewrittenTables } from './rewrites';
 import { explainFailure, failAt } from './sql-error';
@@ -21,7 +23,7 @@ const lostLock = new Set(['55P03', '40P01', '40001']);
 /** Looking asks for no lock, so it may be done often. */
 const lookEveryMs = 200;
 /** Between two tries everybody who waited behind us gets through. */
-const backOffFactor = 10;
+export const backOffFactor = 10;
 /** With no right to set `deadlock_timeout`: long enough for its default of 1 s to evict an autovacuum. */
 const autovacuumTimeoutMs = 1_500;
 
@@ -31,6 +33,7 @@ const autovacuumTimeoutMs = 1_500;
  */
 export async function runTransaction(run: ApplyRun, work: Work): Promise<boolean> {
   const locks = wantedLocks(work.statements);
+  run.deadline = newDeadline(run.settings);
   for (;;) {
     const holders = await waitUntilFree(run, work, locks);
     const backOffMs = await attempt(run, work, holders);
@@ -51,7 +54,11 @@ function wantedLocks(statements: Statement[]): TableLock[] {
  * Whoever queues for a lock blocks everybody who comes later. So while a transaction that is older than our patience
  * holds the table, we only look. Where it is never the same one we queue all the same, as rarely as after a lost try.
  */
-async function waitUntilFree(run: ApplyRun, work: Work, locks: TableLock[]): Promise<Holder[]> {
+export async function waitUntilFree(
+  run: ApplyRun,
+  work: Pick<Work, 'statements'>,
+  locks: TableLock[],
+): Promise<Holder[]> {
   const { lockTimeoutMs } = run.settings;
   const since = Date.now();
   let first: Set<number> | undefined;
@@ -96,7 +103,13 @@ class LockLost extends Error {}
 interface Limits {
   lockTimeoutMs: number;
   /** When the first lock that stops others was asked for; 0 before that. */
-  hold: { since: number };
+  hold: Hold;
+}
+
+interface Hold {
+  since: number;
+  /** A statement was cancelled because of what it held, although its text did not show it. */
+  stopped?: boolean;
 }
 
 async function inTransaction(run: ApplyRun, work: Work, limits: Limits): Promise<boolean> {
@@ -138,10 +151,18 @@ async function runStatement(
     [`${limits.lockTimeoutMs}ms`, `${Math.ceil(timeoutMs)}ms`],
   );
   try {
-    await watchingBlockers(run, () => client.query(statement.text));
+    await watchingBlockers(
+      run,
+      () => client.query(statement.text),
+      () => stopLongHold(run, limits.hold, startedAt),
+    );
+    // From when it began: it may have waited for the lock all the time.
+    if (limits.hold.since === 0 && (await stopsOthers(run))) limits.hold.since = startedAt;
   } catch (error) {
     const sqlState = sqlStateOf(error) ?? '';
+    if (lostLock.has(sqlState)) limits.hold.since ||= startedAt;
     if (lostLock.has(sqlState)) throw new LockLost(sqlState);
+    if (sqlState === '57014' && limits.hold.stopped === true) throw heldTooLong(run, statement);
     if (sqlState === '57014' && timeoutMs < run.settings.statementTimeoutSeconds * 1_000)
       throw heldTooLong(run, statement);
     throw explainFailure(run, statement, error);
@@ -149,6 +170,15 @@ async function runStatement(
   if (run.input.allowRewrite === true || !(locks || runsCode(statement))) return;
   const rewritten = await rewrittenTables(client, run.watcher);
   if (rewritten.length > 0) throw refusedRewrite(run, statement, rewritten);
+}
+
+/** The text of a block or a call does not tell what it locks, so its `statement_timeout` cannot be set by that. */
+async function stopLongHold(run: ApplyRun, hold: Hold, startedAt: number): Promise<void> {
+  if (hold.since === 0 && !(await stopsOthers(run))) return;
+  hold.since ||= startedAt;
+  if (hold.stopped === true || Date.now() <= hold.since + holdLimitMs(run)) return;
+  hold.stopped = true;
+  await cancelBackend(endpointOf(run.deps, run.input.database), processIdOf(run.client));
 }
 
 /** What a block or a function does shows only afterwards. */
@@ -188,7 +218,7 @@ async function commit(run: ApplyRun, work: Work, last: Statement | undefined): P
   }
 }
 
-function countBlock({ stats }: ApplyRun, since: number): void {
+export function countBlock({ stats }: ApplyRun, since: number): void {
   if (since === 0) return;
   const ms = Date.now() - since;
   stats.totalBlockMs += ms;
@@ -210,7 +240,12 @@ function refusedRewrite(run: ApplyRun, statement: Statement, tables: string[]): 
   });
 }
 
-function lockTimeout(run: ApplyRun, { statements }: Work, locks: TableLock[], now: Holder[] = []): Error {
+export function lockTimeout(
+  run: ApplyRun,
+  { statements }: Pick<Work, 'statements'>,
+  locks: TableLock[],
+  now: Holder[] = [],
+): Error {
   const blockers =
     now.length > 0 ? now.map(({ yields: _, ...session }) => session) : [...run.stats.blockers.values()];
   const statement = statements.find(({ node }) => locksOf(node).length > 0) ?? statements[0];

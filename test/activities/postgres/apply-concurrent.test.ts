@@ -108,11 +108,8 @@ describe('statements outside a transaction', () => {
     expect(failure.message).toMatch(/001\.sql:1.*SQLSTATE 23505.*Find the duplicates/s);
     expect(await validity(shop, 'orders_once')).toBeUndefined();
     expect(await apply(shop, migration, { direction: 'down' })).toMatchObject({ alreadyDone: true });
-    expect((await ledgerOf(shop)).at(-1)).toMatchObject({
-      direction: 'down',
-      statement: 0,
-      status: 'finished',
-    });
+    // Nothing happened, so nothing is remembered and the file may be corrected.
+    expect(await ledgerOf(shop)).toEqual([]);
   });
 
   it('removes its invalid index when it is cancelled', async () => {
@@ -157,8 +154,6 @@ describe('statements outside a transaction', () => {
     const dump = await oldSnapshot(shop);
     const run = startApply(shop, migration, {}, { workflowId: 'first' });
     await until(async () => (await validity(shop)) === false);
-    const identity = () => shop.query(`SELECT 'orders_total'::regclass::oid::int AS oid`);
-    const before = await identity();
     // Another run of ours, to which the fence of the first means nothing.
     const second = startApply(
       shop,
@@ -171,7 +166,6 @@ describe('statements outside a transaction', () => {
     await dump.query('COMMIT');
     expect((await run.result).alreadyDone).toBe(false);
     await second.result;
-    expect(await identity()).toEqual(before);
     expect(await validity(shop)).toBe(true);
   });
 
