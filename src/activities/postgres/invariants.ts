@@ -90,15 +90,12 @@ async function runInvariant(client: ClientBase, { name, sql }: Invariant): Promi
 function shown(row: Record<string, unknown>): string {
   return Object.entries(row)
     .slice(0, 6)
-    .map(([name, value]) => `${name}=${harmless(value) ? String(value) : '…'}`)
+    .map(([name, value]) => `${name}=${harmless(value) ? `${value}` : '…'}`)
     .join(', ');
 }
 
-function harmless(value: unknown): boolean {
-  return (
-    value === null ||
-    typeof value === 'number' ||
-    typeof value === 'boolean' ||
-    /^[\d-]{1,40}$|^[0-9a-f-]{36}$/.test(String(value))
-  );
+/** Numbers, also the large ones that the driver gives as text, and UUIDs. */
+function harmless(value: unknown): value is string | number | boolean | null {
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return true;
+  return typeof value === 'string' && /^-?\d{1,19}$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
 }

@@ -32,12 +32,7 @@ const nextSteps: Record<string, string> = {
 };
 
 /** Server trouble as it is mapped everywhere; anything else as MigrationFailed with line, caret, SQLSTATE and hint. */
-export function explainFailure(
-  run: ApplyRun,
-  statement: Statement,
-  error: unknown,
-  what = 'Nothing was changed',
-): Error {
+export function explainFailure(run: ApplyRun, statement: Statement, error: unknown): Error {
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined || serverTrouble.test(sqlState)) {
     return mapError(error, {

@@ -163,8 +163,10 @@ async function runStatement(
     if (lostLock.has(sqlState)) limits.hold.since ||= startedAt;
     if (lostLock.has(sqlState)) throw new LockLost(sqlState);
     if (sqlState === '57014' && limits.hold.stopped === true) throw heldTooLong(run, statement);
-    if (sqlState === '57014' && timeoutMs < run.settings.statementTimeoutSeconds * 1_000)
-      throw heldTooLong(run, statement);
+    // A cancellation by somebody else comes earlier than the timeout.
+    const ranOut =
+      timeoutMs < run.settings.statementTimeoutSeconds * 1_000 && Date.now() - startedAt >= timeoutMs - 50;
+    if (sqlState === '57014' && ranOut) throw heldTooLong(run, statement);
     throw explainFailure(run, statement, error);
   }
   if (run.input.allowRewrite === true || !(locks || runsCode(statement))) return;
