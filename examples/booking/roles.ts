@@ -34,7 +34,7 @@ export async function createBookingRoles(adminUrl: string): Promise<BookingCrede
   await client.connect();
   try {
     await client.query(readFileSync(sampleFile('roles.sql'), 'utf8'));
-    for (const [role, password] of Object.entries(credentials)) {
+    for (const [role, password] of Object.entries<string>({ ...credentials })) {
       await client.query(
         `ALTER ROLE ${client.escapeIdentifier(role)} PASSWORD ${client.escapeLiteral(password)}`,
       );

@@ -72,8 +72,10 @@ async function systemIdentifier(adminUrl: string): Promise<string> {
   const client = new Client({ connectionString: urlFor(adminUrl, 'postgres') });
   await client.connect();
   try {
-    const { rows } = await client.query('SELECT system_identifier::text AS id FROM pg_control_system()');
-    return rows[0].id;
+    const { rows } = await client.query<{ id: string }>(
+      'SELECT system_identifier::text AS id FROM pg_control_system()',
+    );
+    return rows[0]!.id;
   } finally {
     await client.end();
   }

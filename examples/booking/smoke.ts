@@ -82,9 +82,11 @@ function must(holds: boolean, otherwise: string): asserts holds {
 }
 
 async function readCustomers(attempt: Attempt): Promise<void> {
-  const { rows } = await attempt.client.query('SELECT id FROM customers ORDER BY id LIMIT 1');
+  const { rows } = await attempt.client.query<{ id: Attempt['customer'] }>(
+    'SELECT id FROM customers ORDER BY id LIMIT 1',
+  );
   must(rows.length === 1, 'there are no customers');
-  attempt.customer = rows[0].id;
+  attempt.customer = rows[0]!.id;
 }
 
 /** Offers slots of its own, because in an old copy every other one may have passed, and finds one as customers do. */
@@ -95,13 +97,13 @@ async function quote(attempt: Attempt): Promise<void> {
      FROM (SELECT DISTINCT resource_id FROM slots ORDER BY resource_id LIMIT 100) rooms`,
     [SLOT_IDS, SLOT_START],
   );
-  const { rows } = await attempt.client.query(
+  const { rows } = await attempt.client.query<{ slot_id: Attempt['slot']; price_cents: Attempt['priceCents'] }>(
     'SELECT slot_id, price_cents FROM slot_availability WHERE starts_at = $1 AND capacity >= 2 LIMIT 1',
     [SLOT_START],
   );
   must(rows.length === 1, 'a free slot of a published listing is not offered');
-  attempt.slot = rows[0].slot_id;
-  attempt.priceCents = rows[0].price_cents;
+  attempt.slot = rows[0]!.slot_id;
+  attempt.priceCents = rows[0]!.price_cents;
 }
 
 async function hold(attempt: Attempt): Promise<void> {
@@ -120,11 +122,11 @@ async function hold(attempt: Attempt): Promise<void> {
      VALUES ($1, 'cancel', sha256($2), now() + interval '1 day')`,
     [booking, randomBytes(32)],
   );
-  const { rows } = await client.query(
+  const { rows } = await client.query<{ free: number }>(
     'SELECT count(*)::int AS free FROM slot_availability WHERE slot_id = $1',
     [slot],
   );
-  must(rows[0].free === 0, 'a held slot is still offered');
+  must(rows[0]?.free === 0, 'a held slot is still offered');
 }
 
 async function repeatRequest({ client, booking }: Attempt): Promise<void> {
@@ -136,7 +138,7 @@ async function repeatRequest({ client, booking }: Attempt): Promise<void> {
 }
 
 async function readActionToken({ client, booking }: Attempt): Promise<void> {
-  const { rows } = await client.query(
+  const { rows } = await client.query<{ purpose: string }>(
     `SELECT purpose FROM action_tokens JOIN bookings ON bookings.id = booking_id
      WHERE booking_id = $1 AND used_at IS NULL AND action_tokens.expires_at > now()`,
     [booking],
@@ -201,11 +203,11 @@ async function readDeliveries({ client }: Attempt): Promise<void> {
 }
 
 async function leftNothing({ client, booking }: Attempt): Promise<void> {
-  const { rows } = await client.query(
+  const { rows } = await client.query<{ left_behind: string }>(
     `SELECT (SELECT count(*) FROM bookings WHERE id = $1) + (SELECT count(*) FROM slots WHERE id < 0) AS left_behind`,
     [booking],
   );
-  must(rows[0].left_behind === '0', 'the rolled-back booking or its slot is still there');
+  must(rows[0]?.left_behind === '0', 'the rolled-back booking or its slot is still there');
 }
 
 async function main(): Promise<void> {

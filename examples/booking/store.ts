@@ -88,19 +88,20 @@ async function answeredBefore(
   key: string,
   fingerprint: string,
 ): Promise<{ id: string; status: string }> {
-  const { rows } = await client.query(
+  const { rows } = await client.query<{ request_hash: string; response: { id: string; status: string } }>(
     `SELECT request_hash, response FROM idempotency_keys WHERE scope = 'POST /bookings' AND key = $1`,
     [key],
   );
-  if (rows[0]?.request_hash !== fingerprint)
+  const [known] = rows;
+  if (known?.request_hash !== fingerprint)
     throw new Refused(409, 'this idempotency key belongs to another request');
-  return rows[0].response;
+  return known.response;
 }
 
 /** Turns a hold that has not run out into a confirmed and paid booking. */
 export async function confirmBooking(pool: Pool, id: string): Promise<{ id: string; status: string }> {
   return inTransaction(pool, async (client) => {
-    const { rows } = await client.query(
+    const { rows } = await client.query<{ price_cents: number; currency: string }>(
       `UPDATE bookings SET status = 'confirmed', confirmed_at = now(), expires_at = NULL
        WHERE id = $1 AND status = 'held' AND expires_at > now() RETURNING price_cents, currency`,
       [id],
@@ -126,7 +127,7 @@ export async function confirmBooking(pool: Pool, id: string): Promise<{ id: stri
 /** Ends a hold or a confirmed booking, frees its slot, voids its tokens, refunds what was paid. */
 export async function cancelBooking(pool: Pool, id: string): Promise<{ id: string; status: string }> {
   return inTransaction(pool, async (client) => {
-    const { rows } = await client.query(
+    const { rows } = await client.query<{ slot_id: string }>(
       `UPDATE bookings SET status = 'cancelled', expires_at = NULL
        WHERE id = $1 AND status IN ('held', 'confirmed') RETURNING slot_id`,
       [id],

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { environmentOf, serviceOf, UnknownName } from '../config/load';
 import type { Mode, ServiceConfig } from '../config/schema';
 import { cardOf } from '../workflows/cards';

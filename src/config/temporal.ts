@@ -15,7 +15,7 @@ export function connectionOptions(config?: Pick<LoadedConfig, 'temporal'>): Temp
   const { connectionOptions: fromEnvironment, namespace } = loadClientConnectConfig();
   const address = config?.temporal.address ?? fromEnvironment.address ?? '127.0.0.1:7233';
   return {
-    connection: { ...fromEnvironment, address } as TemporalOptions['connection'],
+    connection: { ...fromEnvironment, address },
     namespace: config?.temporal.namespace ?? namespace ?? 'default',
   };
 }

@@ -16,7 +16,7 @@ export async function runConfiguredCommand(
   environment: Record<string, string> = {},
 ): Promise<string> {
   const [program = '', ...args] = command.run;
-  const secrets = Object.entries(command.environment).map(([name, value]) => [
+  const secrets = Object.entries(command.environment).map(([name, value]): [string, string] => [
     name,
     resolveSecrets(value, config.directory),
   ]);
@@ -27,7 +27,7 @@ export async function runConfiguredCommand(
         program,
         args,
         directory: resolve(config.directory, command.directory),
-        environment: { ...minimalEnvironment(), ...Object.fromEntries(secrets), ...environment },
+        environment: { ...minimalEnvironment(), ...Object.fromEntries<string>(secrets), ...environment },
         timeoutMs: command.timeoutSeconds * 1_000,
       }),
   );

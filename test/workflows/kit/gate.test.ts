@@ -1,3 +1,4 @@
+import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
@@ -13,7 +14,7 @@ afterAll(async () => {
   await env?.teardown();
 });
 
-const update = (handle: { executeUpdate: Function }, name: string, words: unknown): Promise<string> =>
+const update = (handle: WorkflowHandle, name: string, words: unknown): Promise<string> =>
   handle
     .executeUpdate(name, { args: [words] })
     .catch((error: Error) => `REFUSED ${(error.cause as Error | undefined)?.message ?? error.message}`);
