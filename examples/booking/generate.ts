@@ -54,7 +54,9 @@ export async function generateBooking(client: ClientBase, options: GenerateOptio
     throw new RangeError(`bookings must be a positive integer, got ${bookings}`);
   await client.query('BEGIN');
   try {
-    const { rows } = await client.query<{ filled: boolean }>('SELECT EXISTS (SELECT FROM bookings) AS filled');
+    const { rows } = await client.query<{ filled: boolean }>(
+      'SELECT EXISTS (SELECT FROM bookings) AS filled',
+    );
     if (rows[0]?.filled === true)
       throw new Error('The table bookings has rows already; the generator fills empty tables only.');
     // Days are those of UTC, whatever the session's zone: the rows must not depend on it.

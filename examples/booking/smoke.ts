@@ -97,10 +97,12 @@ async function quote(attempt: Attempt): Promise<void> {
      FROM (SELECT DISTINCT resource_id FROM slots ORDER BY resource_id LIMIT 100) rooms`,
     [SLOT_IDS, SLOT_START],
   );
-  const { rows } = await attempt.client.query<{ slot_id: Attempt['slot']; price_cents: Attempt['priceCents'] }>(
-    'SELECT slot_id, price_cents FROM slot_availability WHERE starts_at = $1 AND capacity >= 2 LIMIT 1',
-    [SLOT_START],
-  );
+  const { rows } = await attempt.client.query<{
+    slot_id: Attempt['slot'];
+    price_cents: Attempt['priceCents'];
+  }>('SELECT slot_id, price_cents FROM slot_availability WHERE starts_at = $1 AND capacity >= 2 LIMIT 1', [
+    SLOT_START,
+  ]);
   must(rows.length === 1, 'a free slot of a published listing is not offered');
   attempt.slot = rows[0]!.slot_id;
   attempt.priceCents = rows[0]!.price_cents;

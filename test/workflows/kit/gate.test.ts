@@ -14,10 +14,15 @@ afterAll(async () => {
   await env?.teardown();
 });
 
-const update = (handle: WorkflowHandle, name: string, words: unknown): Promise<string> =>
-  handle
-    .executeUpdate(name, { args: [words] })
-    .catch((error: Error) => `REFUSED ${(error.cause as Error | undefined)?.message ?? error.message}`);
+/** The answer of an Update, or why it was refused. */
+async function update(handle: WorkflowHandle, name: string, words: unknown): Promise<string> {
+  try {
+    return await handle.executeUpdate<string, [unknown]>(name, { args: [words] });
+  } catch (error) {
+    const { cause, message } = error as Error & { cause?: Error };
+    return `REFUSED ${cause?.message ?? message}`;
+  }
+}
 
 describe('the gate', () => {
   it('stops in mode observe with the plan and changes nothing', () =>
