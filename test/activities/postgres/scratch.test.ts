@@ -163,6 +163,7 @@ test('another cluster on its port is not taken for it', async () => {
     runActivity(act().cloneDatabase, { from: inside('moved', 'a'), to: inside('moved', 'b') }),
   );
   expect(failure.type).toBe('WrongDatabase');
+  expect(failure.message).toContain('system identifier');
 });
 
 describe('a clone', () => {

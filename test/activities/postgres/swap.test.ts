@@ -171,13 +171,15 @@ test('the copy carries the newest token when it becomes live', async () => {
 });
 
 describe('nothing is swapped', () => {
-  test('with a token that is no longer the newest', async () => {
+  test('with a token that is no longer the newest, be it only in the maintenance database', async () => {
     const { db, act, input } = await withCopy();
-    const stale = { ...fence, token: fence.token - 1 };
-    expect((await failureOf(runActivity(act.swapDatabases, { ...input, fence: stale }))).type).toBe(
-      'StaleFencingToken',
-    );
+    const newer = { ...fence, token: fence.token + 1 };
+    // Another run is at work on this target: it has fenced the server and not yet any copy.
+    const database = { ...db.ref, database: `${db.name}_of_the_other` } as DatabaseRef;
+    await runActivity(createRestoreActivities(db.deps).dropRestored, { database, fence: newer });
+    expect((await failureOf(runActivity(act.swapDatabases, input))).type).toBe('StaleFencingToken');
     expect(await rowsOf(db.name)).toBe(101);
+    fence = newer;
   });
 
   test('while another run holds the advisory lock of the target', async () => {
