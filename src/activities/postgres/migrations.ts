@@ -34,12 +34,12 @@ export function createMigrationActivities(deps: ActivityDeps) {
      * or its way back stopped half-way).
      */
     async readMigrations({ service, environment, files }: ReadMigrationsInput): Promise<MigrationSet> {
-      if (serviceOf(deps.config, service).migrations.command !== undefined) {
-        return { pending: [describeCommand(deps, service)], applied: [] };
-      }
-      refuseBadNames(files);
+      const byCommand = serviceOf(deps.config, service).migrations.command !== undefined;
+      if (!byCommand) refuseBadNames(files);
       const database: DatabaseRef = { kind: 'service', service, environment };
-      return withClient(deps, database, (client) => readSet(deps, client, { service, files }), {
+      const read = (client: ClientBase) =>
+        byCommand ? readCommand(deps, client, service) : readSet(deps, client, { service, files });
+      return withClient(deps, database, read, {
         identity: true,
         readOnly: true,
         action: 'read the ledger',
@@ -61,6 +61,14 @@ function refuseBadNames(files: string[]): void {
   files.forEach(checkMigrationName);
   const twice = files.find((name, index) => files.indexOf(name) !== index);
   if (twice !== undefined) throw fail('InvalidInput', `${twice} is given twice. Give each file once.`);
+}
+
+/** The configured command: applied when this very command succeeded here with these very files. */
+async function readCommand(deps: ActivityDeps, client: ClientBase, service: string): Promise<MigrationSet> {
+  const command = describeCommand(deps, service);
+  const done = appliedIn(await readLedgerRows(client));
+  const same = done.some(({ name, sha256 }) => name === command.name && sha256 === command.sha256);
+  return same ? { pending: [], applied: [command.name] } : { pending: [command], applied: [] };
 }
 
 async function readSet(
