@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError, configPath, environmentOf, loadConfig, serviceOf } from '../../src/config/load';
+import { resolveSecrets, scrub } from '../../src/config/secrets';
+import { PACKAGE_ROOT } from '../../src/config/version';
+import { configJsonSchema } from '../../src/config/write-json-schema';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'runbooks-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = (text: string): string => {
+  const file = join(folder, 'runbooks.yaml');
+  writeFileSync(file, text);
+  return file;
+};
+const problemsOf = (text: string): string[] => {
+  try {
+    loadConfig(write(text));
+  } catch (error) {
+    return (error as ConfigError).problems;
+  }
+  throw new Error('it was accepted');
+};
+
+const GOOD = `
+services:
+  shop:
+    environments:
+      production:
+        database:
+          url: \${env:SHOP_URL}
+          identity: { systemIdentifier: '7300000000000000001', database: shop }
+`;
+
+describe('a configuration', () => {
+  it('that is complete gets every default', () => {
+    const config = loadConfig(write(GOOD));
+    expect(serviceOf(config, 'shop')).toMatchObject({
+      mode: 'propose',
+      migrations: { lockTimeoutMs: 500, directory: 'migrations' },
+      approval: { fourEyes: false, expiresAfterMinutes: 240 },
+    });
+    expect(environmentOf(config, 'shop', 'production').database.url).toBe('${env:SHOP_URL}');
+    expect(config.directory).toBe(folder);
+  });
+
+  it('has all its problems reported at once, each with its path', () => {
+    const problems = problemsOf(`
+services:
+  Shop: {}
+  bakery:
+    mode: yolo
+    environments:
+      staging:
+        database: { url: '', identity: { systemIdentifier: abc, database: x } }
+    unknown: 1
+`);
+    expect(problems.length).toBeGreaterThanOrEqual(5);
+    expect(problems.join('\n')).toMatch(/services\.bakery\.mode: /);
+    expect(problems.join('\n')).toMatch(/systemIdentifier/);
+    expect(problems.join('\n')).toMatch(/environment called "production"|unknown/);
+  });
+
+  it('that is no YAML names the line', () => {
+    expect(problemsOf('services:\n  shop: [unclosed\n').join()).toMatch(/line \d+: /);
+  });
+
+  it('that does not exist says how to make one', () => {
+    expect(() => loadConfig(join(folder, 'nowhere.yaml'))).toThrow(/runbooks init/);
+  });
+
+  it('names the known services when one is unknown', () => {
+    expect(() => serviceOf(loadConfig(write(GOOD)), 'bakery')).toThrow(
+      'unknown service "bakery". Known: shop.',
+    );
+  });
+
+  it('is looked for in RUNBOOKS_CONFIG, and here where that is empty', () => {
+    process.env['RUNBOOKS_CONFIG'] = '';
+    expect(configPath()).toBe(join(process.cwd(), 'runbooks.yaml'));
+    process.env['RUNBOOKS_CONFIG'] = '/elsewhere/runbooks.yaml';
+    expect(configPath()).toBe('/elsewhere/runbooks.yaml');
+    delete process.env['RUNBOOKS_CONFIG'];
+  });
+
+  it('has a JSON Schema for editors, and the committed one is that of today', () => {
+    const committed = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'runbooks.schema.json'), 'utf8')) as unknown;
+    expect(JSON.parse(JSON.stringify(configJsonSchema()))).toEqual(committed);
+  });
+});
+
+describe('secrets', () => {
+  it('come from the environment and from files', () => {
+    process.env['TEST_SECRET_A'] = 'first-secret-value';
+    writeFileSync(join(folder, 'token'), 'second-secret-value\n');
+    expect(resolveSecrets('a=${env:TEST_SECRET_A} b=${file:token}', folder)).toBe(
+      'a=first-secret-value b=second-secret-value',
+    );
+  });
+
+  it('that are missing are named, and nothing else is', () => {
+    expect(() => resolveSecrets('${env:TEST_SECRET_NOT_SET}', folder)).toThrow(
+      /TEST_SECRET_NOT_SET.*not set/,
+    );
+    expect(() => resolveSecrets('${file:nowhere}', folder)).toThrow(/ENOENT/);
+  });
+
+  it('are removed from every text once they were resolved, also percent-encoded ones', () => {
+    process.env['TEST_URL'] = 'postgresql://app:p%40ssw0rd-long@db:5432/shop';
+    resolveSecrets('${env:TEST_URL}', folder);
+    for (const leak of ['p@ssw0rd-long', 'p%40ssw0rd-long', process.env['TEST_URL']]) {
+      expect(scrub(`failed with ${leak} today`)).not.toMatch(/ssw0rd/);
+    }
+  });
+
+  it('in addresses and connection strings are removed even when nobody resolved them', () => {
+    expect(scrub('at postgresql://app:unseen-word@db/shop')).toBe('at postgresql://app:***@db/shop');
+    expect(scrub("host=db password='with space' dbname=x")).toBe('host=db password=*** dbname=x');
+  });
+});
