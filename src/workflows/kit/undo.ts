@@ -10,14 +10,16 @@ export interface Undo {
   back: () => Promise<unknown>;
 }
 
-interface Tools {
-  run: { announce: (text: string) => Promise<void> };
+interface Messages {
+  announce: (text: string) => Promise<void>;
   tell: Tell;
 }
 
+export type UndoStack = ReturnType<typeof createUndoStack>;
+
 /** Steps back, newest first, whatever happened; stops for a person where a step back fails. */
-export function createUndoStack(state: RunState, policy: Policy, { run, tell }: Tools) {
-  let stack: Undo[] = [];
+export function createUndoStack(state: RunState, policy: Policy, { announce, tell }: Messages) {
+  const stack: Undo[] = [];
   let undone = 0;
   let stuck: string | undefined;
 
@@ -46,7 +48,7 @@ export function createUndoStack(state: RunState, policy: Policy, { run, tell }: 
 
   /** No loop and no second try: everything is kept as it is, leases included, until somebody has looked. */
   async function callPerson(problem: string): Promise<void> {
-    await run.announce(`NEEDS_HUMAN: ${problem}`);
+    await announce(`NEEDS_HUMAN: ${problem}`);
     const id = `repair-${state.report.timeline.length}`;
     await askPeople(
       state,
@@ -65,9 +67,6 @@ export function createUndoStack(state: RunState, policy: Policy, { run, tell }: 
   return {
     push: (undo: Undo) => void stack.push(undo),
     mark: () => stack.length,
-    clear: () => {
-      stack = [];
-    },
     unwind,
     /** What unwinding came to. */
     result: () => ({ undone, stuck }),

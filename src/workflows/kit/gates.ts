@@ -1,0 +1,65 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { Plan } from '../../report/types';
+import { Stop } from './failure';
+import { passKillSwitch } from './lease';
+import { askApproval, noteVoid, type Tell } from './people';
+import { hashPlan, type PlanDraft } from './plan';
+import type { Policy } from './policy';
+import { addNote, publish, type RunState } from './state';
+import type { Steps } from './steps';
+
+const MAX_REPLANS = 5;
+/** A plan that had to wait longer than this is made again before it is carried out. */
+const FRESH_MS = 60_000;
+
+/** Between knowing and doing: the plan, and who lets it happen. */
+export function createGates(state: RunState, policy: Policy, tell: Tell, within: Steps['within']) {
+  /** Records what is going to happen. In mode `observe` the run ends here, having changed nothing. */
+  async function plan(draft: PlanDraft): Promise<Plan> {
+    state.report.plan = hashPlan(draft);
+    state.movement = 'plan';
+    addNote(state, `Plan ${state.report.plan.hash}`, `${draft.actions.length} actions`);
+    if (policy.mode === 'observe')
+      throw new Stop('OBSERVED', `plan ${state.report.plan.hash} was not carried out`);
+    await passKillSwitch(state);
+    state.movement = 'act';
+    return state.report.plan;
+  }
+
+  /**
+   * Lets the run act on exactly this plan. After an approval, or a pause, the plan is made again: if the facts changed
+   * meanwhile, the approval is void and the new plan is asked for.
+   */
+  async function gate(make: () => Promise<PlanDraft> | PlanDraft): Promise<Plan> {
+    return within('gate', async () => {
+      let wanted = hashPlan(await make());
+      for (let round = 0; round < MAX_REPLANS; round += 1) {
+        const madeAt = Date.now();
+        state.report.plan = wanted;
+        publish(state);
+        if (policy.mode === 'observe') throw new Stop('OBSERVED', `plan ${wanted.hash} was not carried out`);
+        if (policy.mode === 'propose') await needApproval(wanted);
+        await passKillSwitch(state);
+        if (policy.mode === 'auto' && Date.now() - madeAt < FRESH_MS) return wanted;
+        const again = hashPlan(await make());
+        if (again.hash === wanted.hash) return wanted;
+        noteVoid(state, wanted, again);
+        wanted = again;
+      }
+      throw ApplicationFailure.nonRetryable(
+        `the facts changed ${MAX_REPLANS} times while the plan waited`,
+        'PlanKeepsChanging',
+      );
+    });
+  }
+
+  async function needApproval(plan: Plan): Promise<void> {
+    const answer = await askApproval(state, plan, tell);
+    if (answer === undefined) throw new Stop('REJECTED', `nobody approved plan ${plan.hash} in time`);
+    if (answer.verb !== 'reject') return;
+    const why = answer.note === undefined ? '' : `: ${answer.note}`;
+    throw new Stop('REJECTED', `${answer.by} rejected plan ${plan.hash}${why}`);
+  }
+
+  return { plan, gate };
+}

@@ -1,0 +1,127 @@
+import { CancelledFailure, CancellationScope, sleep } from '@temporalio/workflow';
+import type { Activities } from '../../activities';
+import type { Movement, TimelineEntry } from '../../report/types';
+import { causeOf, verificationFailed } from './failure';
+import { activitiesFor, type StepKind } from './presets';
+import { endEntry, publish, startEntry, type RunState } from './state';
+import type { Undo, UndoStack } from './undo';
+
+export interface StepOptions<T> {
+  kind?: StepKind;
+  /**
+   * The way back, registered before the step starts because its outcome may stay unknown. `none` says that a failed
+   * step has changed nothing (one transaction, or only our own copy).
+   */
+  undo?: Undo | 'none';
+  /** One line about the result for the timeline. */
+  describe?: (result: T) => string;
+}
+
+export interface Verdict {
+  ok: boolean;
+  detail: string;
+}
+
+export type Call<T> = (act: Activities) => Promise<T>;
+
+export type Steps = ReturnType<typeof createSteps>;
+
+const MAX_SOAK_CHECKS = 200;
+
+/** What a run does: each call is one line of its timeline. */
+export function createSteps(state: RunState, undos: UndoStack) {
+  /** One activity, or several that belong together, as one line of the timeline. */
+  async function step<T>(title: string, call: Call<T>, options: StepOptions<T> = {}): Promise<T> {
+    const { kind = 'read', undo, describe } = options;
+    stopIfCancelled();
+    // A step of an undo has no way back of its own.
+    if (undo !== undefined && undo !== 'none' && state.movement !== 'undo') undos.push(undo);
+    const entry = startEntry(state, title, 'running');
+    try {
+      const result = await call(activitiesFor(kind, title));
+      endEntry(state, entry, 'done', describe?.(result));
+      // The result of an activity that did not hear the cancellation still arrives.
+      stopIfCancelled();
+      return result;
+    } catch (error) {
+      if (entry.status === 'running') endEntry(state, entry, 'failed', causeOf(error).message);
+      throw error;
+    }
+  }
+
+  /** A step whose result must satisfy `holds`; otherwise the run fails and unwinds. */
+  async function verify<T>(title: string, call: Call<T>, holds: (result: T) => Verdict): Promise<T> {
+    return within('verify', async () => {
+      const entry = startEntry(state, title, 'running');
+      try {
+        const result = await call(activitiesFor('long', title));
+        const { ok, detail } = holds(result);
+        endEntry(state, entry, ok ? 'done' : 'failed', detail);
+        stopIfCancelled();
+        if (!ok) throw verificationFailed(`${title}: ${detail}`);
+        return result;
+      } catch (error) {
+        if (entry.status === 'running') endEntry(state, entry, 'failed', causeOf(error).message);
+        throw error;
+      }
+    });
+  }
+
+  /** Watches for `forMs`; a check that does not hold fails the run. One line of the timeline. */
+  async function soak(
+    title: string,
+    call: Call<Verdict>,
+    { forMs, everyMs }: { forMs: number; everyMs: number },
+  ): Promise<void> {
+    if (forMs <= 0) return;
+    await within('verify', async () => {
+      const entry = startEntry(state, title, 'running');
+      try {
+        await watch(entry, title, call, forMs, Math.max(everyMs, Math.ceil(forMs / MAX_SOAK_CHECKS)));
+      } catch (error) {
+        endEntry(state, entry, 'failed', causeOf(error).message);
+        throw error;
+      }
+    });
+  }
+
+  async function watch(
+    entry: TimelineEntry,
+    title: string,
+    call: Call<Verdict>,
+    forMs: number,
+    everyMs: number,
+  ): Promise<void> {
+    const until = Date.now() + forMs;
+    let checks = 0;
+    for (;;) {
+      const { ok, detail } = await call(activitiesFor('read', title));
+      checks += 1;
+      if (!ok) throw verificationFailed(`${title}: ${detail}`);
+      const left = until - Date.now();
+      if (left <= 0) return endEntry(state, entry, 'done', `${checks} checks, last: ${detail}`);
+      entry.detail = `${checks} checks so far, last: ${detail}`;
+      publish(state);
+      await sleep(Math.min(everyMs, left));
+    }
+  }
+
+  /** Everything in `body` belongs to that movement. */
+  async function within<T>(movement: Movement, body: () => Promise<T>): Promise<T> {
+    const before = state.movement;
+    // What happens inside an undo is part of the undo.
+    if (before !== 'undo') state.movement = movement;
+    try {
+      return await body();
+    } finally {
+      state.movement = before === 'diagnose' && movement === 'gate' ? 'act' : before;
+    }
+  }
+
+  return { step, verify, soak, within };
+}
+
+/** The result of an activity that did not hear the cancellation still arrives; nothing may follow it. */
+export function stopIfCancelled(): void {
+  if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
+}

@@ -1,0 +1,28 @@
+import { CancellationScope } from '@temporalio/workflow';
+import { causeOf } from './failure';
+import { addNote, type RunState } from './state';
+import type { Call, Steps } from './steps';
+
+/** Cleaning up at the end of a run, whatever came of it. */
+export function createTidying(state: RunState, step: Steps['step']) {
+  const deferred: { title: string; call: Call<unknown> }[] = [];
+
+  /** Something to tidy up when the run ends, whatever came of it; kept when a person is needed. */
+  function defer(title: string, call: Call<unknown>): void {
+    deferred.push({ title, call });
+  }
+
+  async function tidy(): Promise<void> {
+    await CancellationScope.nonCancellable(async () => {
+      for (const { title, call } of deferred.splice(0).reverse()) {
+        try {
+          await step(title, call, { kind: 'long' });
+        } catch (error) {
+          addNote(state, `${title} failed`, `${causeOf(error).message}. Its time to live will remove it.`);
+        }
+      }
+    });
+  }
+
+  return { defer, tidy };
+}
