@@ -1,7 +1,8 @@
 import { fail } from '../support/failure';
 import { currentActivity, withProgress } from '../support/heartbeat';
 import { missingFiles } from './backup-list';
-import { hashFiles, type Manifest } from './manifest';
+import { hashFiles } from './hashing';
+import type { Manifest } from './manifest';
 
 /**
  * Reads every file of a backup and compares its SHA-256 with the manifest: nothing else finds a truncated or flipped

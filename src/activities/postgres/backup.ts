@@ -5,17 +5,17 @@ import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
 import { endpointOf, libpqOf } from '../support/endpoint';
 import { fail, mapError } from '../support/failure';
-import { withProgress } from '../support/heartbeat';
+import { currentActivity, withProgress } from '../support/heartbeat';
 import type { BackupSummary, DatabaseRef, Fence } from '../types';
 import { checkCompleteness, listDumpContents } from './backup-checks';
 import { dumpSnapshot, type DumpOutcome } from './backup-dump';
 import { newestComplete } from './backup-list';
+import { hashFiles } from './hashing';
 import {
   backupFolder,
   backupsFolder,
   dataFolder,
   filesBelow,
-  hashFiles,
   manifestFile,
   manifestHashFile,
   partialSuffix,
@@ -155,7 +155,11 @@ async function hashAndSync(partial: string, jobs: number): Promise<FileEntry[]> 
   return withProgress({ phase: 'checksums', done: 0, total: 0, unit: 'bytes' }, async (report) => {
     const syncing = Promise.all(paths.map((path) => syncPath(join(partial, path))));
     syncing.catch(() => undefined);
-    const files = await hashFiles(partial, paths, { jobs, onBytes: (done) => report({ done }) });
+    const files = await hashFiles(partial, paths, {
+      jobs,
+      signal: currentActivity().signal,
+      onBytes: (done) => report({ done }),
+    });
     await syncing;
     return files;
   });

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, readFile, readdir, stat } from 'node:fs/promises';
+import { open, readFile, readdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
@@ -188,44 +187,6 @@ export async function filesBelow(folder: string): Promise<string[]> {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
     .sort();
-}
-
-/** SHA-256 and size of a file, read in large pieces: hashing must not be slower than the disk. */
-export async function hashFile(
-  path: string,
-  signal?: AbortSignal,
-): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 4 * 1024 * 1024, signal })) {
-    hash.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-  }
-  return { bytes, sha256: hash.digest('hex') };
-}
-
-/** Hashes files, `jobs` at a time; `onBytes` hears the running total. */
-export async function hashFiles(
-  folder: string,
-  paths: string[],
-  options: { jobs: number; signal?: AbortSignal; onBytes?: (done: number) => void },
-): Promise<FileEntry[]> {
-  const sizes = await Promise.all(
-    paths.map(async (path) => ({ path, bytes: (await stat(join(folder, path))).size })),
-  );
-  const queue = sizes.sort((a, b) => b.bytes - a.bytes);
-  const done: FileEntry[] = [];
-  let total = 0;
-  const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const { bytes, sha256 } = await hashFile(join(folder, next.path), options.signal);
-      done.push({ path: next.path, bytes, sha256 });
-      total += bytes;
-      options.onBytes?.(total);
-    }
-  };
-  await Promise.all(Array.from({ length: options.jobs }, work));
-  return done.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** Forces a file or folder to the disk: what was renamed into place must survive a power cut. */
