@@ -1,9 +1,12 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
-import { utc } from '../workflows/kit/format';
+import { readableFact } from '../report/facts';
 import type { RunStatus } from '../report/types';
 import { logBriefly } from '../worker/log';
 import { createStack, type Stack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
+
+const INDEX_MIGRATION = '2026_11_02_index_deliveries_concurrently.sql';
+const UNSAFE_MIGRATION = '2026_11_04_unsafe_type_change.sql';
 
 export interface UpOptions {
   /** Run the tour on the booking sample. */
@@ -37,7 +40,7 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
             if (now !== shown) task.output = shown = now;
           });
           results.push(result);
-          task.title = `${place.title}: ${result.report.outcome} in ${result.seconds.toFixed(1)} s`;
+          task.title = `${place.title}: ${result.report.outcome}`;
         },
       });
     }
@@ -61,7 +64,7 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
     if (ended === 'interrupted') return 130;
     if (tour) printSummary(stack(), results);
     if (!exit) {
-      printWhatNow(stack());
+      printWhatNow(stack(), results);
       await interrupted;
     }
     return results.every((result) => result.report.outcome === result.expected) ? 0 : 1;
@@ -83,34 +86,34 @@ function describeNow({ timeline, summary }: RunStatus): string {
     : `${last?.movement ?? ''}: ${last?.title ?? ''}`;
 }
 
+/** Facts that say how well it went; the report has all of them. */
+const SHOWN_FACTS = /rto|rpo|restoreSeconds|validationSeconds|othersBlocked/i;
+
 function printSummary({ temporal }: Stack, results: StopResult[]): void {
-  console.log('');
-  for (const { title, report, expected, workflowId, seconds } of results) {
-    const asExpected = report.outcome === expected ? '✔' : `✖ expected ${expected}`;
-    console.log(`${asExpected} ${title}`);
-    console.log(`    ${report.outcome} in ${seconds.toFixed(1)} s, started ${utc(report.startedAt)} UTC`);
-    console.log(`    ${report.summary}`);
-    const facts = Object.entries(report.facts).filter(([name]) =>
-      /rto|rpo|restoreSeconds|validationSeconds|blockedMs|backupBytes/i.test(name),
-    );
-    if (facts.length > 0) console.log(`    ${facts.map(([name, value]) => `${name} ${value}`).join(', ')}`);
+  for (const { title, report, expected, workflowId } of results) {
+    console.log(`\n${report.outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`);
+    console.log(`    ${report.outcome}: ${report.summary}`);
+    const facts = Object.entries(report.facts).filter(([name]) => SHOWN_FACTS.test(name));
+    const shown = facts
+      .map(([name, value]) => readableFact(name, value))
+      .map(({ label, value }) => `${label}: ${value}`);
+    if (shown.length > 0) console.log(`    ${shown.join(', ')}`);
     console.log(`    ${temporal.uiUrl}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
   }
 }
 
-function printWhatNow({ temporal, configFile, app }: Stack): void {
-  const runbooks = `npm run --silent runbooks -- --config ${configFile}`;
+function printWhatNow({ temporal, configFile, app }: Stack, results: StopResult[]): void {
+  const last = results.at(1)?.workflowId ?? '<workflow id>';
   console.log(`
-Temporal UI   ${temporal.uiUrl}
-Application   ${app.url}/health/ready
-Configuration ${configFile}
+Temporal UI  ${temporal.uiUrl}
+Application  ${app.url}/health/ready
 
-Try, in another terminal:
-  ${runbooks} list
-  ${runbooks} describe drillRestore
-  ${runbooks} start migrateDatabase --service booking --files 2026_11_02_index_deliveries_concurrently.sql --mode propose --watch
-  ${runbooks} start migrateDatabase --service booking --files 2026_11_04_unsafe_type_change.sql --watch
-  ${runbooks} report <workflow id> --html --out report.html
+In another terminal:
+  export RUNBOOKS_CONFIG=${configFile}
+  npm run -s runbooks -- list
+  npm run -s runbooks -- start migrateDatabase --service booking --files ${INDEX_MIGRATION} --mode propose --watch
+  npm run -s runbooks -- start migrateDatabase --service booking --files ${UNSAFE_MIGRATION} --watch
+  npm run -s runbooks -- report ${last} --html --out report.html
 
 Ctrl-C stops everything.`);
 }

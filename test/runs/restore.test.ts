@@ -47,7 +47,7 @@ describe('drillRestore', () => {
     const before = await databases();
     const { outcome, report } = await driver.run('drillRestore', { mode: 'auto', recoveryPoint: 'random' });
     expect(outcome).toBe('SUCCEEDED');
-    for (const fact of ['restoreSeconds', 'validationSeconds', 'rtoSecondsEstimated', 'rpoSeconds']) {
+    for (const fact of ['restoreSeconds', 'validationSeconds', 'estimatedRtoSeconds', 'rpoSeconds']) {
       expect(report.facts[fact]).toEqual(expect.any(Number));
     }
     expect(await databases()).toEqual(before);

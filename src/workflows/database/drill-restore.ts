@@ -64,7 +64,7 @@ function measure(
   const validationSeconds = validation.durationMs / 1_000;
   const rtoSeconds = Math.round(restoreSeconds * DURABLE_FACTOR + validationSeconds + SWITCH_SECONDS);
   const rpoSeconds = Math.max(0, Math.round((failureAt - Date.parse(backup.snapshotAt)) / 1_000));
-  Object.entries({ restoreSeconds, validationSeconds, rtoSecondsEstimated: rtoSeconds, rpoSeconds }).forEach(
+  Object.entries({ restoreSeconds, validationSeconds, estimatedRtoSeconds: rtoSeconds, rpoSeconds }).forEach(
     ([name, value]) => run.fact(name, value),
   );
   run.fact('recoveryPoint', backup.snapshotAt);

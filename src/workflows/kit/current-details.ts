@@ -1,93 +1,117 @@
-import type { RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import type { Plan, RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import { addressLength, code, inline, shortened, wellFormed } from './details-text';
 import { duration, utc } from './format';
 
+/**
+ * The UI asks for Current Details by an address that contains them, and proxies in front of it take 8 kB (nginx) to 16 kB.
+ * What a person must read before answering is never cut; the timeline gets what is left.
+ */
+const ADDRESS_BUDGET = 7_500;
+/** Newest lines of the timeline that are shown in any case. */
+const LEAST_LINES = 5;
+const MAX_DETAIL = 240;
+
 const MARKS: Record<TimelineEntry['status'], string> = {
-  running: '▶ running',
-  done: '✔ done',
-  failed: '✖ failed',
-  waiting: '⏸ waiting',
-  note: '· note',
+  running: '▶',
+  done: '✔',
+  failed: '✖',
+  waiting: '⏸',
+  note: '·',
 };
 
-/** Lines of the timeline shown in the UI; the report has all of them. */
-const SHOWN_LINES = 40;
+const KINDS: Record<Waiting['kind'], string> = {
+  approval: 'an approval',
+  decision: 'a decision',
+  task: 'a task to be done by hand',
+  paused: 'the end of a pause',
+};
 
-/** Markdown for the run's Current Details: what it waits for first, because that is what someone came to read. */
+/**
+ * Markdown for the run's Current Details: what it waits for first, because that is what someone came to read. Lists and
+ * no tables: the pane is narrow, and not every version of the UI has a style for tables, or tables at all.
+ */
 export function renderDetails(status: RunStatus): string {
-  const parts = [`# ${status.title}${status.service === '' ? '' : `: ${status.service}`}`, headline(status)];
+  const parts = [`# ${inline(titleOf(status))}`, headline(status)];
   for (const waiting of status.waiting) parts.push(renderWaiting(waiting));
-  if (status.plan !== undefined) parts.push(renderPlan(status));
-  parts.push(renderTimeline(status.timeline));
-  return parts.join('\n\n');
+  if (status.plan !== undefined) parts.push(renderPlan(status.plan));
+  const before = parts.join('\n\n');
+  const timeline = renderTimeline(status, ADDRESS_BUDGET - addressLength(before));
+  return wellFormed(timeline === '' ? before : `${before}\n\n${timeline}`);
+}
+
+function titleOf({ title, service }: RunStatus): string {
+  return service === '' ? title : `${title}: ${service}`;
 }
 
 function headline(status: RunStatus): string {
-  const outcome = status.outcome === undefined ? '' : `**${status.outcome}**: `;
-  return `${outcome}${escapeText(status.summary)}\n\nMode \`${status.mode}\`, started by ${escapeText(status.startedBy)} at ${utc(status.startedAt)} UTC.`;
+  const { mode, startedBy, startedAt } = status;
+  const by = startedBy === '' ? '' : ` by ${inline(startedBy)}`;
+  return `${stateOf(status)}\n\nMode ${code(mode)}, started${by} at ${utc(startedAt)} UTC. All times are UTC.`;
 }
 
-function renderWaiting(waiting: Waiting): string {
-  const lines = [`## Waiting for a person: ${waiting.kind}`, escapeText(waiting.question)];
-  if (waiting.choices !== undefined)
-    lines.push(`Choices: ${waiting.choices.map((choice) => `\`${choice}\``).join(', ')}`);
-  lines.push(
-    `Until ${utc(waiting.expiresAt)} UTC. In "Send an Update" choose **${waiting.update.name}** and paste, with your own name:`,
-    `\`\`\`json\n${JSON.stringify(waiting.update.argument)}\n\`\`\``,
+function stateOf({ outcome, summary, waiting, timeline }: RunStatus): string {
+  if (outcome !== undefined) return `**${outcome}**: ${inline(summary)}`;
+  if (waiting.length > 0) return '**Waiting for a person.** Nothing goes on before somebody answers.';
+  const doing = timeline.findLast(({ status }) => status === 'running');
+  // Any other summary says what it waits for, such as a lease or the end of a pause.
+  if (summary !== 'running' || doing === undefined) return `**Now**: ${inline(summary)}`;
+  return `**Now**: ${inline(doing.title)}, since ${utc(doing.startedAt).slice(11)}`;
+}
+
+function renderWaiting({ kind, question, choices, update, expiresAt }: Waiting): string {
+  const parts = [`## Waiting for ${KINDS[kind]}`, `**${inline(question)}**`];
+  if (choices !== undefined && choices.length > 0) parts.push(`Choices: ${choices.map(code).join(', ')}`);
+  parts.push(
+    `To answer: **More Actions**, **Send an Update**, name **${update.name}**, and as data, with your own name:`,
+    `\`\`\`json\n${JSON.stringify(update.argument)}\n\`\`\``,
   );
-  if (waiting.kind === 'approval') lines.push('To refuse, send **reject** with the same JSON.');
-  return lines.join('\n\n');
+  if (kind === 'approval')
+    parts.push('To refuse, send **reject** with the same data; `"note"` may say why in either.');
+  parts.push(`Until **${utc(expiresAt)} UTC**. No answer by then is never a yes.`);
+  return parts.join('\n\n');
 }
 
-function renderPlan(status: RunStatus): string {
-  const { plan } = status;
-  if (plan === undefined) return '';
-  const rows = plan.actions.map(({ action, target, count, detail }, index) =>
-    row([
-      String(index + 1),
-      action,
-      target,
-      [count === undefined ? '' : String(count), detail ?? ''].filter(Boolean).join(' · '),
-    ]),
-  );
-  const table = [
-    `## Plan \`${plan.hash}\``,
-    '',
-    row(['#', 'action', 'target', 'detail']),
-    '|---|---|---|---|',
-    ...rows,
-  ];
-  const warnings = plan.warnings.map((warning) => `- ⚠ ${escapeText(warning)}`);
-  return [...table, ...(warnings.length > 0 ? ['', ...warnings] : [])].join('\n');
-}
-
-function renderTimeline(timeline: TimelineEntry[]): string {
-  const shown = timeline.slice(-SHOWN_LINES);
-  const rows = shown.map((entry) => {
-    const took =
-      entry.endedAt === undefined ? '' : duration(Date.parse(entry.endedAt) - Date.parse(entry.startedAt));
-    return row([utc(entry.startedAt).slice(11), MARKS[entry.status], entry.title, took, entry.detail ?? '']);
+function renderPlan({ hash, actions, warnings }: Plan): string {
+  const lines = actions.map(({ action, target, count, detail }, index) => {
+    const more = [count === undefined ? '' : `${count}×`, detail ?? ''].filter((part) => part !== '');
+    const end = more.length === 0 ? '' : `: ${inline(more.join(', '))}`;
+    return `${index + 1}. **${inline(action)}** on **${inline(target)}**${end}`;
   });
-  const hidden = timeline.length - shown.length;
-  return [
-    `## Timeline${hidden > 0 ? ` (${hidden} earlier lines in the report)` : ''}`,
-    '',
-    row(['UTC', '', 'step', 'took', 'detail']),
-    '|---|---|---|---|---|',
-    ...rows,
-  ].join('\n');
+  const parts = [`## Plan ${code(hash)}`, lines.join('\n')];
+  if (warnings.length > 0) parts.push(warnings.map((warning) => `- ⚠ ${inline(warning)}`).join('\n'));
+  return parts.join('\n\n');
 }
 
-function row(cells: string[]): string {
-  return `| ${cells.map(escapeCell).join(' | ')} |`;
+function renderTimeline({ timeline, startedAt }: RunStatus, room: number): string {
+  if (timeline.length === 0) return '';
+  const lines: string[] = [];
+  let left = room - addressLength('\n\n## Timeline (999 earlier lines: runbooks report)\n\n');
+  for (const entry of timeline.toReversed()) {
+    const line = renderEntry(entry, startedAt.slice(0, 10));
+    left -= addressLength(`${line}\n`);
+    if (left < 0 && lines.length >= LEAST_LINES) break;
+    lines.unshift(line);
+  }
+  const hidden = timeline.length - lines.length;
+  const earlier =
+    hidden === 0 ? '' : ` (${hidden} earlier ${hidden === 1 ? 'line' : 'lines'}: runbooks report)`;
+  return `## Timeline${earlier}\n\n${lines.join('\n')}`;
 }
 
-function escapeCell(text: string): string {
-  return escapeText(text)
-    .replace(/\|/g, '\\|')
-    .replace(/\s*\n\s*/g, ' ');
-}
-
-/** Text from outside must not become markup in an operator's browser. */
-function escapeText(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+function renderEntry(
+  { title, movement, status, startedAt, endedAt, detail = '' }: TimelineEntry,
+  firstDay: string,
+) {
+  const at = utc(startedAt);
+  // A run may wait for days: a time alone would be of the wrong one.
+  const time = code(at.startsWith(firstDay) ? at.slice(11) : at);
+  const took =
+    endedAt === undefined || status === 'note'
+      ? ''
+      : ` (${duration(Date.parse(endedAt) - Date.parse(startedAt))})`;
+  const name = status === 'failed' ? `**failed: ${inline(title)}**` : inline(title);
+  const undo = movement === 'undo' ? ' ↩ undo:' : '';
+  // The question stands above in full while it is open.
+  const more = detail === '' || status === 'waiting' ? '' : `: ${shortened(detail, MAX_DETAIL)}`;
+  return `- ${time} ${MARKS[status]}${undo} ${name}${took}${more}`;
 }

@@ -1,0 +1,46 @@
+/**
+ * Text inside Current Details. The Temporal UI renders it as Markdown with "smart" typography (`--` becomes a dash, `1/2`
+ * a fraction, `$x$` a formula), passes HTML through, and puts the whole into an address.
+ */
+
+/** Text from outside on one line, shown as it is written; a pair of backticks stays code. */
+export function inline(text: string): string {
+  return text
+    .replace(/\s+/g, ' ')
+    .split(/(`[^`]+`)/)
+    .map((part, index) => (index % 2 === 1 ? part : escapeMarkup(part)))
+    .join('');
+}
+
+/** A name to be read or copied exactly. */
+export function code(text: string): string {
+  return `\`${text.replace(/[\s`]+/g, ' ')}\``;
+}
+
+/** `inline`, cut to about so many characters. */
+export function shortened(text: string, characters: number): string {
+  if (text.length <= characters) return inline(text);
+  // An open backtick at the cut is only a backtick again.
+  return `${inline(text.slice(0, characters))} …`;
+}
+
+function escapeMarkup(text: string): string {
+  return text
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;')
+    .replace(/[\\`*_[\]$~^|!]/g, '\\$&')
+    .replace(/--+/g, (dashes) => '\\-'.repeat(dashes.length))
+    .replace(/\((?=(?:c|r|tm)\))/gi, '\\(')
+    .replace(/(\d)\/(?=\d)/g, '$1&#47;');
+}
+
+/** Half a character, as a cut leaves it: the UI could not put it into an address and would show nothing. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\uFFFD');
+}
+
+/** Length of well-formed text once it is percent-encoded in an address. */
+export function addressLength(text: string): number {
+  return encodeURIComponent(wellFormed(text)).length;
+}
