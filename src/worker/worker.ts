@@ -22,6 +22,7 @@ export interface RunningWorker {
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
+const SWEEP_EVERY_MS = 3_600_000;
 
 /** Connects and starts a worker for every runbook. Throws when Temporal cannot be reached. */
 export async function startWorker(
@@ -33,13 +34,14 @@ export async function startWorker(
   const connection = await Connection.connect(options.connection);
   const client = new Client({ connection, namespace: options.namespace });
   await registerSearchAttributes(connection, options.namespace);
+  const activities = createActivities({ config, client });
   const worker = await Worker.create({
     connection: native,
     namespace: options.namespace,
     taskQueue: config.temporal.taskQueue,
     identity: `runbooks ${VERSION} ${process.pid}@${hostname()}`,
     workflowBundle: workflowBundle(),
-    activities: createActivities({ config, client }),
+    activities,
     maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
     // A run that waits for days need not stay in memory; the history brings it back.
@@ -52,7 +54,12 @@ export async function startWorker(
     shutdownGraceTime: '10s',
     ...overrides,
   });
+  // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
+  const sweep = () => void activities.sweepScratch().catch(() => undefined);
+  const sweeping = setInterval(sweep, SWEEP_EVERY_MS);
+  sweep();
   const stopped = worker.run().finally(async () => {
+    clearInterval(sweeping);
     await Promise.allSettled([native.close(), connection.close()]);
   });
   // Whoever started it awaits `stopped`; until then a failure must not count as unhandled.

@@ -1,5 +1,5 @@
 /** Small runbooks that exercise one part of the kit each. They run in the workflow sandbox like real ones. */
-import { sleep } from '@temporalio/workflow';
+import { defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { runbook } from '../../../src/workflows/kit/runbook';
 import type { Call, Run, Verdict } from '../../../src/workflows/kit/run';
@@ -127,4 +127,13 @@ export const buggy = runbook<FixtureCard>('buggy', async () => {
 export const announcing = runbook<FixtureCard>('announcing', async (_, run) => {
   await run.announce('hello');
   return 'announced';
+});
+
+/** A kit with a bug in a message handler. */
+export const exploding = runbook<FixtureCard>('exploding', async (_, run) => {
+  setHandler(defineUpdate('explode'), () => {
+    throw new TypeError('a bug in a handler');
+  });
+  await run.task('Wait');
+  return 'survived';
 });

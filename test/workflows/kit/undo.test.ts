@@ -59,6 +59,19 @@ describe('a run that fails', () => {
       });
     }));
 
+  it('answers an Update whose handler has a bug, instead of hanging with every query', () =>
+    withKit(env, async ({ start, waiting }) => {
+      const handle = await start('exploding');
+      await waiting(handle, 'task');
+      const answered = handle.executeUpdate('explode').then(
+        () => 'taken',
+        () => 'failed',
+      );
+      const hung = new Promise((resolve) => setTimeout(() => resolve('hung'), 5_000).unref());
+      expect(await Promise.race([answered, hung])).toBe('failed');
+      await handle.terminate().catch(() => undefined);
+    }));
+
   it('tidies up also when it failed', () =>
     withKit(env, async ({ world, run }) => {
       world.acts.check = async () => ({ ok: false, detail: 'ill' });
