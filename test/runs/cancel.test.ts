@@ -92,28 +92,76 @@ describe('a migration that is cancelled', () => {
         new RegExp(`^${new Date().toISOString().slice(0, 10).replace(/-/g, '')}-.*booking`),
       );
   });
-
-  function answerQuestions(workflowId: string) {
-    const handle = driver.stack.client.workflow.getHandle(workflowId);
-    let stopped = false;
-    void (async () => {
-      while (!stopped) {
-        const { waiting } = await handle
-          .query<{ waiting: { kind: string; id: string }[] }>('status')
-          .catch(() => ({ waiting: [] }));
-        for (const { kind, id } of waiting) {
-          if (kind !== 'decision') continue;
-          await driver
-            .answer(handle, 'decide', { question: id, choice: 'run the down script', by: 'ben' })
-            .catch(() => undefined);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    })();
-    return {
-      stop: () => {
-        stopped = true;
-      },
-    };
-  }
 });
+
+describe('a restore that is cancelled', () => {
+  beforeAll(async () => {
+    expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
+    // Slow enough to be caught in the middle.
+    driver.stack.config.services['booking']!.restore.switchTraffic = {
+      run: ['sleep', '1'],
+      directory: '.',
+      environment: {},
+      timeoutSeconds: 10,
+    };
+  });
+
+  it.each([
+    [/^Approval of plan/, 'CANCELLED'],
+    ['Back up booking/production', 'ROLLED_BACK'],
+    ['Restore beside it', 'ROLLED_BACK'],
+    ['Validate the restored copy', 'ROLLED_BACK'],
+    ['Swap', 'ROLLED_BACK'],
+    ['Switch traffic', 'ROLLED_BACK'],
+  ] as const)('during "%s" leaves the former database live and ends as %s', async (title, expected) => {
+    const oid = () =>
+      driver.sql(`SELECT oid FROM pg_database WHERE datname = 'booking_production'`, 'postgres');
+    const before = {
+      databases: await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres'),
+      oid: await oid(),
+    };
+    const propose = String(title).includes('Approval');
+    const handle = await driver.start('restoreDatabase', { mode: propose ? 'propose' : 'auto' });
+    const answering = answerQuestions(handle.workflowId);
+    await driver.until(handle, ({ timeline }) =>
+      timeline.some((entry) => (typeof title === 'string' ? entry.title === title : title.test(entry.title))),
+    );
+    await handle.cancel();
+    const { outcome } = await driver.end(handle);
+    answering.stop();
+    expect(outcome).toBe(expected);
+    expect(await oid()).toEqual(before.oid);
+    expect(await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres')).toEqual(
+      before.databases,
+    );
+    expect((await fetch(`${driver.stack.app.url}/health/ready`)).status).toBe(200);
+  });
+});
+
+/** A person who agrees to every way back. */
+function answerQuestions(workflowId: string) {
+  const handle = driver.stack.client.workflow.getHandle(workflowId);
+  let stopped = false;
+  void (async () => {
+    while (!stopped) {
+      const { waiting } = await handle
+        .query<{ waiting: { kind: string; id: string; choices: string[] }[] }>('status')
+        .catch(() => ({ waiting: [] }));
+      for (const { kind, id, choices } of waiting) {
+        if (kind !== 'decision') continue;
+        await driver
+          .answer(handle, 'decide', { question: id, choice: choiceFor(choices), by: 'ben' })
+          .catch(() => undefined);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  })();
+  return {
+    stop: () => {
+      stopped = true;
+    },
+  };
+}
+
+const choiceFor = (choices: string[]): string =>
+  choices.find((choice) => !/^(keep|stop|leave)/.test(choice)) ?? '';

@@ -49,6 +49,18 @@ describe('migrateDatabase', () => {
     expect(await snapshot()).toBe(before);
   });
 
+  it('stops when staging differs from production, and says in what', async () => {
+    await driver.sql('ALTER TABLE customers ADD COLUMN forgotten text', 'staging');
+    try {
+      const { outcome, message } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'auto' });
+      expect(outcome).toBe('FAILED');
+      expect(message).toMatch(/column public\.customers\.forgotten exists only there.*\(SchemaDrift\)/);
+      expect(driver.backups()).toEqual([]);
+    } finally {
+      await driver.sql('ALTER TABLE customers DROP COLUMN forgotten', 'staging');
+    }
+  });
+
   it('stops an unsafe migration before anything is changed', async () => {
     const before = await snapshot();
     const { outcome, message } = await driver.run('migrateDatabase', { files: [UNSAFE], mode: 'auto' });

@@ -78,7 +78,8 @@ function renderPlan({ hash, actions, warnings }: Plan): string {
     return `${index + 1}. **${inline(action)}** on **${inline(target)}**${end}`;
   });
   const parts = [`## Plan ${code(hash)}`, lines.join('\n')];
-  if (warnings.length > 0) parts.push(warnings.map((warning) => `- ⚠ ${inline(warning)}`).join('\n'));
+  if (warnings.length > 0)
+    parts.push('**Warnings**', warnings.map((warning) => `- ⚠ ${inline(warning)}`).join('\n'));
   return parts.join('\n\n');
 }
 

@@ -1,9 +1,9 @@
+import { CancellationScope } from '@temporalio/workflow';
 import { causeOf } from './failure';
 import type { Tell } from './people';
 import type { Policy } from './policy';
 import { activitiesFor } from './presets';
 import { addNote, type RunState } from './state';
-import { stopIfCancelled } from './steps';
 
 /** Messages to people who do not look at the run. */
 export function createMessenger(state: RunState, policy: Policy) {
@@ -11,18 +11,15 @@ export function createMessenger(state: RunState, policy: Policy) {
   async function announce(text: string, to?: { rung?: string }): Promise<void> {
     const { workflowId, service, title } = state.report;
     try {
-      const { told, problems } = await activitiesFor('read', 'Announce').announce({
-        service,
-        text,
-        workflowId,
-        title,
-        rung: to?.rung ?? null,
-      });
+      const message = { service, text, workflowId, title, rung: to?.rung ?? null };
+      // A cancellation between the work and the word that it is done must not undo the work.
+      const { told, problems } = await CancellationScope.nonCancellable(() =>
+        activitiesFor('read', 'Announce').announce(message),
+      );
       if (problems.length > 0) addNote(state, 'A message did not arrive', problems.join('; '));
       if (to?.rung !== undefined && told.length === 0)
         addNote(state, `Nobody could be told at ${to.rung}`, text);
     } catch (error) {
-      stopIfCancelled();
       addNote(state, 'A message did not arrive', causeOf(error).message);
     }
   }

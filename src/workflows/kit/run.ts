@@ -21,12 +21,14 @@ export function createRun(state: RunState, policy: Policy) {
   const undos = createUndoStack(state, policy, { announce, tell });
   const { within, ...steps } = createSteps(state, undos);
 
-  /** Holds the lease of `target` while `body` runs. What `body` did is undone before the lease is given back. */
+  /** Holds the lease of `target` while `body` runs. What `body` did is undone before the lease is given back, or stays. */
   async function exclusively<T>(target: string, body: (fence: Fence) => Promise<T>, atLeast = 0): Promise<T> {
     const fence = await acquireLease(state, target, atLeast);
     const mark = undos.mark();
     try {
-      return await body(fence);
+      const result = await body(fence);
+      undos.keep(mark);
+      return result;
     } catch (error) {
       await undos.unwind(mark, error);
       throw error;

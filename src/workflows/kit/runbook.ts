@@ -94,6 +94,11 @@ async function prepareOrRefuse<Input>(runbookName: string, input: unknown): Prom
   }
 }
 
+function cancelledText(undone: number, kept: number): string {
+  if (undone > 0) return 'cancelled; what had been done was undone';
+  return kept > 0 ? 'cancelled; what was finished before stays' : 'cancelled before anything was changed';
+}
+
 /** What came of a cancellation is the cancellation, whatever the interrupted step made of it. */
 function wasCancelled(error: unknown): boolean {
   return isCancellation(error) || CancellationScope.current().consideredCancelled;
@@ -103,7 +108,7 @@ function wasCancelled(error: unknown): boolean {
 function settle(
   state: RunState,
   error: unknown,
-  { undone, stuck }: { undone: number; stuck?: string },
+  { undone, kept, stuck }: { undone: number; kept: number; stuck?: string },
 ): void {
   const { report } = state;
   const { type, message } = causeOf(error);
@@ -115,8 +120,7 @@ function settle(
     report.summary = undone > 0 ? `${error.summary}; what had been done was undone` : error.summary;
   } else if (wasCancelled(error)) {
     report.outcome = undone > 0 ? 'ROLLED_BACK' : 'CANCELLED';
-    report.summary =
-      undone > 0 ? 'cancelled; what had been done was undone' : 'cancelled before anything was changed';
+    report.summary = cancelledText(undone, kept);
   } else {
     report.outcome = undone > 0 ? 'ROLLED_BACK' : 'FAILED';
     report.summary = `${message} (${type})`;

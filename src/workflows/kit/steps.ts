@@ -122,6 +122,6 @@ export function createSteps(state: RunState, undos: UndoStack) {
 }
 
 /** The result of an activity that did not hear the cancellation still arrives; nothing may follow it. */
-export function stopIfCancelled(): void {
+function stopIfCancelled(): void {
   if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
 }

@@ -21,6 +21,7 @@ export type UndoStack = ReturnType<typeof createUndoStack>;
 export function createUndoStack(state: RunState, policy: Policy, { announce, tell }: Messages) {
   const stack: Undo[] = [];
   let undone = 0;
+  let kept = 0;
   let stuck: string | undefined;
 
   async function unwind(mark: number, reason: unknown): Promise<void> {
@@ -68,7 +69,11 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
     push: (undo: Undo) => void stack.push(undo),
     mark: () => stack.length,
     unwind,
+    /** What was done since `mark` is finished and stays, whatever the run comes to: nobody holds its lease any longer. */
+    keep: (mark: number) => {
+      kept += stack.splice(mark).length;
+    },
     /** What unwinding came to. */
-    result: () => ({ undone, stuck }),
+    result: () => ({ undone, kept, stuck }),
   };
 }

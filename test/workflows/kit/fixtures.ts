@@ -137,3 +137,10 @@ export const exploding = runbook<FixtureCard>('exploding', async (_, run) => {
   await run.task('Wait');
   return 'survived';
 });
+
+/** Finishes its work under a lease, then has something left to do that can be interrupted. */
+export const finishing = runbook<FixtureCard>('finishing', async (_, run) => {
+  await run.exclusively('finishing', () => change(run, 'a'));
+  await sleep('1 hour');
+  return 'done';
+});

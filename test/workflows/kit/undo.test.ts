@@ -195,6 +195,22 @@ describe('cancellation', () => {
       expect(changes(world.log)).toEqual([]);
     }));
 
+  it('after the work was finished under its lease leaves it as it is', () =>
+    withKit(env, async ({ world, start, until, finish }) => {
+      const handle = await start('finishing');
+      await until(handle, ({ timeline }) =>
+        timeline.some(({ title, status }) => title === 'Change a' && status === 'done'),
+      );
+      const guard = env.client.workflow.getHandle('guard/finishing');
+      while ((await guard.query<{ holder: unknown }>('state')).holder !== null)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      await handle.cancel();
+      await finish(handle);
+      expect(changes(world.log)).toEqual(['change a']);
+      const { memo } = await handle.describe();
+      expect((memo?.['report'] as RunReport).summary).toBe('cancelled; what was finished before stays');
+    }));
+
   it('during undo does not stop the undo', () =>
     withKit(env, async ({ world, start, finish }) => {
       world.policy = { mode: 'auto' };
