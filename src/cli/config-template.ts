@@ -73,7 +73,8 @@ services:
       directory: backups
       keep: 7
       maxAgeHours: 26
-      # upload: { run: [aws, s3, cp, --recursive, "$BACKUP_PATH", "s3://my-backups/"] }
+      # upload:                      # off site, where the worker cannot delete it
+      #   run: [sh, -c, 'aws s3 cp --recursive "$BACKUP_PATH" "s3://my-backups/$BACKUP_ID/"']
 
     restore:
       rtoMinutes: 60                 # a drill that takes longer fails
