@@ -71,6 +71,12 @@ const migrationsSchema = z
       .optional()
       .describe("with `command`: a SELECT over the tool's own table with one column: names already applied"),
     lockTimeoutMs: z.number().int().min(10).max(10_000).default(500),
+    maxLockHoldSeconds: z
+      .number()
+      .positive()
+      .max(86_400)
+      .default(5)
+      .describe('a migration that keeps others waiting for longer than this in all is stopped and undone'),
     lockDeadlineSeconds: z.number().positive().max(86_400).default(600),
     statementTimeoutSeconds: z.number().positive().max(86_400).default(900),
     lintIgnore: z.array(z.string()).default([]).describe('Squawk rules that do not count here'),

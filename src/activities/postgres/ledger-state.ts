@@ -39,11 +39,6 @@ export function stateIn(ledger: LedgerRow[], migration: string): MigrationState 
   };
 }
 
-/** Migrations that are applied now, in the order in which they were. Empty where the database has no ledger yet. */
-export async function readApplied(client: ClientBase): Promise<AppliedEntry[]> {
-  return appliedIn(await readLedgerRows(client));
-}
-
 /** What is applied by the rows of a ledger, oldest first. */
 export function appliedIn(ledger: LedgerRow[]): AppliedEntry[] {
   const applied = new Map<string, AppliedEntry>();

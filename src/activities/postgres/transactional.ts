@@ -132,7 +132,7 @@ async function inTransaction(run: ApplyRun, work: Work, limits: Limits): Promise
   if (last !== undefined && limits.hold.since > 0 && Date.now() > limits.hold.since + holdLimitMs(run)) {
     throw heldTooLong(run, last);
   }
-  return commit(run, work, last);
+  return commit(run, last);
 }
 
 async function runStatement(
@@ -199,11 +199,11 @@ function statementTimeoutMs(run: ApplyRun, { hold, lockTimeoutMs }: Limits): num
 function holdLimitMs({ input, settings }: ApplyRun): number {
   return input.allowRewrite === true
     ? settings.statementTimeoutSeconds * 1_000
-    : Math.max(5_000, 10 * settings.lockTimeoutMs);
+    : Math.max(settings.maxLockHoldSeconds * 1_000, 10 * settings.lockTimeoutMs);
 }
 
 /** Nothing else is asked of the session before the answer: a lost one leaves us in doubt, see `settleDoubt`. */
-async function commit(run: ApplyRun, work: Work, last: Statement | undefined): Promise<boolean> {
+async function commit(run: ApplyRun, last: Statement | undefined): Promise<boolean> {
   try {
     await run.client.query('COMMIT');
     return true;

@@ -45,11 +45,6 @@ export function currentActivity(): ActivityScope {
   }
 }
 
-/** Throws the activity's CancelledFailure once its cancellation was asked for. */
-export function throwIfCancelled(): void {
-  currentActivity().signal.throwIfAborted();
-}
-
 /** How often the last known progress is repeated: a silent phase must not look like a dead worker. */
 const beatEveryMs = 1_000;
 

@@ -1,6 +1,5 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type {
-  Approval,
   EntryStatus,
   Movement,
   RunReport,
@@ -112,8 +111,4 @@ export function endEntry(state: RunState, entry: TimelineEntry, status: EntrySta
 export function addNote(state: RunState, title: string, detail?: string): void {
   const entry = startEntry(state, title, 'note', detail);
   entry.endedAt = entry.startedAt;
-}
-
-export function addApproval(state: RunState, approval: Approval): void {
-  state.report.approvals.push(approval);
 }
