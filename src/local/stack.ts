@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
@@ -52,7 +52,9 @@ export function createStack({
 }: StackOptions = {}) {
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
+  if (given === undefined) removeAbandoned(parent);
   const directory = given ?? mkdtempSync(join(parent, 'stack-'));
+  if (given === undefined) writeFileSync(join(directory, OWNER), String(process.pid));
   // The unprivileged user that runs PostgreSQL must get through; what is private in it has modes of its own.
   if (given === undefined) chmodSync(directory, 0o755);
   const parts: Partial<Stack> = { directory };
@@ -129,6 +131,23 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw error;
   }
   return stack();
+}
+
+/** Holds the process ID of who made the folder. */
+const OWNER = 'owner.pid';
+
+/** Folders of stacks whose process was killed: nothing runs in them any longer. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const directory = join(parent, name);
+    try {
+      process.kill(Number(readFileSync(join(directory, OWNER), 'utf8')), 0);
+    } catch (error) {
+      // ESRCH: nobody has that ID. Anything else, e.g. no owner yet: not ours to judge.
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH')
+        rmSync(directory, { recursive: true, force: true });
+    }
+  }
 }
 
 function made(path: string): string {

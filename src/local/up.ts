@@ -73,9 +73,10 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
   }
 }
 
+/** Ctrl-C reaches us twice, from the terminal and from npm: only the first one counts, and none may cut the cleaning up short. */
 function onInterrupt(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
 }
 

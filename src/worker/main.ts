@@ -12,7 +12,8 @@ export async function runWorker(configFile: string): Promise<void> {
     `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}`,
   );
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    // Not once: a second one, forwarded by npm, would end us before what was accepted is finished.
+    process.on(signal, () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
     });
   }
