@@ -1,6 +1,7 @@
 import { newWorkflowId } from '../../src/cli/workflow-id';
 import { runAddress, startAddress } from '../../src/cli/ui-address';
 import type { GuardState } from '../../src/workflows/kit/guard-protocol';
+import { inline } from '../../src/workflows/kit/details-text';
 import { startDriver, type Driver } from '../runs/harness';
 import { quietTemporal } from '../support/quiet';
 import { describeWithBrowser, openBrowser, type Browser } from './browser';
@@ -83,5 +84,18 @@ describeWithBrowser('A person with a browser and nothing else', () => {
     await resumed.waitFor({ state: 'hidden' });
     expect((await driver.end(run)).outcome).toBe('SUCCEEDED');
     expect((await state()).paused).toBeNull();
+  });
+
+  it('shows text from outside as it is written, whatever Markdown and typography make of it', async () => {
+    const hostile =
+      'a--b --force 1/2 (c) $x$ and $y$ ~~d~~ _i_ a_b_c x_y_ **b** [click](http://e.test) ![i](x) <b>B</b> &amp; \\ H^2^ `-- code 1/2` <b>x</b> ` `a``<i>b</i>`';
+    const { page } = browser;
+    await page.goto(
+      `${ui}/render?${new URLSearchParams({ content: `- at: ${inline(hostile)}` }).toString()}`,
+    );
+    expect((await page.locator('li').innerText()).trim()).toBe(
+      `at: ${hostile.replace(/`(-- code 1\/2)`/, '$1')}`,
+    );
+    expect(await page.locator('li > :not(code):not(a)').count()).toBe(0);
   });
 });

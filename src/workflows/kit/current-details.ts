@@ -9,7 +9,7 @@ import { duration, utc } from './format';
 const ADDRESS_BUDGET = 7_500;
 /** Newest lines of the timeline that are shown in any case. */
 const LEAST_LINES = 5;
-const MAX_DETAIL = 240;
+const DETAIL_BUDGET = 400;
 
 const MARKS: Record<TimelineEntry['status'], string> = {
   running: '▶',
@@ -113,6 +113,6 @@ function renderEntry(
   const name = status === 'failed' ? `**failed: ${inline(title)}**` : inline(title);
   const undo = movement === 'undo' ? ' ↩ undo:' : '';
   // The question stands above in full while it is open.
-  const more = detail === '' || status === 'waiting' ? '' : `: ${shortened(detail, MAX_DETAIL)}`;
+  const more = detail === '' || status === 'waiting' ? '' : `: ${shortened(detail, DETAIL_BUDGET)}`;
   return `- ${time} ${MARKS[status]}${undo} ${name}${took}${more}`;
 }

@@ -1,13 +1,13 @@
 /**
  * Text inside Current Details. The Temporal UI renders it as Markdown with "smart" typography (`--` becomes a dash, `1/2`
- * a fraction, `$x$` a formula), passes HTML through, and puts the whole into an address.
+ * a fraction, `$x$` a formula), passes HTML through, escapes `&lt;` once more, and puts the whole into an address.
  */
 
 /** Text from outside on one line, shown as it is written; a pair of backticks stays code. */
 export function inline(text: string): string {
   return text
     .replace(/\s+/g, ' ')
-    .split(/(`[^`]+`)/)
+    .split(/(?<!`)(`[^`]+`)(?!`)/)
     .map((part, index) => (index % 2 === 1 ? part : escapeMarkup(part)))
     .join('');
 }
@@ -17,19 +17,16 @@ export function code(text: string): string {
   return `\`${text.replace(/[\s`]+/g, ' ')}\``;
 }
 
-/** `inline`, cut to about so many characters. */
-export function shortened(text: string, characters: number): string {
-  if (text.length <= characters) return inline(text);
-  // An open backtick at the cut is only a backtick again.
-  return `${inline(text.slice(0, characters))} …`;
+/** `inline`, cut to about so many characters of an address. */
+export function shortened(text: string, budget: number): string {
+  const length = addressLength(text);
+  if (length <= budget) return inline(text);
+  return `${inline(text.slice(0, Math.floor((text.length * budget) / length)))} …`;
 }
 
 function escapeMarkup(text: string): string {
   return text
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/[\\`*_[\]$~^|!]/g, '\\$&')
+    .replace(/[\\`*_[\]$~^|!<>&]/g, '\\$&')
     .replace(/--+/g, (dashes) => '\\-'.repeat(dashes.length))
     .replace(/\((?=(?:c|r|tm)\))/gi, '\\(')
     .replace(/(\d)\/(?=\d)/g, '$1&#47;');
