@@ -1,9 +1,19 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
+import { createScratchActivities } from '../activities/postgres/scratch';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { startWorker, type RunningWorker } from '../worker/worker';
@@ -99,7 +109,7 @@ export function createStack({
           temporal: need(parts.temporal),
         };
         setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
-        addTemporal(booking.configFile, temporal);
+        completeConfig(booking.configFile, temporal);
         parts.configFile = booking.configFile;
         const config = loadConfig(booking.configFile);
         parts.config = config;
@@ -116,6 +126,7 @@ export function createStack({
 
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end().catch(() => undefined);
+    if (parts.config !== undefined) await dropScratchClusters(parts.config);
     if (given === undefined) rmSync(directory, { recursive: true, force: true });
   };
   return { steps, stop, stack: (): Stack => ({ ...(parts as Stack), stop }) };
@@ -131,6 +142,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw error;
   }
   return stack();
+}
+
+const SCRATCH = 'scratch';
+
+/** A run that needs a person keeps its disposable cluster; the end of the stack is the end of that too. */
+async function dropScratchClusters(config: LoadedConfig): Promise<void> {
+  const folder = join(config.directory, SCRATCH);
+  const { dropScratch } = createScratchActivities({ config });
+  for (const scratch of existsSync(folder) ? readdirSync(folder) : []) {
+    await dropScratch({ scratch }).catch(() => undefined);
+  }
 }
 
 /** Holds the process ID of who made the folder. */
@@ -155,11 +177,12 @@ function made(path: string): string {
   return path;
 }
 
-/** Every command finds this stack through its configuration file. */
-function addTemporal(file: string, { address, uiUrl }: LocalTemporal): void {
+/** Every command finds this stack through its configuration file, and all that it makes lies in its folder. */
+function completeConfig(file: string, { address, uiUrl }: LocalTemporal): void {
   const document = parseDocument(readFileSync(file, 'utf8'));
   document.setIn(['temporal', 'address'], address);
   document.setIn(['temporal', 'uiUrl'], uiUrl);
+  document.setIn(['services', 'booking', 'restore', 'scratchDirectory'], SCRATCH);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, document.toString({ lineWidth: 110 }));
 }
