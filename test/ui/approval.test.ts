@@ -88,7 +88,7 @@ describeWithBrowser('A person with a browser and nothing else', () => {
 
   it('shows text from outside as it is written, whatever Markdown and typography make of it', async () => {
     const hostile =
-      'a--b --force 1/2 (c) $x$ and $y$ ~~d~~ _i_ a_b_c x_y_ **b** [click](http://e.test) ![i](x) <b>B</b> &amp; \\ H^2^ `-- code 1/2` <b>x</b> ` `a``<i>b</i>`';
+      'a--b --force 1/2 (c) $x$ and $y$ ~~d~~ _i_ a_b_c x_y_ **b** [click](http://e.test) ![i](x) <b>B</b> &amp; \\ H^2^ `-- code 1/2` <b>x</b> `a``<i>b</i>`';
     const { page } = browser;
     await page.goto(
       `${ui}/render?${new URLSearchParams({ content: `- at: ${inline(hostile)}` }).toString()}`,
