@@ -9,10 +9,10 @@ export async function startFrom(page: Page, address: string, input: unknown): Pr
   await page.getByRole('link', { name: 'Workflow started successfully' }).click();
 }
 
-/** Current Details of the run whose page is open, as rendered, once `holds` is true of its text. */
+/** Current Details of the run whose page is open, as rendered, once `holds` is true of its text. Summary and Details stand before. */
 export async function currentDetails(page: Page, holds: (text: string) => boolean): Promise<Locator> {
   await page.getByRole('tab', { name: 'User Metadata' }).click();
-  const body = page.frameLocator('iframe[title="output"]').locator('body');
+  const body = page.frameLocator('iframe[title="output"]').last().locator('body');
   let text = '';
   const deadline = Date.now() + 60_000;
   while (Date.now() < deadline) {
