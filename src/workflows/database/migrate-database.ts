@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Fence } from '../../activities/types';
-import { duration } from '../kit/format';
+import { countOf, duration } from '../kit/format';
 import { runbook } from '../kit/runbook';
 import type { Run } from '../kit/run';
 import { diagnoseMigration, type Diagnosis } from './migrate-diagnose';
@@ -108,7 +108,7 @@ async function refuseIfChanged(run: Run, { place, pending, input }: Diagnosis): 
 function describeApply({ applied }: Rehearsal, index: number): string {
   const result = applied[index];
   if (result === undefined) return 'not rehearsed';
-  return `${result.statements} statements, rehearsed in ${duration(result.durationMs)}`;
+  return `${countOf(result.statements, 'statement')}, rehearsed in ${duration(result.durationMs)}`;
 }
 
 function describeWayBack(migration: Diagnosis['pending'][number] | undefined): string {

@@ -1,5 +1,5 @@
 import type { ApplyResult, DatabaseRef, Fence, Migration, SchemaDelta } from '../../activities/types';
-import { duration } from '../kit/format';
+import { countOf, duration } from '../kit/format';
 import { hashPlan } from '../kit/plan';
 import type { Run, Verdict } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
@@ -32,7 +32,7 @@ export function describeApplied({
 }: ApplyResult): string {
   if (alreadyDone) return 'already done';
   const locks = lockAttempts > 1 ? `, ${lockAttempts} tries for the lock` : '';
-  return `${statements} statements in ${duration(durationMs)}${locks}, others blocked at most ${duration(totalBlockMs)}`;
+  return `${countOf(statements, 'statement')} in ${duration(durationMs)}${locks}, others blocked at most ${duration(totalBlockMs)}`;
 }
 
 /** Up, check, down, compare: on production's own data, in a cluster that can hurt nobody. */

@@ -10,6 +10,7 @@ import {
   setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
+import { inline } from './details-text';
 import type { GuardState, LeaseRequest, PauseOrder, Release } from './guard-protocol';
 import { activitiesFor } from './presets';
 
@@ -137,9 +138,9 @@ function obstacleOf({ paused, holder }: GuardState): string | undefined {
 function describeGuard(state: GuardState): string {
   const { target, waiting, lastToken } = state;
   return [
-    `# Guard of ${target}`,
-    obstacleOf(state) ?? 'free',
-    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : waiting.map((one) => one.workflowId).join(', ')}.`,
+    `# Guard of ${inline(target)}`,
+    inline(obstacleOf(state) ?? 'free'),
+    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : waiting.map((one) => inline(one.workflowId)).join(', ')}.`,
     'To pause, send the signal **pause** with:',
     '```json\n{"by":"<your name>","reason":"<why>"}\n```',
     'To go on, send **resume** with the same.',

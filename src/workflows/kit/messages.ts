@@ -115,5 +115,8 @@ function need(words: unknown, fields: string[]): void {
 }
 
 function refused(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, 'Refused');
+  const failure = ApplicationFailure.nonRetryable(message, 'Refused');
+  // The UI prints the stack under the message, and whoever answers needs only the message.
+  failure.stack = '';
+  return failure;
 }

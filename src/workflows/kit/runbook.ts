@@ -138,10 +138,13 @@ async function close(state: RunState, failure: unknown): Promise<RunReport> {
   if (COMPLETING.includes(outcome)) return report;
   if (outcome === 'CANCELLED') throw isCancellation(failure) ? failure : new CancelledFailure('cancelled');
   // The outcome comes first: schedules and the command line show only this message.
-  throw ApplicationFailure.create({
+  const ending = ApplicationFailure.create({
     message: `${outcome}: ${report.summary}`,
     type: outcome,
     nonRetryable: true,
     details: [report],
   });
+  // Where in our code a run ended says nothing to people; the report does.
+  ending.stack = '';
+  throw ending;
 }

@@ -1,12 +1,5 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import type {
-  EntryStatus,
-  Movement,
-  RunReport,
-  RunStatus,
-  TimelineEntry,
-  Waiting,
-} from '../../report/types';
+import type { EntryStatus, Movement, RunReport, RunStatus, TimelineEntry, Waiting } from '../../report/types';
 import { renderDetails } from './current-details';
 import type { Policy } from './policy';
 
