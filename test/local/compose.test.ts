@@ -140,7 +140,7 @@ describe('the scripts of the compose set-up', () => {
       connection,
       taskQueue: 'health',
       identity: `runbooks test@${hostname()}`,
-      workflowsPath: require.resolve('./five-activities'),
+      workflowsPath: require.resolve('../workflows/kit/fixtures'),
     });
     await worker.runUntil(async () => {
       for (let left = 20; ; left--) {
