@@ -21,7 +21,7 @@ fi
 
 # Before the first run: one that sets an attribute nobody registered would be stuck. Creating one that exists is fine.
 # A new namespace is known everywhere only after some seconds.
-for name in RunbookService RunbookTarget RunbookMode RunbookMovement RunbookOutcome; do
+for name in RunbookService RunbookMode RunbookWaiting RunbookOutcome; do
   left=30
   until temporal operator search-attribute create --namespace "$NAMESPACE" --name "$name" --type Keyword; do
     left=$((left - 1))

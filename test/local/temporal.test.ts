@@ -42,7 +42,7 @@ test('the search attributes of runs are registered when it is ready', async () =
   const { customAttributes } = await connection.operatorService.listSearchAttributes({
     namespace: 'default',
   });
-  const names = ['RunbookService', 'RunbookOutcome', 'RunbookMode', 'RunbookMovement', 'RunbookTarget'];
+  const names = ['RunbookService', 'RunbookMode', 'RunbookWaiting', 'RunbookOutcome'];
   expect(Object.keys(customAttributes ?? {})).toEqual(expect.arrayContaining(names));
   await startWaiting(
     'with-attribute',

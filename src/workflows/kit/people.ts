@@ -1,5 +1,6 @@
-import { condition } from '@temporalio/workflow';
+import { condition, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Plan } from '../../report/types';
+import { searchAttributes } from './search-attributes';
 import { addNote, endEntry, publish, startEntry, type Answer, type Question, type RunState } from './state';
 
 export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse'> {
@@ -28,6 +29,7 @@ export async function askPeople(
   state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
   const entry = startEntry(state, title, 'waiting', rest.question);
   const answered = () => question.answer !== undefined;
+  upsertSearchAttributes([{ key: searchAttributes.waiting, value: rest.kind }]);
   try {
     for (let rung = 0; !answered() && Date.now() < deadline; rung += 1) {
       await tell(rung, rest.question);
@@ -36,6 +38,7 @@ export async function askPeople(
   } finally {
     state.questions = state.questions.filter((one) => one !== question);
     state.report.summary = summary;
+    upsertSearchAttributes([{ key: searchAttributes.waiting, value: null }]);
     const { answer } = question;
     if (answer === undefined) endEntry(state, entry, 'failed', `no answer: ${rest.question}`);
     else endEntry(state, entry, 'done', describe(answer));

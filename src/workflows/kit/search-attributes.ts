@@ -3,8 +3,8 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 /** Registered by whoever starts the server or the worker; upserting an unregistered one would block a run. */
 export const searchAttributes = {
   service: defineSearchAttributeKey('RunbookService', SearchAttributeType.KEYWORD),
-  target: defineSearchAttributeKey('RunbookTarget', SearchAttributeType.KEYWORD),
   mode: defineSearchAttributeKey('RunbookMode', SearchAttributeType.KEYWORD),
-  movement: defineSearchAttributeKey('RunbookMovement', SearchAttributeType.KEYWORD),
+  /** What a run waits for from a person: approval, decision or task; absent while it waits for nobody. */
+  waiting: defineSearchAttributeKey('RunbookWaiting', SearchAttributeType.KEYWORD),
   outcome: defineSearchAttributeKey('RunbookOutcome', SearchAttributeType.KEYWORD),
 };

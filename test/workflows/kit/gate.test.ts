@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { searchAttributes } from '../../../src/workflows/kit/search-attributes';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, taskQueue, withKit } from './harness';
@@ -53,6 +54,9 @@ describe('the gate', () => {
         /REFUSED.*not what this run waits for/,
       );
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+      const waitingFor = async () =>
+        (await handle.describe()).typedSearchAttributes.get(searchAttributes.waiting);
+      expect(await waitingFor()).toBe('approval');
       expect(await update(handle, 'approve', { plan: id, by: 'ben', note: 'go' })).toBe(
         'approve by ben taken',
       );
@@ -61,6 +65,7 @@ describe('the gate', () => {
         outcome: 'SUCCEEDED',
         approvals: [{ plan: id, by: 'ben', note: 'go' }],
       });
+      expect(await waitingFor()).toBeUndefined();
     }));
 
   it.each([
