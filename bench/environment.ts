@@ -14,6 +14,7 @@ import { dataPath } from '../src/local/cache';
 import { startPostgres, type LocalPostgres } from '../src/local/postgres';
 import { startTemporal, type LocalTemporal } from '../src/local/temporal';
 import { startWorker } from '../src/worker/worker';
+import { untilIdle } from './idle';
 import { say } from './measure';
 import { recordCalls, type Recorder } from './recorder';
 
@@ -32,7 +33,7 @@ export interface Bench {
   sizeBytes: number;
   /** Runs statements as superuser in one database. */
   sql<T = Record<string, unknown>>(database: string, statement: string): Promise<T[]>;
-  /** Lets the disk and the server finish what the previous measurement left them. */
+  /** Lets the disk and the server finish what the previous measurement left them, and waits for a quiet machine. */
   settle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -119,6 +120,7 @@ async function open(
   const settle = async (): Promise<void> => {
     await sql('postgres', 'CHECKPOINT');
     await promisify(execFile)('sync');
+    await untilIdle();
   };
   const parts = { directory, configFile: booking.configFile, config, temporal, postgres, booking, client };
   return { ...parts, appUrl: app.url, calls, sizeBytes: Number(size?.bytes), sql, settle };
