@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, configPath, environmentOf, loadConfig, serviceOf } from '../../src/config/load';
+import { type ConfigError, configPath, environmentOf, loadConfig, serviceOf } from '../../src/config/load';
 import { resolveSecrets, scrub } from '../../src/config/secrets';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { configJsonSchema } from '../../src/config/write-json-schema';
