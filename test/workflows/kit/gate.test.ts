@@ -182,7 +182,6 @@ describe('the gate', () => {
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
       await pause.signal('resume', switchOff);
       expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
-      await pause.terminate();
     }));
 });
 
