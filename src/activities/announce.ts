@@ -72,6 +72,7 @@ async function send(
       { text: `*${title}: ${service}*\n${escapeSlack(text)}\n${where}` },
     );
   }
+  if (channel.kind !== 'webhook') throw new Error(`channels of kind ${channel.kind} are on their way`);
   const headers = Object.fromEntries(
     Object.entries(channel.headers).map(([name, value]) => [name, resolveSecrets(value, directory)]),
   );

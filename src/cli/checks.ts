@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { createApplicationActivities } from '../activities/application';
 import { createFactsActivities } from '../activities/postgres/facts';
 import type { LoadedConfig } from '../config/load';
+import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
 import { bytes } from '../workflows/kit/format';
@@ -132,8 +133,8 @@ function checkNotifications(
   return notifications.map((one) => {
     const what = `${service} notify ${one.name}`;
     try {
-      resolveSecrets(one.kind === 'slack' ? one.webhookUrl : one.url, config.directory);
-      return { what, state: 'ok', detail: `${one.kind}, address resolved, nothing sent` };
+      for (const secret of secretsOf(one)) resolveSecrets(secret, config.directory);
+      return { what, state: 'ok', detail: `${one.kind}, secrets resolved, nothing sent` };
     } catch (error) {
       return { what, state: 'failed', detail: scrub((error as Error).message) };
     }

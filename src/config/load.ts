@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { crossCheck } from './cross-check';
 import {
   configSchema,
   type Config,
@@ -57,6 +58,8 @@ export function loadConfig(path: string): LoadedConfig {
   }
   const parsed = configSchema.safeParse(document.toJS());
   if (!parsed.success) throw new ConfigError(file, parsed.error.issues.map(describeIssue));
+  const problems = crossCheck(parsed.data);
+  if (problems.length > 0) throw new ConfigError(file, problems);
   return { ...parsed.data, file, directory: dirname(file) };
 }
 

@@ -3,24 +3,21 @@
  * the JSON Schema for editors is generated from it.
  */
 import { z } from 'zod';
+import { alertsSchema } from './alert-schema';
+import { notificationSchema } from './notification-schema';
+import {
+  applicationSchema,
+  breakerSchema,
+  connectionsSchema,
+  deploymentsSchema,
+  incidentSchema,
+} from './operation-schema';
+import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
+import { scheduleSchema } from './schedule-schema';
 
-/** Lower-case names that end up in workflow IDs, file names and database names. */
-export const serviceName = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,40}$/,
-    'a service name has lower-case letters, digits and dashes, e.g. "booking"',
-  );
-
-/** `${env:NAME}` and `${file:PATH}` are resolved on the worker, never in a workflow. */
-const secretText = z
-  .string()
-  .min(1)
-  .describe('text; ${env:NAME} and ${file:PATH} are resolved on the worker');
-
-export const modeSchema = z
-  .enum(['observe', 'propose', 'auto'])
-  .describe('observe: report the plan and stop; propose: wait for an approval; auto: go on by itself');
+export { modeSchema, serviceName } from './primitives';
+export type { NotificationConfig } from './notification-schema';
+export type { Severity } from './primitives';
 
 const databaseSchema = z
   .strictObject({
@@ -47,15 +44,6 @@ const invariantSchema = z
       .describe('a SELECT that returns no row when all is well; its rows are the violations'),
   })
   .describe('a statement about the data that must always hold');
-
-const commandSchema = z
-  .strictObject({
-    run: z.array(z.string().min(1)).min(1).describe('program and arguments; no shell'),
-    directory: z.string().default('.').describe('working directory, relative to this file'),
-    environment: z.record(z.string(), secretText).default({}),
-    timeoutSeconds: z.number().positive().max(86_400).default(600),
-  })
-  .describe('a command that the worker runs');
 
 const migrationsSchema = z
   .strictObject({
@@ -136,29 +124,6 @@ const canarySchema = z
   })
   .describe('a row written before each backup that a restore must contain');
 
-const applicationSchema = z
-  .strictObject({
-    health: z
-      .array(
-        z.strictObject({
-          name: z.string().min(1),
-          url: secretText,
-          timeoutMs: z.number().positive().default(5_000),
-        }),
-      )
-      .default([]),
-    errorRate: z
-      .strictObject({
-        url: secretText.describe('answers JSON'),
-        field: z.string().default('errorRate').describe('dot path of a share between 0 and 1'),
-        max: z.number().min(0).max(1).default(0.01),
-      })
-      .optional(),
-    soakSeconds: z.number().min(0).max(86_400).default(60),
-    soakEverySeconds: z.number().positive().default(10),
-  })
-  .describe('the application in front of the databases');
-
 const environmentSchema = z
   .strictObject({
     database: databaseSchema,
@@ -166,16 +131,6 @@ const environmentSchema = z
     smoke: commandSchema.optional(),
   })
   .describe('one environment of a service, e.g. production or staging');
-
-const notificationSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('slack'), name: z.string().min(1), webhookUrl: secretText }),
-  z.strictObject({
-    kind: z.literal('webhook'),
-    name: z.string().min(1),
-    url: secretText,
-    headers: z.record(z.string(), secretText).default({}),
-  }),
-]);
 
 const approvalSchema = z
   .strictObject({
@@ -202,6 +157,10 @@ export const serviceSchema = z
     canary: canarySchema.default(() => canarySchema.parse({})),
     invariants: z.array(invariantSchema).default([]),
     approval: approvalSchema.default(() => approvalSchema.parse({})),
+    deployments: deploymentsSchema.optional(),
+    connections: connectionsSchema.prefault({}),
+    breaker: breakerSchema.prefault({}),
+    incident: incidentSchema.prefault({}),
     notify: z.array(notificationSchema).default([]),
     escalation: z
       .array(z.strictObject({ name: z.string().min(1), notify: z.array(z.string()).min(1) }))
@@ -237,6 +196,33 @@ export const configSchema = z
       .optional()
       .describe('folder of pg_dump and friends; default: PG_BIN, PATH, usual folders'),
     services: z.record(serviceName, serviceSchema),
+    limits: z
+      .strictObject({
+        maxConcurrent: z
+          .number()
+          .int()
+          .positive()
+          .default(10)
+          .describe('runs that nobody started, of all services together'),
+        sickServices: z
+          .number()
+          .int()
+          .positive()
+          .default(3)
+          .describe('services whose breaker opened within an hour; then everything is paused, and paged'),
+      })
+      .prefault({}),
+    alerts: alertsSchema.prefault({}),
+    schedules: z.record(plainName, scheduleSchema).default({}),
+    worker: z
+      .strictObject({
+        listen: z
+          .string()
+          .regex(/^[^\s:]+:\d{1,5}$/, 'host:port')
+          .optional()
+          .describe('host:port of /health/live, /health/ready and /metrics of the worker; default: none'),
+      })
+      .prefault({}),
   })
   .describe('durable-runbooks configuration');
 
@@ -245,5 +231,4 @@ export type ServiceConfig = z.infer<typeof serviceSchema>;
 export type EnvironmentConfig = z.infer<typeof environmentSchema>;
 export type DatabaseConfig = z.infer<typeof databaseSchema>;
 export type CommandConfig = z.infer<typeof commandSchema>;
-export type NotificationConfig = z.infer<typeof notificationSchema>;
 export type Mode = z.infer<typeof modeSchema>;

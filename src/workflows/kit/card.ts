@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertSchema } from '../../alerts/alert';
 import { modeSchema, serviceName, type Mode, type ServiceConfig } from '../../config/schema';
 
 export type Area =
@@ -37,6 +38,7 @@ const commonInput = {
     .default('unknown')
     .describe('who starts it; four eyes need it'),
   reason: z.string().max(500).optional().describe('why, for the report'),
+  alert: alertSchema.optional(),
 };
 
 /** Declares a card; the common input fields are added to `input`. */

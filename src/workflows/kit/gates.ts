@@ -28,7 +28,8 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
 
   /**
    * Lets the run act on exactly this plan. After an approval, or a pause, the plan is made again: if the facts changed
-   * meanwhile, the approval is void and the new plan is asked for.
+   * meanwhile, the approval is void and the new plan is asked for. An alert that is resolved while the plan waits has it
+   * made again at once: `make` ends the run with `nothingToDo` if the symptom is really gone.
    */
   async function gate(make: () => Promise<PlanDraft> | PlanDraft): Promise<Plan> {
     return within('gate', async () => {
@@ -38,7 +39,11 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
         state.report.plan = wanted;
         publish(state);
         if (policy.mode === 'observe') throw new Stop('OBSERVED', `plan ${wanted.hash} was not carried out`);
-        if (policy.mode === 'propose') await needApproval(wanted);
+        const approved = policy.mode !== 'propose' || (await needApproval(wanted));
+        if (!approved) {
+          wanted = hashPlan(await make());
+          continue;
+        }
         await passKillSwitch(state);
         if (policy.mode === 'auto' && Date.now() - madeAt < FRESH_MS) return wanted;
         const again = hashPlan(await make());
@@ -53,10 +58,14 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
     });
   }
 
-  async function needApproval(plan: Plan): Promise<void> {
-    const answer = await askApproval(state, plan, tell);
+  /** False: the alert was resolved before anybody answered. */
+  async function needApproval(plan: Plan): Promise<boolean> {
+    const heardBefore = state.alert.resolvedAt;
+    const resolved = () => state.alert.resolvedAt !== undefined && state.alert.resolvedAt !== heardBefore;
+    const answer = await askApproval(state, plan, tell, resolved);
+    if (answer === undefined && resolved()) return false;
     if (answer === undefined) throw new Stop('REJECTED', `nobody approved plan ${plan.hash} in time`);
-    if (answer.verb !== 'reject') return;
+    if (answer.verb !== 'reject') return true;
     const why = answer.note === undefined ? '' : `: ${answer.note}`;
     throw new Stop('REJECTED', `${answer.by} rejected plan ${plan.hash}${why}`);
   }

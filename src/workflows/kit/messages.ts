@@ -5,6 +5,7 @@ import {
   defineUpdate,
   setHandler,
 } from '@temporalio/workflow';
+import type { AlertNotice } from '../../alerts/alert';
 import type { RunStatus, TimelineEntry } from '../../report/types';
 import { renderMarkdown } from '../../report/markdown';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
@@ -21,6 +22,7 @@ export const statusQuery = defineQuery<RunStatus>('status');
 export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const postmortemQuery = defineQuery<string>('postmortem');
 export const leaseSignal = defineSignal<[LeaseAnswer]>('lease');
+export const alertSignal = defineSignal<[AlertNotice]>('alert');
 
 type Words = Record<string, string>;
 
@@ -39,6 +41,7 @@ export function handleMessages(state: RunState): void {
   setHandler(leaseSignal, (answer) => {
     state.leases.set(answer.target, answer);
   });
+  setHandler(alertSignal, (notice) => hearAlert(state, notice));
   handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');
   handleAnswer(state, rejectUpdate, 'approval', 'plan', 'Refuse the plan: {"plan", "by", "note"?}');
   handleAnswer(state, decideUpdate, 'decision', 'question', 'Choose: {"question", "choice", "by"}');
@@ -54,6 +57,20 @@ export function handleMessages(state: RunState): void {
       description: 'Add to the timeline: {"text", "by"}',
     },
   );
+}
+
+/** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */
+function hearAlert(state: RunState, { status, count, at }: AlertNotice): void {
+  const { alert } = state;
+  if (status === 'resolved') {
+    if (alert.resolvedAt === undefined) addNote(state, 'The alert is resolved', `says its sender at ${at}`);
+    alert.resolvedAt ??= at;
+    return;
+  }
+  alert.repeats += count;
+  if (alert.resolvedAt !== undefined) addNote(state, 'The alert fires again', `says its sender at ${at}`);
+  delete alert.resolvedAt;
+  state.report.facts['alertRepeats'] = alert.repeats;
 }
 
 function handleAnswer(

@@ -6,6 +6,8 @@ import { addNote, endEntry, publish, startEntry, type Answer, type Question, typ
 export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse'> {
   title: string;
   expiresMs: number;
+  /** Ends the waiting without an answer, e.g. because the alert was resolved. */
+  until?: () => boolean;
   refuse?: Question['refuse'];
 }
 
@@ -21,14 +23,14 @@ export async function askPeople(
   draft: QuestionDraft,
   tell: Tell,
 ): Promise<Answer | undefined> {
-  const { title, expiresMs, refuse = () => undefined, ...rest } = draft;
+  const { title, expiresMs, until = () => false, refuse = () => undefined, ...rest } = draft;
   const deadline = Date.now() + expiresMs;
   const question: Question = { ...rest, refuse, expiresAt: new Date(deadline).toISOString() };
   state.questions.push(question);
   const summary = state.report.summary;
   state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
   const entry = startEntry(state, title, 'waiting', rest.question);
-  const answered = () => question.answer !== undefined;
+  const answered = () => question.answer !== undefined || until();
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: rest.kind }]);
   try {
     for (let rung = 0; !answered() && Date.now() < deadline; rung += 1) {
@@ -40,7 +42,8 @@ export async function askPeople(
     state.report.summary = summary;
     upsertSearchAttributes([{ key: searchAttributes.waiting, value: null }]);
     const { answer } = question;
-    if (answer === undefined) endEntry(state, entry, 'failed', `no answer: ${rest.question}`);
+    if (answer === undefined && until()) endEntry(state, entry, 'done', 'no longer asked');
+    else if (answer === undefined) endEntry(state, entry, 'failed', `no answer: ${rest.question}`);
     else endEntry(state, entry, 'done', describe(answer));
   }
   return question.answer;
@@ -69,7 +72,12 @@ export function refuseApproval(state: RunState, by: string): string | undefined 
 }
 
 /** Asks for an approval of exactly this plan. */
-export async function askApproval(state: RunState, plan: Plan, tell: Tell): Promise<Answer | undefined> {
+export async function askApproval(
+  state: RunState,
+  plan: Plan,
+  tell: Tell,
+  until?: () => boolean,
+): Promise<Answer | undefined> {
   const answer = await askPeople(
     state,
     {
@@ -78,6 +86,7 @@ export async function askApproval(state: RunState, plan: Plan, tell: Tell): Prom
       id: plan.hash,
       question: `Approve plan ${plan.hash}: ${plan.actions.map((one) => `${one.action} on ${one.target}`).join('; ')}?`,
       expiresMs: state.policy?.approvalExpiresMs ?? 4 * 3_600_000,
+      until,
       update: { name: 'approve', argument: { plan: plan.hash, by: '<your name>' } },
       // Four eyes bind whoever says yes; anyone may say no.
       refuse: (verb, words) => (verb === 'reject' ? undefined : refuseApproval(state, words['by'] ?? '')),

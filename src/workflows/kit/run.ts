@@ -1,11 +1,12 @@
 import type { Fence } from '../../activities/types';
 import { Stop } from './failure';
+import { createChildren } from './children';
 import { createGates } from './gates';
 import { acquireLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
 import type { Policy } from './policy';
 import { createQuestions } from './questions';
-import { addNote, type RunState } from './state';
+import { addNote, type AlertState, type RunState } from './state';
 import { createSteps } from './steps';
 import { createTidying } from './tidying';
 import { createUndoStack } from './undo';
@@ -44,8 +45,13 @@ export function createRun(state: RunState, policy: Policy) {
     ...createGates(state, policy, tell, within),
     ...createQuestions(state, policy, tell, steps.step),
     ...createTidying(state, steps.step),
+    ...createChildren(state),
     exclusively,
     announce,
+    /** Tells a rung of the escalation ladder; 0 is the first. Best effort. */
+    tell,
+    /** What the sender of the alert has said since the run began. */
+    alert: state.alert as Readonly<AlertState>,
     /** A measured fact for the report, e.g. `rtoSeconds`. */
     fact: (name: string, value: string | number | boolean) => {
       state.report.facts[name] = value;

@@ -20,7 +20,7 @@ import { searchAttributes } from './search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
 
 /** A procedure: returns one sentence about what came of it. */
-export type Procedure<Input> = (input: Input, run: Run) => Promise<string>;
+export type Procedure<Input, Inbox = undefined> = (input: Input, run: Run, inbox: Inbox) => Promise<string>;
 
 const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
 
@@ -28,20 +28,23 @@ const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
  * Makes a workflow of a procedure. `name` is the wire name: the card's name and the export's.
  * The run completes with its report, or fails with an ApplicationFailure whose type is the outcome and whose details
  * are the report; a cancellation that changed nothing closes as cancelled. The memo has the report in every case.
+ * A procedure with messages of its own registers their handlers in `openInbox`, which runs before the first await.
  */
-export function runbook<C extends { input: z.ZodType }>(
+export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
   name: string,
-  procedure: Procedure<z.output<C['input']>>,
+  procedure: Procedure<z.output<C['input']>, Inbox>,
+  openInbox?: (state: RunState) => Inbox,
 ) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
     const state = createState(name);
     handleMessages(state);
+    const inbox = openInbox?.(state) as Inbox;
     publish(state);
     const prepared = await prepareRun<z.output<C['input']>>(state, name, input);
     const run = createRun(state, prepared.policy);
     let failure: unknown;
     try {
-      state.report.summary = await procedure(prepared.input, run);
+      state.report.summary = await procedure(prepared.input, run, inbox);
       state.report.outcome = 'SUCCEEDED';
     } catch (error) {
       failure = error;

@@ -18,6 +18,14 @@ export interface Answer {
   note?: string;
 }
 
+/** What the sender of the alert that started the run has said since. */
+export interface AlertState {
+  /** Deliveries after the first. */
+  repeats: number;
+  /** ISO time; absent while it fires, or where no alert started the run. */
+  resolvedAt?: string;
+}
+
 /** Everything a run knows about itself. One per workflow; handlers and the procedure share it. */
 export interface RunState {
   report: RunReport;
@@ -26,6 +34,7 @@ export interface RunState {
   questions: Question[];
   /** Answers of leases asked for, by target. */
   leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
+  alert: AlertState;
 }
 
 // A run with a longer timeline keeps its newest lines; the history has all of them.
@@ -37,6 +46,7 @@ export function createState(runbook: string): RunState {
     movement: 'diagnose',
     questions: [],
     leases: new Map(),
+    alert: { repeats: 0 },
     report: {
       runbook,
       title: runbook,

@@ -1,4 +1,4 @@
-import { CancelledFailure, CancellationScope, sleep } from '@temporalio/workflow';
+import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Movement, TimelineEntry } from '../../report/types';
 import { causeOf, verificationFailed } from './failure';
@@ -99,10 +99,14 @@ export function createSteps(state: RunState, undos: UndoStack) {
       checks += 1;
       if (!ok) throw verificationFailed(`${title}: ${detail}`);
       const left = until - Date.now();
-      if (left <= 0) return endEntry(state, entry, 'done', `${checks} checks, last: ${detail}`);
+      const resolved = state.alert.resolvedAt !== undefined;
+      if (left <= 0 || resolved) {
+        const why = resolved && left > 0 ? '; the alert is resolved' : '';
+        return endEntry(state, entry, 'done', `${checks} checks, last: ${detail}${why}`);
+      }
       entry.detail = `${checks} checks so far, last: ${detail}`;
       publish(state);
-      await sleep(Math.min(everyMs, left));
+      await condition(() => state.alert.resolvedAt !== undefined, Math.min(everyMs, left));
     }
   }
 

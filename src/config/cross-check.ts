@@ -1,0 +1,26 @@
+import { checkRoutes } from '../alerts/check-routes';
+import { checkSchedules } from '../schedules/check';
+import type { Config } from './schema';
+
+/** Problems that are not within one value: names that refer to each other, inputs that a runbook would refuse. */
+export function crossCheck(config: Config): string[] {
+  return [...checkChannels(config), ...checkRoutes(config), ...checkSchedules(config)];
+}
+
+function checkChannels({ services }: Config): string[] {
+  return Object.entries(services).flatMap(([service, { notify, escalation }]) => {
+    const names = notify.map(({ name }) => name);
+    const known = `known: ${names.join(', ') || 'none'}`;
+    const path = `services.${service}`;
+    return [
+      ...notify
+        .filter(({ fallback }) => fallback !== undefined && !names.includes(fallback))
+        .map(({ name, fallback }) => `${path}.notify.${name}.fallback: no channel "${fallback}"; ${known}`),
+      ...escalation.flatMap((rung) =>
+        rung.notify
+          .filter((name) => !names.includes(name))
+          .map((name) => `${path}.escalation.${rung.name}: no channel "${name}"; ${known}`),
+      ),
+    ];
+  });
+}

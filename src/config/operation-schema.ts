@@ -1,0 +1,220 @@
+/** What runbooks may read from, and do to, a running application. */
+import { z } from 'zod';
+import { commandSchema, plainName, secretText, severitySchema } from './primitives';
+
+const endpoint = z
+  .strictObject({
+    url: secretText,
+    headers: z.record(z.string(), secretText).default({}),
+    timeoutMs: z.number().positive().default(5_000),
+  })
+  .describe('answers JSON to a GET');
+
+const errorRateSchema = z.strictObject({
+  url: secretText.describe('answers JSON'),
+  field: z.string().default('errorRate').describe('dot path of a share between 0 and 1'),
+  max: z.number().min(0).max(1).default(0.01).describe('the objective'),
+  warning: z.number().min(0).max(1).default(0.05),
+  critical: z.number().min(0).max(1).default(0.1),
+});
+
+const externalServiceSchema = z
+  .strictObject({
+    name: z.string().min(1),
+    url: secretText.describe('its status page as JSON'),
+    field: z.string().default('status.indicator').describe('dot path'),
+    healthy: z.array(z.string()).default(['none', 'operational', 'ok']),
+    contact: z.string().optional().describe('where its support is reached'),
+    timeoutMs: z.number().positive().default(5_000),
+  })
+  .describe('something of somebody else that the application needs');
+
+const featureSchema = z.strictObject({ name: plainName, disable: commandSchema, enable: commandSchema });
+
+export const applicationSchema = z
+  .strictObject({
+    health: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          url: secretText,
+          timeoutMs: z.number().positive().default(5_000),
+        }),
+      )
+      .default([]),
+    errorRate: errorRateSchema.optional(),
+    detailedHealth: endpoint.optional().describe('e.g. /api/health/detailed'),
+    connectionLimit: endpoint.optional().describe('e.g. /api/database/connection-limit'),
+    slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),
+    rateLimitStatus: endpoint.optional().describe('e.g. /api/rate-limit/status'),
+    externalServices: z.array(externalServiceSchema).default([]),
+    restart: commandSchema.optional(),
+    setPoolMax: commandSchema.optional().describe('POOL_MAX is in its environment'),
+    features: z
+      .array(featureSchema)
+      .default([])
+      .describe('features that can be switched off, least needed first'),
+    raiseRateLimits: z.strictObject({ raise: commandSchema, restore: commandSchema }).optional(),
+    soakSeconds: z.number().min(0).max(86_400).default(60),
+    soakEverySeconds: z.number().positive().default(10),
+  })
+  .describe('the application in front of the databases');
+
+export const deploymentsSchema = z
+  .strictObject({
+    provider: z.literal('command').default('command'),
+    list: commandSchema.describe(
+      'prints a JSON array, newest first: {"id", "createdAt", "state": "ready|failed|building", "current": true|false, "version"?, "commit"?}',
+    ),
+    promote: commandSchema.describe('makes DEPLOYMENT_ID current; running it twice is harmless'),
+    suspectMinutes: z
+      .number()
+      .positive()
+      .default(60)
+      .describe('a deployment younger than this when errors began is suspected'),
+  })
+  .describe('how versions of the application are listed and put in front');
+
+export const connectionsSchema = z
+  .strictObject({
+    maxUtilisation: z.number().min(0.1).max(1).default(0.8),
+    idleInTransactionSeconds: z.number().positive().default(60),
+    longQuerySeconds: z.number().positive().default(300),
+    graceSeconds: z
+      .number()
+      .min(0)
+      .max(600)
+      .default(10)
+      .describe('between asking a session to stop and ending it'),
+    protect: z
+      .strictObject({
+        users: z.array(z.string()).default([]),
+        applications: z.array(z.string()).default([]),
+      })
+      .default({ users: [], applications: [] })
+      .describe('sessions that are never touched'),
+    poolStep: z.number().int().positive().default(5).describe('by how much the pool is raised at once'),
+    reserve: z
+      .number()
+      .int()
+      .min(0)
+      .default(10)
+      .describe('connections of the server that stay free for people'),
+  })
+  .describe('when the connections of a database are too many, and what may be done about it');
+
+export const breakerSchema = z
+  .strictObject({
+    windowMinutes: z.number().positive().default(60),
+    maxRecurrences: z
+      .number()
+      .int()
+      .positive()
+      .default(3)
+      .describe(
+        'runs for the same alert within the window, whatever came of them; then: propose, and a page',
+      ),
+    cooldownMinutes: z
+      .number()
+      .min(0)
+      .default(5)
+      .describe('after a run for the same alert the next one waits this long before it looks'),
+    flapLimit: z
+      .number()
+      .int()
+      .positive()
+      .default(5)
+      .describe('runs within the window that found nothing to do; then: observe'),
+    maxConcurrent: z
+      .number()
+      .int()
+      .positive()
+      .default(3)
+      .describe('runs of this service that nobody started'),
+  })
+  .describe('what keeps automation from doing the same again and again');
+
+const perSeverity = (p0: number, p1: number, p2: number, p3: number) =>
+  z
+    .strictObject({
+      P0: z.number().positive().default(p0),
+      P1: z.number().positive().default(p1),
+      P2: z.number().positive().default(p2),
+      P3: z.number().positive().default(p3),
+    })
+    .prefault({});
+
+const DEFAULT_SEVERITIES = {
+  p0: 'P0',
+  p1: 'P1',
+  p2: 'P2',
+  p3: 'P3',
+  critical: 'P0',
+  fatal: 'P0',
+  error: 'P1',
+  high: 'P1',
+  warning: 'P2',
+  moderate: 'P2',
+  medium: 'P2',
+  info: 'P3',
+  low: 'P3',
+} as const;
+
+export const incidentSchema = z
+  .strictObject({
+    severities: z
+      .record(z.string().toLowerCase(), severitySchema)
+      .default(DEFAULT_SEVERITIES)
+      .describe('words of alert senders and of people, lower case, to P0 ... P3'),
+    defaultSeverity: severitySchema.default('P2'),
+    commanders: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('who may lead an incident, first asked first'),
+    acknowledgeMinutes: perSeverity(5, 60, 240, 1_440).describe('response time, by severity'),
+    updateMinutes: perSeverity(15, 30, 120, 480).describe('time between two status updates'),
+    escalateMinutes: perSeverity(30, 120, 480, 1_440).describe(
+      'unresolved for this long: the next of the ladder',
+    ),
+    errorRateSeverity: z
+      .strictObject({ critical: severitySchema.default('P1'), warning: severitySchema.default('P2') })
+      .prefault({})
+      .describe('severity that an error rate above its band stands for'),
+    runbooks: z
+      .array(
+        z.strictObject({
+          match: z
+            .record(z.string(), z.string())
+            .describe('labels of the alert, or `finding`, as regular expressions'),
+          runbook: z.string().min(1),
+          input: z.record(z.string(), z.unknown()).default({}),
+        }),
+      )
+      .default([])
+      .describe('which runbook an incident starts; the first that matches'),
+    checks: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          url: secretText,
+          field: z.string(),
+          healthy: z.array(z.string()),
+        }),
+      )
+      .default([])
+      .describe('more facts for triage: continuous integration, pull requests, status pages'),
+    postmortemFor: z.array(severitySchema).default(['P0', 'P1']),
+    meetingWithinHours: z.number().positive().default(48),
+    reminderHours: z
+      .number()
+      .positive()
+      .default(24)
+      .describe('time between two reminders of an open action item'),
+  })
+  .describe('how an incident is led');
+
+export type ApplicationConfig = z.infer<typeof applicationSchema>;
+export type DeploymentsConfig = z.infer<typeof deploymentsSchema>;
+export type ConnectionsConfig = z.infer<typeof connectionsSchema>;
+export type BreakerConfig = z.infer<typeof breakerSchema>;
+export type IncidentConfig = z.infer<typeof incidentSchema>;
