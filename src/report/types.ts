@@ -52,6 +52,8 @@ export interface RunReport {
   workflowId: string;
   runId: string;
   service: string;
+  /** Of the service, where the runbook has to do with one. */
+  environment?: string;
   mode: 'observe' | 'propose' | 'auto';
   startedBy: string;
   startedAt: string;
