@@ -1,5 +1,7 @@
 import { createAnnounceActivities } from './announce';
 import { createApplicationActivities } from './application';
+import { createApplicationChangeActivities } from './application-changes';
+import { createApplicationFactsActivities } from './application-facts';
 import { createCommandActivities } from './commands';
 import type { ActivityDeps } from './deps';
 import { createGuardActivities } from './guard';
@@ -25,6 +27,8 @@ export function createActivities(deps: ActivityDeps) {
     ...createGuardActivities(deps),
     ...createAnnounceActivities(deps),
     ...createApplicationActivities(deps),
+    ...createApplicationFactsActivities(deps),
+    ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
     ...createFactsActivities(deps),
     ...createCanaryActivities(deps),

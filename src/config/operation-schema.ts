@@ -10,6 +10,22 @@ const endpoint = z
   })
   .describe('answers JSON to a GET');
 
+const connectionLimitSchema = endpoint
+  .extend({
+    fields: z
+      .strictObject({
+        poolMax: z.string().default('poolMax'),
+        poolUsed: z.string().default('poolUsed').describe('connections that work for somebody now'),
+        poolWaiting: z
+          .string()
+          .default('poolWaiting')
+          .describe('requests that wait for a connection; may be absent'),
+      })
+      .prefault({})
+      .describe('dot paths of the numbers in the answer'),
+  })
+  .describe('answers JSON to a GET, also while the pool is exhausted');
+
 const errorRateSchema = z.strictObject({
   url: secretText.describe('answers JSON'),
   field: z.string().default('errorRate').describe('dot path of a share between 0 and 1'),
@@ -44,7 +60,7 @@ export const applicationSchema = z
       .default([]),
     errorRate: errorRateSchema.optional(),
     detailedHealth: endpoint.optional().describe('e.g. /api/health/detailed'),
-    connectionLimit: endpoint.optional().describe('e.g. /api/database/connection-limit'),
+    connectionLimit: connectionLimitSchema.optional().describe('e.g. /api/database/connection-limit'),
     slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),
     rateLimitStatus: endpoint.optional().describe('e.g. /api/rate-limit/status'),
     externalServices: z.array(externalServiceSchema).default([]),
