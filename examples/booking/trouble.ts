@@ -1,0 +1,126 @@
+/** Symptoms to practise on, made for real. Each ends by itself after a while. */
+import { parseArgs } from 'node:util';
+import { Client } from 'pg';
+
+export interface IdleTransactions {
+  /** Process IDs of the sessions on the server. */
+  pids: number[];
+  /** Resolves when every session is gone, whoever ended it. */
+  ended: Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/**
+ * Opens transactions that read once and are then forgotten, as by a report whose program hangs: each keeps a connection
+ * and a snapshot. Opens fewer than `count` where the role may not have more. They end after `forMs`.
+ */
+export async function openIdleTransactions(options: {
+  databaseUrl: string;
+  count: number;
+  forMs: number;
+  applicationName?: string;
+}): Promise<IdleTransactions> {
+  const { databaseUrl, count, forMs, applicationName = 'booking-trouble' } = options;
+  const sessions: { pid: number; client: Client; gone: Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    clearTimeout(timer);
+    await Promise.all(sessions.map(({ client }) => client.end().catch(() => undefined)));
+  };
+  const timer = setTimeout(() => void stop(), forMs);
+  try {
+    while (sessions.length < count) {
+      const session = await forgetTransaction(databaseUrl, applicationName);
+      if (session === undefined) break;
+      sessions.push(session);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const ended = Promise.all(sessions.map(({ gone }) => gone)).then(() => clearTimeout(timer));
+  return { pids: sessions.map(({ pid }) => pid), ended, stop };
+}
+
+/** Undefined: the role has all the connections that it may have. */
+async function forgetTransaction(connectionString: string, applicationName: string) {
+  const client = new Client({ connectionString, application_name: applicationName });
+  // It is here to be ended by others.
+  client.on('error', () => undefined);
+  const gone = new Promise<void>((resolve) => client.once('end', resolve));
+  try {
+    await client.connect();
+    await client.query('BEGIN');
+    const { rows } = await client.query<{ pid: number }>(
+      'SELECT pg_backend_pid() AS pid, count(*) FROM slots',
+    );
+    return { pid: rows[0]!.pid, client, gone };
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    if ((error as { code?: string }).code === TOO_MANY_CONNECTIONS) return undefined;
+    throw error;
+  }
+}
+
+const TOO_MANY_CONNECTIONS = '53300';
+
+interface Trouble {
+  /** For the usage text. */
+  usage: string;
+  make: (options: { count: number; seconds: number }) => Promise<void>;
+}
+
+const troubles: Record<string, Trouble> = {
+  'idle-transactions': {
+    usage: "--count 12 --seconds 120, with the application's DATABASE_URL",
+    make: async ({ count, seconds }) => {
+      const { pids, ended, stop } = await openIdleTransactions({
+        databaseUrl: needVariable('DATABASE_URL'),
+        count,
+        forMs: seconds * 1_000,
+      });
+      process.once('SIGINT', () => void stop()).once('SIGTERM', () => void stop());
+      console.log(`${pids.length} transactions are open and idle; they end in ${seconds} s or when ended`);
+      await ended;
+      console.log('all of them are gone');
+    },
+  },
+};
+
+function needVariable(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === '') throw new Error(`${name} is not set`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      count: { type: 'string', default: '12' },
+      seconds: { type: 'string', default: '120' },
+    },
+  });
+  const trouble = troubles[positionals[0] ?? ''];
+  if (trouble === undefined) {
+    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name} ${usage}`);
+    throw new Error(`which trouble?\n${known.join('\n')}`);
+  }
+  await trouble.make({
+    count: wholeNumber('count', values.count),
+    seconds: wholeNumber('seconds', values.seconds),
+  });
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1 || value > 3_600)
+    throw new Error(`--${name} must be a whole number from 1 to 3600, got ${text}`);
+  return value;
+}
+
+if (require.main === module) {
+  main().catch((error: Error) => {
+    console.error(`No trouble was made: ${error.message}`);
+    process.exit(1);
+  });
+}
