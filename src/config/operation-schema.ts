@@ -1,6 +1,6 @@
 /** What runbooks may read from, and do to, a running application. */
 import { z } from 'zod';
-import { commandSchema, plainName, secretText, severitySchema } from './primitives';
+import { commandSchema, plainName, secretText, severitySchema, type Severity } from './primitives';
 
 const endpoint = z
   .strictObject({
@@ -174,14 +174,17 @@ const DEFAULT_SEVERITIES = {
   medium: 'P2',
   info: 'P3',
   low: 'P3',
-} as const;
+} satisfies Record<string, Severity>;
 
 export const incidentSchema = z
   .strictObject({
     severities: z
       .record(z.string().toLowerCase(), severitySchema)
-      .default(DEFAULT_SEVERITIES)
-      .describe('words of alert senders and of people, lower case, to P0 ... P3'),
+      .default({})
+      .transform((given): Record<string, Severity> => ({ ...DEFAULT_SEVERITIES, ...given }))
+      .describe(
+        'words of alert senders and of people, lower case, to P0 ... P3; they go over the usual ones',
+      ),
     defaultSeverity: severitySchema.default('P2'),
     commanders: z
       .array(z.string().min(1))
@@ -196,6 +199,10 @@ export const incidentSchema = z
       .strictObject({ critical: severitySchema.default('P1'), warning: severitySchema.default('P2') })
       .prefault({})
       .describe('severity that an error rate above its band stands for'),
+    healthSeverity: z
+      .strictObject({ all: severitySchema.default('P0'), some: severitySchema.default('P1') })
+      .prefault({})
+      .describe('severity that failing health checks stand for: all of them, some of them'),
     runbooks: z
       .array(
         z.strictObject({
@@ -212,15 +219,27 @@ export const incidentSchema = z
       .array(
         z.strictObject({
           name: z.string().min(1),
-          url: secretText,
-          field: z.string(),
-          healthy: z.array(z.string()),
+          url: secretText.describe('answers JSON to a GET'),
+          headers: z.record(z.string(), secretText).default({}),
+          field: z.string().min(1).describe('dot path, e.g. workflow_runs.0.conclusion'),
+          healthy: z.array(z.string()).min(1),
+          timeoutMs: z.number().positive().max(30_000).default(5_000),
         }),
       )
       .default([])
       .describe('more facts for triage: continuous integration, pull requests, status pages'),
     postmortemFor: z.array(severitySchema).default(['P0', 'P1']),
     meetingWithinHours: z.number().positive().default(48),
+    standardActions: z
+      .array(z.string().min(1).max(300))
+      .max(20)
+      .default([
+        'Add the missing test coverage',
+        'Improve the monitoring so that this is noticed sooner',
+        'Update runbooks and docs where operational steps changed',
+      ])
+      .describe('action items that every post-mortem begins with'),
+    actionDueDays: z.number().int().positive().default(14).describe('of a standard action item'),
     reminderHours: z
       .number()
       .positive()
