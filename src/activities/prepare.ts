@@ -33,7 +33,7 @@ export function createPrepareActivities({ config }: ActivityDeps) {
         const service = serviceOf(config, name);
         const { environment } = parsed as { environment?: string };
         if (environment !== undefined) environmentOf(config, name, environment);
-        const policy = policyOf(card, name, service, mode);
+        const policy = { ...policyOf(card, name, service, mode), ...config.limits };
         if (policy.fourEyes && startedBy === 'unknown') {
           throw fail(
             'InvalidInput',
@@ -66,8 +66,15 @@ function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
   return `${issue.path.join('.') || 'input'}: ${issue.message}${shown}`;
 }
 
-function policyOf(card: Card, name: string, service: ServiceConfig, asked: Mode | undefined): Policy {
-  const { approval, restore, environments } = service;
+type Limits = Pick<Policy, 'maxConcurrent' | 'sickServices'>;
+
+function policyOf(
+  card: Card,
+  name: string,
+  service: ServiceConfig,
+  asked: Mode | undefined,
+): Omit<Policy, keyof Limits> {
+  const { approval, restore, environments, breaker } = service;
   const application = environments['production']?.application;
   return {
     service: name,
@@ -84,6 +91,14 @@ function policyOf(card: Card, name: string, service: ServiceConfig, asked: Mode 
     rtoSeconds: restore.rtoMinutes * 60,
     rpoSeconds: restore.rpoMinutes * 60,
     backupMaxAgeSeconds: (service.backups?.maxAgeHours ?? 26) * 3_600,
+    breaker: {
+      windowMs: breaker.windowMinutes * 60_000,
+      maxRecurrences: breaker.maxRecurrences,
+      cooldownMs: breaker.cooldownMinutes * 60_000,
+      flapLimit: breaker.flapLimit,
+      maxConcurrent: breaker.maxConcurrent,
+    },
+    takesPlace: card.coordinates !== true,
     workerVersion: VERSION,
   };
 }

@@ -28,16 +28,21 @@ export function inputSchema(card: Card): Schema {
   return z.toJSONSchema(card.input, { io: 'input' }) as Schema;
 }
 
+/** Only the intake fills it in. */
+const NOT_FOR_PEOPLE = ['alert'];
+
 /** The input of a runbook, field by field, from its JSON Schema. */
 export function fieldsOf(card: Card): Field[] {
   const { properties = {}, required = [] } = inputSchema(card);
-  return Object.entries(properties).map(([name, schema]) => ({
-    name,
-    ...kindOf(schema),
-    required: required.includes(name),
-    ...(schema.default === undefined ? {} : { defaultValue: schema.default }),
-    description: schema.description ?? '',
-  }));
+  return Object.entries(properties)
+    .filter(([name]) => !NOT_FOR_PEOPLE.includes(name))
+    .map(([name, schema]) => ({
+      name,
+      ...kindOf(schema),
+      required: required.includes(name),
+      ...(schema.default === undefined ? {} : { defaultValue: schema.default }),
+      description: schema.description ?? '',
+    }));
 }
 
 function kindOf(schema: Schema): Pick<Field, 'type' | 'kind' | 'choices'> {

@@ -2,54 +2,137 @@ import type { Command } from 'commander';
 import type { GuardState } from '../../workflows/kit/guard-protocol';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
-import { outputOf } from '../output';
-import { optionalConfig } from '../settings';
+import { outputOf, type Output } from '../output';
+import { defaultName, optionalConfig } from '../settings';
 
 const QUERY_TIMEOUT_MS = 10_000;
+
+interface Options {
+  ladder?: string;
+  mode?: string;
+  reset?: string;
+  reason?: string;
+  by: string;
+}
 
 export function addGuard(program: Command): void {
   program
     .command('guard')
-    .argument('[target]', 'e.g. booking/production; default: the kill switch', 'all')
-    .description('who holds a target, who waits for it, and whether it is paused')
-    .action(async (target: string, _: unknown, command: Command) => {
+    .argument(
+      '[target]',
+      'booking: its breaker; booking/production: its lease; default: the kill switch',
+      'all',
+    )
+    .option('--ladder <runbook>', 'set the highest mode of a runbook here, with --mode and --reason')
+    .option('--mode <mode>', 'observe, propose or auto')
+    .option('--reset <runbook>', 'close what is open for a runbook, with --reason')
+    .option('--reason <text>', 'why, for everybody who asks')
+    .option('--by <name>', 'your name', defaultName())
+    .description('who holds a target, who waits for it, what its breaker says, and whether it is paused')
+    .action(async (target: string, options: Options, command: Command) => {
       const { withTemporal } = await import('../connect.js');
-      const { utc } = await import('../../workflows/kit/format.js');
+      const order = orderOf(options);
       const output = outputOf(command);
-      const state = await withTemporal(await optionalConfig(command), (temporal) =>
-        readGuard(temporal, target),
-      );
-      const { paused, holder, waiting, lastToken } = state;
-      output.document(state);
-      output.line(`${output.style('bold', `guard/${target}`)}`);
-      output.line(
-        `paused   ${paused === null ? 'no' : output.style('red', `by ${paused.by} at ${utc(paused.at)} UTC: ${paused.reason}`)}`,
-      );
-      output.line(
-        `holder   ${holder === null ? 'nobody' : `${holder.workflowId} since ${utc(holder.since)} UTC, token ${holder.token}`}`,
-      );
-      output.line(`waiting  ${waiting.length === 0 ? 'nobody' : ''}`);
-      for (const one of waiting) output.line(`         ${one.workflowId} since ${utc(one.since)} UTC`);
-      output.line(`token    ${lastToken}`);
+      await withTemporal(await optionalConfig(command), async (temporal) => {
+        if (order !== undefined) output.hint(await change(temporal, target, order));
+        const state = await readGuard(temporal, target);
+        output.document(state);
+        await show(output, state);
+      });
     });
 }
 
-async function readGuard({ client, within }: Temporal, target: string): Promise<GuardState> {
+interface Order {
+  name: 'ladder' | 'reset';
+  argument: Record<string, string>;
+}
+
+function orderOf({ ladder, mode, reset, reason, by }: Options): Order | undefined {
+  if (ladder === undefined && reset === undefined) return undefined;
+  if (reason === undefined)
+    throw new CliError(EXIT.usage, 'Say why: --reason "...". It is kept with the change.');
+  if (reset !== undefined) return { name: 'reset', argument: { runbook: reset, by, reason } };
+  if (mode === undefined)
+    throw new CliError(EXIT.usage, `Up to which mode? --ladder ${ladder} --mode observe|propose|auto`);
+  return { name: 'ladder', argument: { runbook: ladder ?? '', mode, by, reason } };
+}
+
+async function change(
+  { client, within }: Temporal,
+  target: string,
+  { name, argument }: Order,
+): Promise<string> {
+  const { guardId } = await import('../../workflows/kit/guard-protocol.js');
+  const handle = client.workflow.getHandle(guardId(target));
+  try {
+    return await within(QUERY_TIMEOUT_MS, () =>
+      handle.executeUpdate<string, [unknown]>(name, { args: [argument] }),
+    );
+  } catch (error) {
+    const { cause } = error as { cause?: Error };
+    if ((error as Error).name === 'WorkflowUpdateFailedError')
+      throw new CliError(EXIT.usage, cause?.message ?? (error as Error).message);
+    throw await explain(error, { client, within } as Temporal, target);
+  }
+}
+
+async function readGuard(temporal: Temporal, target: string): Promise<GuardState> {
+  const { client, within } = temporal;
   const { guardId } = await import('../../workflows/kit/guard-protocol.js');
   const handle = client.workflow.getHandle(guardId(target));
   try {
     return await within(QUERY_TIMEOUT_MS, () => handle.query<GuardState>('state'));
   } catch (error) {
-    if ((error as Error).name === 'WorkflowNotFoundError') {
-      throw new CliError(
-        EXIT.notFound,
-        `There is no guard of ${target} yet: nobody ever paused or leased it.`,
-      );
-    }
-    if ((await handle.describe()).status.name !== 'RUNNING') throw error;
-    throw new CliError(
-      EXIT.unreachable,
-      `The guard of ${target} runs, but no worker answers for it. Start one with \`runbooks worker\`.`,
+    throw await explain(error, temporal, target);
+  }
+}
+
+async function explain(error: unknown, { client }: Temporal, target: string): Promise<Error> {
+  const { guardId } = await import('../../workflows/kit/guard-protocol.js');
+  if ((error as Error).name === 'WorkflowNotFoundError') {
+    return new CliError(
+      EXIT.notFound,
+      `There is no guard of ${target} yet: nobody ever paused, leased or asked it.`,
     );
   }
+  const { status } = await client.workflow.getHandle(guardId(target)).describe();
+  if (status.name !== 'RUNNING') return error as Error;
+  return new CliError(
+    EXIT.unreachable,
+    `The guard of ${target} runs, but no worker answers for it. Start one with \`runbooks worker\`.`,
+  );
+}
+
+async function show(
+  output: Output,
+  { target, paused, holder, waiting, lastToken, ...rest }: GuardState,
+): Promise<void> {
+  const { utc } = await import('../../workflows/kit/format.js');
+  const { openAt } = await import('../../workflows/kit/breaker.js');
+  const line = (label: string, text: string) => output.line(`${label.padEnd(9)}${text}`);
+  output.line(output.style('bold', `guard/${target}`));
+  line(
+    'paused',
+    paused === null
+      ? 'no'
+      : output.style('red', `by ${paused.by} at ${utc(paused.at)} UTC: ${paused.reason}`),
+  );
+  line(
+    'holder',
+    holder === null ? 'nobody' : `${holder.workflowId} since ${utc(holder.since)} UTC, token ${holder.token}`,
+  );
+  line('waiting', waiting.length === 0 && rest.queue.length === 0 ? 'nobody' : '');
+  for (const one of [...waiting, ...rest.queue]) line('', `${one.workflowId} since ${utc(one.since)} UTC`);
+  if (lastToken > 0) line('token', String(lastToken));
+  for (const { workflowId, startedAt } of rest.breaker.running)
+    line('runs', `${workflowId} since ${utc(startedAt)} UTC, admitted by the breaker`);
+  for (const { runbook, fingerprint, mode, reason, until } of openAt(rest.breaker, Date.now()))
+    line(
+      'open',
+      output.style('red', `${runbook}, alert ${fingerprint}: ${reason}; ${mode} until ${utc(until)} UTC`),
+    );
+  for (const [runbook, { mode, by, since, reason }] of Object.entries(rest.breaker.ceilings))
+    line('ladder', `${runbook} up to ${mode}, by ${by} at ${utc(since)} UTC: ${reason}`);
+  for (const { at, by, what, reason } of rest.changes.slice(-10))
+    line('change', `${utc(at)} UTC ${what} by ${by}: ${reason}`);
 }

@@ -22,6 +22,8 @@ export interface Card<Input extends z.ZodObject = z.ZodObject> {
   changes: string;
   input: Input;
   example: z.input<Input>;
+  /** It leads others and waits for people, so it takes no place among the concurrent runs. */
+  coordinates?: boolean;
   /** A mode that this runbook never exceeds on a service configured like that. */
   capMode?: (service: ServiceConfig) => { mode: Mode; modeReason: string } | undefined;
 }

@@ -26,6 +26,7 @@ export function createChildren(state: RunState) {
         workflowId,
         args: [input],
         parentClosePolicy: 'REQUEST_CANCEL',
+        ...(state.holdsPlace ? { memo: { inPlaceOfParent: true } } : {}),
       });
       const { outcome = 'SUCCEEDED', summary } = (await handle.result()) as RunReport;
       endEntry(state, entry, 'done', `${outcome}: ${summary}`);

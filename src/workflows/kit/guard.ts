@@ -10,7 +10,9 @@ import {
   setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
-import { inline } from './details-text';
+import { closedBreaker, end } from './breaker';
+import { admitNext, handleAdmissions, isWritten, noteChange } from './guard-admissions';
+import { describeGuard, obstacleOf } from './guard-details';
 import type { GuardState, LeaseRequest, PauseOrder, Release } from './guard-protocol';
 import { activitiesFor } from './presets';
 
@@ -27,13 +29,16 @@ const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.ru
 
 /**
  * The guard of one target: grants its lease to one run at a time, with a fencing token that only grows, takes it back
- * from a holder that is no longer running, and grants nothing while paused. Signals, not Updates: those hit the limit
- * of Updates in flight under contention.
+ * from a holder that is no longer running, and grants nothing while paused. The guard of a service also holds its
+ * breaker. Signals, not Updates: those hit the limit of Updates in flight under contention.
  */
 export async function guard(initial: Partial<GuardState> & { target: string }): Promise<void> {
-  const state: GuardState = { paused: null, holder: null, waiting: [], lastToken: 0, ...initial };
+  const state: GuardState = { ...freshState(initial.target), ...initial };
   const outbox: (() => Promise<void>)[] = [];
   let changed = true;
+  const touched = () => {
+    changed = true;
+  };
 
   const tell = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) =>
     outbox.push(async () => {
@@ -52,6 +57,7 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
 
   const forget = (who: Release) => {
     state.waiting = state.waiting.filter((one) => !isSame(one, who));
+    state.queue = state.queue.filter((one) => !isSame(one, who));
     if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
     changed = true;
   };
@@ -70,20 +76,35 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
     }
     changed = true;
   });
-  // Sent by hand from the UI, so nothing about its shape is certain.
+  // Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name.
   setHandler(pauseSignal, (order?: Partial<PauseOrder>) => {
     const { by = 'unknown', reason = 'no reason given' } = order ?? {};
     state.paused = { by: String(by), reason: String(reason), at: new Date(Date.now()).toISOString() };
-    changed = true;
+    noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+    touched();
   });
-  setHandler(resumeSignal, () => {
-    state.paused = null;
-    changed = true;
+  setHandler(resumeSignal, (order?: Partial<PauseOrder>) => {
+    const { by, reason } = order ?? {};
+    if (!isWritten(by) || !isWritten(reason)) {
+      noteChange(state, {
+        by: String(by ?? 'unknown'),
+        what: 'not resumed',
+        reason: 'name or reason missing',
+      });
+    } else if (state.paused !== null) {
+      state.paused = null;
+      // What stopped everything is looked at; the count begins anew.
+      state.sick = {};
+      noteChange(state, { by, what: 'resumed', reason });
+    }
+    touched();
   });
+  handleAdmissions(state, touched);
 
   for (;;) {
     changed = false;
     grant(state, tell);
+    admitNext(state, outbox);
     setCurrentDetails(describeGuard(state));
     // One at a time: the order in which answers leave is the order in which they were decided.
     for (let send = outbox.shift(); send !== undefined; send = outbox.shift()) await send();
@@ -92,10 +113,10 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
       await continueAsNew<typeof guard>(state);
     }
     if (changed || outbox.length > 0) continue;
-    const someoneWaits = state.holder !== null && state.waiting.some(({ kind }) => kind === 'lease');
-    if (!someoneWaits) await condition(() => changed || outbox.length > 0);
+    const forLease = state.holder !== null && state.waiting.some(({ kind }) => kind === 'lease');
+    if (!forLease && state.queue.length === 0) await condition(() => changed || outbox.length > 0);
     else if (!(await condition(() => changed || outbox.length > 0, LOOK_AT_HOLDER_MS)))
-      await reclaim(state, forget);
+      await reclaim(state, forget, touched);
   }
 }
 
@@ -117,32 +138,41 @@ function grant(state: GuardState, tell: TellRun): void {
   tell(next, 'granted', state.lastToken, '');
 }
 
-async function reclaim(state: GuardState, forget: (who: Release) => void): Promise<void> {
-  const { holder } = state;
-  if (holder === null) return;
-  const { workflowId, runId } = holder;
-  const { isRunning } = activitiesFor('read', `Is ${workflowId} still running?`);
-  try {
-    if (!(await isRunning({ workflowId, runId }))) forget(holder);
-  } catch {
-    // Unknown: the lease stays where it is, and the next look decides.
+/** Looks whether those whom somebody waits for are still there. */
+async function reclaim(
+  state: GuardState,
+  forget: (who: Release) => void,
+  touched: () => void,
+): Promise<void> {
+  if (state.holder !== null && !(await stillRuns(state.holder))) forget(state.holder);
+  if (state.queue.length === 0) return;
+  for (const run of [...state.breaker.running]) {
+    if (await stillRuns(run)) continue;
+    end(state.breaker, { ...run, outcome: 'UNKNOWN' }, Date.now());
+    touched();
   }
 }
 
-function obstacleOf({ paused, holder }: GuardState): string | undefined {
-  if (paused !== null) return `paused by ${paused.by} at ${paused.at} (${paused.reason})`;
-  if (holder !== null) return `held by ${holder.workflowId} since ${holder.since}`;
-  return undefined;
+async function stillRuns({ workflowId, runId }: Release): Promise<boolean> {
+  const { isRunning } = activitiesFor('read', `Is ${workflowId} still running?`);
+  try {
+    return await isRunning({ workflowId, runId });
+  } catch {
+    // Unknown: everything stays where it is, and the next look decides.
+    return true;
+  }
 }
 
-function describeGuard(state: GuardState): string {
-  const { target, waiting, lastToken } = state;
-  return [
-    `# Guard of ${inline(target)}`,
-    inline(obstacleOf(state) ?? 'free'),
-    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : waiting.map((one) => inline(one.workflowId)).join(', ')}.`,
-    'To pause, send the signal **pause** with:',
-    '```json\n{"by":"<your name>","reason":"<why>"}\n```',
-    'To go on, send **resume** with the same.',
-  ].join('\n\n');
+function freshState(target: string): GuardState {
+  return {
+    target,
+    paused: null,
+    holder: null,
+    waiting: [],
+    lastToken: 0,
+    breaker: closedBreaker(),
+    queue: [],
+    sick: {},
+    changes: [],
+  };
 }

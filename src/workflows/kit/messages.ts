@@ -1,13 +1,9 @@
-import {
-  ApplicationFailure,
-  defineQuery,
-  defineSignal,
-  defineUpdate,
-  setHandler,
-} from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { AlertNotice } from '../../alerts/alert';
 import type { RunStatus, TimelineEntry } from '../../report/types';
 import { renderMarkdown } from '../../report/markdown';
+import type { VerdictNotice } from './guard-protocol';
+import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
 
 /** What the guard tells a run that asked for a lease. */
@@ -22,6 +18,7 @@ export const statusQuery = defineQuery<RunStatus>('status');
 export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const postmortemQuery = defineQuery<string>('postmortem');
 export const leaseSignal = defineSignal<[LeaseAnswer]>('lease');
+export const verdictSignal = defineSignal<[VerdictNotice]>('verdict');
 export const alertSignal = defineSignal<[AlertNotice]>('alert');
 
 type Words = Record<string, string>;
@@ -40,6 +37,9 @@ export function handleMessages(state: RunState): void {
   setHandler(postmortemQuery, () => renderMarkdown(state.report), { description: 'The report as Markdown' });
   setHandler(leaseSignal, (answer) => {
     state.leases.set(answer.target, answer);
+  });
+  setHandler(verdictSignal, (verdict) => {
+    state.verdicts.set(verdict.target, verdict);
   });
   setHandler(alertSignal, (notice) => hearAlert(state, notice));
   handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');
@@ -112,28 +112,4 @@ function notWaiting(state: RunState, kind: Question['kind'], id: string): string
   const wanted = open.map((one) => one.id).join(', ');
   if (open.length === 0) return `this run does not wait for an answer of this kind now (${kind} ${id})`;
   return `"${id}" is not what this run waits for; open now: ${wanted}. If the plan changed, read it again first.`;
-}
-
-const MAX_TEXT = 2_000;
-
-function need(words: unknown, fields: string[]): void {
-  if (words === null || typeof words !== 'object')
-    throw refused(`expected a JSON object with ${fields.join(', ')}`);
-  for (const [field, value] of Object.entries(words)) {
-    if (typeof value !== 'string') throw refused(`"${field}" must be text, got ${typeof value}`);
-    if (value.length > MAX_TEXT) throw refused(`"${field}" is longer than ${MAX_TEXT} characters`);
-  }
-  for (const field of fields) {
-    const value = (words as Words)[field];
-    if (value === undefined || value.trim() === '')
-      throw refused(`"${field}" is missing; expected ${fields.join(', ')}`);
-    if (/^<.*>$/.test(value)) throw refused(`replace ${value} in "${field}" by your own`);
-  }
-}
-
-function refused(message: string): ApplicationFailure {
-  const failure = ApplicationFailure.nonRetryable(message, 'Refused');
-  // The UI prints the stack under the message, and whoever answers needs only the message.
-  failure.stack = '';
-  return failure;
 }

@@ -1,4 +1,5 @@
 import type { Mode } from '../../config/schema';
+import type { BreakerLimits } from './breaker';
 
 /**
  * What the configuration says about this runbook on this service, recorded at the start of a run so that a
@@ -22,6 +23,13 @@ export interface Policy {
   rtoSeconds: number;
   rpoSeconds: number;
   backupMaxAgeSeconds: number;
+  /** For runs that nobody started by hand. */
+  breaker: BreakerLimits;
+  /** False for a runbook that only coordinates others, for hours or weeks. */
+  takesPlace: boolean;
+  /** Of all services together. */
+  maxConcurrent: number;
+  sickServices: number;
   /** Statement of the worker's clock and version, for the report. */
   workerVersion: string;
 }

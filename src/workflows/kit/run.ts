@@ -1,5 +1,6 @@
 import type { Fence } from '../../activities/types';
 import { Stop } from './failure';
+import { createAdmission, type Origin } from './admission';
 import { createChildren } from './children';
 import { createGates } from './gates';
 import { acquireLease, releaseLease } from './lease';
@@ -17,7 +18,7 @@ export type { Call, StepOptions, Verdict } from './steps';
 export type Run = ReturnType<typeof createRun>;
 
 /** Makes the `run` object that a procedure gets. */
-export function createRun(state: RunState, policy: Policy) {
+export function createRun(state: RunState, policy: Policy, origin: Origin) {
   const { announce, tell } = createMessenger(state, policy);
   const undos = createUndoStack(state, policy, { announce, tell });
   const { within, ...steps } = createSteps(state, undos);
@@ -45,6 +46,7 @@ export function createRun(state: RunState, policy: Policy) {
     ...createGates(state, policy, tell, within),
     ...createQuestions(state, policy, tell, steps.step),
     ...createTidying(state, steps.step),
+    admission: createAdmission(state, policy, tell, origin),
     ...createChildren(state),
     exclusively,
     announce,

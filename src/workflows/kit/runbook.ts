@@ -11,8 +11,11 @@ import {
 } from '@temporalio/workflow';
 import type { Outcome, RunReport } from '../../report/types';
 import type { z } from 'zod';
+import type { Alert } from '../../alerts/alert';
+import { originOf } from './admission';
 import { causeOf, Stop } from './failure';
 import { handleMessages } from './messages';
+import { countRun } from './metrics';
 import type { Prepared } from './policy';
 import { prepare } from './presets';
 import { createRun, type Run } from './run';
@@ -41,9 +44,10 @@ export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
     const inbox = openInbox?.(state) as Inbox;
     publish(state);
     const prepared = await prepareRun<z.output<C['input']>>(state, name, input);
-    const run = createRun(state, prepared.policy);
+    const run = createRun(state, prepared.policy, originOf(prepared.input as { alert?: Alert }));
     let failure: unknown;
     try {
+      await run.admission.enter();
       state.report.summary = await procedure(prepared.input, run, inbox);
       state.report.outcome = 'SUCCEEDED';
     } catch (error) {
@@ -52,6 +56,7 @@ export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
       settle(state, error, run.undos.result());
     }
     if (state.report.outcome !== 'NEEDS_HUMAN') await run.tidy();
+    await run.admission.leave(state.report.outcome as Outcome, state.report.summary);
     return close(state, failure);
   }
   // The client starts by function name, and would otherwise start "workflow".
@@ -67,13 +72,17 @@ async function prepareRun<Input>(
   input: unknown,
 ): Promise<Prepared<Input>> {
   const entry = startEntry(state, 'Read the input and the policy', 'running');
-  const prepared = await prepareOrRefuse<Input & { startedBy: string; reason?: string }>(runbookName, input);
+  const prepared = await prepareOrRefuse<
+    Input & { startedBy: string; reason?: string; environment?: string }
+  >(runbookName, input);
   const { policy, title } = prepared;
+  const { environment } = prepared.input;
   Object.assign(state.report, {
     title,
     service: policy.service,
     mode: policy.mode,
     startedBy: prepared.input.startedBy,
+    ...(environment === undefined ? {} : { environment }),
   });
   state.report.summary = 'running';
   state.policy = policy;
@@ -135,6 +144,7 @@ async function close(state: RunState, failure: unknown): Promise<RunReport> {
   const outcome = report.outcome as Outcome;
   report.endedAt = now();
   addNote(state, outcome, report.summary);
+  countRun(report);
   upsertMemo({ report });
   upsertSearchAttributes([{ key: searchAttributes.outcome, value: outcome }]);
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished));

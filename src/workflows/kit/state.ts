@@ -1,6 +1,7 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { EntryStatus, Movement, RunReport, RunStatus, TimelineEntry, Waiting } from '../../report/types';
 import { renderDetails } from './current-details';
+import type { VerdictNotice } from './guard-protocol';
 import type { Policy } from './policy';
 
 /** A question to a person that stands open. */
@@ -34,7 +35,11 @@ export interface RunState {
   questions: Question[];
   /** Answers of leases asked for, by target. */
   leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
+  /** Answers of breakers, by target. */
+  verdicts: Map<string, VerdictNotice>;
   alert: AlertState;
+  /** Whether it counts among the concurrent runs that nobody started. */
+  holdsPlace: boolean;
 }
 
 // A run with a longer timeline keeps its newest lines; the history has all of them.
@@ -46,7 +51,9 @@ export function createState(runbook: string): RunState {
     movement: 'diagnose',
     questions: [],
     leases: new Map(),
+    verdicts: new Map(),
     alert: { repeats: 0 },
+    holdsPlace: false,
     report: {
       runbook,
       title: runbook,

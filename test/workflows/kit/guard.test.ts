@@ -82,6 +82,10 @@ describe('the guard', () => {
       expect((await guardState()).paused).toMatchObject({ by: 'unknown', reason: 'no reason given' });
       const waiting = await start('holder');
       await until(waiting, (status) => status.summary.includes('paused by unknown'));
+      await handle.signal('resume', { by: 'ben' });
+      const refused = await guardState();
+      expect(refused.paused).not.toBeNull();
+      expect(refused.changes.at(-1)).toMatchObject({ by: 'ben', what: 'not resumed' });
       await handle.signal('resume', { by: 'ben', reason: 'over' });
       await until(waiting, (status) => status.facts['token'] !== undefined);
       await waiting.cancel();

@@ -26,6 +26,10 @@ export const POLICY: Policy = {
   rtoSeconds: 60,
   rpoSeconds: 60,
   backupMaxAgeSeconds: 60,
+  breaker: { windowMs: 3_600_000, maxRecurrences: 3, cooldownMs: 0, flapLimit: 5, maxConcurrent: 3 },
+  takesPlace: true,
+  maxConcurrent: 10,
+  sickServices: 3,
   workerVersion: 'test',
 };
 
@@ -54,7 +58,7 @@ export function createWorld(logTo?: TestWorld): TestWorld {
 
 export interface Kit {
   world: TestWorld;
-  start(name: FixtureName, workflowId?: string): Promise<WorkflowHandle>;
+  start(name: FixtureName, workflowId?: string, input?: Record<string, unknown>): Promise<WorkflowHandle>;
   run(
     name: FixtureName,
   ): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
@@ -122,11 +126,11 @@ function fakeActivities(world: TestWorld) {
 
 function createKit(env: TestWorkflowEnvironment, world: TestWorld, taskQueue: string): Kit {
   let started = 0;
-  const start = (name: FixtureName, workflowId = `${name}-${(started += 1)}`) =>
+  const start: Kit['start'] = (name, workflowId = `${name}-${(started += 1)}`, input = {}) =>
     env.client.workflow.start(name, {
       taskQueue,
       workflowId,
-      args: [{ service: 'booking' }],
+      args: [{ service: 'booking', ...input }],
       // The time-skipping server would otherwise move its clock by ten years.
       workflowRunTimeout: '30 days',
     });

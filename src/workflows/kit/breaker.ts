@@ -1,0 +1,227 @@
+import type { Mode } from '../../config/schema';
+import type { Outcome } from '../../report/types';
+
+/** What the configuration allows runs that nobody started by hand. Times in milliseconds. */
+export interface BreakerLimits {
+  windowMs: number;
+  maxRecurrences: number;
+  cooldownMs: number;
+  flapLimit: number;
+  maxConcurrent: number;
+}
+
+/** A run that asks whether it may go ahead, and how far. */
+export interface Admission {
+  workflowId: string;
+  runId: string;
+  runbook: string;
+  /** Fingerprint of the alert that started it; null for schedules, which recur by intent. */
+  fingerprint: string | null;
+  /** What configuration and input allow. */
+  mode: Mode;
+  limits: BreakerLimits;
+  /** Part of another run, which has its place already: two of them must not wait for each other. */
+  child: boolean;
+}
+
+export interface Verdict {
+  state: 'queued' | 'admitted';
+  mode: Mode;
+  /** Why the mode is lower than asked, or why it has to wait; empty when neither. */
+  reason: string;
+  /** ISO time before which the run must not look; absent when it may at once. */
+  notBefore?: string;
+  /** Set once, for the run that tripped the breaker: what people must be told. */
+  tripped?: string;
+}
+
+interface PastRun {
+  runbook: string;
+  fingerprint: string | null;
+  startedAt: string;
+  endedAt?: string;
+  outcome?: string;
+}
+
+interface RunningRun extends PastRun {
+  workflowId: string;
+  runId: string;
+  child: boolean;
+  verdict: Verdict;
+}
+
+/** A breaker that is open: runs for this alert get a lower mode until the time given. */
+export interface OpenBreaker {
+  runbook: string;
+  fingerprint: string;
+  mode: Mode;
+  reason: string;
+  since: string;
+  /** ISO time; without further runs it is closed from then on. */
+  until: string;
+}
+
+/** The highest mode of a runbook after a bad outcome. Only a person raises it again. */
+export interface Ceiling {
+  mode: Mode;
+  since: string;
+  by: string;
+  reason: string;
+}
+
+export interface BreakerState {
+  running: RunningRun[];
+  past: PastRun[];
+  open: OpenBreaker[];
+  ceilings: Record<string, Ceiling>;
+}
+
+const LADDER: Mode[] = ['observe', 'propose', 'auto'];
+const MAX_PAST = 500;
+
+export function closedBreaker(): BreakerState {
+  return { running: [], past: [], open: [], ceilings: {} };
+}
+
+/** Decides about a run and remembers it when it is admitted. Asking again gives the same answer. */
+export function admit(state: BreakerState, request: Admission, nowMs: number): Verdict {
+  const known = state.running.find((run) => isSame(run, request));
+  if (known !== undefined) return { ...known.verdict, tripped: undefined };
+  const places = state.running.filter(({ child }) => !child).length;
+  if (!request.child && places >= request.limits.maxConcurrent) {
+    const names = state.running.map(({ workflowId }) => workflowId).join(', ');
+    return {
+      state: 'queued',
+      mode: request.mode,
+      reason: `${places} of ${request.limits.maxConcurrent} places are taken: ${names}`,
+    };
+  }
+  const verdict = judge(state, request, nowMs);
+  const { workflowId, runId, runbook, fingerprint, child } = request;
+  const startedAt = iso(nowMs);
+  state.running.push({ workflowId, runId, runbook, fingerprint, child, startedAt, verdict });
+  return verdict;
+}
+
+/** A run ended: its place is free, it counts whatever came of it, and a bad outcome lowers the runbook's mode. */
+export function end(
+  state: BreakerState,
+  run: { workflowId: string; runId: string; outcome: Outcome | 'UNKNOWN' },
+  nowMs: number,
+): void {
+  const found = state.running.find((one) => isSame(one, run));
+  if (found === undefined) return;
+  state.running = state.running.filter((one) => one !== found);
+  const { runbook, fingerprint, startedAt } = found;
+  state.past.push({ runbook, fingerprint, startedAt, endedAt: iso(nowMs), outcome: run.outcome });
+  state.past = state.past.slice(-MAX_PAST);
+  const mode = afterOutcome(run.outcome);
+  if (mode === undefined || lower(mode, state.ceilings[runbook]?.mode ?? 'auto') !== mode) return;
+  state.ceilings[runbook] = {
+    mode,
+    since: iso(nowMs),
+    by: 'breaker',
+    reason: `${run.workflowId} ended as ${run.outcome}`,
+  };
+}
+
+/** Lets a runbook climb the ladder again, or forgets what it has against its alerts. A person's decision. */
+export function raise(
+  state: BreakerState,
+  runbook: string,
+  mode: Mode,
+  by: string,
+  reason: string,
+  nowMs: number,
+) {
+  if (mode === 'auto') delete state.ceilings[runbook];
+  else state.ceilings[runbook] = { mode, since: iso(nowMs), by, reason };
+}
+
+/** Closes what is open for a runbook. A person's decision. */
+export function reset(state: BreakerState, runbook: string): void {
+  state.open = state.open.filter((one) => one.runbook !== runbook);
+  state.past = state.past.filter((one) => one.runbook !== runbook);
+}
+
+/** What is open at that time. */
+export function openAt(state: BreakerState, nowMs: number): OpenBreaker[] {
+  return state.open.filter(({ until }) => Date.parse(until) > nowMs);
+}
+
+export function lower(one: Mode, other: Mode): Mode {
+  return LADDER.indexOf(one) < LADDER.indexOf(other) ? one : other;
+}
+
+/** A run that was undone may be tried again with a person's word; one that needed a person only looks. */
+function afterOutcome(outcome: string): Mode | undefined {
+  if (outcome === 'NEEDS_HUMAN') return 'observe';
+  return outcome === 'ROLLED_BACK' ? 'propose' : undefined;
+}
+
+function judge(state: BreakerState, request: Admission, nowMs: number): Verdict {
+  const { runbook, fingerprint, limits } = request;
+  state.open = openAt(state, nowMs);
+  const ceiling = state.ceilings[runbook];
+  let verdict: Verdict = { state: 'admitted', mode: request.mode, reason: '' };
+  if (ceiling !== undefined && lower(ceiling.mode, verdict.mode) !== verdict.mode) {
+    verdict = {
+      ...verdict,
+      mode: ceiling.mode,
+      reason: `lowered by ${ceiling.by} at ${ceiling.since}: ${ceiling.reason}`,
+    };
+  }
+  if (fingerprint === null) return verdict;
+  const before = recent(state, request, nowMs);
+  const minutes = Math.round(limits.windowMs / 60_000);
+  const flaps = before.filter(({ outcome }) => outcome === 'NOTHING_TO_DO').length;
+  if (flaps >= limits.flapLimit) {
+    const reason = `the alert flaps: ${flaps} runs within ${minutes} minutes found nothing to do`;
+    verdict = trip(state, request, verdict, 'observe', reason, nowMs);
+  } else if (before.length >= limits.maxRecurrences) {
+    const reason = `${before.length} runs for this alert within ${minutes} minutes did not keep it away`;
+    verdict = trip(state, request, verdict, 'propose', reason, nowMs);
+  }
+  const lastEnd = Math.max(0, ...before.map(({ endedAt }) => Date.parse(endedAt ?? iso(0))));
+  const notBefore = lastEnd + limits.cooldownMs;
+  return lastEnd > 0 && notBefore > nowMs ? { ...verdict, notBefore: iso(notBefore) } : verdict;
+}
+
+function trip(
+  state: BreakerState,
+  { runbook, fingerprint, limits }: Admission,
+  verdict: Verdict,
+  mode: Mode,
+  reason: string,
+  nowMs: number,
+): Verdict {
+  const known = state.open.find((one) => one.runbook === runbook && one.fingerprint === fingerprint);
+  const until = iso(nowMs + limits.windowMs);
+  const worse = known !== undefined && lower(mode, known.mode) === mode && mode !== known.mode;
+  if (known === undefined) {
+    state.open.push({ runbook, fingerprint: fingerprint ?? '', mode, reason, since: iso(nowMs), until });
+  } else Object.assign(known, { mode, reason, until });
+  const lowered = lower(mode, verdict.mode);
+  return {
+    ...verdict,
+    ...(lowered === verdict.mode ? {} : { mode: lowered, reason }),
+    ...(known === undefined || worse ? { tripped: `${runbook}: ${reason}; from now on: ${mode}` } : {}),
+  };
+}
+
+function recent(state: BreakerState, { runbook, fingerprint, limits }: Admission, nowMs: number): PastRun[] {
+  return [...state.past, ...state.running].filter(
+    (run) =>
+      run.runbook === runbook &&
+      run.fingerprint === fingerprint &&
+      Date.parse(run.startedAt) > nowMs - limits.windowMs,
+  );
+}
+
+function isSame(a: { workflowId: string; runId: string }, b: { workflowId: string; runId: string }): boolean {
+  return a.workflowId === b.workflowId && a.runId === b.runId;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

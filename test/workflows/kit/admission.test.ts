@@ -1,0 +1,222 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Alert } from '../../../src/alerts/alert';
+import type { GuardState } from '../../../src/workflows/kit/guard-protocol';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { POLICY, stopKit, withKit, type Kit } from './harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+const alert = (fingerprint = 'pool'): Alert => ({
+  source: 'test',
+  fingerprint,
+  startsAt: null,
+  status: 'firing',
+  severity: 'critical',
+  title: 'too many connections',
+  labels: {},
+  annotations: {},
+  link: null,
+});
+
+let count = 0;
+const service = () => `service-${(count += 1)}`;
+const byAlert = ({ start }: Kit, fingerprint?: string, name: Parameters<Kit['start']>[0] = 'fiveMovements') =>
+  start(name, `by-alert-${(count += 1)}`, { alert: alert(fingerprint) });
+const guardOf = (target: string) => env.client.workflow.getHandle(`guard/${target}`);
+const stateOf = (target: string) => guardOf(target).query<GuardState>('state');
+
+/** The report of a run that ended. Not result(): that moves the clock past every window. */
+const settled = (kit: Kit, handle: WorkflowHandle) =>
+  kit.until(handle, ({ outcome }) => outcome !== undefined);
+
+async function until(target: string, holds: (state: GuardState) => boolean): Promise<GuardState> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const state = await stateOf(target);
+    if (holds(state)) return state;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`never got there: ${JSON.stringify(await stateOf(target))}`);
+}
+
+/** A run that goes wrong, so that the service counts as in trouble. */
+async function goWrong(kit: Kit, name: string) {
+  Object.assign(kit.world.policy, { service: name });
+  kit.world.acts.check = async () => ({ ok: false, detail: 'still bad' });
+  expect((await settled(kit, await byAlert(kit))).outcome).toBe('ROLLED_BACK');
+}
+
+describe('a run that an alert started', () => {
+  it('goes ahead by itself until the alert has recurred too often, then asks, and people are told', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = {
+        mode: 'auto',
+        service: service(),
+        breaker: { ...POLICY.breaker, maxRecurrences: 2 },
+      };
+      const texts: string[] = [];
+      kit.world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      for (let turn = 0; turn < 2; turn += 1) {
+        const report = await settled(kit, await byAlert(kit));
+        expect(report).toMatchObject({ outcome: 'SUCCEEDED', mode: 'auto' });
+      }
+      const third = await byAlert(kit);
+      const open = await kit.waiting(third);
+      const status = await kit.until(third, () => true);
+      expect(status.mode).toBe('propose');
+      expect(texts.join('\n')).toMatch(/2 runs for this alert within 60 minutes/);
+      expect(status.timeline.find(({ title }) => title === 'Admission')?.detail).toContain('mode propose');
+      await third.executeUpdate('approve', { args: [{ plan: open.id, by: 'ben' }] });
+      expect((await settled(kit, third)).outcome).toBe('SUCCEEDED');
+    }));
+
+  it('waits for a place, says for which, and gives it back however it ends', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      kit.world.policy = { mode: 'propose', service: name, breaker: { ...POLICY.breaker, maxConcurrent: 1 } };
+      const first = await byAlert(kit, 'a');
+      await kit.waiting(first);
+      const second = await byAlert(kit, 'b');
+      const { summary } = await kit.until(second, (status) =>
+        status.summary.startsWith('waiting for a place'),
+      );
+      expect(summary).toContain(first.workflowId);
+      await first.cancel();
+      await kit.waiting(second);
+      await second.terminate();
+      const third = await byAlert(kit, 'c');
+      await kit.until(third, (status) => status.summary.startsWith('waiting for a place'));
+      // A terminated run gives nothing back: the guard finds out.
+      await env.sleep('10s');
+      await kit.waiting(third);
+      await third.cancel();
+      await until(name, ({ breaker }) => breaker.running.length === 0);
+    }));
+
+  it('keeps to the cap of all services together', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'propose', service: service(), maxConcurrent: 1 };
+      const first = await byAlert(kit);
+      await kit.waiting(first);
+      kit.world.policy = { mode: 'propose', service: service(), maxConcurrent: 1 };
+      const second = await byAlert(kit);
+      await kit.until(second, (status) => status.summary.startsWith('waiting for a place'));
+      await first.cancel();
+      await kit.waiting(second);
+      await second.cancel();
+      await until('all', ({ breaker }) => breaker.running.length === 0);
+    }));
+
+  it('lets the alert rest before it looks again', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = {
+        mode: 'auto',
+        service: service(),
+        breaker: { ...POLICY.breaker, cooldownMs: 600_000 },
+      };
+      const first = await settled(kit, await byAlert(kit));
+      const handle = await byAlert(kit);
+      const { timeline } = await kit.until(handle, (status) =>
+        status.timeline.some(({ title }) => title === 'Cooling down'),
+      );
+      expect(timeline.some(({ title }) => title === 'Look')).toBe(false);
+      await env.sleep('11 minutes');
+      const second = await settled(kit, handle);
+      const looked = second.timeline.find(({ title }) => title === 'Look')?.startedAt ?? '';
+      const waited = Date.parse(looked) - Date.parse(first.endedAt ?? '');
+      expect(waited).toBeGreaterThanOrEqual(599_000);
+    }));
+
+  it('steps down after a bad outcome, and up again only by a person with a name and a reason', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      kit.world.policy = { mode: 'auto' };
+      await goWrong(kit, name);
+      kit.world.acts = {};
+      const state = await until(name, ({ breaker }) => breaker.ceilings['fiveMovements'] !== undefined);
+      expect(state.breaker.ceilings['fiveMovements']).toMatchObject({ mode: 'propose', by: 'breaker' });
+      const second = await byAlert(kit, 'other');
+      await kit.waiting(second);
+      await second.cancel();
+      const order = { runbook: 'fiveMovements', mode: 'auto', by: 'ben', reason: 'mended' };
+      const ladder = (changes: object) =>
+        guardOf(name).executeUpdate('ladder', { args: [{ ...order, ...changes }] });
+      await expect(ladder({ reason: '' })).rejects.toThrow();
+      await expect(ladder({ by: '<your name>' })).rejects.toThrow();
+      await expect(ladder({ mode: 'yolo' })).rejects.toThrow();
+      expect((await stateOf(name)).breaker.ceilings).toHaveProperty('fiveMovements');
+      await ladder({});
+      expect((await settled(kit, await byAlert(kit, 'third'))).outcome).toBe('SUCCEEDED');
+      expect((await stateOf(name)).changes.at(-1)).toMatchObject({ by: 'ben', reason: 'mended' });
+    }));
+
+  it('stops everything when several services are in trouble at once, and pages', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto', sickServices: 3 };
+      const texts: string[] = [];
+      kit.world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      await guardOf('all')
+        .signal('resume', { by: 'ben', reason: 'begin' })
+        .catch(() => undefined);
+      const before = (await stateOf('all').catch(() => undefined))?.sick ?? {};
+      const missing = 3 - Object.keys(before).length;
+      for (let turn = 0; turn < missing; turn += 1) await goWrong(kit, service());
+      const { paused } = await until('all', (state) => state.paused !== null);
+      expect(paused).toMatchObject({ by: 'breaker', reason: expect.stringContaining('3 services') });
+      expect(texts.join('\n')).toContain('ALL automation is paused');
+      kit.world.acts = {};
+      kit.world.policy = { mode: 'auto', service: service() };
+      const next = await byAlert(kit);
+      await kit.until(next, (status) => status.summary.startsWith('paused'));
+      await guardOf('all').signal('resume', { by: 'ben', reason: 'one cause, mended' });
+      expect((await settled(kit, next)).outcome).toBe('SUCCEEDED');
+      expect((await stateOf('all')).sick).toEqual({});
+    }));
+
+  it('hears that the alert is resolved while it waits for an approval, makes the plan again, and goes on waiting if it still has one', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'propose', service: service() };
+      let looks = 0;
+      kit.world.acts.look = async () => ({ value: (looks += 1) > 100 ? 0 : 1 });
+      const handle = await byAlert(kit);
+      await kit.waiting(handle);
+      const before = looks;
+      await handle.signal('alert', { status: 'resolved', count: 0, at: '2026-11-21T03:00:00Z' });
+      await kit.until(
+        handle,
+        ({ timeline }) => timeline.filter(({ title }) => title === 'Look again').length === 2,
+      );
+      for (let tries = 0; looks === before && tries < 100; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(looks).toBe(before + 1);
+      await kit.waiting(handle);
+      await handle.signal('alert', { status: 'firing', count: 7, at: '2026-11-21T03:01:00Z' });
+      const { facts } = await kit.until(handle, ({ facts }) => facts['alertRepeats'] === 7);
+      expect(facts['alertRepeats']).toBe(7);
+      await handle.cancel();
+    }));
+
+  it('a run started by hand asks nobody', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      kit.world.policy = { mode: 'auto', service: name };
+      const report = await settled(kit, await kit.start('fiveMovements'));
+      expect(report.timeline.some(({ title }) => title === 'Admission')).toBe(false);
+      await expect(stateOf(name)).rejects.toThrow();
+    }));
+});
