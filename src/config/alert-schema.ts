@@ -27,6 +27,7 @@ const hmac = z
       .describe('unix seconds; the digest is then over `timestamp:body`, otherwise over the body'),
   })
   .describe('hex HMAC-SHA256 over the raw body');
+const grafanaHmac = hmac.extend({ header: z.string().default('X-Grafana-Alerting-Signature') });
 const signature = z
   .strictObject({ kind: z.literal('signature'), secrets })
   .describe("the sender's own signature");
@@ -49,7 +50,10 @@ const mappingSchema = z.strictObject({
 
 export const alertSourceSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('alertmanager'), auth: z.discriminatedUnion('kind', [bearer, basic]) }),
-  z.strictObject({ kind: z.literal('grafana'), auth: z.discriminatedUnion('kind', [bearer, basic, hmac]) }),
+  z.strictObject({
+    kind: z.literal('grafana'),
+    auth: z.discriminatedUnion('kind', [bearer, basic, grafanaHmac]),
+  }),
   z.strictObject({ kind: z.literal('sentry'), auth: signature }),
   z.strictObject({ kind: z.literal('pagerduty'), auth: signature }),
   z.strictObject({
