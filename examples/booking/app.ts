@@ -1,8 +1,13 @@
+import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance } from 'fastify';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
+import { recommend } from './features';
 import { addHealth } from './health';
-import { countAnswers } from './metrics';
-import { cancelBooking, confirmBooking, findSlots, holdSlot, Refused } from './store';
+import { addMetrics, countAnswers } from './metrics';
+import { addOperations } from './operations';
+import { openPools, type AppPools } from './pools';
+import { followOperators, type Running } from './running';
+import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import { startTraffic } from './traffic';
 
 export interface BookingAppOptions {
@@ -15,6 +20,10 @@ export interface BookingAppOptions {
   /** How far back the error rate looks. */
   windowSeconds?: number;
   poolMax?: number;
+  /** For setting the pool and restarting it while it runs. Default: neither can be done. */
+  operationsToken?: string;
+  /** Where deployments and switches are; the running application follows them. Default: it changes no more. */
+  directory?: string;
 }
 
 export interface BookingApp {
@@ -29,39 +38,37 @@ const EXPIRE_EVERY_MS = 10_000;
  * counted, health turns red, and both recover with the next connection, also to another database of the same name.
  */
 export async function startBookingApp(options: BookingAppOptions): Promise<BookingApp> {
-  const poolMax = options.poolMax ?? 8;
-  const pool = new Pool({
-    connectionString: options.databaseUrl,
-    application_name: 'booking-app',
-    max: poolMax,
-    connectionTimeoutMillis: 2_000,
-    idleTimeoutMillis: 30_000,
-    statement_timeout: 5_000,
-    keepAlive: true,
-  });
-  // A connection that the server ends would otherwise end the process: idle ones report to the pool, one that is
-  // between two statements of a transaction to itself. Its next statement fails, and the request with it.
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const pools = openPools(options.databaseUrl, options.poolMax ?? 8);
   const answers = countAnswers(options.windowSeconds ?? 15);
   const server = fastify({ logger: false, forceCloseConnections: true });
+  const countForMetrics = addMetrics(server, pools);
   server.addHook('onResponse', async (request, reply) => {
-    if (isBusiness(request.url)) answers.count(reply.statusCode >= 500);
+    if (!isBusiness(request.url)) return;
+    answers.count(reply.statusCode);
+    countForMetrics(reply.statusCode);
   });
-  addHealth(server, pool, poolMax, answers);
-  addBookings(server, pool);
+  const { running, stop: stopFollowing } = followOperators(options.directory);
+  await server.register(rateLimit, {
+    timeWindow: 1_000,
+    max: () => running.switches.requestsPerSecond,
+    allowList: ({ url }) => !isBusiness(url),
+  });
+  addHealth(server, pools, answers, running);
+  if (options.operationsToken !== undefined) addOperations(server, pools, options.operationsToken);
+  addBookings(server, pools, running);
   // Before anything runs that would have to be stopped again if it fails.
-  const customers = options.traffic ? await someCustomers(pool) : [];
+  const customers = options.traffic ? await someCustomers(pools.current()) : [];
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
-  const expiry = setInterval(() => void expireHolds(pool), EXPIRE_EVERY_MS);
+  const expiry = setInterval(() => void expireHolds(pools.current()), EXPIRE_EVERY_MS);
   const stopTraffic = options.traffic ? startTraffic(url, customers) : undefined;
   return {
     url,
     stop: async () => {
+      stopFollowing();
       clearInterval(expiry);
       await stopTraffic?.();
       await server.close();
-      await pool.end();
+      await pools.end();
     },
   };
 }
@@ -71,7 +78,7 @@ function isBusiness(url: string): boolean {
   return url.startsWith('/slots') || url.startsWith('/bookings');
 }
 
-function addBookings(server: FastifyInstance, pool: Pool): void {
+function addBookings(server: FastifyInstance, pools: AppPools, running: Running): void {
   server.setErrorHandler((error: Error & { statusCode?: number; code?: string }, _request, reply) => {
     const status = error.statusCode ?? (error.code === '22P02' || error.code === '23503' ? 400 : 500);
     // What a database says about itself is not for customers.
@@ -86,7 +93,11 @@ function addBookings(server: FastifyInstance, pool: Pool): void {
         querystring: { type: 'object', properties: { partySize: positive(1, 50), limit: positive(20, 100) } },
       },
     },
-    async ({ query }) => ({ slots: await findSlots(pool, query.partySize, query.limit) }),
+    async ({ query }) => {
+      const pool = pools.current();
+      const slots = await running.release.findSlots(pool, query.partySize, query.limit);
+      return running.switches.recommendations ? { slots, recommended: await recommend(pool) } : { slots };
+    },
   );
   server.post<{
     Body: { slotId: string; customerId: string; partySize: number };
@@ -108,13 +119,13 @@ function addBookings(server: FastifyInstance, pool: Pool): void {
       },
     },
     async ({ body, headers }, reply) =>
-      reply.code(201).send(await holdSlot(pool, { ...body, key: headers['idempotency-key'] })),
+      reply.code(201).send(await holdSlot(pools.current(), { ...body, key: headers['idempotency-key'] })),
   );
   server.post<{ Params: { id: string } }>('/bookings/:id/confirm', ({ params }) =>
-    confirmBooking(pool, params.id),
+    confirmBooking(pools.current(), params.id),
   );
   server.post<{ Params: { id: string } }>('/bookings/:id/cancel', ({ params }) =>
-    cancelBooking(pool, params.id),
+    cancelBooking(pools.current(), params.id),
   );
 }
 
@@ -137,11 +148,18 @@ async function someCustomers(pool: Pool): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** As a program: DATABASE_URL, and optionally PORT and TRAFFIC=1. */
+/** As a program: DATABASE_URL, and optionally PORT, TRAFFIC=1, DIRECTORY of deployments and switches, BOOKING_OPERATIONS_TOKEN. */
 async function main(): Promise<void> {
-  const { DATABASE_URL: databaseUrl, PORT: port, TRAFFIC: traffic } = process.env;
+  const { DATABASE_URL: databaseUrl, PORT: port, TRAFFIC: traffic, DIRECTORY: directory } = process.env;
+  const { BOOKING_OPERATIONS_TOKEN: operationsToken } = process.env;
   if (databaseUrl === undefined || databaseUrl === '') throw new Error('DATABASE_URL is not set.');
-  const app = await startBookingApp({ databaseUrl, port: Number(port ?? 0), traffic: traffic === '1' });
+  const app = await startBookingApp({
+    databaseUrl,
+    port: Number(port ?? 0),
+    traffic: traffic === '1',
+    directory,
+    operationsToken,
+  });
   console.log(app.url);
   const stop = (): void => void app.stop().then(() => process.exit(0));
   process.once('SIGINT', stop).once('SIGTERM', stop);

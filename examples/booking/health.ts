@@ -1,7 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
+import { recommend } from './features';
+import { readConnections, readSlowQueries } from './connections';
 import type { countAnswers } from './metrics';
-import { findSlots } from './store';
+import type { AppPools } from './pools';
+import type { Running } from './running';
 
 interface Check {
   ok: boolean;
@@ -12,23 +15,23 @@ interface Check {
 /** Liveness, readiness, and what the operators of the service ask for. Everything is read at the moment it is asked. */
 export function addHealth(
   server: FastifyInstance,
-  pool: Pool,
-  poolMax: number,
+  pools: AppPools,
   answers: ReturnType<typeof countAnswers>,
+  running: Running,
 ): void {
-  const startedAt = Date.now();
   server.get('/health', () => ({ status: 'ok' }));
   server.get('/health/lb', async (_request, reply) => {
-    const database = await check(() => pool.query('SELECT 1'));
+    const database = await check(() => pools.current().query('SELECT 1'));
     return reply.code(database.ok ? 200 : 503).send({ status: database.ok ? 'ok' : 'unavailable' });
   });
   server.get('/health/ready', async (_request, reply) => {
-    const checks = await readiness(pool);
+    const checks = await readiness(pools.current(), running);
     const ok = Object.values(checks).every((one) => one.ok);
     return reply.code(ok ? 200 : 503).send({ status: ok ? 'ready' : 'unavailable', checks });
   });
   server.get('/api/health/detailed', async (_request, reply) => {
-    const checks = await readiness(pool);
+    const pool = pools.current();
+    const checks = { ...(await readiness(pool, running)), ...(await featureChecks(pool, running)) };
     const ok = Object.values(checks).every((one) => one.ok);
     const lastRun = await pool
       .query<{ at: Date }>(`SELECT last_run_at AS at FROM job_runs WHERE job = 'expire_bookings'`)
@@ -36,31 +39,46 @@ export function addHealth(
       .catch(() => null);
     return reply.code(ok ? 200 : 503).send({
       status: ok ? 'ok' : 'unavailable',
+      release: running.version,
       checks: { ...checks, cron_expire_bookings_last_run_ts: lastRun },
-      pool: { max: poolMax, total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount },
+      pool: { max: pools.max(), total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount },
       answers: answers.read(),
-      uptimeSeconds: Math.round((Date.now() - startedAt) / 1000),
+      uptimeSeconds: Math.round((Date.now() - running.since) / 1000),
       memoryBytes: process.memoryUsage().rss,
     });
   });
   server.get('/api/metrics/error-rate', () => answers.read());
-  server.get('/api/database/connection-limit', async () => {
-    const { rows } = await pool.query<{ limit: number; used: number }>(
-      `SELECT current_setting('max_connections')::int AS limit, count(*)::int AS used
-       FROM pg_stat_activity WHERE backend_type = 'client backend'`,
-    );
-    const { limit, used } = rows[0] ?? { limit: 0, used: 0 };
-    return { limit, used, utilisation: limit === 0 ? 0 : used / limit, poolMax, poolUsed: pool.totalCount };
+  server.get('/api/rate-limit/status', () => {
+    const { requests, refused, windowSeconds } = answers.read();
+    const refusedShare = requests === 0 ? 0 : refused / requests;
+    return { requestsPerSecond: running.switches.requestsPerSecond, refused, refusedShare, windowSeconds };
   });
+  server.get('/api/database/connection-limit', async () => {
+    const { busy, waiting } = pools.counts();
+    const pool = { poolMax: pools.max(), poolUsed: busy, poolWaiting: waiting };
+    // What the pool says is most wanted when the database says nothing.
+    const found = await readConnections(pools.monitor).catch(() => undefined);
+    if (found === undefined) return { limit: null, used: null, utilisation: null, ...pool };
+    const { limit, used } = found;
+    return { limit, used, utilisation: used / limit, ...pool };
+  });
+  server.get('/api/performance/queries/slow', async () => ({
+    queries: await readSlowQueries(pools.monitor),
+  }));
 }
 
 /** The two things without which nothing can be sold. */
-async function readiness(pool: Pool): Promise<Record<string, Check>> {
+async function readiness(pool: Pool, { release }: Running): Promise<Record<string, Check>> {
   const [database, availability] = await Promise.all([
     check(() => pool.query('SELECT 1')),
-    check(() => findSlots(pool, 1, 1)),
+    check(async () => release.findSlots(pool, 1, 1)),
   ]);
   return { database, availability };
+}
+
+/** Every feature that is on, under its name. */
+async function featureChecks(pool: Pool, { switches }: Running): Promise<Record<string, Check>> {
+  return switches.recommendations ? { recommendations: await check(() => recommend(pool)) } : {};
 }
 
 async function check(probe: () => Promise<unknown>): Promise<Check> {

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { parseDocument, type Document } from 'yaml';
+import { parseDocument, visit, type Document, type Node, type Scalar } from 'yaml';
+import { setUpDeployments } from './deployments';
 import { sampleFile, sampleProgram } from './files';
 import { createBookingDatabase, type BookingSize } from './generate';
 import { createBookingRoles, urlFor, type BookingUrls } from './roles';
@@ -9,7 +11,7 @@ import { createBookingRoles, urlFor, type BookingUrls } from './roles';
 export type SetUpOptions = BookingSize & {
   /** URL of a superuser of the cluster that carries both databases. */
   adminUrl: string;
-  /** Gets runbooks.yaml, migrations/ and later backups/. */
+  /** Gets runbooks.yaml, migrations/, deployments.json and later backups/. The application follows what is in it. */
   directory: string;
   /** Where the production application answers, if that is known already; else set BOOKING_APP_URL later. */
   appUrl?: string;
@@ -57,6 +59,8 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
   const environment: Record<string, string> = {
     BOOKING_PRODUCTION_URL: production.migrator,
     BOOKING_STAGING_URL: staging.migrator,
+    // The application gets it too.
+    BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
   };
   if (appUrl !== undefined) environment['BOOKING_APP_URL'] = appUrl;
   const configFile = writeConfig(directory, await systemIdentifier(adminUrl));
@@ -89,16 +93,32 @@ function writeConfig(directory: string, identifier: string): string {
   const config: Document = parseDocument(readFileSync(sampleFile('runbooks.yaml'), 'utf8'));
   const service = ['services', 'booking'];
   for (const environment of ['production', 'staging']) {
-    const path = [...service, 'environments', environment];
-    config.setIn([...path, 'database', 'identity', 'systemIdentifier'], identifier);
-    config.setIn([...path, 'smoke', 'run'], smokeCommand());
+    const path = [...service, 'environments', environment, 'database', 'identity'];
+    config.setIn([...path, 'systemIdentifier'], identifier);
   }
-  config.setIn([...service, 'restore', 'smoke', 'run'], smokeCommand());
+  completePrograms(config, service);
+  setUpDeployments(directory);
+  const application = [...service, 'environments', 'production', 'application'];
+  for (const [command, operation] of Object.entries({ setPoolMax: 'set-pool-max', restart: 'restart' }))
+    config.setIn(
+      [...application, command, 'run'],
+      [process.execPath, sampleProgram('operate.js'), operation],
+    );
   const file = join(directory, 'runbooks.yaml');
   writeFileSync(file, config.toString({ lineWidth: 110, flowCollectionPadding: false }));
   return file;
 }
 
-function smokeCommand(): string[] {
-  return [process.execPath, sampleProgram('smoke.js')];
+const PROGRAM = /^dist\/examples\/booking\/(.+\.js)$/;
+
+/** `node dist/examples/booking/x.js` works only from the folder of the package: both become full paths. */
+function completePrograms(config: Document, path: string[]): void {
+  visit(config.getIn(path, true) as Node, {
+    Seq: (_, { items }) => {
+      const program = PROGRAM.exec(String((items[1] as Scalar | undefined)?.value))?.[1];
+      if (program === undefined) return;
+      (items[0] as Scalar).value = process.execPath;
+      (items[1] as Scalar).value = sampleProgram(program);
+    },
+  });
 }

@@ -21,7 +21,8 @@ export class Refused extends Error {
   }
 }
 
-const QUOTE = `SELECT slot_id AS "slotId", starts_at AS "startsAt", capacity, title, price_cents AS "priceCents", currency
+/** What is free, with its price. */
+export const QUOTE = `SELECT slot_id AS "slotId", starts_at AS "startsAt", capacity, title, price_cents AS "priceCents", currency
   FROM slot_availability`;
 
 /** The next free slots for a party. */

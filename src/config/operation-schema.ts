@@ -32,7 +32,28 @@ const errorRateSchema = z.strictObject({
   max: z.number().min(0).max(1).default(0.01).describe('the objective'),
   warning: z.number().min(0).max(1).default(0.05),
   critical: z.number().min(0).max(1).default(0.1),
+  windowSeconds: z
+    .number()
+    .min(0)
+    .max(3_600)
+    .default(60)
+    .describe('how far back it looks: a remedy is judged after that time'),
 });
+
+const rateLimitStatusSchema = endpoint
+  .extend({
+    field: z.string().default('refusedShare').describe('dot path of the share of requests that were refused'),
+    max: z.number().min(0).max(1).default(0.05).describe('above it the limit is a cause of errors'),
+  })
+  .describe('answers JSON to a GET, e.g. /api/rate-limit/status');
+
+const rateLimitsSchema = z
+  .strictObject({
+    raise: commandSchema.describe('raises the limits; running it twice is harmless'),
+    restore: commandSchema.describe('back to the usual limits'),
+    minutes: z.number().positive().max(1_440).default(30).describe('how long they stay raised'),
+  })
+  .describe('raising the rate limits for a while');
 
 const externalServiceSchema = z
   .strictObject({
@@ -45,7 +66,11 @@ const externalServiceSchema = z
   })
   .describe('something of somebody else that the application needs');
 
-const featureSchema = z.strictObject({ name: plainName, disable: commandSchema, enable: commandSchema });
+const featureSchema = z.strictObject({
+  name: plainName.describe('a failing check of this name in the detailed health makes it the suspect'),
+  disable: commandSchema.describe('running it twice is harmless'),
+  enable: commandSchema,
+});
 
 export const applicationSchema = z
   .strictObject({
@@ -62,7 +87,7 @@ export const applicationSchema = z
     detailedHealth: endpoint.optional().describe('e.g. /api/health/detailed'),
     connectionLimit: connectionLimitSchema.optional().describe('e.g. /api/database/connection-limit'),
     slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),
-    rateLimitStatus: endpoint.optional().describe('e.g. /api/rate-limit/status'),
+    rateLimitStatus: rateLimitStatusSchema.optional(),
     externalServices: z.array(externalServiceSchema).default([]),
     restart: commandSchema.optional(),
     setPoolMax: commandSchema.optional().describe('POOL_MAX is in its environment'),
@@ -70,7 +95,7 @@ export const applicationSchema = z
       .array(featureSchema)
       .default([])
       .describe('features that can be switched off, least needed first'),
-    raiseRateLimits: z.strictObject({ raise: commandSchema, restore: commandSchema }).optional(),
+    raiseRateLimits: rateLimitsSchema.optional(),
     soakSeconds: z.number().min(0).max(86_400).default(60),
     soakEverySeconds: z.number().positive().default(10),
   })
@@ -80,9 +105,11 @@ export const deploymentsSchema = z
   .strictObject({
     provider: z.literal('command').default('command'),
     list: commandSchema.describe(
-      'prints a JSON array, newest first: {"id", "createdAt", "state": "ready|failed|building", "current": true|false, "version"?, "commit"?}',
+      'prints a JSON array: {"id", "createdAt", "state": "ready|failed|building", "current": true|false, "version"?, "commit"?, "rolledBackAt"?}; one with rolledBackAt is not gone back to',
     ),
-    promote: commandSchema.describe('makes DEPLOYMENT_ID current; running it twice is harmless'),
+    promote: commandSchema.describe(
+      'makes DEPLOYMENT_ID current; running it twice is harmless; may refuse a RUNBOOKS_FENCING_TOKEN lower than one it has seen',
+    ),
     suspectMinutes: z
       .number()
       .positive()

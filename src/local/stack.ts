@@ -95,7 +95,11 @@ export function createStack({
           onProgress: progress,
         });
         parts.booking = booking;
-        const app = await startBookingApp({ databaseUrl: booking.urls.production.app, traffic: true });
+        const app = await startBookingApp({
+          databaseUrl: booking.urls.production.app,
+          traffic: true,
+          directory,
+        });
         parts.app = app;
         stops.push(() => app.stop());
       },

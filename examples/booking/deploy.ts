@@ -1,0 +1,29 @@
+/**
+ * The sample's deployment tool, in the folder of its state:
+ *
+ *   deploy list                          every deployment as JSON, newest first
+ *   DEPLOYMENT_ID=dep-2 deploy promote   puts that one in front
+ *   deploy version 1.5.0                 a new deployment of that version, in front at once
+ */
+import { deployVersion, listDeployments, promoteDeployment } from './deployments';
+
+function main([verb, version]: string[]): string {
+  const directory = process.cwd();
+  if (verb === 'list') return JSON.stringify(listDeployments(directory));
+  if (verb === 'version' && version !== undefined) {
+    const { id } = deployVersion(directory, version);
+    return `${version} is in front as ${id}`;
+  }
+  if (verb !== 'promote') throw new Error('expected: deploy list | promote | version <x.y.z>');
+  const { DEPLOYMENT_ID: id, RUNBOOKS_FENCING_TOKEN: token } = process.env;
+  if (id === undefined) throw new Error('DEPLOYMENT_ID is not set');
+  const promoted = promoteDeployment(directory, id, token === undefined ? undefined : Number(token));
+  return `${promoted.version} is in front as ${id}`;
+}
+
+try {
+  console.log(main(process.argv.slice(2)));
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,53 @@
+/**
+ * What the sample's operators can switch while it runs, as a program in the folder of its state:
+ *
+ *   switches feature recommendations on|off
+ *   switches limit 50                    requests a second for each address
+ *   switches limit default
+ */
+import { join } from 'node:path';
+import { followState, readState, writeState } from './state-file';
+
+export interface Switches {
+  /** Shows listings like those found. Off in the sample for a reason: see features.ts. */
+  recommendations: boolean;
+  /** For each address. */
+  requestsPerSecond: number;
+}
+
+export const DEFAULT_SWITCHES: Switches = { recommendations: false, requestsPerSecond: 500 };
+
+const fileIn = (directory: string): string => join(directory, 'switches.json');
+
+/** Changes some of the switches; the application follows within a second. */
+export function setSwitches(directory: string, changed: Partial<Switches>): Switches {
+  const now = { ...DEFAULT_SWITCHES, ...readState<Partial<Switches>>(fileIn(directory)), ...changed };
+  writeState(fileIn(directory), now);
+  return now;
+}
+
+/** Calls back with the switches whenever they change. Returns how to stop it. */
+export function followSwitches(directory: string, changed: (switches: Switches) => void): () => void {
+  return followState<Partial<Switches>>(fileIn(directory), (state) =>
+    changed({ ...DEFAULT_SWITCHES, ...state }),
+  );
+}
+
+function main([what, ...rest]: string[]): Switches {
+  const directory = process.cwd();
+  if (what === 'feature' && rest[0] === 'recommendations' && /^(on|off)$/.test(rest[1] ?? ''))
+    return setSwitches(directory, { recommendations: rest[1] === 'on' });
+  const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
+  if (what === 'limit' && Number.isInteger(limit) && limit > 0)
+    return setSwitches(directory, { requestsPerSecond: limit });
+  throw new Error('expected: switches feature recommendations on|off, or: switches limit <number>|default');
+}
+
+if (require.main === module) {
+  try {
+    console.log(JSON.stringify(main(process.argv.slice(2))));
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
+}
