@@ -1,25 +1,104 @@
+import type { FastifyInstance } from 'fastify';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { readConnections } from './connections';
+import type { AppPools } from './pools';
+
+export interface Answers {
+  /** Share of 5xx between 0 and 1. */
+  errorRate: number;
+  requests: number;
+  errors: number;
+  /** Answers 429. */
+  refused: number;
+  windowSeconds: number;
+}
+
 /** Counts answers by the second and forgets them after the window. */
 export function countAnswers(windowSeconds: number): {
-  count: (failed: boolean) => void;
-  read: () => { errorRate: number; requests: number; errors: number; windowSeconds: number };
+  count: (status: number) => void;
+  read: () => Answers;
 } {
-  let seconds: { at: number; requests: number; errors: number }[] = [];
+  let seconds: { at: number; requests: number; errors: number; refused: number }[] = [];
   const now = (): number => Math.floor(Date.now() / 1000);
   return {
-    count: (failed) => {
+    count: (status) => {
       let last = seconds.at(-1);
       if (last?.at !== now()) {
-        last = { at: now(), requests: 0, errors: 0 };
+        last = { at: now(), requests: 0, errors: 0, refused: 0 };
         seconds = [...seconds.filter(({ at }) => at > now() - windowSeconds), last];
       }
       last.requests += 1;
-      if (failed) last.errors += 1;
+      if (status >= 500) last.errors += 1;
+      if (status === 429) last.refused += 1;
     },
     read: () => {
       const recent = seconds.filter(({ at }) => at > now() - windowSeconds);
-      const requests = recent.reduce((sum, second) => sum + second.requests, 0);
-      const errors = recent.reduce((sum, second) => sum + second.errors, 0);
-      return { errorRate: requests === 0 ? 0 : errors / requests, requests, errors, windowSeconds };
+      const sum = (name: 'requests' | 'errors' | 'refused'): number =>
+        recent.reduce((total, second) => total + second[name], 0);
+      const [requests, errors] = [sum('requests'), sum('errors')];
+      return {
+        errorRate: requests === 0 ? 0 : errors / requests,
+        requests,
+        errors,
+        refused: sum('refused'),
+        windowSeconds,
+      };
     },
   };
+}
+
+/** Adds GET /metrics for Prometheus. Returns how to count an answer to a customer. */
+export function addMetrics(server: FastifyInstance, pools: AppPools): (status: number) => void {
+  const registers = [new Registry()];
+  const requests = new Counter({
+    name: 'booking_http_requests_total',
+    help: 'Answers to customers; health checks and metrics do not count.',
+    labelNames: ['status'],
+    registers,
+  });
+  new Gauge({
+    name: 'booking_pool_connections',
+    help: 'Connections of the pool; waiting: requests that wait for one.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(pools.counts())) this.set({ state }, count);
+    },
+  });
+  new Gauge({
+    name: 'booking_pool_max',
+    help: 'Connections that the pool may have.',
+    registers,
+    collect() {
+      this.set(pools.max());
+    },
+  });
+  addDatabaseMetrics(registers, pools);
+  server.get('/metrics', async (_request, reply) => {
+    const registry = registers[0]!;
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
+  return (status) => requests.inc({ status: String(status) });
+}
+
+/** As the database sees it: everybody who connects with the application's role counts. No sample while it is away. */
+function addDatabaseMetrics(registers: Registry[], pools: AppPools): void {
+  const allowed = new Gauge({
+    name: 'booking_database_connections_max',
+    help: "Connections that the application's role may have in the database.",
+    registers,
+  });
+  new Gauge({
+    name: 'booking_database_connections',
+    help: "Connections of the application's role, by state.",
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      this.reset();
+      const found = await readConnections(pools.monitor).catch(() => undefined);
+      if (found === undefined) return allowed.remove();
+      allowed.set(found.allowed);
+      for (const [state, count] of Object.entries(found.states)) this.set({ state }, count);
+    },
+  });
 }

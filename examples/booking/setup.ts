@@ -98,12 +98,6 @@ function writeConfig(directory: string, identifier: string): string {
   }
   completePrograms(config, service);
   setUpDeployments(directory);
-  const application = [...service, 'environments', 'production', 'application'];
-  for (const [command, operation] of Object.entries({ setPoolMax: 'set-pool-max', restart: 'restart' }))
-    config.setIn(
-      [...application, command, 'run'],
-      [process.execPath, sampleProgram('operate.js'), operation],
-    );
   const file = join(directory, 'runbooks.yaml');
   writeFileSync(file, config.toString({ lineWidth: 110, flowCollectionPadding: false }));
   return file;
