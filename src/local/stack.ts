@@ -99,6 +99,7 @@ export function createStack({
           databaseUrl: booking.urls.production.app,
           traffic: true,
           directory,
+          operationsToken: booking.environment['BOOKING_OPERATIONS_TOKEN'],
         });
         parts.app = app;
         stops.push(() => app.stop());
