@@ -90,5 +90,26 @@ services:
     #   - { kind: slack, name: oncall, webhookUrl: "\${env:SLACK_WEBHOOK_URL}" }
     # escalation:
     #   - { name: on call, notify: [oncall] }
+
+# What starts by itself. See what would change with \`runbooks schedules diff\`, then \`runbooks schedules apply\`.
+# Times in the hour of a change to or from daylight saving are missing, or come twice, once a year each.
+# schedules:
+#   daily-backup:
+#     runbook: backUpDatabase
+#     input: { service: ${service} }
+#     cron: '15 4 * * *'             # minute hour day-of-month month day-of-week
+#     timeZone: Europe/Berlin
+#     catchUpMinutes: 360            # missed by more than this, e.g. while the server was down: left out
+#   daily-backup-check:
+#     runbook: checkBackups
+#     input: { service: ${service} }
+#     cron: '30 7 * * *'
+#     timeZone: Europe/Berlin
+#   weekly-restore-test:
+#     runbook: drillRestore
+#     input: { service: ${service}, recoveryPoint: random }
+#     cron: '0 5 * * MON'
+#     timeZone: Europe/Berlin
+#     pauseOnFailure: true           # until a person has looked
 `;
 }

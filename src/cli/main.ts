@@ -14,6 +14,7 @@ import { addList } from './commands/list';
 import { addNote } from './commands/note';
 import { addPause } from './commands/pause';
 import { addReport } from './commands/report';
+import { addSchedules } from './commands/schedules';
 import { addStart } from './commands/start';
 import { addStatus } from './commands/status';
 import { addUp } from './commands/up';
@@ -53,6 +54,8 @@ export async function createProgram(argv: string[]): Promise<Command> {
   for (const add of [addStatus, addWatch, addReport, addCancel]) add(program);
   program.commandsGroup('Answers:');
   for (const add of [addApprove, addDecide, addDone, addNote]) add(program);
+  program.commandsGroup('What starts by itself:');
+  addSchedules(program);
   program.commandsGroup('Safety:');
   for (const add of [addPause, addGuard]) add(program);
   throwInsteadOfExit(program);
