@@ -15,6 +15,10 @@ export interface ErrorRate {
   /** Share between 0 and 1, null where the application has none configured. */
   rate: number | null;
   detail: string;
+  /** Where it lies; null where there is none. */
+  band: 'objective' | 'info' | 'warning' | 'critical' | null;
+  /** How far back it looks: that long after a cause is gone its errors still count. */
+  windowMs: number;
 }
 
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
@@ -36,15 +40,27 @@ export function createApplicationActivities({ config }: ActivityDeps) {
     /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
     async readErrorRate(ref: EnvironmentRef): Promise<ErrorRate> {
       const source = applicationOf(ref)?.errorRate;
-      if (source === undefined) return { ok: true, rate: null, detail: 'no error rate configured' };
+      if (source === undefined)
+        return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
       const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
       return {
         ok: rate <= source.max,
         rate,
         detail: `error rate ${percent(rate)}, objective ${percent(source.max)}`,
+        band: bandOf(rate, source),
+        windowMs: source.windowSeconds * 1_000,
       };
     },
   };
+}
+
+function bandOf(
+  rate: number,
+  { max, warning, critical }: { max: number; warning: number; critical: number },
+): ErrorRate['band'] {
+  if (rate <= max) return 'objective';
+  if (rate > critical) return 'critical';
+  return rate > warning ? 'warning' : 'info';
 }
 
 function percent(share: number): string {

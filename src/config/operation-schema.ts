@@ -110,6 +110,12 @@ export const deploymentsSchema = z
     promote: commandSchema.describe(
       'makes DEPLOYMENT_ID current; running it twice is harmless; may refuse a RUNBOOKS_FENCING_TOKEN lower than one it has seen',
     ),
+    settleSeconds: z
+      .number()
+      .min(0)
+      .max(3_600)
+      .default(60)
+      .describe('how long after `promote` the list may still show the former one'),
     suspectMinutes: z
       .number()
       .positive()

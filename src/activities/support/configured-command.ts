@@ -11,6 +11,15 @@ import { minimalEnvironment, runCommand } from './subprocess';
  * Throws CommandFailed with the end of what it printed when its exit status is not 0, or when it takes too long.
  */
 export async function runConfiguredCommand(
+  deps: ActivityDeps,
+  command: CommandConfig,
+  environment: Record<string, string> = {},
+): Promise<string> {
+  return scrub(lastLines(await readConfiguredCommand(deps, command, environment), 1)).slice(0, 500);
+}
+
+/** The same, for a command whose output is data: all of it, as it was printed. Not for histories before it was scrubbed. */
+export async function readConfiguredCommand(
   { config }: ActivityDeps,
   command: CommandConfig,
   environment: Record<string, string> = {},
@@ -31,7 +40,7 @@ export async function runConfiguredCommand(
         timeoutMs: command.timeoutSeconds * 1_000,
       }),
   );
-  if (exitCode === 0) return scrub(lastLines(stdout, 1)).slice(0, 500);
+  if (exitCode === 0) return stdout;
   throw fail(
     'CommandFailed',
     `\`${command.run.join(' ')}\` ended with status ${exitCode}: ${lastLines(stderr, 5) || lastLines(stdout, 5) || 'it printed nothing'}. Run it by hand to see why.`,
