@@ -23,11 +23,12 @@ export function authenticate(
       return bySecret('Authorization: Bearer', bytesOf(token), resolveAll(auth.tokens, options));
     }
     case 'basic': {
-      const encoded = /^Basic +([a-z0-9+/]+=*)$/i.exec(headerOf(headers, 'authorization') ?? '')?.[1];
-      const presented = encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
+      const encoded = /^Basic +(.+)$/is.exec(headerOf(headers, 'authorization') ?? '')?.[1];
       const passwords = resolveAll(auth.passwords, options);
-      const expected = passwords.map((password) => `${auth.username}:${password}`);
-      return bySecret('Authorization: Basic', presented, expected);
+      const expected = passwords.map((password) =>
+        Buffer.from(`${auth.username}:${password}`).toString('base64'),
+      );
+      return bySecret('Authorization: Basic', bytesOf(encoded), expected);
     }
     case 'header': {
       const presented = bytesOf(headerOf(headers, auth.name));

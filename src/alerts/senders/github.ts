@@ -177,7 +177,8 @@ const otherBody = object({
 function other(event: string, body: unknown): Raw {
   const { action, repository: repo, organization } = read(otherBody, body);
   const where = repo?.full_name || organization?.login || 'github';
-  const subject = member(body, event) ?? member(body, 'alert') ?? member(body, event.replace(/_.*/, ''));
+  const keys = [event, event.replace(/s$/, ''), 'alert', 'issue', 'pull_request'];
+  const subject = keys.map((key) => member(body, key)).find((value) => value !== undefined);
   const of = (key: string) => {
     const value = member(subject, key);
     return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
