@@ -1,11 +1,17 @@
-import { DefaultLogger, makeTelemetryFilterString, Runtime, type LogLevel } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  Runtime,
+  type LogLevel,
+  type MetricsExporterConfig,
+} from '@temporalio/worker';
 import { scrub } from '../config/secrets';
 
 /**
  * One line per entry, without stack traces and secrets: a run that ends as ROLLED_BACK is a result and no fault of the
- * worker. Must be called before the first connection is made.
+ * worker. Must be called once, before the first connection is made; with `metrics`, the SDK exports its own there.
  */
-export function logBriefly(level: LogLevel): void {
+export function logBriefly(level: LogLevel, metrics?: MetricsExporterConfig): void {
   const logger = new DefaultLogger(level, ({ level: severity, timestampNanos, message, meta }) => {
     const at = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
     const { workflowId, activityType, error } = (meta ?? {}) as {
@@ -20,6 +26,7 @@ export function logBriefly(level: LogLevel): void {
     logger,
     telemetryOptions: {
       logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+      ...(metrics === undefined ? {} : { metrics }),
     },
   });
 }

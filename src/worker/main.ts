@@ -1,16 +1,22 @@
 import { configPath, loadConfig } from '../config/load';
 import { scrub } from '../config/secrets';
 import { logBriefly } from './log';
+import { sdkExporter } from './metrics';
 import { startWorker } from './worker';
 
-/** The worker process: runs until it gets a signal, then finishes what it has accepted. */
-export async function runWorker(configFile: string): Promise<void> {
-  logBriefly('WARN');
+/**
+ * The worker process: runs until it gets a signal, then finishes what it has accepted. `listen` takes the place of
+ * `worker.listen` of the configuration.
+ */
+export async function runWorker(configFile: string, listen?: string): Promise<void> {
   const config = loadConfig(configFile);
-  const { worker, stopped } = await startWorker(config);
+  if (listen !== undefined) config.worker.listen = listen;
+  await installRuntime(config.worker.listen !== undefined);
+  const { worker, stopped, healthUrl } = await startWorker(config);
   console.log(
     `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}`,
   );
+  if (healthUrl !== undefined) console.log(`health and metrics on ${healthUrl}`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // Not once: a second one, forwarded by npm, would end us before what was accepted is finished.
     process.on(signal, () => {
@@ -18,6 +24,21 @@ export async function runWorker(configFile: string): Promise<void> {
     });
   }
   await stopped;
+}
+
+const PORT_TRIES = 5;
+
+/** Before the first connection, and once: the SDK's runtime belongs to the process. */
+async function installRuntime(withMetrics: boolean): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      logBriefly('WARN', withMetrics ? await sdkExporter() : undefined);
+      return;
+    } catch (error) {
+      // Somebody else was quicker to take the free port.
+      if (!withMetrics || attempt >= PORT_TRIES) throw error;
+    }
+  }
 }
 
 if (require.main === module) {

@@ -11,12 +11,15 @@ import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
 import { VERSION } from '../config/version';
 import { workflowBundle } from './bundle';
+import { serveHealth, type HealthServer } from './health';
 import { registerSearchAttributes } from './search-attributes';
 
 export interface RunningWorker {
   worker: Worker;
   /** Settles when the worker has stopped; rejects when it failed. */
   stopped: Promise<void>;
+  /** Base address of its health and metrics; absent where the configuration names none. */
+  healthUrl?: string;
   stop(): Promise<void>;
 }
 
@@ -24,7 +27,10 @@ export interface RunningWorker {
 const MAX_ACTIVITIES = 20;
 const SWEEP_EVERY_MS = 3_600_000;
 
-/** Connects and starts a worker for every runbook. Throws when Temporal cannot be reached. */
+/**
+ * Connects and starts a worker for every runbook, and what watches it where `worker.listen` says so. Throws when
+ * Temporal cannot be reached, or that address is taken.
+ */
 export async function startWorker(
   config: LoadedConfig,
   overrides: Partial<WorkerOptions> = {},
@@ -33,15 +39,38 @@ export async function startWorker(
   const native = await NativeConnection.connect(options.connection as NativeConnectionOptions);
   const connection = await Connection.connect(options.connection);
   const client = new Client({ connection, namespace: options.namespace });
-  await registerSearchAttributes(connection, options.namespace);
-  const activities = createActivities({ config, client });
-  const worker = await Worker.create({
-    connection: native,
-    namespace: options.namespace,
+  let worker: Worker | undefined;
+  let health: HealthServer | undefined;
+  const close = async () => {
+    await health?.stop().catch(() => undefined);
+    await Promise.allSettled([native.close(), connection.close()]);
+  };
+  try {
+    const { listen } = config.worker;
+    // First: an address that is taken is better said before anything is accepted.
+    if (listen !== undefined)
+      health = await serveHealth(listen, { config, client, state: () => worker?.getState() });
+    await registerSearchAttributes(connection, options.namespace);
+    const activities = createActivities({ config, client });
+    worker = await Worker.create({
+      connection: native,
+      namespace: options.namespace,
+      ...workerOptions(config),
+      activities,
+      ...overrides,
+    });
+    return running(worker, () => activities.sweepScratch(), close, health?.url);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function workerOptions(config: LoadedConfig) {
+  return {
     taskQueue: config.temporal.taskQueue,
     identity: `runbooks ${VERSION} ${process.pid}@${hostname()}`,
     workflowBundle: workflowBundle(),
-    activities,
     maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
     // A run that waits for days need not stay in memory; the history brings it back.
@@ -52,21 +81,29 @@ export async function startWorker(
     maxHeartbeatThrottleInterval: '1s',
     defaultHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
-    ...overrides,
-  });
+  } satisfies Partial<WorkerOptions>;
+}
+
+function running(
+  worker: Worker,
+  sweepScratch: () => Promise<unknown>,
+  close: () => Promise<unknown>,
+  healthUrl: string | undefined,
+): RunningWorker {
   // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
-  const sweep = () => void activities.sweepScratch().catch(() => undefined);
+  const sweep = () => void sweepScratch().catch(() => undefined);
   const sweeping = setInterval(sweep, SWEEP_EVERY_MS);
   sweep();
   const stopped = worker.run().finally(async () => {
     clearInterval(sweeping);
-    await Promise.allSettled([native.close(), connection.close()]);
+    await close();
   });
   // Whoever started it awaits `stopped`; until then a failure must not count as unhandled.
   stopped.catch(() => undefined);
   return {
     worker,
     stopped,
+    ...(healthUrl === undefined ? {} : { healthUrl }),
     stop: async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await stopped;

@@ -56,6 +56,7 @@ describe('the command without a Temporal server', () => {
     [['start', 'migrateDatabase', '--service', 'booking', '--mode', 'fast']],
     [['start', 'migrateDatabase', '--input', '{']],
     [['start', 'migratedatabase', '--service', 'booking']],
+    [['worker', '--listen', '9464']],
     [['--config', '/does/not/exist.yaml', 'check']],
     [['report', 'x', '--html', '--md']],
   ])('%j ends with 2 and a message', async (args) => {

@@ -1,0 +1,43 @@
+import type { Client } from '@temporalio/client';
+import type { LoadedConfig } from '../config/load';
+import type { ScheduleState } from '../schedules/read';
+import { together } from './in-turns';
+import { readGuards, type GuardView } from './read-guards';
+import { readProofs, type Proofs } from './read-proofs';
+import { countNeedsHuman, readOpenRuns, type OpenRuns } from './read-runs';
+import { readAllSchedules } from './read-schedules';
+import { readWorkers } from './read-workers';
+
+/** What Temporal said about everything at one moment. */
+export interface Snapshot {
+  atMs: number;
+  /** Workers that asked for work lately. */
+  workers: number;
+  runs: OpenRuns;
+  /** Runs of the last day that ended so, by service. */
+  needsHuman: Map<string, number>;
+  guards: GuardView[];
+  /** By service, for those that have backups. */
+  proofs: Map<string, Proofs>;
+  schedules: ScheduleState[];
+}
+
+/** Reads it all, with bounded work. `before` is what was read last. Throws when Temporal does not answer. */
+export async function readSnapshot(
+  client: Client,
+  config: LoadedConfig,
+  before: Snapshot | undefined,
+): Promise<Snapshot> {
+  const atMs = Date.now();
+  const workers = await readWorkers(client, config.temporal.taskQueue);
+  // Without a worker nothing answers a query, and each would be waited for in vain.
+  const answering = workers > 0;
+  const [runs, needsHuman, guards, proofs, schedules] = await together([
+    readOpenRuns(client, answering),
+    countNeedsHuman(client, config),
+    readGuards(client, answering, before?.guards ?? []),
+    readProofs(client, config),
+    readAllSchedules(client, config),
+  ]);
+  return { atMs, workers, runs, needsHuman, guards, proofs, schedules };
+}
