@@ -49,6 +49,7 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   });
 
   run.fact('backupId', backupId);
+  run.fact('snapshotAt', backup.snapshotAt);
   run.fact('backupBytes', backup.sizeBytes);
   run.fact('backupSeconds', backup.durationMs / 1_000);
   return `${backupId} has ${backup.rows.toLocaleString('en-US')} rows of ${backup.tables} tables in ${bytes(backup.sizeBytes)}`;
