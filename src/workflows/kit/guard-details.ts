@@ -34,7 +34,10 @@ function describeBreaker({ breaker, queue }: GuardState): string[] {
     ...breaker.running.map(
       ({ workflowId, startedAt }) => `- runs: ${code(workflowId)} since ${utc(startedAt)}`,
     ),
-    ...queue.map(({ workflowId, since }) => `- waits for a place: ${code(workflowId)} since ${utc(since)}`),
+    ...queue
+      .slice(0, SHOWN)
+      .map(({ workflowId, since }) => `- waits for a place: ${code(workflowId)} since ${utc(since)}`),
+    ...(queue.length > SHOWN ? [`- and ${queue.length - SHOWN} more wait`] : []),
     ...open.map(
       ({ runbook, fingerprint, mode, reason, until }) =>
         `- **open**: ${inline(runbook)}, alert ${code(fingerprint)}: ${inline(reason)}; ${mode} until ${utc(until)}`,
