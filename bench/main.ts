@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGE_ROOT } from '../src/config/version';
 import { findPostgresBin } from '../src/local/postgres-bin';
+import { measureAlerts } from './alerts';
+import { measureAgainstAnsible } from './ansible';
 import { measureBackup } from './backup';
 import { measureBlocking } from './blocking';
 import { measureDrill } from './drill';
@@ -58,6 +60,12 @@ const GROUPS: Group[] = [
     shared: true,
     measure: ({ rounds }, bench) => measureBlocking(bench, rounds),
   },
+  {
+    names: ['alerts.ackP99Ms', 'alerts.perSecond', 'intake.rssMb', 'alerts.duplicates'],
+    shared: false,
+    measure: () => measureAlerts(),
+  },
+  { names: ['alerts.vsAnsibleRulebook'], shared: false, measure: () => measureAgainstAnsible() },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
 

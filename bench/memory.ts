@@ -1,10 +1,10 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { PACKAGE_ROOT } from '../src/config/version';
 import { openBench, type Bench } from './environment';
 import { round, say, timed, type Results } from './measure';
+import { endProgram, memoryOf, watchMemory } from './program';
 import { measureRun, startRun, untilStatus } from './runs';
 
 const MEGABYTES = 12;
@@ -23,12 +23,12 @@ export async function measureMemory(runs: number): Promise<Results> {
   );
   try {
     await measureRun(bench, 'backUpDatabase');
-    const idleMb = await readMemory(worker);
+    const idleMb = await memoryOf(worker);
     const peakOf = watchMemory(worker);
     const { seconds } = await timed(() => fill(bench, runs));
     say(`${runs} runs wait after ${seconds.toFixed(0)} s`);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
-    const rss = await readMemory(worker);
+    const rss = await memoryOf(worker);
     const peak = Math.max(peakOf(), rss);
     return {
       'worker.rssMb': {
@@ -38,7 +38,7 @@ export async function measureMemory(runs: number): Promise<Results> {
       },
     };
   } finally {
-    await end(worker);
+    await endProgram(worker);
     await bench.stop();
   }
 }
@@ -75,33 +75,3 @@ async function untilWaiting(handle: WorkflowHandle): Promise<void> {
 
 /** Fewer than a run has that came to its gate, more than one has that was only just started. */
 const WAITING_EVENTS = 20;
-
-/** Resident memory of a process now, in millions of bytes. */
-async function readMemory({ pid }: ChildProcess): Promise<number> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(pid)]);
-  return (Number(stdout) * 1_024) / 1e6;
-}
-
-/** The most that was seen, looking twice a second. */
-function watchMemory(worker: ChildProcess): () => number {
-  let peak = 0;
-  const look = () =>
-    void readMemory(worker).then(
-      (now) => (peak = Math.max(peak, now)),
-      () => undefined,
-    );
-  const timer = setInterval(look, 500).unref();
-  return () => {
-    clearInterval(timer);
-    return peak;
-  };
-}
-
-async function end(worker: ChildProcess): Promise<void> {
-  if (worker.exitCode !== null) return;
-  const gone = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGTERM');
-  const timer = setTimeout(() => worker.kill('SIGKILL'), 20_000);
-  await gone;
-  clearTimeout(timer);
-}
