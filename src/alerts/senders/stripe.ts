@@ -53,7 +53,7 @@ const eventBody = object({
   related_object: object({ id: optionalText, type: optionalText }).nullish(),
 });
 
-function linkTo(event: string, livemode: string | null | undefined): string {
-  const mode = livemode === 'false' ? 'test/' : '';
-  return `https://dashboard.stripe.com/${mode}events/${encodeURIComponent(event)}`;
+function linkTo(event: string, livemode: string | null | undefined): string | null {
+  if (!/^\w+$/.test(event)) return null;
+  return `https://dashboard.stripe.com/${livemode === 'false' ? 'test/' : ''}events/${event}`;
 }

@@ -61,6 +61,12 @@ describe('Stripe', () => {
     expect(alert.link).toBe('https://dashboard.stripe.com/test/events/evt_1NG8Du2eZvKYlo2CUI79vXWy');
   });
 
+  it('links to no event whose ID is none', () => {
+    for (const id of ['\ud800', '../../x', 'evt_1?a']) {
+      expect(parseOne(stripe, { ...stripeBody, id }).link).toBeNull();
+    }
+  });
+
   it('reads events about what has no ID, and thin events', () => {
     const balance = { ...stripeBody, type: 'balance.available', data: { object: { object: 'balance' } } };
     expect(parseOne(stripe, balance)).toMatchObject({
