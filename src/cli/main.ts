@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { debugWanted } from '../config/debug';
 import { VERSION } from '../config/version';
+import { addAlerts } from './commands/alerts';
 import { addApprove } from './commands/approve';
 import { addCancel } from './commands/cancel';
 import { addCheck } from './commands/check';
@@ -14,6 +15,7 @@ import { addList } from './commands/list';
 import { addNote } from './commands/note';
 import { addPause } from './commands/pause';
 import { addReport } from './commands/report';
+import { addRoute } from './commands/route';
 import { addSchedules } from './commands/schedules';
 import { addStart } from './commands/start';
 import { addStatus } from './commands/status';
@@ -30,7 +32,7 @@ Exit codes:
   2  bad usage, input or configuration, or an answer that the run refused
   3  a run needs a person now
   4  Temporal cannot be reached, or no worker answers
-  5  no such run, runbook or guard`;
+  5  no such run, runbook or guard, or no route for an alert`;
 
 /** The `runbooks` program. What a command needs is loaded when it runs, so that --help is quick. */
 export async function createProgram(argv: string[]): Promise<Command> {
@@ -55,7 +57,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   program.commandsGroup('Answers:');
   for (const add of [addApprove, addDecide, addDone, addNote]) add(program);
   program.commandsGroup('What starts by itself:');
-  addSchedules(program);
+  for (const add of [addAlerts, addRoute, addSchedules]) add(program);
   program.commandsGroup('Safety:');
   for (const add of [addPause, addGuard]) add(program);
   throwInsteadOfExit(program);

@@ -1,0 +1,128 @@
+import { Client, Connection } from '@temporalio/client';
+import { loadConfig, type LoadedConfig } from '../config/load';
+import { connectionOptions } from '../config/temporal';
+import { createRegistry } from '../metrics/registry';
+import { createIntake } from './intake';
+import { logAsJson, type Log } from './log';
+import { createAlertMetrics } from './metrics';
+import { createReceive } from './receive';
+import { createReplayStore } from './replay-store';
+import { secretResolver } from './secret-resolver';
+import { createServer } from './server';
+import { createStarter } from './start';
+import { createTemporalCalls } from './temporal-calls';
+import { temporalProblem } from './temporal-problem';
+
+export interface IntakeOptions {
+  /** Default: a connection of its own, made when it is needed and made again after an outage. */
+  client?: Client;
+  /** Default: that of the configuration; 0 takes a free one. */
+  port?: number;
+  log?: Log;
+  /** Between two notices to one run. */
+  noticeEveryMs?: number;
+}
+
+export interface RunningIntake {
+  url: string;
+  /** Takes nothing new, finishes what it has taken, tells runs what they do not know yet. */
+  stop(): Promise<void>;
+}
+
+const FLUSH_MS = 5_000;
+/** Longer than any answer takes; whoever still sends its body by then is cut off. */
+const GRACE_MS = 8_000;
+
+/** Starts the intake. Comes up also while Temporal is down. Throws MissingSecret, and when the port is taken. */
+export async function startIntake(config: LoadedConfig, options: IntakeOptions = {}): Promise<RunningIntake> {
+  const { log = logAsJson } = options;
+  const resolve = secretResolver(config);
+  const own = options.client === undefined ? lazyClient(config) : undefined;
+  const client = options.client ?? own!.client;
+  const starter = createStarter({
+    calls: createTemporalCalls(client),
+    taskQueue: config.temporal.taskQueue,
+    noticeEveryMs: options.noticeEveryMs,
+  });
+  const registry = createRegistry();
+  const metrics = createAlertMetrics(registry);
+  const receive = createReceive({
+    intake: createIntake({ config, starter, log }),
+    replays: createReplayStore(),
+    metrics,
+    log,
+    verify: { skewMs: config.alerts.clockSkewSeconds * 1_000, resolve },
+  });
+  const problem = temporalProblem(client, own?.namespace ?? client.options.namespace);
+  const server = await createServer({ config, receive, metrics, registry, problem, log });
+  const tellAll = async () => {
+    const untold = await starter.flush(Date.now() + FLUSH_MS);
+    if (untold > 0) log('warn', 'runs have not heard of repeats yet', { runs: untold });
+  };
+  const telling = every(starter.noticeEveryMs, () =>
+    tellAll().catch((error: Error) => log('error', 'telling runs failed', { why: error.message })),
+  );
+  const { host, port } = config.alerts;
+  const url = await server.listen({ host, port: options.port ?? port }).catch(async (error: Error) => {
+    await Promise.all([telling.stop(), server.close(), own?.connection.close()]);
+    throw new Error(
+      `the intake cannot listen on ${host}:${options.port ?? port} (alerts.host, alerts.port): ${error.message}. Free the port, or name another.`,
+    );
+  });
+
+  async function end(): Promise<void> {
+    const cutOff = setTimeout(() => server.server.closeAllConnections(), GRACE_MS);
+    await server.close();
+    clearTimeout(cutOff);
+    await telling.stop();
+    await tellAll();
+    await own?.connection.close();
+  }
+  let ended: Promise<void> | undefined;
+  return { url, stop: () => (ended ??= end()) };
+}
+
+function lazyClient(config: LoadedConfig) {
+  const { connection: options, namespace } = connectionOptions(config);
+  const connection = Connection.lazy({
+    ...options,
+    // By default the tries to reconnect grow to two minutes apart, and alerts would wait for them.
+    channelArgs: { ...options.channelArgs, 'grpc.max_reconnect_backoff_ms': 2_000 },
+  });
+  return { connection, namespace, client: new Client({ connection, namespace }) };
+}
+
+/** Does `work` again and again, never twice at the same time. */
+function every(ms: number, work: () => Promise<void>): { stop(): Promise<void> } {
+  let current: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    current ??= work().finally(() => (current = undefined));
+  }, ms);
+  timer.unref();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await current;
+    },
+  };
+}
+
+const LOOPBACK = /^(127\.|localhost$|::1$|\[::1\]$)/;
+
+/** The process of the intake: runs until it gets a signal, then finishes what it has taken. */
+export async function runAlerts(configFile: string): Promise<void> {
+  const config = loadConfig(configFile);
+  const sources = Object.keys(config.alerts.sources);
+  const intake = await startIntake(config);
+  console.log(`alerts are taken at ${intake.url}/alerts/<source>: ${sources.join(', ')}`);
+  if (!LOOPBACK.test(config.alerts.host)) {
+    console.error(
+      `Warning: ${config.alerts.host} is reachable from other machines, and secrets cross the network as they are: put a proxy with TLS in front.`,
+    );
+  }
+  await new Promise<void>((resolve) => {
+    // Not once: a second one, forwarded by npm, would end us before what was taken is finished.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
+  });
+  await intake.stop();
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { CliError, EXIT } from '../errors';
+import { requiredConfig } from '../settings';
+
+export function addAlerts(program: Command): void {
+  program
+    .command('alerts')
+    .description('take alerts over HTTP and start the runbooks of their routes; it ends on SIGINT or SIGTERM')
+    .action(async (_: unknown, command: Command) => {
+      const { file, alerts } = await requiredConfig(command);
+      if (Object.keys(alerts.sources).length === 0)
+        throw new CliError(
+          EXIT.usage,
+          `${file} has no alerts.sources, so nobody could send an alert. docs/alerts.md shows how one is written.`,
+        );
+      const { runAlerts } = await import('../../alerts/main.js');
+      await runAlerts(file);
+    });
+}
