@@ -2,7 +2,7 @@ import type { LoadedConfig } from '../config/load';
 import type { Difference } from '../schedules/diff';
 import { timesOf } from '../schedules/input';
 import type { ScheduleState } from '../schedules/read';
-import { inZone, nextStarts } from '../schedules/times';
+import { nextStarts, timeText } from '../schedules/times';
 import { duration, utc } from '../workflows/kit/format';
 import { CliError, EXIT } from './errors';
 import { styledOutcome, type Output } from './output';
@@ -48,7 +48,7 @@ export function printDifferences(
       );
     if (what === 'taken') output.line(output.style('red', `! ${id}: the ID is taken`));
     if (what === 'same' && remarks.length > 0) output.line(`= ${id}`);
-    for (const remark of remarks) output.line(`    note: ${remark}`);
+    for (const remark of remarks) output.line(`    ! ${remark}`);
   }
   const unmanaged = differences.filter(({ what }) => what === 'unmanaged').map(({ id }) => id);
   if (unmanaged.length > 0) output.hint(`Not from this configuration, left alone: ${unmanaged.join(', ')}`);
@@ -64,12 +64,6 @@ function nextOf(config: LoadedConfig, id: string): string[] {
   if (schedule === undefined || schedule.paused) return [];
   const [next] = nextStarts(timesOf(schedule), new Date(), 1);
   return next === undefined ? [] : [timeText(next.toISOString(), schedule.timeZone)];
-}
-
-/** `2026-11-23 04:00:00 UTC (Mon 2026-11-23 05:00 Europe/Berlin)`. */
-export function timeText(iso: string, timeZone: string): string {
-  const local = timeZone === 'UTC' ? '' : ` (${inZone(new Date(iso), timeZone)} ${timeZone})`;
-  return `${utc(iso)} UTC${local}`;
 }
 
 /** Prints the schedules, the late ones marked. */
@@ -96,12 +90,17 @@ export function printSchedules(output: Output, states: ScheduleState[]): void {
 function stateText(output: Output, state: ScheduleState): string {
   const { applied, paused, pausedWhy, overdueSeconds, skippedStarts, missedStarts } = state;
   if (!applied) return output.style('red', 'not applied: runbooks schedules apply');
-  const parts = [paused ? output.style('yellow', `paused: ${pausedWhy || 'no reason given'}`) : 'active'];
+  const parts = [paused ? output.style('yellow', pausedText(pausedWhy)) : 'active'];
   if (overdueSeconds > 0)
     parts.unshift(output.style(['red', 'bold'], `OVERDUE by ${duration(overdueSeconds * 1_000)}`));
   if (skippedStarts > 0) parts.push(`${skippedStarts} skipped while one ran`);
   if (missedStarts > 0) parts.push(`${missedStarts} missed while the server was away`);
   return parts.join('; ');
+}
+
+/** Our own notes and the server's begin with the word themselves. */
+function pausedText(why = ''): string {
+  return why.startsWith('paused') ? why : `paused: ${why || 'no reason given'}`;
 }
 
 /** Reads an ISO time. Throws CliError (usage): a time without a zone would mean another one on each machine. */

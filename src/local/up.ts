@@ -1,6 +1,10 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { readableFact } from '../report/facts';
 import type { RunStatus } from '../report/types';
+import { applySchedules } from '../schedules/apply';
+import { diffSchedules } from '../schedules/diff';
+import { readSchedules, type ScheduleState } from '../schedules/read';
+import { timeText } from '../schedules/times';
 import { logBriefly } from '../worker/log';
 import { createStack, type Stack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
@@ -29,6 +33,13 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
     title,
     task: (_, task) => start((doing) => (task.output = doing)),
   }));
+  tasks.push({
+    title: 'Schedules of the configuration',
+    task: async () => {
+      const { client, config } = stack();
+      await applySchedules(client, config, await diffSchedules(client, config));
+    },
+  });
   if (tour) {
     for (const place of TOUR) {
       tasks.push({
@@ -64,7 +75,8 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
     if (ended === 'interrupted') return 130;
     if (tour) printSummary(stack(), results);
     if (!exit) {
-      printWhatNow(stack(), results);
+      const { client, config } = stack();
+      printWhatNow(stack(), results, await readSchedules(client, config));
       await interrupted;
     }
     return results.every((result) => result.report.outcome === result.expected) ? 0 : 1;
@@ -103,11 +115,22 @@ function printSummary({ temporal }: Stack, results: StopResult[]): void {
   }
 }
 
-function printWhatNow({ temporal, configFile, app }: Stack, results: StopResult[]): void {
+function printWhatNow(
+  { temporal, configFile, app }: Stack,
+  results: StopResult[],
+  schedules: ScheduleState[],
+): void {
   const last = results.at(1)?.workflowId ?? '<workflow id>';
+  const next = schedules.map(
+    ({ id, nextAt, timeZone }) =>
+      `  ${id.padEnd(21)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
+  );
   console.log(`
 Temporal UI  ${temporal.uiUrl}
 Application  ${app.url}/health/ready
+
+Starts by itself (\`runbooks schedules list\`):
+${next.join('\n')}
 
 In another terminal:
   export RUNBOOKS_CONFIG=${configFile}

@@ -68,16 +68,24 @@ function cronOf({ comment = '', second, year, ...rest }: CalendarSpecDescription
   const found = canonicalCron(calendar);
   const onTheMinute = second.length === 1 && second[0]?.start === 0 && second[0].end === 0;
   if (!onTheMinute || year.length > 0) return `${found} with ${JSON.stringify({ second, year })}`;
-  try {
-    return canonicalCron(parseCron(comment)) === found ? comment : found;
-  } catch {
-    return found;
-  }
+  return canonicalOrAsIs(comment) === found ? comment : found;
 }
 
-/** Equal as JSON, whatever the order of the keys. */
-export function isSame(one: unknown, other: unknown): boolean {
-  return stable(one) === stable(other);
+/** Equal as JSON, whatever the order of the keys; cron texts are equal when they mean the same times. */
+export function isSame(field: string, one: unknown, other: unknown): boolean {
+  return stable(comparable(field, one)) === stable(comparable(field, other));
+}
+
+function comparable(field: string, value: unknown): unknown {
+  return field === 'cron' && Array.isArray(value) ? value.map(canonicalOrAsIs).sort() : value;
+}
+
+function canonicalOrAsIs(text: string): string {
+  try {
+    return canonicalCron(parseCron(text));
+  } catch {
+    return text;
+  }
 }
 
 function stable(value: unknown): string {

@@ -78,7 +78,7 @@ function pauseRemark(id: string, wanted: boolean, { state }: ScheduleDescription
 export function changesBetween(is: Definition, wanted: Definition): Change[] {
   const fields = [...new Set([...Object.keys(wanted), ...Object.keys(is)])];
   return fields
-    .filter((field) => !isSame(is[field], wanted[field]))
+    .filter((field) => !isSame(field, is[field], wanted[field]))
     .map((field) => ({ field, is: is[field], wanted: wanted[field] }));
 }
 

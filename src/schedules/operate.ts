@@ -28,6 +28,8 @@ const DAY_MS = 86_400_000;
 export const BACKFILL = { maxStarts: 50, maxDays: 31 } as const;
 /** What it may do at all: the server keeps a thousand waiting starts and drops the rest. */
 const BACKFILL_AT_ALL = 500;
+/** So many times the server lists at most. */
+const LISTED = 1_000;
 
 const TRIGGER_WAIT_MS = 10_000;
 
@@ -94,13 +96,15 @@ export async function setPaused(
   return true;
 }
 
-/** The times at which it would have started between the two, both included. */
+/** The times at which it would have started between the two, both included; the first 1000. */
 export async function matchingTimes(client: Client, id: string, from: Date, to: Date): Promise<Date[]> {
   const seconds = (at: Date) => ({ seconds: Math.floor(at.getTime() / 1_000) }) as never;
+  // A backfill includes its beginning, this listing does not.
+  const before = new Date(from.getTime() - 1_000);
   const { startTime } = await client.workflowService.listScheduleMatchingTimes({
     namespace: client.options.namespace,
     scheduleId: id,
-    startTime: seconds(from),
+    startTime: seconds(before),
     endTime: seconds(to),
   });
   return (startTime ?? []).map((at) => new Date(Number(at.seconds) * 1_000));
@@ -132,7 +136,7 @@ export async function backfillSchedule(
   if (starts.length > most) {
     const hint = confirmed ? 'take a shorter time' : 'add --yes if you mean it';
     throw new ScheduleRefused(
-      `Those would be ${starts.length} runs, more than ${most}; ${hint}. Nothing was started.`,
+      `Those would be ${starts.length >= LISTED ? `at least ${LISTED}` : starts.length} runs, more than ${most}; ${hint}. Nothing was started.`,
     );
   }
   // Each works on the same target, so one after the other.

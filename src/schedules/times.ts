@@ -1,5 +1,6 @@
 /** When a schedule is due: cron fields on the clock of a time zone, and what the clock's changes do to them. */
 import { Cron } from 'croner';
+import { utc } from '../workflows/kit/format';
 
 /** When something is due. */
 export interface Times {
@@ -21,6 +22,12 @@ export function wallClock(at: Date, timeZone: string): Date {
 export function inZone(at: Date, timeZone: string): string {
   const wall = wallClock(at, timeZone);
   return `${wall.toUTCString().slice(0, 3)} ${wall.toISOString().slice(0, 16).replace('T', ' ')}`;
+}
+
+/** `2026-11-23 04:00 UTC (Mon 2026-11-23 05:00 Europe/Berlin)` of an ISO time. */
+export function timeText(iso: string, timeZone: string): string {
+  const local = timeZone === 'UTC' ? '' : ` (${inZone(new Date(iso), timeZone)} ${timeZone})`;
+  return `${utc(iso).slice(0, 16)} UTC${local}`;
 }
 
 /**

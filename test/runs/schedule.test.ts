@@ -1,0 +1,105 @@
+import { scheduleSchema } from '../../src/config/schedule-schema';
+import type { RunReport } from '../../src/report/types';
+import { applySchedules } from '../../src/schedules/apply';
+import { diffSchedules } from '../../src/schedules/diff';
+import { triggerSchedule } from '../../src/schedules/operate';
+import { readSchedules, type ScheduleState } from '../../src/schedules/read';
+import { quietTemporal } from '../support/quiet';
+import { until } from '../schedules/server';
+import { startDriver, type Driver } from './harness';
+
+quietTemporal();
+let driver: Driver;
+beforeAll(async () => {
+  driver = await startDriver();
+});
+afterAll(() => driver?.stack.stop());
+
+const apply = async () => {
+  const { client, config } = driver.stack;
+  await applySchedules(client, config, await diffSchedules(client, config));
+};
+const stateOf = async (id: string): Promise<ScheduleState> => {
+  const { client, config } = driver.stack;
+  return (await readSchedules(client, config, { runs: 5 })).find((one) => one.id === id)!;
+};
+const runNow = async (id: string) => {
+  const { client, config } = driver.stack;
+  const { workflowId } = await triggerSchedule(client, config, id);
+  return driver.end(client.workflow.getHandle(workflowId));
+};
+const facts = ['restoreSeconds', 'validationSeconds', 'estimatedRtoSeconds', 'rpoSeconds'];
+const FAILING = 'check-of-staging';
+
+it('the schedules of the sample are applied, and one more that fails every minute', async () => {
+  // Staging has no backup, so its check fails.
+  driver.stack.config.schedules[FAILING] = scheduleSchema.parse({
+    runbook: 'checkBackups',
+    input: { service: 'booking', environment: 'staging' },
+    cron: '* * * * *',
+    pauseOnFailure: true,
+  });
+  await apply();
+  const { client, config } = driver.stack;
+  const states = await readSchedules(client, config);
+  expect(states.map(({ id, applied, overdueSeconds }) => [id, applied, overdueSeconds])).toEqual([
+    ['daily-backup', true, 0],
+    ['daily-backup-check', true, 0],
+    ['weekly-restore-test', true, 0],
+    [FAILING, true, 0],
+  ]);
+});
+
+it('the daily backup, its check and the weekly restore test run from their schedules', async () => {
+  const backup = await runNow('daily-backup');
+  expect([backup.outcome, backup.report.startedBy]).toEqual(['SUCCEEDED', 'schedule:daily-backup']);
+  expect((await runNow('daily-backup-check')).outcome).toBe('SUCCEEDED');
+  const drill = await runNow('weekly-restore-test');
+  expect(drill.outcome).toBe('SUCCEEDED');
+  expect(drill.report).toMatchObject({ startedBy: 'schedule:weekly-restore-test', mode: 'auto' });
+  for (const fact of facts) expect(drill.report.facts[fact]).toEqual(expect.any(Number));
+  expect(drill.handle.workflowId).toMatch(/^drillRestore\/booking\/schedule-weekly-restore-test-\d{4}-/);
+  const state = await stateOf('weekly-restore-test');
+  expect(state).toMatchObject({ lastOutcome: 'SUCCEEDED', overdueSeconds: 0, service: 'booking' });
+  expect(Date.parse(state.lastStartedAt!)).toBeGreaterThan(Date.now() - 600_000);
+});
+
+it('the restore test starts when the calendar says so, nobody having asked', async () => {
+  const before = (await stateOf('weekly-restore-test')).recent;
+  // The next minute instead of Monday; everything else is the sample's.
+  driver.stack.config.schedules['weekly-restore-test']!.cron = '* * * * *';
+  await apply();
+  const [fired] = (
+    await until(
+      () => stateOf('weekly-restore-test'),
+      ({ recent }) => recent.length > before.length && recent[0]?.outcome !== 'RUNNING',
+      120_000,
+    )
+  ).recent.slice(-before.length - 1);
+  driver.stack.config.schedules['weekly-restore-test']!.cron = '0 5 * * MON';
+  await apply();
+  expect(fired?.outcome).toBe('SUCCEEDED');
+  // The time in the ID is the minute that was due.
+  expect(fired?.workflowId).toMatch(/^drillRestore\/booking\/schedule-weekly-restore-test-.*T\d\d:\d\d:00Z$/);
+  const handle = driver.stack.client.workflow.getHandle(fired!.workflowId);
+  const { memo, searchAttributes } = await handle.describe();
+  const report = memo?.['report'] as RunReport;
+  expect(report).toMatchObject({ outcome: 'SUCCEEDED', startedBy: 'schedule:weekly-restore-test' });
+  for (const fact of facts) expect(report.facts[fact]).toEqual(expect.any(Number));
+  expect(searchAttributes['TemporalScheduledById']).toEqual(['weekly-restore-test']);
+}, 180_000);
+
+it('a schedule that shall pause on failure has paused after its failed run, and says why', async () => {
+  const state = await until(
+    () => stateOf(FAILING),
+    ({ paused }) => paused,
+    75_000,
+  );
+  expect(state.recent.map(({ outcome }) => outcome)).toEqual(['FAILED']);
+  expect(state.pausedWhy).toMatch(/paused due to .*fail/i);
+  expect(state.pausedWhy).toContain('FAILED: Backups of booking/staging exist: 0 complete');
+  expect(state.nextAt).toBeUndefined();
+  // The same configuration, applied again, does not wake it.
+  await apply();
+  expect((await stateOf(FAILING)).paused).toBe(true);
+});
