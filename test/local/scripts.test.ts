@@ -184,6 +184,21 @@ describe('npm test', () => {
     expect([status, lastLine(stdout)]).toEqual([1, line]);
   });
 
+  test('runs a file that failed beside others once more alone, and names it when it passes then', async () => {
+    write(
+      'test/late.test.js',
+      `const fs = require('node:fs');
+       test('late', () => {
+         if (fs.existsSync(__filename + '.seen')) return;
+         fs.writeFileSync(__filename + '.seen', '');
+         throw new Error('too late');
+       });`,
+    );
+    const { status, stdout, stderr } = await script('test.mjs');
+    expect([status, lastLine(stdout)]).toEqual([0, '3 passed, 0 failed, 2 skipped']);
+    expect(stderr).toContain(`PASSED ONLY ALONE: ${join(root, 'test/late.test.js')}`);
+  });
+
   test('passes arguments on to Jest, and fails when nothing ran', async () => {
     write('test/bad.test.js', 'test("bad", () => { throw new Error("no"); });');
     const chosen = await script('test.mjs', 'test/good.test.js', '-t', 'two');
