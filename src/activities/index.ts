@@ -1,4 +1,4 @@
-import { createAnnounceActivities } from './announce';
+import { createAnnounceActivities } from './notifications/announce';
 import { createApplicationActivities } from './application';
 import { createApplicationChangeActivities } from './application-changes';
 import { createApplicationFactsActivities } from './application-facts';

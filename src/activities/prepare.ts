@@ -84,6 +84,7 @@ function policyOf(
     approvalExpiresMs: approval.expiresAfterMinutes * 60_000,
     escalateAfterMs: approval.escalateAfterMinutes * 60_000,
     humanWaitMs: approval.humanWaitHours * 3_600_000,
+    priority: card.priority,
     ladder: service.escalation.map((rung) => rung.name),
     environments: Object.keys(environments),
     soakMs: application === undefined ? 0 : application.soakSeconds * 1_000,

@@ -15,6 +15,8 @@ export interface Progress {
 export interface ActivityScope {
   signal: AbortSignal;
   workflowId: string;
+  /** Undefined outside of an activity. */
+  runId?: string;
   activityId: string;
   attempt: number;
   heartbeat(details: unknown): void;
@@ -30,6 +32,7 @@ export function currentActivity(): ActivityScope {
     return {
       signal: context.cancellationSignal,
       workflowId: workflowExecution?.workflowId ?? 'activity',
+      runId: workflowExecution?.runId,
       activityId,
       attempt,
       heartbeat: (details) => context.heartbeat(details),

@@ -1,34 +1,117 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, patched } from '@temporalio/workflow';
+import type { Announcement, AnnounceResult, MessageKind } from '../../activities/notifications/message';
+import type { Severity } from '../../config/primitives';
+import type { Outcome } from '../../report/types';
 import { causeOf } from './failure';
 import type { Tell } from './people';
 import type { Policy } from './policy';
 import { activitiesFor } from './presets';
 import { addNote, type RunState } from './state';
 
-/** Messages to people who do not look at the run. */
+/** People are still needed, or do not know yet that nothing was done. */
+const STAY_OPEN: Outcome[] = ['NEEDS_HUMAN', 'FAILED'];
+
+const SUMMARIES: Record<MessageKind, string> = {
+  status: 'Announce',
+  page: 'Page',
+  acknowledged: 'Acknowledge the page',
+  resolved: 'Resolve the page',
+};
+
+export interface PageOptions {
+  /** Of the ladder; 0, the default, is the first. Past its end the last one is paged again. */
+  rung?: number;
+  /** Default: the runbook's priority. */
+  severity?: Severity;
+}
+
+/** Messages to people who do not look at the run. Best effort: none of them fails a run, and failures are on the timeline. */
 export function createMessenger(state: RunState, policy: Policy) {
-  /** A status message. Best effort: its failure is on the timeline and never fails a run. */
-  async function announce(text: string, to?: { rung?: string }): Promise<void> {
+  let threads: Record<string, string> = {};
+  /** Who was paged, while the page stands. */
+  let open: { channels: Set<string>; severity?: Severity } | undefined;
+  const unreached = new Set<string>();
+
+  async function send(
+    kind: MessageKind,
+    text: string,
+    to: Pick<Announcement, 'rung' | 'channels' | 'severity'>,
+  ): Promise<AnnounceResult> {
     const { workflowId, service, title } = state.report;
     try {
-      const message = { service, text, workflowId, title, rung: to?.rung ?? null };
+      const message: Announcement = { service, text, workflowId, title, kind, threads, ...to };
       // A cancellation between the work and the word that it is done must not undo the work.
-      const { told, problems } = await CancellationScope.nonCancellable(() =>
-        activitiesFor('read', 'Announce').announce(message),
+      const result = await CancellationScope.nonCancellable(() =>
+        activitiesFor('read', SUMMARIES[kind]).announce(message),
       );
-      if (problems.length > 0) addNote(state, 'A message did not arrive', problems.join('; '));
-      if (to?.rung !== undefined && told.length === 0)
-        addNote(state, `Nobody could be told at ${to.rung}`, text);
+      threads = { ...threads, ...result.threads };
+      if (result.problems.length > 0) addNote(state, 'A message did not arrive', result.problems.join('; '));
+      return result;
     } catch (error) {
-      addNote(state, 'A message did not arrive', causeOf(error).message);
+      const { message } = causeOf(error);
+      addNote(state, 'A message did not arrive', message);
+      return { told: [], problems: [message] };
     }
   }
 
-  /** Tells a rung of the escalation ladder; past its end the last one again. */
-  const tell: Tell = async (rung, text) => {
-    const name = policy.ladder[Math.min(rung, policy.ladder.length - 1)];
-    await announce(text, name === undefined ? undefined : { rung: name });
-  };
+  /** A status message, to a rung of the ladder or to every channel. */
+  async function announce(text: string, to: { rung?: string; severity?: Severity } = {}): Promise<void> {
+    const { rung, severity } = to;
+    const { told } = await send('status', text, { rung: rung ?? null, severity });
+    if (rung !== undefined && told.length === 0) addNote(state, `Nobody could be told at ${rung}`, text);
+  }
 
-  return { announce, tell };
+  /** Calls people. Where nobody of a rung can be reached, the next one is called at once. */
+  async function page(
+    text: string,
+    { rung = 0, severity = policy.priority }: PageOptions = {},
+  ): Promise<void> {
+    const { ladder } = policy;
+    const last = Math.max(0, ladder.length - 1);
+    for (let at = Math.min(rung, last); ; at += 1) {
+      const name = ladder[at];
+      const { told, problems } = await send('page', text, { rung: name ?? null, severity });
+      if (told.length > 0 || problems.length > 0) remember(told, severity);
+      if (told.length > 0) return void unreached.delete(text);
+      // No ladder and no channel: nobody wants to be called.
+      if (name === undefined && problems.length === 0) return;
+      if (at < last && patched('unreached-pages-go-up')) {
+        addNote(state, `Nobody could be told at ${name}`, `${ladder[at + 1]} is told at once`);
+        continue;
+      }
+      // A page is repeated while nobody answers; that nobody can be reached is said once.
+      if (!unreached.has(text)) addNote(state, 'Nobody could be reached', text);
+      return void unreached.add(text);
+    }
+  }
+
+  function remember(told: string[], severity: Severity | undefined): void {
+    open ??= { channels: new Set() };
+    for (const channel of told) open.channels.add(channel);
+    open.severity = severity;
+  }
+
+  /** Says to those who were paged that somebody has it. Nothing happens where nobody was paged. */
+  async function acknowledgePage(text: string): Promise<void> {
+    if (open === undefined) return;
+    await send('acknowledged', text, { rung: null, channels: [...open.channels], severity: open.severity });
+  }
+
+  /** Says to those who were paged that it is over. Nothing happens where nobody was paged, or it was said. */
+  async function resolvePage(text: string): Promise<void> {
+    if (open === undefined) return;
+    const { channels, severity } = open;
+    open = undefined;
+    await send('resolved', text, { rung: null, channels: [...channels], severity });
+  }
+
+  /** A page does not outlive its run, unless people are still needed. */
+  async function endPages(outcome: Outcome, summary: string): Promise<void> {
+    if (open === undefined || STAY_OPEN.includes(outcome) || !patched('pages-end-with-their-run')) return;
+    await resolvePage(`${outcome}: ${summary}`);
+  }
+
+  const tell: Tell = (rung, text) => page(text, { rung });
+
+  return { announce, tell, page, acknowledgePage, resolvePage, endPages };
 }

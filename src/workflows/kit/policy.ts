@@ -1,4 +1,4 @@
-import type { Mode } from '../../config/schema';
+import type { Mode, Severity } from '../../config/schema';
 import type { BreakerLimits } from './breaker';
 
 /**
@@ -15,6 +15,8 @@ export interface Policy {
   approvalExpiresMs: number;
   escalateAfterMs: number;
   humanWaitMs: number;
+  /** Of the runbook: severity of its pages. Absent in runs that began before it was recorded. */
+  priority?: Severity;
   /** Names of the rungs of the escalation ladder, first told first. */
   ladder: string[];
   environments: string[];

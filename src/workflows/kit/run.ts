@@ -19,7 +19,8 @@ export type Run = ReturnType<typeof createRun>;
 
 /** Makes the `run` object that a procedure gets. */
 export function createRun(state: RunState, policy: Policy, origin: Origin) {
-  const { announce, tell } = createMessenger(state, policy);
+  const messenger = createMessenger(state, policy);
+  const { announce, tell } = messenger;
   const undos = createUndoStack(state, policy, { announce, tell });
   const { within, ...steps } = createSteps(state, undos);
 
@@ -49,9 +50,7 @@ export function createRun(state: RunState, policy: Policy, origin: Origin) {
     admission: createAdmission(state, policy, tell, origin),
     ...createChildren(state),
     exclusively,
-    announce,
-    /** Tells a rung of the escalation ladder; 0 is the first. Best effort. */
-    tell,
+    ...messenger,
     /** What the sender of the alert has said since the run began. */
     alert: state.alert as Readonly<AlertState>,
     /** A measured fact for the report, e.g. `rtoSeconds`. */

@@ -56,6 +56,7 @@ export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
       settle(state, error, run.undos.result());
     }
     if (state.report.outcome !== 'NEEDS_HUMAN') await run.tidy();
+    await run.endPages(state.report.outcome as Outcome, state.report.summary);
     await run.admission.leave(state.report.outcome as Outcome, state.report.summary);
     return close(state, failure);
   }

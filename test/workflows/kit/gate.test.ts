@@ -130,7 +130,7 @@ describe('the gate', () => {
       const { failure, report } = await run('fiveMovements');
       expect(failure?.type).toBe('REJECTED');
       expect(failure?.message).toMatch(/^REJECTED: nobody approved plan/);
-      expect(world.log).toEqual(['told on-call', 'told lead', 'told lead', 'told lead']);
+      expect(world.log).toEqual(['told on-call', 'told lead', 'told lead', 'told lead', 'page resolved']);
       const waited = report?.timeline.find(({ title }) => title.startsWith('Approval'));
       expect(Date.parse(waited?.endedAt ?? '') - Date.parse(waited?.startedAt ?? '')).toBeGreaterThanOrEqual(
         3_600_000,

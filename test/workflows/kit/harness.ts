@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../../src/config/load';
+import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { createGuardActivities } from '../../../src/activities/guard';
 import type { Policy } from '../../../src/workflows/kit/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/report/types';
@@ -39,7 +40,7 @@ export interface TestWorld {
   policy: Partial<Policy>;
   startedBy: string;
   acts: Partial<World>;
-  announce: (input: { rung: string | null; text: string }) => Promise<{ told: string[]; problems: string[] }>;
+  announce: (input: Announcement) => Promise<AnnounceResult>;
 }
 
 export function createWorld(logTo?: TestWorld): TestWorld {
@@ -48,8 +49,8 @@ export function createWorld(logTo?: TestWorld): TestWorld {
     policy: {},
     startedBy: 'ana',
     acts: {},
-    announce: async ({ rung }) => {
-      (logTo ?? fresh).log.push(`told ${rung}`);
+    announce: async ({ rung, kind }) => {
+      (logTo ?? fresh).log.push(kind === 'resolved' ? 'page resolved' : `told ${rung}`);
       return { told: [String(rung)], problems: [] };
     },
   };
@@ -110,7 +111,7 @@ function fakeActivities(world: TestWorld) {
       input: { startedBy: world.startedBy, ...input },
       policy: { ...POLICY, ...world.policy },
     }),
-    announce: (input: { rung: string | null; text: string }) => world.announce(input),
+    announce: (input: Announcement) => world.announce(input),
     look: async () => world.acts.look?.() ?? { value: 1 },
     change: async (input: { what: string }) => {
       world.log.push(`change ${input.what}`);
