@@ -25,6 +25,9 @@ export interface PoolFacts {
   used: number | null;
   waiting: number | null;
   detail: string;
+  /** Whether the configuration has the commands. */
+  canSetMax: boolean;
+  canRestart: boolean;
 }
 
 const maxBytes = 1_000_000;
@@ -64,19 +67,21 @@ export function createApplicationFactsActivities(deps: ActivityDeps) {
 
     /** How full the application's own pool is, from its `connectionLimit` endpoint. Throws InvalidInput. */
     async readPool(place: EnvironmentRef): Promise<PoolFacts> {
-      const fields = applicationOf(place)?.connectionLimit?.fields;
+      const application = applicationOf(place);
+      const fields = application?.connectionLimit?.fields;
       const { body, detail } = await readApplication({ ...place, what: 'connectionLimit' });
       const read = (path: string | undefined) => (path === undefined ? null : numberAt(body, path));
       const [max, used] = [read(fields?.poolMax), read(fields?.poolUsed)];
-      const waiting = read(fields?.poolWaiting);
-      if (max === null || used === null)
-        return {
-          max,
-          used,
-          waiting,
-          detail: body === null ? detail : `${detail}, without numbers of a pool`,
-        };
-      return { max, used, waiting, detail: `${used} of ${max} connections of the pool are in use` };
+      const known = max !== null && used !== null;
+      const unknown = body === null ? detail : `${detail}, without numbers of a pool`;
+      return {
+        max,
+        used,
+        waiting: read(fields?.poolWaiting),
+        detail: known ? `${used} of ${max} connections of the pool are in use` : unknown,
+        canSetMax: application?.setPoolMax !== undefined,
+        canRestart: application?.restart !== undefined,
+      };
     },
   };
 }

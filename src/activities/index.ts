@@ -9,6 +9,7 @@ import { createApplyActivities } from './postgres/apply';
 import { createBackupActivities } from './postgres/backup';
 import { createBackupsActivities } from './postgres/backups';
 import { createCanaryActivities } from './postgres/canary';
+import { createConnectionActivities } from './postgres/connections';
 import { createFactsActivities } from './postgres/facts';
 import { createFingerprintActivities } from './postgres/fingerprint';
 import { createInvariantActivities } from './postgres/invariants';
@@ -31,6 +32,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
     ...createFactsActivities(deps),
+    ...createConnectionActivities(deps),
     ...createCanaryActivities(deps),
     ...createBackupActivities(deps),
     ...createBackupsActivities(deps),

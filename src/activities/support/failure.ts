@@ -25,6 +25,9 @@ export type FailureType =
   | 'CommandFailed'
   | 'PoolerRefused'
   | 'TargetNotOurs'
+  | 'MissingPrivilege'
+  | 'EmptySelection'
+  | 'TooManyTargets'
   | 'Cancelled';
 
 export interface FailOptions {
@@ -82,6 +85,11 @@ const sqlStates: Record<string, Verdict> = {
     next: 'Point the configuration at the primary, or end its read-only mode.',
   },
   '53100': { type: 'OutOfDisk', next: 'Free disk space on the database server, then start again.' },
+  '53300': {
+    type: 'DatabaseUnreachable',
+    retryable: true,
+    next: 'No connection is left for the runbooks, which docs/operating.md says how to keep free; this is tried again.',
+  },
   '53': {
     type: 'DatabaseUnreachable',
     retryable: true,
