@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
+import { collectFromTemporal } from '../metrics/collect';
 import { createRegistry } from '../metrics/registry';
 import { createIntake } from './intake';
 import { logAsJson, type Log } from './log';
@@ -45,7 +46,8 @@ export async function startIntake(config: LoadedConfig, options: IntakeOptions =
     noticeEveryMs: options.noticeEveryMs,
   });
   const registry = createRegistry();
-  const metrics = createAlertMetrics(registry);
+  const metrics = createAlertMetrics(registry, Object.keys(config.alerts.sources));
+  const collector = collectFromTemporal(client, config, registry);
   const receive = createReceive({
     intake: createIntake({ config, starter, log }),
     replays: createReplayStore(),
@@ -64,7 +66,8 @@ export async function startIntake(config: LoadedConfig, options: IntakeOptions =
   );
   const { host, port } = config.alerts;
   const url = await server.listen({ host, port: options.port ?? port }).catch(async (error: Error) => {
-    await Promise.all([telling.stop(), server.close(), own?.connection.close()]);
+    await Promise.all([telling.stop(), server.close(), collector.stop()]);
+    await own?.connection.close();
     throw new Error(
       `the intake cannot listen on ${host}:${options.port ?? port} (alerts.host, alerts.port): ${error.message}. Free the port, or name another.`,
     );
@@ -75,7 +78,7 @@ export async function startIntake(config: LoadedConfig, options: IntakeOptions =
     await server.close();
     clearTimeout(cutOff);
     await telling.stop();
-    await tellAll();
+    await Promise.all([tellAll(), collector.stop()]);
     await own?.connection.close();
   }
   let ended: Promise<void> | undefined;
@@ -109,9 +112,16 @@ function every(ms: number, work: () => Promise<void>): { stop(): Promise<void> }
 
 const LOOPBACK = /^(127\.|localhost$|::1$|\[::1\]$)/;
 
-/** The process of the intake: runs until it gets a signal, then finishes what it has taken. */
-export async function runAlerts(configFile: string): Promise<void> {
+/**
+ * The process of the intake: runs until it gets a signal, then finishes what it has taken. `listen`, host:port, takes
+ * the place of the configuration's.
+ */
+export async function runAlerts(configFile: string, listen?: string): Promise<void> {
   const config = loadConfig(configFile);
+  if (listen !== undefined) {
+    const colon = listen.lastIndexOf(':');
+    Object.assign(config.alerts, { host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)) });
+  }
   const sources = Object.keys(config.alerts.sources);
   const intake = await startIntake(config);
   console.log(`alerts are taken at ${intake.url}/alerts/<source>: ${sources.join(', ')}`);

@@ -4,8 +4,21 @@ import type { AlertResult } from './intake';
 /** What became of an alert, or of a request that got no further. */
 export type Counted = AlertResult | 'replayed' | 'refused' | 'bad' | 'limited' | 'unavailable';
 
+const RESULTS: Record<Counted, true> = {
+  started: true,
+  repeat: true,
+  resolved: true,
+  unmatched: true,
+  invalid_input: true,
+  replayed: true,
+  refused: true,
+  bad: true,
+  limited: true,
+  unavailable: true,
+};
+
 /** What the intake counts. Sources are those of the configuration, and `unknown`: strangers cannot add to them. */
-export function createAlertMetrics(registry: Registry) {
+export function createAlertMetrics(registry: Registry, sources: string[] = []) {
   const registers = [registry];
   const results = new Counter({
     name: 'runbooks_alerts_total',
@@ -13,6 +26,9 @@ export function createAlertMetrics(registry: Registry) {
     labelNames: ['source', 'result'],
     registers,
   });
+  // Prometheus sees an increase only from a number that was there before.
+  for (const source of [...sources, 'unknown'])
+    for (const result of Object.keys(RESULTS)) results.inc({ source, result }, 0);
   const seconds = new Histogram({
     name: 'runbooks_alert_request_seconds',
     help: 'From the request to its answer',

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../config/load';
+import { CliError, EXIT } from './errors';
 import type { GlobalOptions } from './output';
 
 /** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
@@ -18,6 +19,12 @@ export async function optionalConfig(command: Command): Promise<LoadedConfig | u
   const path = configPath(config);
   const isDefault = config === undefined && path === resolve('runbooks.yaml');
   return isDefault && !existsSync(path) ? undefined : loadConfig(path);
+}
+
+/** The value of --listen. Throws CliError (usage) where it is no host:port. */
+export function listenAddress(given: string | undefined): string | undefined {
+  if (given === undefined || /^[^\s:]+:\d{1,5}$/.test(given)) return given;
+  throw new CliError(EXIT.usage, `--listen wants host:port, e.g. 127.0.0.1:9464; got "${given}".`);
 }
 
 /** The name of whoever sits at this terminal; the default of --by. */
