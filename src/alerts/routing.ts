@@ -74,16 +74,12 @@ export function routeOf(routes: Route[], alert: Alert): Route | undefined {
   return routes.find((route) => judge(route, alert).failed === undefined);
 }
 
-const REASON_LENGTH = 500;
-
 /** The run of an alert that this route takes. */
 export function planRun(config: Config, { config: route, card, shape }: Route, alert: Alert): PlannedRun {
   const input = fill(route.input, shape, (field) => readField(alert, field)) as Record<string, unknown>;
   const service = typeof input['service'] === 'string' ? input['service'] : '';
   const severity = severityOf(config, service, route, alert);
   if ('severity' in card.input.shape) input['severity'] ??= severity;
-  // Words for people are cut where anything else would be refused.
-  if (typeof input['reason'] === 'string') input['reason'] = input['reason'].slice(0, REASON_LENGTH);
   Object.assign(input, { alert, startedBy: `alert:${alert.source}` });
   if (route.mode !== undefined) input['mode'] = route.mode;
   const known = Object.hasOwn(config.services, service);

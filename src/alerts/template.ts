@@ -6,6 +6,8 @@ const WHOLE = /^\{\{\s*([^{}]*?)\s*\}\}$/;
 /** What of a JSON Schema says which type a value should have. */
 export interface Shape {
   type?: string;
+  maxLength?: number;
+  pattern?: string;
   properties?: Record<string, Shape>;
   items?: Shape;
 }
@@ -28,10 +30,11 @@ export function placeholdersIn(value: unknown, path: Path = []): { path: Path; f
 /**
  * Fills placeholders once: what an alert says is a value, whatever it looks like. A text that is nothing but a
  * placeholder becomes a number or a boolean where the runbook wants one and the value is one. A text with a field that
- * the alert does not have is left out altogether: half a text could name something else.
+ * the alert does not have is left out altogether: half a text could name something else. One that is too long is cut,
+ * because an alert with many words is an alert all the same.
  */
 export function fill(value: unknown, shape: Shape | undefined, read: Read): unknown {
-  if (typeof value === 'string') return fillText(value, shape?.type, read);
+  if (typeof value === 'string') return fillText(value, shape, read);
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value))
     return value.map((one) => fill(one, shape?.items, read)).filter((one) => one !== undefined);
@@ -41,11 +44,11 @@ export function fill(value: unknown, shape: Shape | undefined, read: Read): unkn
   return Object.fromEntries(filled.filter(([, one]) => one !== undefined));
 }
 
-function fillText(text: string, type: string | undefined, read: Read): unknown {
+function fillText(text: string, shape: Shape | undefined, read: Read): unknown {
   const [, whole] = WHOLE.exec(text) ?? [];
   if (whole !== undefined) {
-    const value = read(whole, type);
-    return value === undefined ? undefined : asType(value, type);
+    const value = read(whole, shape?.type);
+    return value === undefined ? undefined : cut(asType(value, shape?.type), shape);
   }
   let missing = false;
   const filled = text.replace(PLACEHOLDER, (_, field: string) => {
@@ -53,7 +56,14 @@ function fillText(text: string, type: string | undefined, read: Read): unknown {
     missing ||= value === undefined;
     return value ?? '';
   });
-  return missing ? undefined : filled;
+  if (filled === text) return text;
+  return missing ? undefined : cut(filled, shape);
+}
+
+/** The mark at its end keeps a cut text from being another name; what has a pattern is no prose. */
+function cut(value: unknown, { maxLength = Infinity, pattern }: Shape = {}): unknown {
+  if (typeof value !== 'string' || value.length <= maxLength || pattern !== undefined) return value;
+  return `${value.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 /** As the command's flags are read; what does not fit stays text, and the runbook's schema names it. */
