@@ -70,16 +70,11 @@ const UNREADABLE = /[^\P{Cc}\t\n]|[\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogat
 
 /** A text of one line with at most `max` characters. */
 export function line(text: Value, max: number): string {
-  return cut(withoutCredentials(oneLine(rough(text, max))), max);
+  return cut(withoutCredentials(oneLine(text ?? '')), max);
 }
 
 function prose(text: Value, max: number): string {
-  return cut(withoutCredentials(rough(text, max).replace(UNREADABLE, '').trim()), max);
-}
-
-/** Spares the patterns a text of which little will be kept. */
-function rough(text: Value, max: number): string {
-  return (text ?? '').slice(0, 2 * max + 1_000);
+  return cut(withoutCredentials((text ?? '').replace(UNREADABLE, '').trim()), max);
 }
 
 function oneLine(text: string): string {
