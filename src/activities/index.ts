@@ -3,6 +3,7 @@ import { createApplicationActivities } from './application';
 import { createApplicationChangeActivities } from './application-changes';
 import { createApplicationFactsActivities } from './application-facts';
 import { createCommandActivities } from './commands';
+import { createDeploymentActivities } from './deployments';
 import type { ActivityDeps } from './deps';
 import { createGuardActivities } from './guard';
 import { createApplyActivities } from './postgres/apply';
@@ -20,6 +21,7 @@ import { createScratchActivities } from './postgres/scratch';
 import { createSwapActivities } from './postgres/swap';
 import { createValidateActivities } from './postgres/validate';
 import { createPrepareActivities } from './prepare';
+import { createTriageActivities } from './triage';
 
 /** Everything a worker can do to the outside world. */
 export function createActivities(deps: ActivityDeps) {
@@ -31,6 +33,8 @@ export function createActivities(deps: ActivityDeps) {
     ...createApplicationFactsActivities(deps),
     ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
+    ...createTriageActivities(deps),
+    ...createDeploymentActivities(deps),
     ...createFactsActivities(deps),
     ...createConnectionActivities(deps),
     ...createCanaryActivities(deps),

@@ -1,10 +1,16 @@
 import { checkRoutes } from '../alerts/check-routes';
 import { checkSchedules } from '../schedules/check';
+import { checkIncidents } from './check-incidents';
 import type { Config } from './schema';
 
 /** Problems that are not within one value: names that refer to each other, inputs that a runbook would refuse. */
 export function crossCheck(config: Config): string[] {
-  return [...checkChannels(config), ...checkRoutes(config), ...checkSchedules(config)];
+  return [
+    ...checkChannels(config),
+    ...checkRoutes(config),
+    ...checkSchedules(config),
+    ...checkIncidents(config),
+  ];
 }
 
 function checkChannels({ services }: Config): string[] {

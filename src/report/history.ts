@@ -24,14 +24,27 @@ export async function reportFromHistory(
   const description = await handle.describe();
   const pinned = client.workflow.getHandle(workflowId, description.runId);
   const history = await pinned.fetchHistory();
-  const own = ownReport(description) ?? (await askStatus(client, description));
-  return buildReport(history.events ?? [], client, {
+  // A run that goes on for weeks may have left a report in its memo long ago: what it says now comes first.
+  const own = (await askStatus(client, description)) ?? ownReport(description);
+  const report = await buildReport(history.events ?? [], client, {
     workflowId,
     runId: description.runId,
     status: description.status.name,
     sizeBytes: description.historySize ?? 0,
     ...(own === undefined ? {} : { own }),
   });
+  const children = await readChildren(client, report);
+  return children.length === 0 ? report : { ...report, children };
+}
+
+/** The runbook that an incident started. Where it can no longer be read, the incident's own line about it is left. */
+async function readChildren(client: Client, { incident }: HistoryReport): Promise<HistoryReport[]> {
+  if (incident?.runbook === undefined) return [];
+  try {
+    return [await reportFromHistory(client, incident.runbook.workflowId)];
+  } catch {
+    return [];
+  }
 }
 
 /** The same of events that are already at hand, e.g. of a stored history. */

@@ -36,11 +36,11 @@ export function PlanTable({ plan }: { plan: Plan | undefined }) {
       <h2>
         Plan <code>{plan.hash}</code>
       </h2>
-      <Table head={['#', 'action', 'target', 'count', 'detail']} tight={[0, 3]}>
+      <PlainTable head={['#', 'action', 'target', 'count', 'detail']} tight={[0, 3]}>
         {plan.actions.map(({ action, target, count, detail }, index) => ({
           cells: [String(index + 1), action, target, count === undefined ? '' : String(count), detail ?? ''],
         }))}
-      </Table>
+      </PlainTable>
       {plan.warnings.length > 0 && (
         <ul class="warnings">
           {plan.warnings.map((warning) => (
@@ -59,9 +59,9 @@ export function Approvals({ report: { approvals, mode } }: { report: RunReport }
       {approvals.length === 0 ? (
         <p class="soft">{mode === 'auto' ? 'None: mode auto goes on without.' : 'None was given.'}</p>
       ) : (
-        <Table head={['UTC', 'by', 'plan', 'note']} tight={[0, 2]}>
+        <PlainTable head={['UTC', 'by', 'plan', 'note']} tight={[0, 2]}>
           {approvals.map(({ plan, by, at, note }) => ({ cells: [utc(at), by, plan, note ?? ''] }))}
-        </Table>
+        </PlainTable>
       )}
     </section>
   );
@@ -71,7 +71,7 @@ export function TimelineTable({ report, history }: { report: RunReport; history:
   return (
     <section>
       <h2>Every step</h2>
-      <Table head={['UTC', 'movement', 'step', 'result', 'took', 'detail']} tight={[0, 1, 3, 4]}>
+      <PlainTable head={['UTC', 'movement', 'step', 'result', 'took', 'detail']} tight={[0, 1, 3, 4]}>
         {report.timeline.map((entry) => ({
           class: entry.status === 'failed' ? 'failed' : entry.movement === 'undo' ? 'undo' : entry.status,
           cells: [
@@ -83,7 +83,7 @@ export function TimelineTable({ report, history }: { report: RunReport; history:
             detailOf(entry, history),
           ],
         }))}
-      </Table>
+      </PlainTable>
     </section>
   );
 }
@@ -93,11 +93,11 @@ export function Messages({ history }: { history: RunHistory | undefined }) {
   return (
     <section>
       <h2>Messages from outside</h2>
-      <Table head={['UTC', 'message', 'by', 'argument', 'answer']} tight={[0, 1]}>
+      <PlainTable head={['UTC', 'message', 'by', 'argument', 'answer']} tight={[0, 1]}>
         {history.messages.map(({ at, kind, name, by, argument, answer }) => ({
           cells: [utc(at), `${kind} ${name}`, by, argument, answer ?? ''],
         }))}
-      </Table>
+      </PlainTable>
     </section>
   );
 }
@@ -116,7 +116,16 @@ interface TableRow {
   cells: string[];
 }
 
-function Table({ head, tight, children }: { head: string[]; tight: number[]; children: TableRow[] }) {
+/** A table of texts; columns in `tight` do not wrap. */
+export function PlainTable({
+  head,
+  tight,
+  children,
+}: {
+  head: string[];
+  tight: number[];
+  children: TableRow[];
+}) {
   return (
     <div class="scroll">
       <table>

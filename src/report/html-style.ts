@@ -13,6 +13,7 @@ body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.5 system-ui,-app
 main{max-width:1180px;margin:0 auto;padding:24px 20px 48px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px}
 h2{font-size:18px;margin:0 0 12px}
+h3{font-size:15px;margin:0 0 6px}
 p{margin:0 0 8px}
 code,pre,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;font-size:.92em}
 pre{background:var(--odd);border:1px solid var(--line);border-radius:6px;padding:10px 12px;margin:8px 0;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
@@ -35,6 +36,12 @@ ul.warnings li{background:var(--warnbg);color:var(--warn);border-radius:6px;padd
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(170px,1fr));gap:10px}
 .facts div{border:1px solid var(--line);border-radius:8px;padding:8px 12px}
 .facts b{display:block;font-size:20px;overflow-wrap:anywhere}.facts span{color:var(--soft);font-size:13px}
+.severity{display:inline-block;background:var(--soft);color:var(--card);border-radius:6px;padding:1px 10px;margin-right:12px}
+.severity-P0{background:var(--alarmbg);color:#fff}.severity-P1{background:var(--undo);color:#fff}
+.told{display:block;margin:0}.told div{margin:0 0 10px}.told dd{font-weight:400;font-size:17px}
+.missing{color:var(--bad)}
+.lessons{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:12px 28px}
+.lessons ul{margin:0;padding-left:20px}.lessons li{margin:0 0 6px;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th{text-align:left;color:var(--soft);font-weight:600;font-size:13px;border-bottom:2px solid var(--line);padding:4px 10px 4px 0;white-space:nowrap}

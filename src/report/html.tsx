@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
 import { duration, utc } from '../workflows/kit/format';
+import { Coded, Foot, Picture, Wait } from './html-frame';
 import { Approvals, Facts, Messages, PlanTable, TimelineTable } from './html-parts';
 import { STYLE } from './html-style';
 import { meaningOf, nextSteps } from './outcomes';
+import { ledIncident, standingOf } from './postmortem';
+import { PostmortemPage } from './postmortem-html';
 import type { HistoryReport, RunHistory } from './run-history';
-import { MOVEMENTS, TimelineSvg } from './timeline-svg';
-import type { RunReport, RunStatus, Waiting } from './types';
+import type { RunReport, RunStatus } from './types';
 
-type Shown = RunReport & Partial<Pick<HistoryReport, 'history'> & Pick<RunStatus, 'waiting'>>;
+type Shown = RunReport & Partial<Pick<HistoryReport, 'history' | 'children'> & Pick<RunStatus, 'waiting'>>;
 
 /**
  * A run's report as one self-contained HTML page: no script, no request, readable in light, dark and on paper.
@@ -22,7 +24,9 @@ export function renderHtml(
   // The one style sheet is named by its hash: whatever else may get into the page is refused by the browser.
   const styleHash = createHash('sha256').update(STYLE).digest('base64');
   const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'`;
-  const outcome = report.outcome ?? 'RUNNING';
+  const incident = ledIncident(report);
+  const word = incident === undefined ? (report.outcome ?? 'RUNNING') : standingOf(report, incident).word;
+  const about = incident?.title ?? report.title;
   const page = (
     <html lang="en">
       <head>
@@ -30,37 +34,47 @@ export function renderHtml(
         <meta http-equiv="Content-Security-Policy" content={policy} />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="referrer" content="no-referrer" />
-        <title>{`${outcome}: ${report.title}${report.service === '' ? '' : ` (${report.service})`}`}</title>
+        <title>{`${word}: ${about}${report.service === '' ? '' : ` (${report.service})`}`}</title>
         <style dangerouslySetInnerHTML={{ __html: STYLE }} />
       </head>
       <body>
-        <main class={`tone-${meaningOf(report).tone}`}>
-          <Head report={report} />
-          {(report.waiting ?? []).map((waiting) => (
-            <Wait key={waiting.id} waiting={waiting} />
-          ))}
-          <section>
-            <h2>What to do next</h2>
-            <ol class="next">
-              {nextSteps(report).map((step) => (
-                <li key={step}>
-                  <Coded text={step} />
-                </li>
-              ))}
-            </ol>
-          </section>
-          <Picture report={report} history={history} now={now.getTime()} />
-          <Facts facts={report.facts} />
-          <PlanTable plan={report.plan} />
-          <Approvals report={report} />
-          <TimelineTable report={report} history={history} />
-          <Messages history={history} />
-          <Foot report={report} history={history} now={now} />
-        </main>
+        {incident === undefined ? (
+          <RunPage report={report} history={history} now={now} />
+        ) : (
+          <PostmortemPage report={report} incident={incident} history={history} now={now} />
+        )}
       </body>
     </html>
   );
   return `<!doctype html>\n${render(page)}\n`;
+}
+
+function RunPage({ report, history, now }: { report: Shown; history: RunHistory | undefined; now: Date }) {
+  return (
+    <main class={`tone-${meaningOf(report).tone}`}>
+      <Head report={report} />
+      {(report.waiting ?? []).map((waiting) => (
+        <Wait key={waiting.id} waiting={waiting} />
+      ))}
+      <section>
+        <h2>What to do next</h2>
+        <ol class="next">
+          {nextSteps(report).map((step) => (
+            <li key={step}>
+              <Coded text={step} />
+            </li>
+          ))}
+        </ol>
+      </section>
+      <Picture report={report} history={history} now={now.getTime()} />
+      <Facts facts={report.facts} />
+      <PlanTable plan={report.plan} />
+      <Approvals report={report} />
+      <TimelineTable report={report} history={history} />
+      <Messages history={history} />
+      <Foot report={report} history={history} now={now} />
+    </main>
+  );
 }
 
 function Head({ report }: { report: Shown }) {
@@ -97,78 +111,5 @@ function Head({ report }: { report: Shown }) {
         ))}
       </dl>
     </header>
-  );
-}
-
-function Wait({ waiting }: { waiting: Waiting }) {
-  return (
-    <section class="waits">
-      <h2>{`Waits for a person: ${waiting.kind}`}</h2>
-      <p class="summary">{waiting.question}</p>
-      {waiting.choices !== undefined && <p>{`Choices: ${waiting.choices.join(', ')}`}</p>}
-      <p>{`Until ${utc(waiting.expiresAt)} UTC. Update "${waiting.update.name}" with:`}</p>
-      <pre>{JSON.stringify(waiting.update.argument)}</pre>
-    </section>
-  );
-}
-
-function Picture({
-  report,
-  history,
-  now,
-}: {
-  report: RunReport;
-  history: RunHistory | undefined;
-  now: number;
-}) {
-  if (report.timeline.length === 0) return null;
-  const used = MOVEMENTS.filter((movement) => report.timeline.some((entry) => entry.movement === movement));
-  return (
-    <section>
-      <h2>Timeline</h2>
-      <p class="legend">
-        {used.map((movement) => (
-          <span key={movement}>
-            <svg viewBox="0 0 18 12" aria-hidden="true">
-              <rect class={`fill-${movement}`} width="18" height="12" rx="2" />
-            </svg>
-            {movement}
-          </span>
-        ))}
-        <span>
-          <svg viewBox="0 0 18 12" aria-hidden="true">
-            <rect class="bar-wait" x="1" y="1" width="16" height="10" rx="2" fill="url(#hatch)" />
-          </svg>
-          waiting
-        </span>
-        <span>✖ failed</span>
-        <span>◆ note</span>
-        <span>≈ shortened wait</span>
-      </p>
-      <div class="scroll">
-        <TimelineSvg report={report} now={now} {...(history === undefined ? {} : { history })} />
-      </div>
-    </section>
-  );
-}
-
-/** Text with `code` in backquotes. */
-function Coded({ text }: { text: string }) {
-  return (
-    <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>
-  );
-}
-
-function Foot({ report, history, now }: { report: RunReport; history: RunHistory | undefined; now: Date }) {
-  return (
-    <footer>
-      <p class="mono">
-        {`workflow ${report.workflowId} · run ${report.runId}`}
-        {history === undefined
-          ? ''
-          : ` · ${history.events} events · task queue ${history.taskQueue} · ${history.status}`}
-      </p>
-      <p>{`Made ${utc(now.toISOString())} UTC by durable-runbooks. All times are UTC.`}</p>
-    </footer>
   );
 }

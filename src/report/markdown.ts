@@ -1,25 +1,31 @@
 /** The report as Markdown. Also runs inside workflows (the `postmortem` query): no Node built-ins here. */
-import { duration, utc } from '../workflows/kit/format';
+import { utc } from '../workflows/kit/format';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
-import { retriesOf, type HistoryReport, type RunHistory } from './run-history';
-import type { RunReport, RunStatus, TimelineEntry } from './types';
-
-const MARKS: Record<TimelineEntry['status'], string> = {
-  running: '▶ running',
-  done: '✔ done',
-  failed: '✖ FAILED',
-  waiting: '⏸ waiting',
-  note: '· note',
-};
+import {
+  messageSection,
+  runSection,
+  section,
+  table,
+  text,
+  timelineTable,
+  tookBetween,
+} from './markdown-parts';
+import { ledIncident } from './postmortem';
+import { renderPostmortem } from './postmortem-markdown';
+import type { HistoryReport } from './run-history';
+import type { RunReport, RunStatus } from './types';
 
 /**
  * A run's report in the order in which a post-mortem is read: what happened, how it ended, what to do next, timeline
  * (absolute UTC times, durations), plan and hash, approvals, measured facts. With `history`, also attempts and messages.
+ * An incident has a post-mortem instead.
  */
 export function renderMarkdown(
-  report: RunReport & Partial<Pick<HistoryReport, 'history'> & Pick<RunStatus, 'waiting'>>,
+  report: RunReport & Partial<Pick<HistoryReport, 'history' | 'children'> & Pick<RunStatus, 'waiting'>>,
 ): string {
+  const incident = ledIncident(report);
+  if (incident !== undefined) return renderPostmortem(report, incident);
   const sections = [
     `# ${text(report.title)}${report.service === '' ? '' : `: ${text(report.service)}`}`,
     headline(report),
@@ -75,22 +81,6 @@ function waitingSection({
   return section('Waits for a person', parts.join('\n\n'));
 }
 
-function timelineTable(report: RunReport, history: RunHistory | undefined): string {
-  if (report.timeline.length === 0) return 'No step was recorded.';
-  const head = ['UTC', 'movement', 'step', 'result', 'took', 'detail'];
-  const rows = report.timeline.map((entry) => {
-    const took =
-      entry.endedAt === undefined || entry.status === 'note'
-        ? ''
-        : tookBetween(entry.startedAt, entry.endedAt);
-    const detail = [entry.detail ?? '', ...retriesOf(entry, history)]
-      .filter((part) => part !== '')
-      .join('; ');
-    return [utc(entry.startedAt), entry.movement, entry.title, MARKS[entry.status], took, detail];
-  });
-  return table(head, rows);
-}
-
 function planSection({ plan }: RunReport): string {
   if (plan === undefined) return section('Plan', 'None was made.');
   const rows = plan.actions.map(({ action, target, count, detail }, index) => [
@@ -123,62 +113,4 @@ function factSection({ facts }: RunReport): string {
     return [fact.label, fact.value];
   });
   return rows.length === 0 ? '' : section('Measured', table(['fact', 'value'], rows));
-}
-
-function messageSection(history: RunHistory | undefined): string {
-  if (history === undefined || history.messages.length === 0) return '';
-  const rows = history.messages.map(({ at, kind, name, by, argument, answer }) => [
-    utc(at),
-    `${kind} ${name}`,
-    by,
-    argument,
-    answer ?? '',
-  ]);
-  return section('Messages from outside', table(['UTC', 'message', 'by', 'argument', 'answer'], rows));
-}
-
-function runSection(report: RunReport & { history?: RunHistory }): string {
-  const rows = [
-    ['runbook', report.runbook],
-    ['workflow ID', report.workflowId],
-    ['run ID', report.runId],
-  ];
-  const { history } = report;
-  if (history !== undefined) {
-    rows.push(
-      ['status', history.status],
-      ['task queue', history.taskQueue],
-      ['history', `${history.events} events`],
-    );
-  }
-  return section('Run', table(['', ''], rows));
-}
-
-function tookBetween(from: string, to: string): string {
-  return duration(Math.max(0, Date.parse(to) - Date.parse(from)));
-}
-
-function section(title: string, body: string): string {
-  return `## ${title}\n\n${body}`;
-}
-
-function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(cell)))].join('\n');
-}
-
-function cell(value: string): string {
-  return text(value)
-    .replace(/\\/g, '\\\\')
-    .replace(/\|/g, '\\|')
-    .replace(/\s*\n\s*/g, ' ');
-}
-
-/** Text from outside must not become markup where the Markdown is shown. */
-function text(value: string): string {
-  return value
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/\[([^\]]*)\]\(/g, '\\[$1\\](');
 }

@@ -43,6 +43,8 @@ export interface RunHistory {
 /** A report with what its event history adds to it. */
 export interface HistoryReport extends RunReport {
   history: RunHistory;
+  /** The runs that it started, where they can still be read. */
+  children?: HistoryReport[];
 }
 
 /** What a description adds to the events of a run; a stored history has none of it. */

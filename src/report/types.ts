@@ -1,3 +1,5 @@
+import type { IncidentRecord } from './incident';
+
 /** What a run tells about itself: rendered into Current Details, the memo, reports and post-mortems. */
 
 export type Outcome =
@@ -66,6 +68,8 @@ export interface RunReport {
   timeline: TimelineEntry[];
   /** Measured facts, e.g. { rtoSeconds: 12.4 }. */
   facts: Record<string, string | number | boolean>;
+  /** Of a run that leads an incident. */
+  incident?: IncidentRecord;
 }
 
 /** What a run waits for from a person, as the `status` query answers it. */
@@ -79,6 +83,15 @@ export interface Waiting {
   update: { name: string; argument: Record<string, string> };
 }
 
+/** A message that a run takes although it does not wait for it, e.g. that somebody takes command of an incident. */
+export interface Offer {
+  /** Name of the Update. */
+  name: string;
+  what: string;
+  argument: Record<string, string>;
+}
+
 export interface RunStatus extends RunReport {
   waiting: Waiting[];
+  offers?: Offer[];
 }

@@ -3,6 +3,7 @@ import { checkBackupsCard } from './database/check-backups.card';
 import { drillRestoreCard } from './database/drill-restore.card';
 import { migrateDatabaseCard } from './database/migrate-database.card';
 import { restoreDatabaseCard } from './database/restore-database.card';
+import { respondToIncidentCard } from './incidents/respond-to-incident.card';
 import type { Card } from './kit/card';
 
 /** Every runbook's card, in the order of the catalogue. Node side only. */
@@ -12,6 +13,7 @@ export const cards: Card[] = [
   checkBackupsCard,
   drillRestoreCard,
   restoreDatabaseCard,
+  respondToIncidentCard,
 ];
 
 /** The card of a runbook by its wire name. */

@@ -5,3 +5,4 @@ export { checkBackups } from './database/check-backups';
 export { drillRestore } from './database/drill-restore';
 export { migrateDatabase } from './database/migrate-database';
 export { restoreDatabase } from './database/restore-database';
+export { respondToIncident } from './incidents/respond-to-incident';

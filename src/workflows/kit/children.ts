@@ -1,7 +1,8 @@
-import { CancellationScope, startChild } from '@temporalio/workflow';
+import { CancellationScope, condition, startChild, type ChildWorkflowHandle } from '@temporalio/workflow';
+import type { AlertNotice } from '../../alerts/alert';
 import type { RunReport } from '../../report/types';
 import { causeOf } from './failure';
-import { endEntry, startEntry, type RunState } from './state';
+import { endEntry, now, startEntry, type RunState } from './state';
 
 /** What became of a runbook that this run started. */
 export interface ChildRun {
@@ -16,11 +17,17 @@ export interface ChildRun {
 export function createChildren(state: RunState) {
   /**
    * Runs another runbook to its end. A bad outcome of it is a result, not an error; only a cancellation of this run is
-   * thrown, and cancels it too.
+   * thrown, and cancels it too. `began` is told its workflow ID once it runs.
    */
-  async function child(title: string, runbook: string, input: Record<string, unknown>): Promise<ChildRun> {
+  async function child(
+    title: string,
+    runbook: string,
+    input: Record<string, unknown>,
+    began?: (workflowId: string) => void,
+  ): Promise<ChildRun> {
     const workflowId = `${state.report.workflowId}/${runbook}-${state.report.timeline.length}`;
     const entry = startEntry(state, title, 'running', workflowId);
+    let ended = false;
     try {
       const handle = await startChild(runbook, {
         workflowId,
@@ -28,6 +35,8 @@ export function createChildren(state: RunState) {
         parentClosePolicy: 'REQUEST_CANCEL',
         ...(state.holdsPlace ? { memo: { inPlaceOfParent: true } } : {}),
       });
+      void passAlertOn(state, handle, () => ended);
+      began?.(workflowId);
       const { outcome = 'SUCCEEDED', summary } = (await handle.result()) as RunReport;
       endEntry(state, entry, 'done', `${outcome}: ${summary}`);
       return { runbook, workflowId, outcome, summary };
@@ -37,8 +46,33 @@ export function createChildren(state: RunState) {
       // Somebody may also have cancelled only the child.
       if (CancellationScope.current().consideredCancelled) throw error;
       return { runbook, workflowId, outcome: type, summary: message };
+    } finally {
+      ended = true;
     }
   }
 
   return { child };
+}
+
+/** The sender of the alert knows only this run: that it is resolved, or fires again, goes on to the child. */
+async function passAlertOn(
+  state: RunState,
+  child: ChildWorkflowHandle<() => Promise<unknown>>,
+  ended: () => boolean,
+): Promise<void> {
+  try {
+    for (let told: string | undefined; ;) {
+      await condition(() => ended() || state.alert.resolvedAt !== told);
+      if (ended()) return;
+      told = state.alert.resolvedAt;
+      const notice: AlertNotice = {
+        status: told === undefined ? 'firing' : 'resolved',
+        count: 1,
+        at: told ?? now(),
+      };
+      await child.signal('alert', notice);
+    }
+  } catch {
+    // This run is cancelled, or the child ended before it heard.
+  }
 }

@@ -1,6 +1,7 @@
 import type { Plan, RunStatus, TimelineEntry, Waiting } from '../../report/types';
 import { addressLength, code, inline, shortened, wellFormed } from './details-text';
 import { duration, utc } from './format';
+import { renderIncident, renderOffers } from './incident-details';
 
 /**
  * The UI asks for Current Details by an address that contains them, and proxies in front of it take 8 kB (nginx) to 16 kB.
@@ -32,8 +33,10 @@ const KINDS: Record<Waiting['kind'], string> = {
  */
 export function renderDetails(status: RunStatus): string {
   const parts = [`# ${inline(titleOf(status))}`, headline(status)];
+  if (status.incident !== undefined) parts.push(renderIncident(status.incident));
   for (const waiting of status.waiting) parts.push(renderWaiting(waiting));
   if (status.plan !== undefined) parts.push(renderPlan(status.plan));
+  parts.push(...renderOffers(status.offers));
   const before = parts.join('\n\n');
   const timeline = renderTimeline(status, ADDRESS_BUDGET - addressLength(before));
   return wellFormed(timeline === '' ? before : `${before}\n\n${timeline}`);

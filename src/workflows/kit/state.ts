@@ -1,5 +1,13 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import type { EntryStatus, Movement, RunReport, RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import type {
+  EntryStatus,
+  Movement,
+  Offer,
+  RunReport,
+  RunStatus,
+  TimelineEntry,
+  Waiting,
+} from '../../report/types';
 import { renderDetails } from './current-details';
 import type { VerdictNotice } from './guard-protocol';
 import type { Policy } from './policy';
@@ -40,6 +48,8 @@ export interface RunState {
   alert: AlertState;
   /** Whether it counts among the concurrent runs that nobody started. */
   holdsPlace: boolean;
+  /** Messages of its own that the run takes now, beside answers. */
+  offers?: () => Offer[];
 }
 
 // A run with a longer timeline keeps its newest lines; the history has all of them.
@@ -77,8 +87,10 @@ export function now(): string {
 }
 
 export function statusOf(state: RunState): RunStatus {
+  const offers = state.offers?.() ?? [];
   return {
     ...state.report,
+    ...(offers.length === 0 ? {} : { offers }),
     waiting: state.questions
       .filter((question) => question.answer === undefined)
       .map(({ kind, id, question, choices, expiresAt, update }) => ({
