@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -13,11 +14,13 @@ import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
+import { startIntake, type RunningIntake } from '../alerts/main';
 import { createScratchActivities } from '../activities/postgres/scratch';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { startWorker, type RunningWorker } from '../worker/worker';
 import { dataPath, type Progress } from './cache';
+import { freePort } from './guardian';
 import { startPostgres, type LocalPostgres } from './postgres';
 import { startTemporal, type LocalTemporal } from './temporal';
 
@@ -27,6 +30,8 @@ export interface StackOptions {
   bookings?: number;
   /** Start a worker in this process. Default true. */
   worker?: boolean;
+  /** Take alerts over HTTP, in this process. Default false. */
+  intake?: boolean;
 }
 
 export interface Stack {
@@ -39,6 +44,9 @@ export interface Stack {
   booking: BookingSetUp;
   client: Client;
   worker: RunningWorker;
+  intake?: RunningIntake;
+  /** Shell file with what the sample's own programs, and whoever sends it an alert, need. Secrets. */
+  environmentFile: string;
   stop(): Promise<void>;
 }
 
@@ -59,6 +67,7 @@ export function createStack({
   directory: given,
   bookings = DEFAULT_BOOKINGS,
   worker: withWorker = true,
+  intake: withIntake = false,
 }: StackOptions = {}) {
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
@@ -113,8 +122,18 @@ export function createStack({
           app: need(parts.app),
           temporal: need(parts.temporal),
         };
-        setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
-        completeConfig(booking.configFile, temporal);
+        const environment = {
+          ...booking.environment,
+          BOOKING_APP_URL: app.url,
+          BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
+        };
+        setEnvironment(environment);
+        parts.environmentFile = writeEnvironment(directory, {
+          ...environment,
+          RUNBOOKS_CONFIG: booking.configFile,
+          DATABASE_URL: booking.urls.production.app,
+        });
+        completeConfig(booking.configFile, temporal, await freePort());
         parts.configFile = booking.configFile;
         const config = loadConfig(booking.configFile);
         parts.config = config;
@@ -128,6 +147,17 @@ export function createStack({
       },
     },
   ];
+
+  if (withIntake) {
+    steps.push({
+      title: 'Intake of alerts',
+      start: async () => {
+        const intake = await startIntake(need(parts.config), { log: () => undefined });
+        parts.intake = intake;
+        stops.push(() => intake.stop());
+      },
+    });
+  }
 
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end().catch(() => undefined);
@@ -183,13 +213,22 @@ function made(path: string): string {
 }
 
 /** Every command finds this stack through its configuration file, and all that it makes lies in its folder. */
-function completeConfig(file: string, { address, uiUrl }: LocalTemporal): void {
+function completeConfig(file: string, { address, uiUrl }: LocalTemporal, alertsPort: number): void {
   const document = parseDocument(readFileSync(file, 'utf8'));
   document.setIn(['temporal', 'address'], address);
   document.setIn(['temporal', 'uiUrl'], uiUrl);
   document.setIn(['services', 'booking', 'restore', 'scratchDirectory'], SCRATCH);
+  document.setIn(['alerts', 'port'], alertsPort);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, document.toString({ lineWidth: 110 }));
+}
+
+/** For `. FILE` in another terminal. */
+function writeEnvironment(directory: string, variables: Record<string, string>): string {
+  const file = join(directory, 'sample.env');
+  const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'\n`);
+  writeFileSync(file, lines.join(''), { mode: 0o600 });
+  return file;
 }
 
 function need<T>(part: T | undefined): T {

@@ -26,7 +26,7 @@ export interface UpOptions {
 export async function up({ tour = false, exit = false, data, bookings }: UpOptions): Promise<number> {
   const { Listr } = await import('listr2');
   logBriefly('ERROR');
-  const { steps, stack, stop } = createStack({ directory: data, bookings });
+  const { steps, stack, stop } = createStack({ directory: data, bookings, intake: true });
   const results: StopResult[] = [];
   const interrupted = onInterrupt();
   const tasks: ListrTask[] = steps.map(({ title, start }) => ({
@@ -116,7 +116,7 @@ function printSummary({ temporal }: Stack, results: StopResult[]): void {
 }
 
 function printWhatNow(
-  { temporal, configFile, app }: Stack,
+  { temporal, app, intake, environmentFile }: Stack,
   results: StopResult[],
   schedules: ScheduleState[],
 ): void {
@@ -128,16 +128,24 @@ function printWhatNow(
   console.log(`
 Temporal UI  ${temporal.uiUrl}
 Application  ${app.url}/health/ready
+Alerts       ${intake?.url ?? ''}/alerts/monitor
 
 Starts by itself (\`runbooks schedules list\`):
 ${next.join('\n')}
 
-In another terminal:
-  export RUNBOOKS_CONFIG=${configFile}
+In another terminal, first:
+  . ${environmentFile}
+
   npm run -s runbooks -- list
   npm run -s runbooks -- start migrateDatabase --service booking --files ${INDEX_MIGRATION} --mode propose --watch
   npm run -s runbooks -- start migrateDatabase --service booking --files ${UNSAFE_MIGRATION} --watch
   npm run -s runbooks -- report ${last} --html --out report.html
+
+Make trouble, and send the alert that starts the run which ends it:
+  node dist/examples/booking/trouble.js idle-transactions --count 20 &
+  curl -sS ${intake?.url ?? ''}/alerts/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" -H 'Content-Type: application/json' \\
+    -d '{"id":"pool-1","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'
+  npm run -s runbooks -- status
 
 Ctrl-C stops everything.`);
 }
