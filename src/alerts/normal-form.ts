@@ -20,6 +20,8 @@ export interface RawAlert {
 
 const MAX_ENTRIES = 64;
 const MAX_FINGERPRINT = 256;
+/** Of all labels, and of all annotations: a run's input stays well below what Temporal warns about. */
+const MAX_CHARACTERS = 32_000;
 
 /**
  * The normal form: bounded, readable, and without what must not reach a history. Texts that are too long are cut and
@@ -51,11 +53,14 @@ function identity(text: string): string {
 
 function entries(all: Record<string, Value> = {}, clean: (value: Value) => string): Record<string, string> {
   const kept = new Map<string, string>();
+  let length = 0;
   for (const [name, value] of Object.entries(all)) {
     if (kept.size === MAX_ENTRIES) break;
     const key = line(name, 128);
     if (key === '' || key === '__proto__' || SECRET_NAME.test(key) || kept.has(key)) continue;
     const text = clean(value);
+    length += text.length;
+    if (length > MAX_CHARACTERS) break;
     // As Prometheus has it: an empty label is an absent one.
     if (text !== '') kept.set(key, text);
   }

@@ -29,7 +29,7 @@ export function resolveSecrets(text: string, directory: string): string {
 /** Removes secrets from a text that may end up in a history, log, report or message. */
 export function scrub(text: string): string {
   let clean = text
-    .replace(/(\w+:\/\/[^\s:@/]*:)[^\s@/]+@/g, '$1***@')
+    .replace(/(\w{1,32}:\/\/[^\s:@/]*:)[^\s@/]+@/g, '$1***@')
     .replace(/(password=)('[^']*'|\S+)/gi, '$1***');
   for (const secret of seen) clean = clean.replaceAll(secret, '***');
   return clean;

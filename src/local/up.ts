@@ -144,7 +144,7 @@ In another terminal, first:
 Make trouble, and send the alert that starts the run which ends it:
   node dist/examples/booking/trouble.js idle-transactions --count 20 &
   curl -sS ${intake?.url ?? ''}/alerts/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" -H 'Content-Type: application/json' \\
-    -d '{"id":"pool-1","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'
+    -d '{"id":"pool-1","state":"firing","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'
   npm run -s runbooks -- status
 
 Ctrl-C stops everything.`);

@@ -44,6 +44,15 @@ describe('the normal form of an alert', () => {
     expect(normal({ fingerprint: 'f'.repeat(256) }).fingerprint).toBe('f'.repeat(256));
   });
 
+  it('keeps long annotations only as long as all together stay small', () => {
+    const long = Object.fromEntries(
+      Array.from({ length: 64 }, (_, index) => [`text-${index}`, 'x'.repeat(4_000)]),
+    );
+    const alert = toAlert({ source: 'test', fingerprint: 'f', status: 'firing', annotations: long });
+    expect(Object.keys(alert.annotations)).toHaveLength(8);
+    expect(JSON.stringify(alert).length).toBeLessThan(40_000);
+  });
+
   it('keeps at most 64 labels and 64 annotations, the first ones', () => {
     const { labels, annotations } = normal({ labels: many(65), annotations: many(1_000) });
     expect(Object.keys(labels)).toEqual(Object.keys(many(64)));
