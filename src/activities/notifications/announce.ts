@@ -15,13 +15,17 @@ import { sendToSlackApp } from './slack-app';
 import { sendToSlackWebhook } from './slack-webhook';
 import { sendToWebhook } from './webhook';
 
-/** One channel, with its waiting and trying again. */
-const CHANNEL_MS = 20_000;
-/** All of them, stand-ins included: below the minute that Temporal gives the activity. */
-const ALL_MS = 45_000;
+export interface Patience {
+  /** For one channel, with its waiting and trying again. */
+  channelMs: number;
+  /** For all of them, stand-ins included: below the minute that Temporal gives the activity. */
+  allMs: number;
+}
+
+const PATIENCE: Patience = { channelMs: 20_000, allMs: 45_000 };
 
 /** Messages to people. A retry may repeat one, which is better than losing it. */
-export function createAnnounceActivities({ config }: ActivityDeps) {
+export function createAnnounceActivities({ config }: ActivityDeps, patience = PATIENCE) {
   return {
     /**
      * Sends a text to channels of the service, all at once; for one that fails its `fallback` steps in, each channel
@@ -30,7 +34,7 @@ export function createAnnounceActivities({ config }: ActivityDeps) {
      */
     async announce(announcement: Announcement): Promise<AnnounceResult> {
       const service = configuredService(config, announcement.service);
-      return deliver(config, service, channelsFor(service, announcement), announcement);
+      return deliver(config, service, channelsFor(service, announcement), announcement, patience);
     },
   };
 }
@@ -60,6 +64,7 @@ async function deliver(
   { notify }: ServiceConfig,
   channels: NotificationConfig[],
   announcement: Announcement,
+  { channelMs, allMs }: Patience,
 ): Promise<AnnounceResult> {
   const message = messageOf(config, announcement);
   const { threads = {} } = announcement;
@@ -67,14 +72,16 @@ async function deliver(
   const problems: string[] = [];
   const found: Record<string, string> = {};
   const tried = new Set(channels);
-  const all = AbortSignal.timeout(ALL_MS);
+  const all = AbortSignal.timeout(allMs);
 
   async function reach(channel: NotificationConfig, standIn: boolean): Promise<void> {
     const { name } = channel;
     const clean = (text: string) => withoutSecrets(`${name}: ${text}`, resolvedSecrets(channel, config));
     let sent: Sent | undefined;
     try {
-      sent = await sendInTime(channel, message, config, all, threads[name]);
+      const signal = AbortSignal.any([all, AbortSignal.timeout(channelMs)]);
+      const resolve = (text: string) => resolveSecrets(text, config.directory);
+      sent = await sendInTime(channel, message, { resolve, signal, thread: threads[name] });
     } catch (error) {
       problems.push(clean((error as Error).message));
     }
@@ -95,23 +102,15 @@ async function deliver(
   return { told, problems, ...(Object.keys(merged).length > 0 ? { threads: merged } : {}) };
 }
 
-async function sendInTime(
-  channel: NotificationConfig,
-  message: Message,
-  { directory }: LoadedConfig,
-  all: AbortSignal,
-  thread: string | undefined,
-): Promise<Sent> {
-  const own = AbortSignal.timeout(CHANNEL_MS);
-  const signal = AbortSignal.any([all, own]);
-  const late = () => new Error(`gave up after ${(own.aborted ? CHANNEL_MS : ALL_MS) / 1_000} s`);
+/** Also something that does not listen to the signal cannot hold the others up. */
+async function sendInTime(channel: NotificationConfig, message: Message, sending: Sending): Promise<Sent> {
+  const { signal } = sending;
+  const late = () => new Error('it took too long, and was given up');
   if (signal.aborted) throw late();
-  // Also something that does not listen to the signal cannot hold the others up.
   const timeUp = new Promise<never>((_, reject) =>
     signal.addEventListener('abort', () => reject(late()), { once: true }),
   );
-  const resolve = (text: string) => resolveSecrets(text, directory);
-  return Promise.race([send(channel, message, { resolve, signal, thread }), timeUp]);
+  return Promise.race([send(channel, message, sending), timeUp]);
 }
 
 async function send(channel: NotificationConfig, message: Message, sending: Sending): Promise<Sent> {

@@ -3,7 +3,7 @@ import { createTransport } from 'nodemailer';
 import type { NotificationConfig } from '../../config/notification-schema';
 import { cut, labelOf, oneLine, timeOf, type Message, type Sending, type Sent } from './message';
 
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 5_000;
 const MAX_SUBJECT = 150;
 
 const ADVICE: Record<string, string> = {
@@ -60,7 +60,9 @@ export async function sendByEmail(
 function securityOf(address: string): { url: string; requireTLS?: boolean } {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || !/^smtps?:$/.test(url.protocol))
-    throw new Error('smtpUrl must look like smtp://user:password@host:587 or smtps://...');
+    throw new Error(
+      'smtpUrl is no SMTP URL; write smtp://host:587 or smtps://host, user and password before the host',
+    );
   const plain =
     url.searchParams.get('ignoreTLS') === 'true' || url.searchParams.get('requireTLS') === 'false';
   const isLocal = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
