@@ -129,6 +129,36 @@ export const announcing = runbook<FixtureCard>('announcing', async (_, run) => {
   return 'announced';
 });
 
+/** Pages, tells how it goes, and says who has it. */
+export const paging = runbook<FixtureCard>('paging', async (_, run) => {
+  await run.announce('it looks bad');
+  await run.page('the site is down', { severity: 'P0' });
+  await run.acknowledgePage('ana has it');
+  await change(run, 'a');
+  await run.verify(
+    'It helped',
+    world((act) => act.check({ what: 'after' })),
+    (verdict) => verdict,
+  );
+  return 'up again';
+});
+
+/** Pages three times for the same, as one does while nobody answers. */
+export const pagingAgain = runbook<FixtureCard>('pagingAgain', async (_, run) => {
+  for (const rung of [0, 1, 2]) await run.page('the site is down', { rung });
+  return 'paged';
+});
+
+/** Pages before it knows anything. */
+export const pagingAndLooking = runbook<FixtureCard>('pagingAndLooking', async (_, run) => {
+  await run.page('the site is down');
+  await run.step(
+    'Look',
+    world((act) => act.look()),
+  );
+  return 'seen';
+});
+
 /** A kit with a bug in a message handler. */
 export const exploding = runbook<FixtureCard>('exploding', async (_, run) => {
   setHandler(defineUpdate('explode'), () => {
