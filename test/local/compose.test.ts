@@ -22,6 +22,7 @@ interface Service {
   build?: unknown;
   restart?: string;
   healthcheck?: unknown;
+  networks?: string[];
   ports?: (string | { host_ip?: string })[];
 }
 
@@ -46,10 +47,13 @@ describe('docker-compose.yml', () => {
     async () => {
       const { services } = parse((await config(sample)).stdout) as { services: Record<string, Service> };
       expect(Object.keys(services).sort()).toEqual(
-        ['postgres', 'temporal', 'temporal-namespace', 'temporal-schema', 'temporal-ui', 'worker'].sort(),
+        [
+          ...['postgres', 'temporal', 'temporal-namespace', 'temporal-schema', 'temporal-ui', 'worker'],
+          ...['alerts', 'alertmanager', 'grafana', 'prometheus'],
+        ].sort(),
       );
       for (const [name, service] of Object.entries(services)) {
-        expect([name, service.image]).toEqual([name, expect.stringMatching(/:\d+\.\d+\S*$/)]);
+        expect([name, service.image]).toEqual([name, expect.stringMatching(/:v?\d+\.\d+\S*$/)]);
         if (service.restart !== 'unless-stopped' || name === 'worker') continue;
         expect([name, service.healthcheck]).toEqual([
           name,
@@ -60,21 +64,23 @@ describe('docker-compose.yml', () => {
     },
   );
 
-  testCompose.each(['TEMPORAL_DB_PASSWORD', 'RUNBOOKS_CONFIG_DIR'])(
-    'refuses to start without %s',
-    async (name) => {
-      const folder = mkdtempSync(join(tmpdir(), 'compose-'));
-      try {
-        const without = readFileSync(sample, 'utf8').replace(new RegExp(`^${name}=.*$`, 'm'), '');
-        writeFileSync(join(folder, 'env'), without);
-        await expect(config(join(folder, 'env'))).rejects.toMatchObject({
-          stderr: expect.stringContaining('set it in .env'),
-        });
-      } finally {
-        rmSync(folder, { recursive: true, force: true });
-      }
-    },
-  );
+  testCompose.each([
+    'TEMPORAL_DB_PASSWORD',
+    'RUNBOOKS_CONFIG_DIR',
+    'ALERTMANAGER_SECRETS_DIR',
+    'GRAFANA_PASSWORD',
+  ])('refuses to start without %s', async (name) => {
+    const folder = mkdtempSync(join(tmpdir(), 'compose-'));
+    try {
+      const without = readFileSync(sample, 'utf8').replace(new RegExp(`^${name}=.*$`, 'm'), '');
+      writeFileSync(join(folder, 'env'), without);
+      await expect(config(join(folder, 'env'))).rejects.toMatchObject({
+        stderr: expect.stringContaining('set it in .env'),
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
 
   test('opens its ports on the loopback address only and holds no password', () => {
     const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
@@ -84,6 +90,15 @@ describe('docker-compose.yml', () => {
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
     for (const [, value] of text.matchAll(/(?:PASSWORD|PWD): *(.*)/g))
       expect(value).toMatch(/^\$\{[A-Z_]+:\?/);
+  });
+
+  test('those who only watch cannot reach Temporal', () => {
+    const { services } = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+      services: Record<string, Service>;
+    };
+    for (const name of ['prometheus', 'alertmanager', 'grafana'])
+      expect([name, services[name]?.networks]).toEqual([name, expect.not.arrayContaining(['temporal'])]);
+    expect(services['alerts']?.networks).toEqual(['temporal', 'monitoring']);
   });
 
   test('the image runs the worker as an ordinary user', () => {
