@@ -40,5 +40,6 @@ export function followState<T>(file: string, changed: (state: T) => void): () =>
   };
   look();
   const timer = setInterval(look, LOOK_EVERY_MS);
+  timer.unref();
   return () => clearInterval(timer);
 }

@@ -3,10 +3,8 @@ import type { CommandConfig } from '../config/schema';
 import type { EnvironmentRef } from './application';
 import type { CommandResult } from './commands';
 import type { ActivityDeps } from './deps';
-import { fenceSession } from './postgres/fencing';
-import { runConfiguredCommand } from './support/configured-command';
-import { withClient } from './support/connection';
 import { fail } from './support/failure';
+import { runFencedCommand } from './support/fenced-command';
 import type { Fence } from './types';
 
 export interface ChangeInput extends EnvironmentRef {
@@ -30,21 +28,7 @@ export function createApplicationChangeActivities(deps: ActivityDeps) {
       name
     ];
     if (command === undefined) return { ran: false, detail: `no ${name} configured`, durationMs: 0 };
-    const action = `take the fence before ${name}`;
-    await withClient(
-      deps,
-      { kind: 'service', service, environment },
-      (client) => fenceSession(client, fence),
-      { identity: true, action },
-    );
-    const startedAt = Date.now();
-    const detail = await runConfiguredCommand(deps, command, {
-      ...variables,
-      RUNBOOKS_SERVICE: service,
-      RUNBOOKS_ENVIRONMENT: environment,
-      RUNBOOKS_FENCING_TOKEN: String(fence.token),
-    });
-    return { ran: true, detail, durationMs: Date.now() - startedAt };
+    return runFencedCommand(deps, { service, environment, fence }, command, name, variables);
   }
 
   return {

@@ -1,8 +1,10 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { request } from 'undici';
 import { environmentOf } from '../config/load';
 import { resolveSecrets, scrub } from '../config/secrets';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
+import { withProgress } from './support/heartbeat';
 import type { Check } from './types';
 
 export interface EnvironmentRef {
@@ -21,37 +23,91 @@ export interface ErrorRate {
   windowMs: number;
 }
 
+/** What customers notice, at one moment. */
+export interface Symptoms {
+  /** The error rate is within its objective, and every health check holds. */
+  ok: boolean;
+  /** Share between 0 and 1; 1 where the application gives no answer, null where no error rate is configured. */
+  rate: number | null;
+  /** False where the rate was asked for, and nothing answered. */
+  rateKnown: boolean;
+  band: ErrorRate['band'];
+  windowMs: number;
+  failing: Check[];
+  /** Health checks that were made. */
+  checks: number;
+  detail: string;
+}
+
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
 export function createApplicationActivities({ config }: ActivityDeps) {
   const applicationOf = ({ service, environment }: EnvironmentRef) =>
     environmentOf(config, service, environment).application;
 
-  return {
-    /** Asks every configured health endpoint. One that does not answer 2xx in time is a failed check, not an error. */
-    async checkHealth(ref: EnvironmentRef): Promise<Check[]> {
-      const endpoints = applicationOf(ref)?.health ?? [];
-      return Promise.all(
-        endpoints.map(({ name, url, timeoutMs }) =>
-          checkEndpoint(name, resolveSecrets(url, config.directory), timeoutMs),
-        ),
-      );
-    },
+  /** Asks every configured health endpoint. One that does not answer 2xx in time is a failed check, not an error. */
+  async function checkHealth(ref: EnvironmentRef): Promise<Check[]> {
+    const endpoints = applicationOf(ref)?.health ?? [];
+    return Promise.all(
+      endpoints.map(({ name, url, timeoutMs }) =>
+        checkEndpoint(name, resolveSecrets(url, config.directory), timeoutMs),
+      ),
+    );
+  }
 
-    /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
-    async readErrorRate(ref: EnvironmentRef): Promise<ErrorRate> {
-      const source = applicationOf(ref)?.errorRate;
-      if (source === undefined)
-        return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
-      const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
+  /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
+  async function readErrorRate(ref: EnvironmentRef): Promise<ErrorRate> {
+    const source = applicationOf(ref)?.errorRate;
+    if (source === undefined)
+      return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
+    const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
+    return {
+      ok: rate <= source.max,
+      rate,
+      detail: `error rate ${percent(rate)}, objective ${percent(source.max)}`,
+      band: bandOf(rate, source),
+      windowMs: source.windowSeconds * 1_000,
+    };
+  }
+
+  return {
+    checkHealth,
+    readErrorRate,
+
+    /**
+     * Health and error rate together. An application that gives no answer is a fact and no error: it serves nobody.
+     * Throws InvalidInput, and CommandFailed when the answer has no such number.
+     */
+    async readSymptoms(ref: EnvironmentRef): Promise<Symptoms> {
+      const progress = { phase: 'health and error rate', done: 0, total: 0, unit: 'statements' as const };
+      const [health, errorRate] = await withProgress(progress, () =>
+        Promise.all([checkHealth(ref), readErrorRate(ref).catch((error: unknown) => silent(ref, error))]),
+      );
+      const failing = health.filter(({ ok }) => !ok);
+      const { rate, band, windowMs } = errorRate;
+      const rateKnown = !('silent' in errorRate);
+      const named = failing.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
+      const sound =
+        health.length === 0 ? 'no health check is configured' : `${health.length} health checks hold`;
+      const detail = `${errorRate.detail}; ${failing.length === 0 ? sound : named}`;
       return {
-        ok: rate <= source.max,
+        ok: errorRate.ok && failing.length === 0,
         rate,
-        detail: `error rate ${percent(rate)}, objective ${percent(source.max)}`,
-        band: bandOf(rate, source),
-        windowMs: source.windowSeconds * 1_000,
+        rateKnown,
+        band,
+        windowMs,
+        failing,
+        checks: health.length,
+        detail,
       };
     },
   };
+
+  /** Only for an application that gave no answer; a mistake in the configuration stays an error. */
+  function silent(ref: EnvironmentRef, error: unknown): ErrorRate & { silent: true } {
+    if (!(error instanceof ApplicationFailure) || error.nonRetryable === true) throw error;
+    const windowMs = (applicationOf(ref)?.errorRate?.windowSeconds ?? 0) * 1_000;
+    return { ok: false, rate: 1, band: 'critical', windowMs, detail: error.message, silent: true };
+  }
 }
 
 function bandOf(

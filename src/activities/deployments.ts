@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
 import { serviceOf } from '../config/load';
 import type { DeploymentsConfig } from '../config/operation-schema';
 import { parseDeployments, type Deployment } from './deployment-list';
@@ -23,7 +24,7 @@ const LOOK_EVERY_MS = 1_000;
 export function createDeploymentActivities(deps: ActivityDeps) {
   async function readAll(service: string): Promise<Deployment[]> {
     const { list } = configOf(deps, service);
-    const output = await readConfiguredCommand(deps, list, { RUNBOOKS_SERVICE: service });
+    const output = await readConfiguredCommand(deps, list, { RUNBOOKS_SERVICE: service }).catch(tryAgain);
     const found = parseDeployments(output, `\`${list.run.join(' ')}\` of ${service}`);
     return found.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
   }
@@ -107,6 +108,12 @@ function configOf({ config }: ActivityDeps, service: string): DeploymentsConfig 
     'InvalidInput',
     `${service} has no \`deployments\` in the configuration: say there how they are listed and promoted.`,
   );
+}
+
+/** A list changes nothing, so one that failed is asked for again. */
+function tryAgain(error: unknown): never {
+  if (!(error instanceof ApplicationFailure) || error.type !== 'CommandFailed') throw error;
+  throw fail('CommandFailed', error.message, { retryable: true });
 }
 
 function refuseUnlessReady(found: Deployment[], id: string, service: string): void {

@@ -5,6 +5,8 @@ import { createApplicationFactsActivities } from './application-facts';
 import { createCommandActivities } from './commands';
 import { createDeploymentActivities } from './deployments';
 import type { ActivityDeps } from './deps';
+import { createExternalServiceActivities } from './external-services';
+import { createFeatureActivities } from './features';
 import { createGuardActivities } from './guard';
 import { createApplyActivities } from './postgres/apply';
 import { createBackupActivities } from './postgres/backup';
@@ -20,7 +22,10 @@ import { createRestoreActivities } from './postgres/restore';
 import { createScratchActivities } from './postgres/scratch';
 import { createSwapActivities } from './postgres/swap';
 import { createValidateActivities } from './postgres/validate';
+import { createProbeActivities } from './postgres/probe';
 import { createPrepareActivities } from './prepare';
+import { createRateLimitActivities } from './rate-limits';
+import { createRemedyActivities } from './remedies';
 import { createTriageActivities } from './triage';
 
 /** Everything a worker can do to the outside world. */
@@ -35,6 +40,11 @@ export function createActivities(deps: ActivityDeps) {
     ...createCommandActivities(deps),
     ...createTriageActivities(deps),
     ...createDeploymentActivities(deps),
+    ...createExternalServiceActivities(deps),
+    ...createFeatureActivities(deps),
+    ...createRateLimitActivities(deps),
+    ...createRemedyActivities(deps),
+    ...createProbeActivities(deps),
     ...createFactsActivities(deps),
     ...createConnectionActivities(deps),
     ...createCanaryActivities(deps),

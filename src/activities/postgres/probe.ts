@@ -27,7 +27,10 @@ const QUERY = `
 
 export function createProbeActivities(deps: ActivityDeps) {
   return {
-    /** A look at the database of an environment. Reads only; one that gives no answer is a fact and no error. */
+    /**
+     * A look at the database of an environment. Reads only; one that gives no answer is a fact and no error. Throws
+     * InvalidInput and AuthenticationFailed, which say nothing about the database.
+     */
     async probeDatabase(place: EnvironmentRef): Promise<DatabaseProbe> {
       try {
         return await withClient(
@@ -43,8 +46,7 @@ export function createProbeActivities(deps: ActivityDeps) {
         );
       } catch (error) {
         const { message, type } = error as Error & { type?: string };
-        // A mistake in the configuration says nothing about the database.
-        if (type === 'InvalidInput' || (error as Error).name === 'CancelledFailure') throw error;
+        if (type !== 'DatabaseUnreachable') throw error;
         const full = FULL.test(message);
         return { reachable: false, full, utilisation: full ? 1 : null, detail: message };
       }

@@ -23,6 +23,7 @@ export type FailureType =
   | 'BackupCorrupt'
   | 'RestoreFailed'
   | 'CommandFailed'
+  | 'DeploymentChanged'
   | 'PoolerRefused'
   | 'TargetNotOurs'
   | 'MissingPrivilege'

@@ -1,14 +1,33 @@
+import { condition } from '@temporalio/workflow';
 import { Stop } from './failure';
 import { askPeople, type Tell } from './people';
 import { hashPlan } from './plan';
 import type { Policy } from './policy';
+import { activitiesFor } from './presets';
 import type { RunState } from './state';
 import type { Call, Steps, Verdict } from './steps';
+
+export interface TaskCheck {
+  title: string;
+  call: Call<Verdict>;
+  /** Look this often, and when the alert is resolved, whether the work is done: not everybody says so. */
+  everyMs?: number;
+}
 
 /** What only people can decide or do. */
 export function createQuestions(state: RunState, policy: Policy, tell: Tell, step: Steps['step']) {
   /** A decision only a person can take. Expiry throws: it is never a yes. */
   async function ask(question: string, choices: string[]): Promise<string> {
+    return (await askUnless(undefined, question, choices)) as string;
+  }
+
+  /** The same, or undefined when `check` holds before anybody has answered. */
+  async function askUnless(
+    check: TaskCheck | undefined,
+    question: string,
+    choices: string[],
+  ): Promise<string | undefined> {
+    const watch = watchFor(state, check);
     const id = hashPlan({ actions: [], facts: { question, asked: state.report.timeline.length } }).hash.slice(
       0,
       6,
@@ -22,6 +41,7 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
         question,
         choices,
         expiresMs: policy.approvalExpiresMs,
+        until: watch.holds,
         update: { name: 'decide', argument: { question: id, choice: choices[0] ?? '', by: '<your name>' } },
         refuse: (_, words) =>
           choices.includes(words['choice'] ?? '')
@@ -29,14 +49,16 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
             : `"choice" must be one of: ${choices.join(', ')}`,
       },
       tell,
-    );
+    ).finally(watch.end);
+    if (answer?.choice === undefined && watch.holds()) return undefined;
     if (answer?.choice === undefined) throw new Stop('REJECTED', `nobody decided in time: ${question}`);
     return answer.choice;
   }
 
   /** Work only a person can do. With `check`, the work counts as done when it holds. */
-  async function task(instructions: string, check?: { title: string; call: Call<Verdict> }): Promise<void> {
+  async function task(instructions: string, check?: TaskCheck): Promise<void> {
     for (let round = 1; ; round += 1) {
+      const watch = watchFor(state, check);
       const id = `task-${state.report.timeline.length}`;
       const answer = await askPeople(
         state,
@@ -46,11 +68,13 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
           id,
           question: instructions,
           expiresMs: policy.humanWaitMs,
+          until: watch.holds,
           update: { name: 'done', argument: { task: id, by: '<your name>' } },
         },
         tell,
-      );
-      if (answer === undefined) throw new Stop('REJECTED', `nobody did it in time: ${instructions}`);
+      ).finally(watch.end);
+      if (answer === undefined && !watch.holds())
+        throw new Stop('REJECTED', `nobody did it in time: ${instructions}`);
       if (check === undefined) return;
       const { ok, detail } = await step(check.title, check.call, { describe: (verdict) => verdict.detail });
       if (ok) return;
@@ -58,5 +82,21 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
     }
   }
 
-  return { ask, task };
+  return { ask, askUnless, task };
+}
+
+/** Looks from time to time, beside the question and without a line of the timeline for each look. */
+function watchFor(state: RunState, check: TaskCheck | undefined) {
+  let [holds, ended] = [false, false];
+  const watch = async ({ title, call, everyMs = 0 }: TaskCheck): Promise<void> => {
+    for (let heard = state.alert.resolvedAt; !holds; heard = state.alert.resolvedAt) {
+      await condition(() => ended || state.alert.resolvedAt !== heard, everyMs);
+      if (ended) return;
+      const looked = await call(activitiesFor('read', title)).catch(() => ({ ok: false }));
+      holds = looked.ok;
+    }
+  };
+  // It ends with the question; of a cancellation the question knows as well.
+  if (check?.everyMs !== undefined) void watch(check).catch(() => undefined);
+  return { holds: () => holds, end: () => void (ended = true) };
 }

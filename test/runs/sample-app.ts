@@ -1,0 +1,79 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { startBookingApp, type BookingApp } from '../../examples/booking/app';
+import { listDeployments, setUpDeployments } from '../../examples/booking/deployments';
+import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
+import type { ApplicationConfig } from '../../src/config/operation-schema';
+import type { ServiceConfig } from '../../src/config/schema';
+import type { Driver } from './harness';
+
+/** The sample application of a driver, with a short memory, and everything that can be done to it. */
+export interface SampleApp {
+  url: string;
+  directory: string;
+  service: ServiceConfig;
+  application: ApplicationConfig;
+  /** ID of the deployment in front. */
+  front: () => string;
+  /** What a run must not change where it only looks. */
+  state: () => string[];
+  rate: () => Promise<number>;
+  /** Polls until the error rate is right. */
+  untilRate: (isRight: (rate: number) => boolean) => Promise<void>;
+  /** Two good deployments, every switch as it was, no errors. */
+  reset: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+const WINDOW_SECONDS = 3;
+const STATE = ['deployments.json', 'switches.json'];
+
+/** Puts an application with a window of three seconds in the place of the stack's own. */
+export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
+  await stack.app.stop();
+  const app: BookingApp = await startBookingApp({
+    databaseUrl: stack.booking.urls.production.app,
+    traffic: true,
+    directory: stack.directory,
+    windowSeconds: WINDOW_SECONDS,
+    operationsToken: process.env['BOOKING_OPERATIONS_TOKEN'],
+  });
+  process.env['BOOKING_APP_URL'] = app.url;
+  const service = stack.config.services['booking'] as ServiceConfig;
+  const application = service.environments['production']?.application as ApplicationConfig;
+  Object.assign(application.errorRate as object, { windowSeconds: WINDOW_SECONDS });
+  Object.assign(application, { soakSeconds: 1, soakEverySeconds: 0.3 });
+  const usual = structuredClone({ service, application });
+
+  const read = async (): Promise<{ errorRate: number; requests: number }> => {
+    const answer = await fetch(`${app.url}/api/metrics/error-rate`);
+    return (await answer.json()) as { errorRate: number; requests: number };
+  };
+  const untilRate: SampleApp['untilRate'] = async (isRight) => {
+    for (let tries = 0; tries < 600; tries += 1) {
+      const { errorRate, requests } = await read();
+      if (requests > 0 && isRight(errorRate)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`the error rate never got there: ${JSON.stringify(await read())}`);
+  };
+  return {
+    url: app.url,
+    directory: stack.directory,
+    service,
+    application,
+    front: () => listDeployments(stack.directory).find(({ current }) => current)?.id ?? 'none',
+    state: () => STATE.map((name) => readFileSync(join(stack.directory, name), 'utf8')),
+    rate: async () => (await read()).errorRate,
+    untilRate,
+    reset: async () => {
+      Object.assign(service, structuredClone(usual.service), { environments: service.environments });
+      Object.assign(application, structuredClone(usual.application));
+      rmSync(join(stack.directory, 'deployments.json'), { force: true });
+      setUpDeployments(stack.directory);
+      setSwitches(stack.directory, DEFAULT_SWITCHES);
+      await untilRate((rate) => rate === 0);
+    },
+    stop: () => app.stop(),
+  };
+}
