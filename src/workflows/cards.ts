@@ -1,7 +1,10 @@
+import { resolveHighErrorRateCard } from './application/resolve-high-error-rate.card';
+import { rollBackDeploymentCard } from './application/roll-back-deployment.card';
 import { backUpDatabaseCard } from './database/back-up-database.card';
 import { checkBackupsCard } from './database/check-backups.card';
 import { drillRestoreCard } from './database/drill-restore.card';
 import { migrateDatabaseCard } from './database/migrate-database.card';
+import { relieveConnectionPoolCard } from './database/relieve-connection-pool.card';
 import { restoreDatabaseCard } from './database/restore-database.card';
 import { respondToIncidentCard } from './incidents/respond-to-incident.card';
 import type { Card } from './kit/card';
@@ -13,6 +16,9 @@ export const cards: Card[] = [
   checkBackupsCard,
   drillRestoreCard,
   restoreDatabaseCard,
+  relieveConnectionPoolCard,
+  rollBackDeploymentCard,
+  resolveHighErrorRateCard,
   respondToIncidentCard,
 ];
 

@@ -5,4 +5,7 @@ export { checkBackups } from './database/check-backups';
 export { drillRestore } from './database/drill-restore';
 export { migrateDatabase } from './database/migrate-database';
 export { restoreDatabase } from './database/restore-database';
+export { relieveConnectionPool } from './database/relieve-connection-pool';
 export { respondToIncident } from './incidents/respond-to-incident';
+export { resolveHighErrorRate } from './application/resolve-high-error-rate';
+export { rollBackDeployment } from './application/roll-back-deployment';
