@@ -251,6 +251,42 @@ describe('cancelling, pausing and the guard', () => {
     expect(JSON.parse((await cli('--json', 'guard')).stdout)).toMatchObject({ target: 'all', paused: null });
   });
 
+  it('shows what the breaker of a service has against its automation, and lets a person change it with a name and a reason', async () => {
+    const workflowId = await start('wait');
+    const admission = {
+      workflowId,
+      runId: (await standIns.client.workflow.getHandle(workflowId).describe()).runId,
+      runbook: 'relieveConnectionPool',
+      fingerprint: 'pool',
+      mode: 'auto',
+      limits: { windowMs: 3_600_000, maxRecurrences: 3, cooldownMs: 0, flapLimit: 5, maxConcurrent: 3 },
+      child: false,
+    };
+    const { workflow } = standIns.client;
+    const guard = await workflow.signalWithStart('guard', {
+      workflowId: 'guard/shop',
+      taskQueue: 'runbooks',
+      args: [{ target: 'shop' }],
+      signal: 'admit',
+      signalArgs: [admission],
+    });
+    expect((await cli('guard', 'shop')).stdout).toContain(admission.workflowId);
+    await guard.signal('ended', { ...admission, outcome: 'NEEDS_HUMAN' });
+    expect((await cli('guard', 'shop')).stdout).toMatch(
+      /ladder\s+relieveConnectionPool up to observe, by breaker .*NEEDS_HUMAN/,
+    );
+    const raise = ['guard', 'shop', '--ladder', 'relieveConnectionPool', '--by', 'sam'];
+    expect((await cli(...raise, '--mode', 'auto')).stderr).toContain('Say why');
+    expect((await cli(...raise, '--reason', 'mended')).stderr).toContain('Up to which mode?');
+    const refused = await cli(...raise, '--mode', 'yolo', '--reason', 'mended');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('"mode" must be one of')]);
+    const done = await cli(...raise, '--mode', 'auto', '--reason', 'mended');
+    expect(done.code).toBe(0);
+    expect(done.stdout).not.toMatch(/ladder\s+relieve/);
+    expect(done.stdout).toMatch(/change\s+.* relieveConnectionPool may go up to auto by sam: mended/);
+    expect((await cli('guard', 'shop', '--reset', 'relieveConnectionPool', '--reason', 'over')).code).toBe(0);
+  });
+
   it('pauses one target', async () => {
     await cli('pause', '--target', 'booking/production', '--reason', 'release', '--by', 'sam');
     expect(JSON.parse((await cli('guard', 'booking/production', '--json')).stdout)).toMatchObject({
