@@ -1,9 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { loadConfig, type LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
 import { collectFromTemporal } from '../metrics/collect';
 import { createRegistry } from '../metrics/registry';
 import { createIntake } from './intake';
+import { lazyClient } from './lazy-client';
 import { logAsJson, type Log } from './log';
 import { createAlertMetrics } from './metrics';
 import { createReceive } from './receive';
@@ -22,6 +22,8 @@ export interface IntakeOptions {
   log?: Log;
   /** Between two notices to one run. */
   noticeEveryMs?: number;
+  /** Default: 5 s. Senders that hang up sooner are answered sooner. */
+  answerWithinMs?: number;
 }
 
 export interface RunningIntake {
@@ -32,7 +34,8 @@ export interface RunningIntake {
 
 const FLUSH_MS = 5_000;
 /** Longer than any answer takes; whoever still sends its body by then is cut off. */
-const GRACE_MS = 8_000;
+const GRACE_MS = 6_000;
+const IDLE_MS = 50;
 
 /** Starts the intake. Comes up also while Temporal is down. Throws MissingSecret, and when the port is taken. */
 export async function startIntake(config: LoadedConfig, options: IntakeOptions = {}): Promise<RunningIntake> {
@@ -54,8 +57,9 @@ export async function startIntake(config: LoadedConfig, options: IntakeOptions =
     metrics,
     log,
     verify: { skewMs: config.alerts.clockSkewSeconds * 1_000, resolve },
+    answerWithinMs: options.answerWithinMs,
   });
-  const problem = temporalProblem(client, own?.namespace ?? client.options.namespace);
+  const problem = temporalProblem(client);
   const server = await createServer({ config, receive, metrics, registry, problem, log });
   const tellAll = async () => {
     const untold = await starter.flush(Date.now() + FLUSH_MS);
@@ -67,32 +71,25 @@ export async function startIntake(config: LoadedConfig, options: IntakeOptions =
   const { host, port } = config.alerts;
   const url = await server.listen({ host, port: options.port ?? port }).catch(async (error: Error) => {
     await Promise.all([telling.stop(), server.close(), collector.stop()]);
-    await own?.connection.close();
+    await own?.close();
     throw new Error(
       `the intake cannot listen on ${host}:${options.port ?? port} (alerts.host, alerts.port): ${error.message}. Free the port, or name another.`,
     );
   });
 
   async function end(): Promise<void> {
+    // Those that become idle only now, or never.
+    const idle = setInterval(() => server.server.closeIdleConnections(), IDLE_MS);
     const cutOff = setTimeout(() => server.server.closeAllConnections(), GRACE_MS);
     await server.close();
+    clearInterval(idle);
     clearTimeout(cutOff);
     await telling.stop();
     await Promise.all([tellAll(), collector.stop()]);
-    await own?.connection.close();
+    await own?.close();
   }
   let ended: Promise<void> | undefined;
   return { url, stop: () => (ended ??= end()) };
-}
-
-function lazyClient(config: LoadedConfig) {
-  const { connection: options, namespace } = connectionOptions(config);
-  const connection = Connection.lazy({
-    ...options,
-    // By default the tries to reconnect grow to two minutes apart, and alerts would wait for them.
-    channelArgs: { ...options.channelArgs, 'grpc.max_reconnect_backoff_ms': 2_000 },
-  });
-  return { connection, namespace, client: new Client({ connection, namespace }) };
 }
 
 /** Does `work` again and again, never twice at the same time. */

@@ -29,18 +29,27 @@ interface Options {
   metrics: AlertMetrics;
   log: Log;
   verify: VerifyOptions;
+  /** How long a sender waits of which nothing else is known. */
+  answerWithinMs?: number;
 }
 
 /** Senders hang up, and some unsubscribe us: Sentry after 1 s, PagerDuty after 5 s. */
 const ANSWER_WITHIN_MS: Partial<Record<SenderKind, number>> = { sentry: 850, pagerduty: 4_500 };
-const DEFAULT_ANSWER_MS = 5_000;
+const ANSWER_MS = 5_000;
 const LOG_AGAIN_MS = 60_000;
 
 /**
  * From a request to its answer: the proof over the raw body first, then whether it was here before, then what is in
  * it. 2xx only when all that had to be persisted is; 503 otherwise, and the sender comes again.
  */
-export function createReceive({ intake, replays, metrics, log, verify }: Options) {
+export function createReceive({
+  intake,
+  replays,
+  metrics,
+  log,
+  verify,
+  answerWithinMs = ANSWER_MS,
+}: Options) {
   const isNews = createOccasion(LOG_AGAIN_MS);
 
   return async function receive(request: Received): Promise<Answer> {
@@ -64,7 +73,7 @@ export function createReceive({ intake, replays, metrics, log, verify }: Options
       const answer = await dealWithAll(
         name,
         alerts,
-        receivedAtMs + (ANSWER_WITHIN_MS[source.kind] ?? DEFAULT_ANSWER_MS),
+        receivedAtMs + (ANSWER_WITHIN_MS[source.kind] ?? answerWithinMs),
       );
       // Only now: what was answered 503 comes again as the same delivery.
       if (answer.status < 300 && deliveryId !== null) replays.remember(name, deliveryId);

@@ -6,7 +6,8 @@ const PROBE_MS = 2_000;
 const PROBE_FOR_MS = 1_000;
 
 /** Says why Temporal cannot take anything now. Asks it at most once a second, however often it is asked itself. */
-export function temporalProblem(client: Client, namespace: string): () => Promise<string | undefined> {
+export function temporalProblem(client: Client): () => Promise<string | undefined> {
+  const { namespace } = client.options;
   let probe: { at: number; found: Promise<string | undefined> } | undefined;
   const ask = async (): Promise<string | undefined> => {
     const untilMs = Date.now() + PROBE_MS;

@@ -113,7 +113,7 @@ export async function post(
   const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json', ...headers },
-    body,
+    body: typeof body === 'string' ? body : Uint8Array.from(body),
   });
   const text = await response.text();
   return { status: response.status, headers: response.headers, body: JSON.parse(text) as Answered['body'] };

@@ -65,7 +65,7 @@ const filled = (input: Record<string, unknown>, alert: Partial<Alert> = {}, more
     config: config.alerts.routes[0]!,
     card: everyType,
     matchers: [],
-    shape: inputSchema(everyType) as Route['shape'],
+    shape: inputSchema(everyType),
   };
   return planRun(config, route, alertOf(alert));
 };

@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import type { Alert } from '../../src/alerts/alert';
+import { lazyClient } from '../../src/alerts/lazy-client';
+import { startIntake } from '../../src/alerts/main';
+import { compileRoutes, planRun } from '../../src/alerts/routing';
+import { createStarter, type Startable } from '../../src/alerts/start';
+import { createTemporalCalls, Unavailable } from '../../src/alerts/temporal-calls';
+import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
+import {
+  alertOf,
+  bodyOf,
+  configOf,
+  memoryLog,
+  post,
+  startLine,
+  until,
+  type Answered,
+  type Line,
+} from './intake-support';
+
+const directory = mkdtempSync(join(tmpdir(), 'alerts-start-'));
+const MINUTE = 60_000;
+const SIGNALED = 'workflowExecutionSignaledEventAttributes';
+
+let temporal: LocalTemporal;
+let connection: Connection;
+let client: Client;
+let line: Line;
+
+beforeAll(async () => {
+  temporal = await startTemporal({ directory, ephemeral: true });
+  connection = await Connection.connect({ address: temporal.address });
+  client = new Client({ connection });
+  line = await startLine(temporal.port);
+});
+afterAll(async () => {
+  await line.stop();
+  await connection.close();
+  await temporal.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A starter that knows nothing yet, as after a restart of the intake. */
+const freshStarter = (noticeEveryMs = MINUTE) =>
+  createStarter({ calls: createTemporalCalls(client), taskQueue: 'runbooks', noticeEveryMs });
+
+const plan = (alert: Partial<Alert>, route: Record<string, unknown> = {}): [Startable, Alert] => {
+  const config = configOf({
+    routes: [
+      {
+        name: 'r',
+        match: { source: 'monitor' },
+        runbook: 'checkBackups',
+        input: { service: 'booking' },
+        ...route,
+      },
+    ],
+  });
+  const whole = alertOf(alert);
+  return [planRun(config, compileRoutes(config)[0]!, whole) as Startable, whole];
+};
+
+const soon = () => Date.now() + MINUTE;
+const describeRun = ([{ workflowId }]: [Startable, Alert]) =>
+  client.workflow.getHandle(workflowId).describe();
+const terminate = ([{ workflowId }]: [Startable, Alert]) =>
+  client.workflow.getHandle(workflowId).terminate('over');
+
+/** What a run was told, in order. */
+async function noticesOf(workflowId: string): Promise<{ status: string; count: number; at: string }[]> {
+  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+  const signals = (events ?? []).map((event) => event[SIGNALED]).filter((one) => one != null);
+  return signals.map(
+    ({ input }) =>
+      JSON.parse(Buffer.from(input!.payloads![0]!.data!).toString()) as {
+        status: string;
+        count: number;
+        at: string;
+      },
+  );
+}
+
+describe('an alert that fires', () => {
+  it('is a run that Temporal has: its type, queue, input, and the title where people look', async () => {
+    const one = plan({ fingerprint: 'first', title: 'Größe:\n' + '日本語 '.repeat(100) });
+    expect(await freshStarter().firing(...one, soon())).toBe('started');
+    const found = await describeRun(one);
+    expect(found.type).toBe('checkBackups');
+    expect(found.taskQueue).toBe('runbooks');
+    expect(found.status.name).toBe('RUNNING');
+    const summary = await found.staticSummary();
+    expect(summary).toMatch(/^Größe: 日本語 .*…$/);
+    expect(summary).not.toContain('\ufffd');
+    const { events } = await client.workflow.getHandle(one[0].workflowId).fetchHistory();
+    const started = events![0]!.workflowExecutionStartedEventAttributes!;
+    expect(JSON.parse(Buffer.from(started.input!.payloads![0]!.data!).toString())).toEqual(one[0].input);
+  });
+
+  it('is the same run when it comes again, also to an intake that does not remember it', async () => {
+    const one = plan({ fingerprint: 'again' });
+    const starter = freshStarter();
+    expect(await starter.firing(...one, soon())).toBe('started');
+    const { runId } = await describeRun(one);
+    expect(await starter.firing(...one, soon())).toBe('repeat');
+    expect(await freshStarter().firing(...one, soon())).toBe('repeat');
+    expect((await describeRun(one)).runId).toBe(runId);
+  });
+
+  it('is not done again when its run has ended: it is the same episode', async () => {
+    const one = plan({ fingerprint: 'ended' });
+    await freshStarter().firing(...one, soon());
+    const { runId } = await describeRun(one);
+    await terminate(one);
+    expect(await freshStarter().firing(...one, soon())).toBe('repeat');
+    expect((await describeRun(one)).runId).toBe(runId);
+    const later = plan({ fingerprint: 'ended', startsAt: '2026-11-22T00:00:00.000Z' });
+    expect(await freshStarter().firing(...later, soon())).toBe('started');
+  });
+
+  it('without a start time is one run while that is open, and another one afterwards', async () => {
+    const one = plan({ fingerprint: 'timeless', startsAt: null });
+    const starter = freshStarter();
+    expect(await starter.firing(...one, soon())).toBe('started');
+    expect(await freshStarter().firing(...one, soon())).toBe('repeat');
+    expect(await starter.firing(...one, soon())).toBe('repeat');
+    const { runId } = await describeRun(one);
+    await terminate(one);
+    // Within a minute it is taken for a repeat; that nobody hears of it is noticed when the run is told.
+    expect(await starter.firing(...one, soon())).toBe('repeat');
+    expect(await starter.flush(soon())).toBe(0);
+    expect(await starter.firing(...one, soon())).toBe('started');
+    expect((await describeRun(one)).runId).not.toBe(runId);
+  });
+
+  it('of a group belongs to the run of the group', async () => {
+    const group = { group: ['labels.name'] };
+    const [one, other] = ['g1', 'g2'].map((fingerprint) => plan({ fingerprint }, group)) as [
+      [Startable, Alert],
+      [Startable, Alert],
+    ];
+    const starter = freshStarter();
+    expect(await starter.firing(...one, soon())).toBe('started');
+    expect(await starter.firing(...other, soon())).toBe('repeat');
+    expect(await starter.resolved(...one, soon())).toBe('others');
+    expect(await noticesOf(one[0].workflowId)).toEqual([]);
+    expect(await starter.resolved(...other, soon())).toBe('told');
+    expect(await noticesOf(one[0].workflowId)).toMatchObject([{ status: 'resolved' }]);
+  });
+
+  it('that many send at the same moment is started once', async () => {
+    const one = plan({ fingerprint: 'crowd' });
+    const starter = freshStarter();
+    const results = await Promise.all(Array.from({ length: 200 }, () => starter.firing(...one, soon())));
+    expect(results.filter((result) => result === 'started')).toHaveLength(1);
+    expect(await starter.flush(soon())).toBe(0);
+    expect(await noticesOf(one[0].workflowId)).toMatchObject([{ status: 'firing', count: 199 }]);
+  });
+});
+
+describe('what a run hears', () => {
+  it('is how often its alert came, at most once an interval', async () => {
+    const one = plan({ fingerprint: 'counted' });
+    const starter = freshStarter();
+    for (let count = 0; count < 50; count += 1) await starter.firing(...one, soon());
+    expect(await noticesOf(one[0].workflowId)).toEqual([]);
+    await starter.flush(soon());
+    await starter.flush(soon());
+    expect(await noticesOf(one[0].workflowId)).toEqual([
+      { status: 'firing', count: 49, at: expect.stringMatching(/^20.*Z$/) },
+    ]);
+  });
+
+  it('is at once that the alert is resolved, with what it did not know yet, and only once', async () => {
+    const one = plan({ fingerprint: 'mended' });
+    const starter = freshStarter();
+    for (let count = 0; count < 4; count += 1) await starter.firing(...one, soon());
+    for (let count = 0; count < 100; count += 1) expect(await starter.resolved(...one, soon())).toBe('told');
+    await starter.flush(soon());
+    expect(await noticesOf(one[0].workflowId)).toMatchObject([{ status: 'resolved', count: 3 }]);
+  });
+
+  it('is little of an alert that goes on and off', async () => {
+    const one = plan({ fingerprint: 'flapping' });
+    const starter = freshStarter();
+    for (let count = 0; count < 200; count += 1) {
+      await starter.firing(...one, soon());
+      await starter.resolved(...one, soon());
+    }
+    await starter.flush(soon());
+    const notices = await noticesOf(one[0].workflowId);
+    expect(notices.length).toBeLessThanOrEqual(2);
+    expect(notices.at(-1)).toMatchObject({ status: 'resolved' });
+    expect(notices.reduce((sum, { count }) => sum + count, 0)).toBe(199);
+  });
+
+  it('is nothing where there is no run: what is resolved starts none', async () => {
+    const one = plan({ fingerprint: 'never-began' });
+    const starter = freshStarter();
+    expect(await starter.resolved(...one, soon())).toBe('ended');
+    await expect(describeRun(one)).rejects.toThrow(/not found/i);
+    expect(await starter.firing(...one, soon())).toBe('started');
+  });
+
+  it('reaches it from an intake that does not remember it', async () => {
+    const one = plan({ fingerprint: 'restarted' });
+    await freshStarter().firing(...one, soon());
+    expect(await freshStarter().resolved(...one, soon())).toBe('told');
+  });
+
+  it('waits for its start', async () => {
+    const one = plan({ fingerprint: 'overtaken' });
+    const starter = freshStarter();
+    const [began, ended] = await Promise.all([
+      starter.firing(...one, soon()),
+      starter.resolved(...one, soon()),
+    ]);
+    expect([began, ended]).toEqual(['started', 'told']);
+  });
+});
+
+describe('while Temporal does not answer', () => {
+  const through = () => lazyClient(configOf({}, line.address));
+  afterEach(() => line.set('open'));
+
+  it.each(['stalled', 'cut'] as const)(
+    '(%s) nothing counts as started, and the next try is',
+    async (state) => {
+      const { client: own, close } = through();
+      const starter = createStarter({ calls: createTemporalCalls(own), taskQueue: 'runbooks' });
+      const one = plan({ fingerprint: `line-${state}` });
+      await starter.firing(...plan({ fingerprint: `warm-${state}` }), soon());
+      line.set(state);
+      await expect(starter.firing(...one, Date.now() + 300)).rejects.toThrow(Unavailable);
+      await expect(starter.resolved(...one, Date.now() + 300)).rejects.toThrow(Unavailable);
+      line.set('open');
+      // What was on its way may have arrived meanwhile; either way there is one run, and it is known.
+      expect(['started', 'repeat']).toContain(await starter.firing(...one, soon()));
+      expect((await describeRun(one)).status.name).toBe('RUNNING');
+      await close();
+    },
+  );
+
+  it('repeats are kept until they can be told', async () => {
+    const { client: own, close } = through();
+    const starter = createStarter({ calls: createTemporalCalls(own), taskQueue: 'runbooks' });
+    const one = plan({ fingerprint: 'kept' });
+    for (let count = 0; count < 3; count += 1) await starter.firing(...one, soon());
+    line.set('cut');
+    expect(await starter.flush(Date.now() + 300)).toBe(1);
+    line.set('open');
+    expect(
+      await until(
+        () => starter.flush(soon()),
+        (untold) => untold === 0,
+      ),
+    ).toBe(0);
+    const told = (await noticesOf(one[0].workflowId)).reduce((sum, { count }) => sum + count, 0);
+    expect(told).toBe(2);
+    await close();
+  });
+
+  it('no more wait than may, and those that waited too long leave', async () => {
+    line.set('stalled');
+    const { client: own, close } = through();
+    const { call } = createTemporalCalls(own, { concurrent: 2, waiting: 3 });
+    const untilMs = Date.now() + 1_000;
+    const ask = () =>
+      call(untilMs, (to) => to.workflowService.getSystemInfo({})).then(
+        () => 'answered',
+        (error: Error) => error.message,
+      );
+    const answers = await Promise.all(Array.from({ length: 8 }, ask));
+    expect(answers.slice(0, 5)).toEqual(Array(5).fill(expect.stringMatching(/in time|DEADLINE/)));
+    expect(answers.slice(5)).toEqual(Array(3).fill('too many alerts at once'));
+    line.set('open');
+    expect(await call(soon(), (to) => to.workflowService.getSystemInfo({}))).toHaveProperty('serverVersion');
+    await close();
+  });
+});
+
+describe('10,000 deliveries of one alert', () => {
+  it('are one run with a short history, and the run knows how many there were', async () => {
+    const { log } = memoryLog();
+    const intake = await startIntake(configOf({}, temporal.address), { log });
+    const url = `${intake.url}/alerts/monitor`;
+    const body = bodyOf({ id: 'ten-thousand' });
+    const answers: Answered[] = [];
+    const begunMs = Date.now();
+    const send = async (): Promise<void> => {
+      for (let count = 0; count < 500; count += 1) answers.push(await post(url, body));
+    };
+    await Promise.all(Array.from({ length: 20 }, send));
+    await intake.stop();
+    const results = answers.map(({ status, body: { alerts } }) => `${status} ${alerts?.[0]?.result}`);
+    expect(results.filter((result) => result === '202 started')).toHaveLength(1);
+    expect(results.filter((result) => result === '202 repeat')).toHaveLength(9_999);
+    const { workflowId } = answers[0]!.body.alerts![0]!;
+    const notices = await noticesOf(workflowId!);
+    // One for each minute that it took, and one at the end.
+    expect(notices.length).toBeLessThanOrEqual((Date.now() - begunMs) / MINUTE + 1);
+    expect(notices.reduce((sum, { count }) => sum + count, 0)).toBe(9_999);
+  });
+});
