@@ -13,6 +13,7 @@ import { addGuard } from './commands/guard';
 import { addInit } from './commands/init';
 import { addList } from './commands/list';
 import { addNote } from './commands/note';
+import { addNotify } from './commands/notify';
 import { addPause } from './commands/pause';
 import { addReport } from './commands/report';
 import { addRoute } from './commands/route';
@@ -47,7 +48,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
     .showHelpAfterError('(`runbooks --help`, or `runbooks <command> --help`)')
     .addHelpText('after', EXIT_CODES);
   program.commandsGroup('To begin:');
-  for (const add of [addUp, addInit, addCheck, addWorker]) add(program);
+  for (const add of [addUp, addInit, addCheck, addNotify, addWorker]) add(program);
   program.commandsGroup('Runbooks:');
   addList(program);
   addDescribe(program);

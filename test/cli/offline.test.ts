@@ -29,7 +29,7 @@ describe('the command without a Temporal server', () => {
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
     }
-    for (const word of ['pause', 'resume', 'guard', 'report', 'worker', 'check', 'up'])
+    for (const word of ['pause', 'resume', 'guard', 'report', 'worker', 'check', 'notify', 'up'])
       expect(stdout).toMatch(new RegExp(`^  ${word}\\b`, 'm'));
     expect(stdout).toContain('3  a run needs a person now');
   });

@@ -19,7 +19,7 @@ const message = (changed: Partial<Message> = {}): Message => ({
 
 interface Block {
   text: { text: string; verbatim?: boolean };
-  elements: { text: string }[];
+  elements: [{ text: string }];
 }
 
 const parts = (changed: Partial<Message> = {}) => {
@@ -29,7 +29,7 @@ const parts = (changed: Partial<Message> = {}) => {
     text,
     header: header.text.text,
     section: section.text.text,
-    context: context.elements[0]?.text,
+    context: context.elements[0].text,
   };
 };
 

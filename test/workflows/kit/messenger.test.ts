@@ -31,6 +31,11 @@ function listen(world: TestWorld, reached: (rung: string | null) => boolean = ()
   return sent;
 }
 
+async function arrived(sent: Announcement[], count: number): Promise<void> {
+  for (let tries = 0; sent.length < count && tries < 500; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 const ill = async () => ({ ok: false, detail: 'still down' });
 const broken = async (): Promise<never> => {
   throw ApplicationFailure.nonRetryable('disk full', 'Broken');
@@ -91,7 +96,7 @@ describe('a page', () => {
       const sent = listen(world, (rung) => rung === 'lead');
       const handle = await start('fiveMovements');
       const { id } = await waiting(handle);
-      while (sent.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+      await arrived(sent, 2);
       // The clock of this environment stands still: a quarter of an hour has not passed.
       expect(sent.map(({ rung }) => rung)).toEqual(['on-call', 'lead']);
       await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] });
@@ -176,7 +181,7 @@ describe('the page of a run that ended as', () => {
       const sent = listen(world);
       const handle = await start('fiveMovements');
       await waiting(handle);
-      while (sent.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      await arrived(sent, 1);
       await handle.cancel();
       await finish(handle);
       expect(sent.at(-1)).toMatchObject({ kind: 'resolved', text: expect.stringMatching(/^CANCELLED/) });
