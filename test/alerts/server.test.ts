@@ -209,6 +209,15 @@ describe('a request', () => {
     expect(input.reason).toBe(`{{fingerprint}} / ${team}`);
   });
 
+  it('with the end of an alert that reads differently now reaches the run that its beginning started', async () => {
+    const { monitor } = await intake();
+    const first = await post(monitor, bodyOf({ id: 'renamed' }));
+    const last = await post(monitor, bodyOf({ id: 'renamed', status: 'resolved', name: 'Mended' }));
+    expect(resultsOf(last)).toEqual(['resolved']);
+    expect(last.body.alerts![0]!.workflowId).toBe(first.body.alerts![0]!.workflowId);
+    expect(last.body.alerts![0]!.detail).toBe('its run was told');
+  });
+
   it('that is recorded and not routed is in the log and in the metrics, without secrets', async () => {
     setEnvironment({ INTAKE_TEST_SECRET: 'hunter2hunter2' });
     const source = { ...monitorSource, auth: { kind: 'bearer', tokens: ['${env:INTAKE_TEST_SECRET}'] } };
