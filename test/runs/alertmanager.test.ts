@@ -1,0 +1,166 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { parse, parseDocument } from 'yaml';
+import { openIdleTransactions, type IdleTransactions } from '../../examples/booking/trouble';
+import { startIntake, type RunningIntake } from '../../src/alerts/main';
+import { PACKAGE_ROOT } from '../../src/config/version';
+import {
+  missingMonitoring,
+  startAlertmanager,
+  startPrometheus,
+  type MonitoringServer,
+  type Prometheus,
+} from '../support/monitoring';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+
+quietTemporal();
+jest.setTimeout(300_000);
+const missing = missingMonitoring();
+if (missing.length > 0)
+  console.warn(
+    `skipped: ${missing.join(' and ')} are not here (Debian: apt-get install ${missing.join(' ')})`,
+  );
+const testReal = missing.length > 0 ? test.skip : test;
+
+let driver: Driver;
+let intake: RunningIntake;
+let alertmanager: MonitoringServer;
+let prometheus: Prometheus;
+let trouble: IdleTransactions | undefined;
+
+beforeAll(async () => {
+  if (missing.length > 0) return;
+  driver = await startDriver();
+  const { config, directory, app } = driver.stack;
+  // Far longer than this test may take: a run that ends before has heard that the alert is resolved.
+  config.services['booking']!.environments['production']!.application!.soakSeconds = 3_600;
+  intake = await startIntake(config, { log: () => undefined, noticeEveryMs: 200 });
+  alertmanager = await startAlertmanager(join(directory, 'alertmanager'), await alertmanagerConfig());
+  prometheus = await startPrometheus({
+    directory: join(directory, 'prometheus'),
+    scrape: { booking: app.url, 'runbooks-intake': intake.url },
+    rules: [sampleRules(), readFileSync(join(PACKAGE_ROOT, 'deploy/prometheus/rules.yml'), 'utf8')],
+    alertmanager: alertmanager.url,
+  });
+});
+afterAll(async () => {
+  await trouble?.stop();
+  await prometheus?.stop();
+  await alertmanager?.stop();
+  await intake?.stop();
+  await driver?.stack.stop();
+});
+
+/** The sample's own rules, with less patience. */
+function sampleRules(): string {
+  const rules = parseDocument(readFileSync(join(PACKAGE_ROOT, 'examples/booking/alert-rules.yml'), 'utf8'));
+  // Still longer than the limit of an idle transaction.
+  rules.setIn(['groups', 0, 'rules', 0, 'for'], '7s');
+  return rules.toString();
+}
+
+/** The example that we ship, with our addresses, less patience, and nobody to wake. */
+async function alertmanagerConfig(): Promise<object> {
+  const example = parse(readFileSync(join(PACKAGE_ROOT, 'deploy/alertmanager/alertmanager.yml'), 'utf8')) as {
+    route: Record<string, unknown>;
+    receivers: { name: string; webhook_configs?: { url: string; http_config: unknown }[] }[];
+  };
+  const token = join(driver.stack.directory, 'alertmanager-token');
+  writeFileSync(token, process.env['BOOKING_ALERTS_TOKEN'] ?? '', { mode: 0o600 });
+  Object.assign(example.route, { group_wait: '1s', group_interval: '1s' });
+  const webhook = example.receivers.find(({ name }) => name === 'runbooks')!.webhook_configs![0]!;
+  webhook.url = webhook.url.replace(/^http:\/\/[^/]+/, intake.url);
+  webhook.http_config = { authorization: { type: 'Bearer', credentials_file: token } };
+  return {
+    ...example,
+    receivers: example.receivers.map(({ name, webhook_configs }) =>
+      name === 'runbooks' ? { name, webhook_configs } : { name },
+    ),
+  };
+}
+
+async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + 120_000;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline)
+      throw new Error(`${what} never came\n${prometheus.log()}\n${alertmanager.log()}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+const usage = async () =>
+  (await prometheus.query('sum(booking_database_connections) / max(booking_database_connections_max)'))[0]
+    ?.value;
+const firing = async () => (await prometheus.query('ALERTS{alertname="BookingConnectionsHigh"}')).length > 0;
+const counted = async (result: string) =>
+  (
+    await prometheus.query(
+      `last_over_time(runbooks_alerts_total{source="alertmanager",result="${result}"}[1m])`,
+    )
+  )[0]?.value ?? 0;
+async function runsStarted() {
+  const found = [];
+  for await (const info of driver.stack.client.workflow.list({
+    query: `WorkflowType = 'relieveConnectionPool'`,
+  }))
+    found.push(info);
+  return found;
+}
+
+testReal(
+  'an alert of real metrics starts a run through Alertmanager; the run mends the cause, hears that it is resolved, and ends',
+  async () => {
+    const { client, booking } = driver.stack;
+    await until('the first scrape', usage);
+    expect(await runsStarted()).toEqual([]);
+
+    // A program that hangs: most of the connections that the application may have, forgotten in transactions.
+    trouble = await openIdleTransactions({
+      databaseUrl: booking.urls.production.app,
+      count: 34,
+      forMs: 280_000,
+    });
+    await until('the symptom', async () => ((await usage()) ?? 0) > 0.8 || undefined);
+
+    const started = await until('the run', async () => (await runsStarted())[0]);
+    expect(started.workflowId).toMatch(/^relieveConnectionPool\/booking\/alert-[0-9a-f]{16}$/);
+    const { outcome, report } = await driver.end(client.workflow.getHandle(started.workflowId));
+
+    expect([outcome, report.summary]).toEqual(['SUCCEEDED', expect.stringContaining('booking/production')]);
+    expect(report).toMatchObject({ startedBy: 'alert:alertmanager', mode: 'auto' });
+    expect(report.facts).toMatchObject({ idleSessionsEnded: 34 });
+    // It did not watch for an hour: the sender said that it is over.
+    expect(report.timeline.find(({ title }) => title.includes('stay there'))?.detail).toContain(
+      'the alert is resolved',
+    );
+    await trouble.ended;
+    await until('the end of the symptom', async () => ((await usage()) ?? 1) < 0.5 || undefined);
+    await until('the end of the alert', async () => (await firing()) === false || undefined);
+    await until('the count of what was started', async () => (await counted('started')) === 1 || undefined);
+    await until('the count of what is resolved', async () => (await counted('resolved')) >= 1 || undefined);
+    expect(await counted('unmatched')).toBe(0);
+    expect(await counted('refused')).toBe(0);
+    expect(await runsStarted()).toHaveLength(1);
+  },
+);
+
+testReal('the shipped rules work on what the intake really exports', async () => {
+  // Nobody ever backed up here, and nobody applied the schedules; both wait for their time.
+  const expected = {
+    RunbooksWatchdog: 'firing',
+    RunbooksNoProvenBackup: 'pending',
+    RunbooksNoVerifiedRestore: 'pending',
+    RunbooksScheduleNotApplied: 'pending',
+  };
+  await until('what they should say', async () => {
+    const alerts = await prometheus.query('ALERTS{alertname=~"Runbooks.+"}');
+    const states = Object.fromEntries(
+      alerts.map(({ labels }) => [labels['alertname'], labels['alertstate']]),
+    );
+    return isDeepStrictEqual(states, expected) || undefined;
+  });
+});
