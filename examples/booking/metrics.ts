@@ -4,11 +4,11 @@ import { readConnections } from './connections';
 import type { AppPools } from './pools';
 
 export interface Answers {
-  /** Share of 5xx between 0 and 1. */
+  /** Share between 0 and 1 of the requests that were not served: faults, and customers turned away by the rate limit. */
   errorRate: number;
   requests: number;
   errors: number;
-  /** Answers 429. */
+  /** Of the errors, those by the rate limit. */
   refused: number;
   windowSeconds: number;
 }
@@ -28,7 +28,7 @@ export function countAnswers(windowSeconds: number): {
         seconds = [...seconds.filter(({ at }) => at > now() - windowSeconds), last];
       }
       last.requests += 1;
-      if (status >= 500) last.errors += 1;
+      if (status >= 500 || status === 429) last.errors += 1;
       if (status === 429) last.refused += 1;
     },
     read: () => {
@@ -73,32 +73,34 @@ export function addMetrics(server: FastifyInstance, pools: AppPools): (status: n
       this.set(pools.max());
     },
   });
-  addDatabaseMetrics(registers, pools);
+  const readDatabase = addDatabaseMetrics(registers, pools);
   server.get('/metrics', async (_request, reply) => {
     const registry = registers[0]!;
+    await readDatabase();
     return reply.type(registry.contentType).send(await registry.metrics());
   });
   return (status) => requests.inc({ status: String(status) });
 }
 
 /** As the database sees it: everybody who connects with the application's role counts. No sample while it is away. */
-function addDatabaseMetrics(registers: Registry[], pools: AppPools): void {
+function addDatabaseMetrics(registers: Registry[], pools: AppPools): () => Promise<void> {
+  const used = new Gauge({
+    name: 'booking_database_connections',
+    help: "Connections of the application's role, by state.",
+    labelNames: ['state'],
+    registers,
+  });
   const allowed = new Gauge({
     name: 'booking_database_connections_max',
     help: "Connections that the application's role may have in the database.",
     registers,
   });
-  new Gauge({
-    name: 'booking_database_connections',
-    help: "Connections of the application's role, by state.",
-    labelNames: ['state'],
-    registers,
-    async collect() {
-      this.reset();
-      const found = await readConnections(pools.monitor).catch(() => undefined);
-      if (found === undefined) return allowed.remove();
-      allowed.set(found.allowed);
-      for (const [state, count] of Object.entries(found.states)) this.set({ state }, count);
-    },
-  });
+  return async () => {
+    used.reset();
+    allowed.remove();
+    const found = await readConnections(pools.monitor).catch(() => undefined);
+    if (found === undefined) return;
+    allowed.set(found.allowed);
+    for (const [state, count] of Object.entries(found.states)) used.set({ state }, count);
+  };
 }

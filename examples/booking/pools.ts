@@ -29,6 +29,8 @@ export function openPools(databaseUrl: string, firstMax: number): AppPools {
     statement_timeout: 2_000,
   });
   survive(monitor);
+  // Now, while there is one to be had. Without a database the first question opens it.
+  monitor.query('SELECT 1').catch(() => undefined);
   return {
     current: () => generation.pool,
     monitor,
