@@ -24,8 +24,7 @@ function partsOf(secret: string): string[] {
     secret,
     ...(password === '' ? [] : login),
     ...(pathname.length > 1 ? [pathname + search, pathname] : []),
-    ...segments,
-    ...segments.map(decoded),
+    ...segments.flatMap((segment) => [segment, decoded(segment)]),
     ...searchParams.values(),
   ];
 }

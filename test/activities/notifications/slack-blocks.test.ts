@@ -90,6 +90,18 @@ describe('a message in Slack', () => {
       }),
       { numRuns: 300 },
     );
-    expect(parts({ text: '&'.repeat(10_000) }).section.endsWith('&amp; …')).toBe(true);
+  });
+
+  it.each([0, 1, 2, 3, 4])('cuts between two escapes, wherever the limit falls: %i', (shift) => {
+    const { section } = parts({ text: 'x'.repeat(shift) + '&'.repeat(10_000) });
+    expect(section).toMatch(/&amp; …$/);
+    expect(section.length).toBeLessThanOrEqual(3_000);
+    expect(section.length).toBeGreaterThan(2_990);
+  });
+
+  it('shows a text full of addresses without links where those would be too long', () => {
+    const { section } = parts({ text: 'https://a '.repeat(1_000) });
+    expect(section.length).toBeLessThanOrEqual(3_000);
+    expect(section).toMatch(/^https:\/\/a https/);
   });
 });
