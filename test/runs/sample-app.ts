@@ -25,10 +25,10 @@ export interface SampleApp {
   stop: () => Promise<void>;
 }
 
-const WINDOW_SECONDS = 3;
+const WINDOW_SECONDS = 2;
 const STATE = ['deployments.json', 'switches.json'];
 
-/** Puts an application with a window of three seconds in the place of the stack's own. */
+/** Puts an application with a window of two seconds in the place of the stack's own. */
 export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   await stack.app.stop();
   const app: BookingApp = await startBookingApp({
