@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, withKit, type TestWorld } from './harness';
@@ -195,4 +198,12 @@ describe('a run that paged nobody', () => {
       await run('announcing');
       expect(sent.map(({ kind }) => kind)).toEqual(['status']);
     }));
+});
+
+describe('a run of the time when an unreached page waited for its next rung', () => {
+  it('replays as it was', async () => {
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath: require.resolve('./fixtures') });
+    const history: unknown = JSON.parse(readFileSync(join(__dirname, 'page-that-waited.json'), 'utf8'));
+    await Worker.runReplayHistory({ workflowBundle }, history);
+  });
 });
