@@ -18,7 +18,9 @@ function checkChannels({ services }: Config): string[] {
     const names = notify.map(({ name }) => name);
     const known = `known: ${names.join(', ') || 'none'}`;
     const path = `services.${service}`;
+    const twice = names.filter((name, index) => names.indexOf(name) !== index);
     return [
+      ...twice.map((name) => `${path}.notify: two channels are called "${name}"; a name must be its own`),
       ...notify
         .filter(({ fallback }) => fallback !== undefined && !names.includes(fallback))
         .map(({ name, fallback }) => `${path}.notify.${name}.fallback: no channel "${fallback}"; ${known}`),

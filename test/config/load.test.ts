@@ -65,6 +65,20 @@ services:
     expect(problems.join('\n')).toMatch(/environment called "production"|unknown/);
   });
 
+  it('must not name a channel that is not there, nor give one name to two', () => {
+    const problems = problemsOf(`${GOOD}
+    notify:
+      - { kind: slack, name: ops, webhookUrl: x, fallback: fax }
+      - { kind: slack, name: ops, webhookUrl: y }
+    escalation: [{ name: lead, notify: [pager] }]
+`);
+    expect(problems).toEqual([
+      'services.shop.notify: two channels are called "ops"; a name must be its own',
+      'services.shop.notify.ops.fallback: no channel "fax"; known: ops, ops',
+      'services.shop.escalation.lead: no channel "pager"; known: ops, ops',
+    ]);
+  });
+
   it('that is no YAML names the line', () => {
     expect(problemsOf('services:\n  shop: [unclosed\n').join()).toMatch(/line \d+: /);
   });
