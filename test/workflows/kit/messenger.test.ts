@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { createAnnounceActivities } from '../../../src/activities/notifications/announce';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { configWith, startReceiver } from '../../activities/notifications/receiver';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, withKit, type TestWorld } from './harness';
@@ -197,6 +199,35 @@ describe('a run that paged nobody', () => {
       const sent = listen(world);
       await run('announcing');
       expect(sent.map(({ kind }) => kind)).toEqual(['status']);
+    }));
+});
+
+describe('a run with real channels', () => {
+  it('has one thread in Slack and one alert in PagerDuty, from its page to its end', () =>
+    withKit(env, async ({ world, run }) => {
+      const receiver = await startReceiver();
+      try {
+        receiver.reply = ({ path }, count) =>
+          path === '/v2/enqueue' ? { status: 202 } : { body: JSON.stringify({ ok: true, ts: `${count}.1` }) };
+        const apiUrl = receiver.base;
+        const notify = [
+          { kind: 'slack-app', name: 'chat', token: 'xoxb-1', channel: 'C1', apiUrl },
+          { kind: 'pagerduty', name: 'pager', routingKey: 'a-routing-key', apiUrl },
+        ];
+        const escalation = [{ name: 'on-call', notify: ['chat', 'pager'] }];
+        const { announce } = createAnnounceActivities({ config: configWith({ notify, escalation }) });
+        world.policy = { service: 'shop' };
+        world.announce = announce;
+        const { report } = await run('paging');
+        const [chat, pager] = ['/chat.postMessage', '/v2/enqueue'].map((wanted) =>
+          receiver.received.filter(({ path }) => path === wanted).map(({ body }) => body),
+        );
+        expect(chat?.map(({ thread_ts }) => thread_ts)).toEqual([undefined, '1.1', '1.1', '1.1']);
+        expect(pager?.map(({ event_action }) => event_action)).toEqual(['trigger', 'acknowledge', 'resolve']);
+        expect(new Set(pager?.map(({ dedup_key }) => dedup_key))).toEqual(new Set([report?.workflowId]));
+      } finally {
+        await receiver.close();
+      }
     }));
 });
 
