@@ -21,7 +21,8 @@ $$;
 ALTER ROLE booking_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
 
 -- The application: reads and writes rows, changes no table, may not see what it does not need
--- (resources, other people's audit rows). Its grants stand in schema.sql.
+-- (resources, other people's audit rows). Its grants stand in schema.sql. Its limit leaves connections for operators:
+-- where an application may take all of them, nobody gets in to help.
 ALTER ROLE booking_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CONNECTION LIMIT 40;
 
 -- The runbooks that change things: migrations, drills beside the live database, restores and swaps.
@@ -29,8 +30,8 @@ ALTER ROLE booking_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CON
 --   CREATEDB                 a database beside the live one, and RENAME (needs it besides ownership)
 --   BYPASSRLS                counts see every row; without it a filtered table counts 0 and says nothing
 --   pg_read_all_data         dump and count tables that a later migration creates under another owner
---   pg_monitor               queries and progress of other sessions: who blocks a migration
---   pg_signal_backend        end the sessions of the application before a swap
+--   pg_monitor               sessions of others: who blocks a migration, who has the connections
+--   pg_signal_backend        end sessions: all before a swap, forgotten transactions when connections are short
 --   CREATE on postgres       the fence of swaps and restores, which no database that is renamed can hold
 ALTER ROLE runbooks_migrator LOGIN INHERIT NOSUPERUSER CREATEDB NOCREATEROLE BYPASSRLS;
 GRANT booking_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO runbooks_migrator;

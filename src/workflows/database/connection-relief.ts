@@ -47,7 +47,7 @@ export async function relieve(run: Run, place: Place, relief: Relief, fence: Fen
   const isEnough = (title: string) =>
     run.step(title, (act) => lookAgain(act, place), { describe: (look) => relieved(look).detail });
   if (idle.length > 0) await endIdle(run, place, idle, fence);
-  let look = await isEnough('Is that enough?');
+  let look = await isEnough(idle.length > 0 ? 'Is that enough?' : 'Is it short for more than a moment?');
   if (queries.length > 0 && tightOf(look).length > 0) {
     await stopQueries(run, place, queries, fence, look.connections.settings.graceSeconds);
     look = await isEnough('Is it enough without the long queries?');

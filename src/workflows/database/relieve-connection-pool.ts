@@ -30,7 +30,7 @@ export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(
       (fence) => relieve(run, place, relief, fence),
       look.connections.fenceToken,
     );
-    return `${targetOf(place)} has connections again: ${percent(before)} in use before, ${percent(after)} now`;
+    return `the connections of ${targetOf(place)} are relieved: ${percent(before)} in use before, ${percent(after)} now`;
   },
 );
 
