@@ -63,6 +63,11 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     }
   }
 
+  /** Whether `leave` calls people about that outcome. */
+  function callsPeople(outcome: Outcome): boolean {
+    return origin.unattended && (BAD.includes(outcome) || outcome === 'FAILED');
+  }
+
   /** Gives the place back and says what came of the run. Whatever goes wrong here cannot change its outcome. */
   async function leave(outcome: Outcome, summary: string): Promise<void> {
     if (!origin.unattended) return;
@@ -141,5 +146,5 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     }
   }
 
-  return { enter, leave };
+  return { enter, leave, callsPeople };
 }

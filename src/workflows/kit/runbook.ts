@@ -56,8 +56,9 @@ export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
       settle(state, error, run.undos.result());
     }
     if (state.report.outcome !== 'NEEDS_HUMAN') await run.tidy();
-    await run.endPages(state.report.outcome as Outcome, state.report.summary);
-    await run.admission.leave(state.report.outcome as Outcome, state.report.summary);
+    const { outcome, summary } = state.report as RunReport & { outcome: Outcome };
+    if (!run.admission.callsPeople(outcome)) await run.endPages(outcome, summary);
+    await run.admission.leave(outcome, summary);
     return close(state, failure);
   }
   // The client starts by function name, and would otherwise start "workflow".
