@@ -159,6 +159,11 @@ describe('a broken feature', () => {
   const recommendations = () => (JSON.parse(app.state()[1]!) as { recommendations: boolean }).recommendations;
   const breakFeature = async (): Promise<void> => {
     setSwitches(app.directory, { recommendations: true });
+    // The errors may be older than the switch.
+    for (let seen = false; !seen;) {
+      const answer = await fetch(`${app.url}/api/health/detailed`);
+      seen = 'recommendations' in ((await answer.json()) as { checks: object }).checks;
+    }
     await app.untilRate((rate) => rate > 0.5);
   };
 

@@ -42,7 +42,7 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   const service = stack.config.services['booking'] as ServiceConfig;
   const application = service.environments['production']?.application as ApplicationConfig;
   Object.assign(application.errorRate as object, { windowSeconds: WINDOW_SECONDS });
-  Object.assign(application, { soakSeconds: 1, soakEverySeconds: 0.3 });
+  Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
   const usual = structuredClone({ service, application });
 
   const read = async (): Promise<{ errorRate: number; requests: number }> => {

@@ -174,3 +174,18 @@ export const finishing = runbook<FixtureCard>('finishing', async (_, run) => {
   await sleep('1 hour');
   return 'done';
 });
+
+/** Leaves work to people, and looks every minute whether it is done. */
+export const watching = runbook<FixtureCard>('watching', async (_, run) => {
+  const check = { title: 'Is it over?', everyMs: 60_000, call: world((act) => act.check({ what: 'over' })) };
+  const choice = await run.askUnless(check, 'Left or right?', ['left', 'right']);
+  if (choice === undefined) return run.nothingToDo('it is over');
+  await run.task('Turn the key', check);
+  return `went ${choice}, and it is over`;
+});
+
+/** Lets another runbook do the work. */
+export const leading = runbook<FixtureCard>('leading', async (input, run) => {
+  const { outcome } = await run.child('Five movements', 'fiveMovements', { ...input });
+  return `the other one ended as ${outcome}`;
+});
