@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { request } from 'undici';
+import { PACKAGE_ROOT } from '../../src/config/version';
 import { collectFromTemporal, type Collector } from '../../src/metrics/collect';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules } from '../../src/schedules/diff';
@@ -41,7 +44,7 @@ async function readUntil(
   for (let tries = 0; ; tries += 1) {
     const samples = await read();
     if (holds(samples) === true) return samples;
-    if (tries > 100) throw new Error(`it never came: ${JSON.stringify([...samples], null, 1)}`);
+    if (tries > 600) throw new Error(`it never came: ${JSON.stringify([...samples], null, 1)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -193,6 +196,28 @@ test("one scrape of the worker has runs by what came of them, and the SDK's own 
   expect(types).toHaveLength(new Set(types).size);
 });
 
+test('as a process of its own it says where its health is, exports the SDK too, and ends in order', async () => {
+  const program = join(PACKAGE_ROOT, 'dist/src/cli/main.js');
+  const args = ['--config', driver.stack.configFile, 'worker', '--listen', '127.0.0.1:0'];
+  const child = spawn(process.execPath, [program, ...args], {
+    env: process.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    let said = '';
+    child.stdout.on('data', (text: Buffer) => (said += text.toString()));
+    await until(async () => said.includes('health and metrics on'));
+    const url = /health and metrics on (\S+)/.exec(said)?.[1] as string;
+    await until(async () => (await request(`${url}/health/ready`)).statusCode === 200);
+    const { body } = await request(`${url}/metrics`);
+    expect(await body.text()).toMatch(/^temporal_worker_task_slots_available\{/m);
+  } finally {
+    child.kill('SIGTERM');
+  }
+  expect(await ended).toBe(0);
+});
+
 test('an address that is taken stops the worker before it takes work, and says which', async () => {
   const { config } = driver.stack;
   const taken = worker.healthUrl!.replace('http://', '');
@@ -217,7 +242,7 @@ test('without Temporal it still answers, with what it read last', async () => {
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await holds()); tries += 1) {
-    if (tries > 100) throw new Error('it never came');
+    if (tries > 600) throw new Error('it never came');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
