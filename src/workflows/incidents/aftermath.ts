@@ -1,15 +1,15 @@
-import { condition } from '@temporalio/workflow';
 import { openDuties } from '../../report/incident';
 import { countOf, duration, utc } from '../kit/format';
 import type { Run } from '../kit/run';
 import { addNote, now, publish } from '../kit/state';
 import { page } from './escalation';
-import { alertChanged, isResolved, policyOf, type Incident } from './incident';
+import { alertChanged, isResolved, policyOf, rest, type Incident } from './incident';
 import { sendUpdate } from './updates';
 
 /** Reminders that come as often as configured; further ones come weekly, so that a forgotten item cannot fill a history. */
 const FREQUENT_REMINDERS = 14;
-const WEEK_MS = 7 * 86_400_000;
+const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
 
 /** After the resolution: the post-mortem, until nothing is left to do, or until it turns out not to be over. */
 export async function learn(incident: Incident, run: Run): Promise<void> {
@@ -36,7 +36,7 @@ export async function learn(incident: Incident, run: Run): Promise<void> {
     publish(state);
     const due = nextReminder(incident, remindedAt);
     const left = due - Date.now();
-    if (left > 0) await condition(() => incident.todo.length > 0 || alertChanged(incident), left);
+    if (left > 0) await rest(incident, left);
     else {
       remindedAt = Date.now();
       await remind(incident, run);
@@ -108,7 +108,8 @@ async function remind({ record, state }: Incident, run: Run): Promise<void> {
   const open = openDuties(record, Date.now());
   if (open.length === 0) return;
   record.reminders += 1;
-  const since = duration(Date.now() - Date.parse(record.resolved?.at ?? now()));
+  const sinceMs = Date.now() - Date.parse(record.resolved?.at ?? now());
+  const since = sinceMs < 2 * DAY_MS ? duration(sinceMs) : `${Math.floor(sinceMs / DAY_MS)} days`;
   addNote(state, `Reminder ${record.reminders}`, open.join('; '));
   const lines = open.map((duty) => `- ${duty}`).join('\n');
   await run.announce(

@@ -30,6 +30,7 @@ export function receive(incident: Incident, messages: Message[]): void {
       // Two Updates can be validated before the first is handled.
       validator(words);
       const answer = message.take(words);
+      incident.woken = true;
       publish(incident.state);
       return answer;
     };

@@ -1,3 +1,4 @@
+import { condition } from '@temporalio/workflow';
 import type { IncidentPolicy } from '../../activities/triage';
 import type { IncidentRecord, Severity } from '../../report/incident';
 import type { Run } from '../kit/run';
@@ -30,6 +31,8 @@ export interface Incident {
   /** The `resolvedAt` of the alert that was already acted upon. */
   heardResolved?: string;
   todo: Effect[];
+  /** A message changed something since the run last looked. */
+  woken: boolean;
   request?: ResolveRequest;
   /** The runbook that was started; never rejects. */
   child?: Promise<void>;
@@ -58,7 +61,15 @@ export function createIncident(state: RunState): Incident {
     actions: [],
     reminders: 0,
   };
-  return { state, record, environment: '', clocks: startClocks(Date.now()), wasIll: false, todo: [] };
+  return {
+    state,
+    record,
+    environment: '',
+    clocks: startClocks(Date.now()),
+    wasIll: false,
+    woken: false,
+    todo: [],
+  };
 }
 
 /** The policy; messages and clocks come after it. */
@@ -89,4 +100,10 @@ export function isResolved({ record }: Incident): boolean {
 /** Its sender said something since that was last acted upon. */
 export function alertChanged({ state, heardResolved }: Incident): boolean {
   return state.alert.resolvedAt !== heardResolved;
+}
+
+/** Waits until something is to be done: because of a message, of the alert, or because the time has come. */
+export async function rest(incident: Incident, ms: number): Promise<void> {
+  incident.woken = false;
+  await condition(() => incident.woken || incident.todo.length > 0 || alertChanged(incident), ms);
 }

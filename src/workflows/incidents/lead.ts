@@ -1,9 +1,8 @@
-import { condition } from '@temporalio/workflow';
 import type { Run } from '../kit/run';
 import { publish } from '../kit/state';
 import { nextClock, type ClockName } from './clocks';
 import { climbUnacknowledged, escalateUnresolved } from './escalation';
-import { alertChanged, isResolved, policyOf, type Incident } from './incident';
+import { alertChanged, isResolved, policyOf, rest, type Incident } from './incident';
 import { checkWhetherOver } from './resolution';
 import { sendDueUpdate } from './updates';
 
@@ -29,7 +28,7 @@ export async function lead(incident: Incident, run: Run): Promise<void> {
     summarise(incident);
     const left = due.at - Date.now();
     if (left <= 0) await RINGS[due.name](incident, run);
-    else await condition(() => incident.todo.length > 0 || alertChanged(incident), left);
+    else await rest(incident, left);
   }
 }
 

@@ -1,3 +1,4 @@
+import { isCancellation } from '@temporalio/workflow';
 import type { Measurement } from '../../activities/triage';
 import { causeOf } from '../kit/failure';
 import { activitiesFor } from '../kit/presets';
@@ -24,6 +25,7 @@ async function read(service: string, environment: string): Promise<Measurement> 
   try {
     return await activitiesFor('read', 'Measure the service').measureService({ service, environment });
   } catch (error) {
+    if (isCancellation(error)) throw error;
     const detail = `the service could not be measured: ${causeOf(error).message}`;
     return { ok: false, health: [], errorRate: null, detail };
   }

@@ -16,7 +16,7 @@ import { leadMessages } from './lead-messages';
 import { postmortemMessages } from './postmortem-messages';
 import type { respondToIncidentCard } from './respond-to-incident.card';
 import { startRunbook } from './start-runbook';
-import { assess, investigate } from './triage';
+import { assess, HEALTH, investigate } from './triage';
 import { sendUpdate } from './updates';
 import type { InputOf } from '../kit/card';
 
@@ -110,8 +110,9 @@ async function investigateAndMend(
     const match = await investigate(incident, run, input, measured);
     incident.state.movement = 'act';
     if (match !== null && !isResolved(incident)) startRunbook(incident, run, input, match);
-    const bad = incident.record.findings.some(({ ok }) => !ok);
-    if (match !== null || bad) incident.todo.push(() => sendUpdate(incident, run, 'triage is done'));
+    // What was measured stood in the first update already.
+    const news = incident.record.findings.some(({ name, ok }) => !ok && !name.startsWith(HEALTH));
+    if (match !== null || news) incident.todo.push(() => sendUpdate(incident, run, 'triage is done'));
   } catch (error) {
     run.note('Triage was not finished', causeOf(error).message);
   }

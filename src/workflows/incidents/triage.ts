@@ -10,6 +10,9 @@ import { policyOf, setSeverity, type Incident } from './incident';
 import { measure } from './measure';
 import { bandOf, judgeSeverity } from './severity';
 
+/** Before the name of a health check among the findings. */
+export const HEALTH = 'health ';
+
 export interface TriageInput {
   service: string;
   severity?: string | undefined;
@@ -41,7 +44,7 @@ export async function investigate(
   const checks = await attempt(() => readChecks(run, input.service));
   const deployment = await attempt(() => readDeployment(incident, run));
   record.findings = [
-    ...measured.health.map(({ name, ok, detail }) => ({ name: `health ${name}`, ok, detail })),
+    ...measured.health.map(({ name, ok, detail }) => ({ name: `${HEALTH}${name}`, ok, detail })),
     ...(checks ?? []),
     ...(deployment ?? []),
   ];
