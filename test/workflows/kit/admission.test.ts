@@ -37,7 +37,7 @@ const stateOf = (target: string) => guardOf(target).query<GuardState>('state');
 
 /** The report of a run that ended. Not result(): that moves the clock past every window. */
 const settled = (kit: Kit, handle: WorkflowHandle) =>
-  kit.until(handle, ({ outcome }) => outcome !== undefined);
+  kit.until(handle, ({ endedAt }) => endedAt !== undefined);
 
 async function until(target: string, holds: (state: GuardState) => boolean): Promise<GuardState> {
   for (let tries = 0; tries < 200; tries += 1) {
@@ -178,6 +178,8 @@ describe('a run that an alert started', () => {
       for (let turn = 0; turn < missing; turn += 1) await goWrong(kit, service());
       const { paused } = await until('all', (state) => state.paused !== null);
       expect(paused).toMatchObject({ by: 'breaker', reason: expect.stringContaining('3 services') });
+      for (let tries = 0; tries < 200 && !texts.join('\n').includes('ALL automation'); tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
       expect(texts.join('\n')).toContain('ALL automation is paused');
       kit.world.acts = {};
       kit.world.policy = { mode: 'auto', service: service() };
