@@ -11,6 +11,7 @@ export async function sendUpdate(
   workflowId: string,
   name: string,
   argument: Record<string, string>,
+  timeoutMs = UPDATE_TIMEOUT_MS,
 ): Promise<string> {
   const handle = client.workflow.getHandle(workflowId);
   // Otherwise a run that has ended would look like one whose worker is away.
@@ -21,7 +22,7 @@ export async function sendUpdate(
       `${workflowId} has ended (${status.name}), so it takes no answers. \`runbooks report ${quote(workflowId)}\` tells what happened.`,
     );
   }
-  return within(UPDATE_TIMEOUT_MS, () =>
+  return within(timeoutMs, () =>
     handle.executeUpdate<string, [Record<string, string>]>(name, { args: [argument] }),
   );
 }

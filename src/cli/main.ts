@@ -10,6 +10,7 @@ import { addDecide } from './commands/decide';
 import { addDescribe } from './commands/describe';
 import { addDone } from './commands/done';
 import { addGuard } from './commands/guard';
+import { addIncident } from './commands/incident';
 import { addInit } from './commands/init';
 import { addList } from './commands/list';
 import { addNote } from './commands/note';
@@ -56,7 +57,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   program.commandsGroup('Runs:');
   for (const add of [addStatus, addWatch, addReport, addCancel]) add(program);
   program.commandsGroup('Answers:');
-  for (const add of [addApprove, addDecide, addDone, addNote]) add(program);
+  for (const add of [addApprove, addDecide, addDone, addNote, addIncident]) add(program);
   program.commandsGroup('What starts by itself:');
   for (const add of [addAlerts, addRoute, addSchedules]) add(program);
   program.commandsGroup('Safety:');

@@ -1,5 +1,7 @@
+import { ledIncident } from '../report/postmortem';
 import type { Plan, TimelineEntry, Waiting } from '../report/types';
 import { duration, utc } from '../workflows/kit/format';
+import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
 import { answerCommands, type RunView } from './runs';
 import { formatTable, wrap } from './table';
@@ -55,6 +57,11 @@ export function planText(plan: Plan): string {
   );
 }
 
+function incidentLines(output: Output, report: RunView['report']): string[] {
+  const incident = ledIncident(report);
+  return incident === undefined ? [] : ['', incidentText(output, report, incident)];
+}
+
 /** A run at length: head, plan, timeline, what it waits for. */
 export function runText(output: Output, { report, answered, status }: RunView): string {
   const outcome = report.outcome ?? status;
@@ -65,6 +72,7 @@ export function runText(output: Output, { report, answered, status }: RunView): 
     ...(answered
       ? []
       : ['No worker answers: this is what the history knows. Start one with `runbooks worker`.']),
+    ...incidentLines(output, report),
     ...(report.plan === undefined ? [] : ['', planText(report.plan)]),
     '',
     ...report.timeline.map((entry) => entryText(output, entry)),

@@ -2,7 +2,6 @@
 import { condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { runbook } from '../../../src/workflows/kit/runbook';
-import type { Call } from '../../../src/workflows/kit/run';
 
 export { guard } from '../../../src/workflows/kit/guard';
 export { respondToIncident } from '../../../src/workflows/incidents/respond-to-incident';
@@ -14,8 +13,7 @@ interface Input {
 
 /** Mends the service, fails, or waits for its alert to be resolved, as the test says. */
 export const mend = runbook<{ input: z.ZodType<Input, Input> }>('mend', async (_, run) => {
-  const what = await run.step('Mend it', ((act: unknown) =>
-    (act as { mendIt(): Promise<string> }).mendIt()) as Call<string>);
+  const what = await run.step('Mend it', (act: unknown) => (act as { mendIt(): Promise<string> }).mendIt());
   if (what === 'wait') await condition(() => run.alert.resolvedAt !== undefined);
   return `mended: ${what}`;
 });
