@@ -7,6 +7,7 @@ import { inTurns } from './in-turns';
 
 /** A run that waits for a person. */
 export interface WaitingRun {
+  runId: string;
   service: string;
   runbook: string;
   kind: Waiting['kind'];
@@ -30,8 +31,12 @@ const RECENT_MS = 24 * 3_600_000;
 const COUNTED_AT_ONCE = 3;
 const REPAIR = 'repair-';
 
-/** What is open and what of it waits for a person. */
-export async function readOpenRuns(client: Client, answering: boolean): Promise<OpenRuns> {
+/** What is open and what of it waits for a person. A run that does not answer now is as it was before. */
+export async function readOpenRuns(
+  client: Client,
+  answering: boolean,
+  before: WaitingRun[],
+): Promise<OpenRuns> {
   const types = cards.map(({ name }) => `'${name}'`).join(', ');
   const query = `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`;
   const found: WorkflowExecutionInfo[] = [];
@@ -43,7 +48,7 @@ export async function readOpenRuns(client: Client, answering: boolean): Promise<
   const statuses = await inTurns(asked, ASKED_AT_ONCE, (info) => statusOf(client, info));
   return {
     open: found.map((info) => ({ service: serviceOf(info), runbook: info.type })),
-    waiting: oldestFirst.map((info, index) => waitingRun(info, statuses[index])),
+    waiting: oldestFirst.map((info, index) => waitingRun(info, statuses[index], before)),
   };
 }
 
@@ -78,13 +83,23 @@ async function statusOf(client: Client, { workflowId, runId }: WorkflowExecution
   }
 }
 
-function waitingRun(info: WorkflowExecutionInfo, status: RunStatus | undefined): WaitingRun {
-  const since = status?.timeline.findLast((entry) => entry.status === 'waiting')?.startedAt;
+function waitingRun(
+  info: WorkflowExecutionInfo,
+  status: RunStatus | undefined,
+  before: WaitingRun[],
+): WaitingRun {
+  const { runId, type, startTime } = info;
+  const kind = kindOf(info) ?? 'task';
+  const run = { runId, service: serviceOf(info), runbook: type, kind };
+  if (status === undefined) {
+    const known = before.find((one) => one.runId === runId && one.kind === kind);
+    // Longer than since its start it cannot have waited.
+    return known ?? { ...run, sinceMs: startTime.getTime(), needsHuman: false };
+  }
+  const since = status.timeline.findLast((entry) => entry.status === 'waiting')?.startedAt;
   return {
-    service: serviceOf(info),
-    runbook: info.type,
-    kind: kindOf(info) ?? 'task',
-    sinceMs: since === undefined ? info.startTime.getTime() : Date.parse(since),
-    needsHuman: status?.waiting.some(({ id }) => id.startsWith(REPAIR)) ?? false,
+    ...run,
+    sinceMs: since === undefined ? startTime.getTime() : Date.parse(since),
+    needsHuman: status.waiting.some(({ id }) => id.startsWith(REPAIR)),
   };
 }

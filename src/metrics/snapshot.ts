@@ -33,7 +33,7 @@ export async function readSnapshot(
   // Without a worker nothing answers a query, and each would be waited for in vain.
   const answering = workers > 0;
   const [runs, needsHuman, guards, proofs, schedules] = await together([
-    readOpenRuns(client, answering),
+    readOpenRuns(client, answering, before?.runs.waiting ?? []),
     countNeedsHuman(client, config),
     readGuards(client, answering, before?.guards ?? []),
     readProofs(client, config),
