@@ -9,6 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
+const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
 
 const RUNS = [
@@ -25,6 +26,8 @@ const RUNS = [
   ['migrate-database-refused', 'migrateDatabase', { files: ['2026_11_04_unsafe_type_change.sql'] }],
   ['restore-database', 'restoreDatabase', { mode: 'propose' }],
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
+  ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
+  ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
 ];
 const named = process.argv.slice(2);
 const wanted = (file) => named.length === 0 || named.includes(file);
@@ -52,6 +55,12 @@ process.exit(0);
 async function forgetTransactions({ booking }) {
   await openIdleTransactions({ databaseUrl: booking.urls.production.app, count: 3, forMs: 120_000 });
   await new Promise((resolve) => setTimeout(resolve, 6_000));
+}
+
+/** Long enough that customers notice. */
+async function deployBadly({ directory }) {
+  deployVersion(directory, '1.5.0');
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
 }
 
 async function approveAll(handle) {

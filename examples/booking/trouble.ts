@@ -1,6 +1,9 @@
-/** Symptoms to practise on, made for real. Each ends by itself after a while. */
+/** Symptoms to practise on, made for real. Those that take connections end by themselves; the others say how. */
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
+import { deployVersion } from './deployments';
+import { setSwitches } from './switches';
 
 export interface IdleTransactions {
   /** Process IDs of the sessions on the server. */
@@ -84,7 +87,35 @@ const troubles: Record<string, Trouble> = {
       console.log('all of them are gone');
     },
   },
+  'bad-deploy': {
+    usage:
+      'with RUNBOOKS_CONFIG; in the folder of that: DEPLOYMENT_ID=dep-2 node .../deploy.js promote ends it',
+    make: async () => {
+      const { id, version } = deployVersion(stackFolder(), '1.5.0');
+      console.log(`${version} is in front as ${id}, and every search fails`);
+    },
+  },
+  'broken-feature': {
+    usage:
+      'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js feature recommendations off ends it',
+    make: async () => {
+      setSwitches(stackFolder(), { recommendations: true });
+      console.log('recommendations are on, and every search fails');
+    },
+  },
+  'tight-limit': {
+    usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js limit default ends it',
+    make: async () => {
+      setSwitches(stackFolder(), { requestsPerSecond: 1 });
+      console.log('one request a second is served, and all others are refused');
+    },
+  },
 };
+
+/** Where deployments and switches are: beside the configuration. */
+function stackFolder(): string {
+  return dirname(needVariable('RUNBOOKS_CONFIG'));
+}
 
 function needVariable(name: string): string {
   const value = process.env[name];
