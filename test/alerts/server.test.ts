@@ -437,6 +437,17 @@ describe('the end', () => {
     expect(events!.filter((event) => event.workflowExecutionSignaledEventAttributes != null)).toHaveLength(1);
   });
 
+  it('while Temporal is away leaves nothing behind that is still tried', async () => {
+    const { stop, monitor } = await intake({}, line.address, { answerWithinMs: 500 });
+    line.set('cut');
+    const ids = Array.from({ length: 40 }, (_, index) => `left-${index}`);
+    const answers = await Promise.all(ids.map((id) => post(monitor, bodyOf({ id }))));
+    expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 503));
+    await stop();
+    // What is tried on a closed connection throws out of a timer, and that would end this test.
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+  });
+
   it('does not wait for a sender that never finishes its body', async () => {
     const { stop, url } = await intake();
     const socket = connect(Number(new URL(url).port), '127.0.0.1');

@@ -211,13 +211,25 @@ describe('what a run hears', () => {
   });
 
   it('waits for its start', async () => {
+    const order: string[] = [];
+    let persist = (): void => undefined;
+    const persisted = new Promise<void>((resolve) => (persist = resolve));
+    const slow = {
+      workflow: {
+        start: async () => {
+          await persisted;
+          order.push('started');
+        },
+        getHandle: () => ({ signal: async () => void order.push('told') }),
+      },
+    } as unknown as Client;
+    const calls = { call: <T>(_: number, body: (to: Client) => Promise<T>) => body(slow) };
+    const starter = createStarter({ calls, taskQueue: 'runbooks' });
     const one = plan({ fingerprint: 'overtaken' });
-    const starter = freshStarter();
-    const [began, ended] = await Promise.all([
-      starter.firing(...one, soon()),
-      starter.resolved(...one, soon()),
-    ]);
-    expect([began, ended]).toEqual(['started', 'told']);
+    const both = Promise.all([starter.firing(...one, soon()), starter.resolved(...one, soon())]);
+    setImmediate(persist);
+    expect(await both).toEqual(['started', 'told']);
+    expect(order).toEqual(['started', 'told']);
   });
 });
 
