@@ -18,9 +18,10 @@ import { startDriver, type Driver } from './harness';
 quietTemporal();
 jest.setTimeout(300_000);
 const missing = missingMonitoring();
+// Not console.warn: Jest keeps to itself what a file says all of whose tests are skipped.
 if (missing.length > 0)
-  console.warn(
-    `skipped: ${missing.join(' and ')} are not here (Debian: apt-get install ${missing.join(' ')})`,
+  process.stderr.write(
+    `skipped: ${missing.join(' and ')} not found; apt-get install prometheus prometheus-alertmanager\n`,
   );
 const testReal = missing.length > 0 ? test.skip : test;
 
