@@ -1,6 +1,7 @@
 /**
- * `node scripts/screenshots.mjs`: makes docs/images/*.png from one real run on the embedded stack: a migration that is
- * approved in the Temporal UI and rolled back. Needs a Chromium on the PATH.
+ * `node scripts/screenshots.mjs`: makes docs/images/*.png from two real runs on the embedded stack: a migration that is
+ * approved in the Temporal UI and rolled back, and an incident from its alert to its post-mortem. Needs a Chromium on the
+ * PATH.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -29,7 +30,8 @@ await runScript(async () => {
   try {
     const stack = await startStack();
     try {
-      await takeAll(await browser.newPage(), stack);
+      await takeMigration(await browser.newPage(), stack);
+      await takeIncident(await browser.newPage(), stack);
     } finally {
       await stack.stop();
     }
@@ -39,7 +41,7 @@ await runScript(async () => {
   }
 });
 
-async function takeAll(page, { client, config, temporal }) {
+async function takeMigration(page, { client, config, temporal }) {
   const { newWorkflowId } = built('cli/workflow-id.js');
   const { runAddress } = built('cli/ui-address.js');
   mkdirSync(join(root, 'docs', 'images'), { recursive: true });
@@ -88,6 +90,98 @@ async function takeAll(page, { client, config, temporal }) {
     return y + height + 16;
   };
   await save(page, 'report', { to: end });
+}
+
+async function takeIncident(page, { client, config, temporal, booking }) {
+  const { openIdleTransactions } = require(join(root, 'dist', 'examples', 'booking', 'trouble.js'));
+  const { newWorkflowId } = built('cli/workflow-id.js');
+  const { runAddress } = built('cli/ui-address.js');
+  const trouble = await openIdleTransactions({
+    databaseUrl: booking.urls.production.app,
+    count: 25,
+    forMs: 300_000,
+  });
+  // Older than what the sample's configuration lets pass.
+  await page.waitForTimeout(6_000);
+  const workflowId = newWorkflowId('respondToIncident', 'booking');
+  const title = 'Too many connections: bookings fail';
+  const run = await client.workflow.start('respondToIncident', {
+    workflowId,
+    taskQueue: config.temporal.taskQueue,
+    staticSummary: title,
+    args: [
+      {
+        service: 'booking',
+        severity: 'P1',
+        impact: 'every third booking fails with a timeout',
+        scope: 'all customers',
+        startedBy: 'alert:alertmanager',
+        alert: {
+          source: 'alertmanager',
+          fingerprint: 'c0ffee5ca1ab1e00',
+          startsAt: new Date(Date.now() - 90_000).toISOString(),
+          status: 'firing',
+          severity: 'critical',
+          title,
+          labels: { alertname: 'BookingConnectionsHigh', service: 'booking' },
+          annotations: {},
+          link: null,
+        },
+      },
+    ],
+  });
+  const say = (name, words) => run.executeUpdate(name, { args: [{ by: 'ben', ...words }] });
+  await until(run, ({ timeline }) =>
+    timeline.some((line) => /relieveConnectionPool/.test(line.detail ?? '')),
+  );
+  await say('acknowledge');
+  await page.goto(runAddress(temporal.uiUrl, 'default', workflowId));
+  await page.getByRole('tab', { name: 'User Metadata' }).click();
+  const details = page.frameLocator('iframe[title="output"]').last();
+  await details.getByText('Acknowledged by ben').first().waitFor();
+  await save(page, 'incident', { height: 1_500 });
+  await say('update', { text: 'the reporting job forgot its transactions; they are being ended' });
+  await until(run, ({ timeline }) => timeline.some((line) => /SUCCEEDED/.test(line.detail ?? '')));
+  await say('fact', {
+    field: 'rootCause',
+    text: 'the reporting job opens a transaction for each customer and forgets it',
+  });
+  await say('fact', {
+    field: 'contributing',
+    text: 'the role of the application has no idle_in_transaction_session_timeout',
+  });
+  await say('fact', { field: 'worked', text: 'the alert started the runbook before anybody was awake' });
+  await say('fact', { field: 'failed', text: 'the first page went to a phone that was off' });
+  await say('resolve', { note: 'connections are back to normal' });
+  await until(
+    run,
+    ({ summary, timeline }) =>
+      /resolved/i.test(summary) || timeline.some((line) => /^Resolved/.test(line.title)),
+  );
+  const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
+  await say('meeting', { at: `${day(1).slice(0, 13)}:00:00Z` });
+  await say('action', {
+    text: 'set idle_in_transaction_session_timeout for booking_app',
+    owner: 'cleo',
+    due: day(7).slice(0, 10),
+  });
+
+  const { reportFromHistory } = built('report/history.js');
+  const { renderHtml } = built('report/html.js');
+  await page.setContent(renderHtml(await reportFromHistory(client, workflowId)));
+  await save(page, 'postmortem', { height: 2_000 });
+  await trouble.stop();
+  await run.terminate('the pictures are taken');
+}
+
+async function until(run, holds) {
+  for (;;) {
+    const status = await run.query('status').catch(() => undefined);
+    if (status !== undefined && holds(status)) return status;
+    if (status?.outcome !== undefined)
+      throw new Error(`the run ended before: ${status.outcome}: ${status.summary}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
 }
 
 async function approvalOf(run) {
