@@ -223,7 +223,62 @@ describe('a broken feature', () => {
   });
 });
 
+describe('with an error rate of its own making', () => {
+  let server: Server;
+  beforeAll(async () => {
+    // Without the feature most of the errors are gone, but not enough of them.
+    server = createServer((_, response) => {
+      const { recommendations } = JSON.parse(app.state()[1]!) as { recommendations: boolean };
+      response.end(JSON.stringify({ errorRate: recommendations ? 0.6 : 0.1 }));
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  });
+  afterAll(() => new Promise((closed) => server.close(closed)));
+
+  it('a remedy that helped, though not enough, stays, and the next one is looked for', async () => {
+    setSwitches(app.directory, { recommendations: true });
+    await app.untilRate((rate) => rate > 0.5);
+    app.application.errorRate!.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const handle = await driver.start('resolveHighErrorRate');
+    await driver.waiting(handle, 'decision');
+    const { timeline } = await driver.until(handle, () => true);
+    expect(timeline.map(({ title }) => title)).toContain(
+      'Helped, but not enough, and stays: switch off recommendations',
+    );
+    await handle.cancel();
+    expect(await driver.end(handle)).toMatchObject({ outcome: 'CANCELLED' });
+    expect((JSON.parse(app.state()[1]!) as { recommendations: boolean }).recommendations).toBe(false);
+  });
+});
+
 describe('errors that nothing speaks for', () => {
+  it('are not mended by the choice of somebody who may not approve', async () => {
+    await badForLong();
+    app.service.approval.approvers = ['cleo'];
+    const handle = await driver.start('resolveHighErrorRate', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'decision');
+    const words = { question: id, choice: 'restart the application', by: 'ben' };
+    await driver.answer(handle, 'decide', words);
+    const { id: plan } = await driver.waiting(handle, 'approval');
+    await expect(driver.answer(handle, 'approve', { plan, by: 'ben' })).rejects.toThrow();
+    await driver.answer(handle, 'reject', { plan, by: 'cleo' });
+    const { outcome, report } = await driver.end(handle);
+    expect(outcome).toBe('REJECTED');
+    expect(titles(report)).not.toContain('Restart the application');
+  });
+
+  it('are mended at once by the choice of somebody who may', async () => {
+    await badForLong();
+    const handle = await driver.start('resolveHighErrorRate', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'decision');
+    const words = { question: id, choice: 'restart the application', by: 'ben' };
+    await driver.answer(handle, 'decide', words);
+    const { timeline } = await driver.until(handle, ({ waiting }) => waiting.some((one) => one.id !== id));
+    expect(timeline.map(({ title }) => title)).toContain('Restart the application');
+    await handle.cancel();
+    expect((await driver.end(handle)).outcome).toBe('CANCELLED');
+  });
+
   it('are only reported in mode observe', async () => {
     await badForLong();
     const before = app.state();
