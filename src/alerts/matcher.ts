@@ -1,5 +1,5 @@
-import type { RE2JS as Pattern } from 're2js';
 import type { AlertRouteConfig } from '../config/alert-schema';
+import { compilePattern } from '../config/pattern';
 
 type MatcherConfig = AlertRouteConfig['match'][string];
 
@@ -23,14 +23,4 @@ export function compileMatcher(field: string, config: MatcherConfig): Matcher {
     wanted: `/${config.regex}/`,
     holds: (value) => value !== undefined && pattern.testExact(value),
   };
-}
-
-/**
- * RE2 and not JavaScript's own: it takes linear time whatever the pattern and the value are, and its syntax is that of
- * Alertmanager's routes. Loaded when a route has a pattern.
- */
-function compilePattern(regex: string): Pattern {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- 40 ms that most commands need not pay
-  const { RE2JS } = require('re2js') as typeof import('re2js');
-  return RE2JS.compile(regex);
 }

@@ -67,7 +67,7 @@ async function passAlertOn(
       told = state.alert.resolvedAt;
       const notice: AlertNotice = {
         status: told === undefined ? 'firing' : 'resolved',
-        count: 1,
+        count: 0,
         at: told ?? now(),
       };
       await child.signal('alert', notice);

@@ -62,15 +62,15 @@ export function handleMessages(state: RunState): void {
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */
 function hearAlert(state: RunState, { status, count, at }: AlertNotice): void {
   const { alert } = state;
+  alert.repeats += count;
+  if (alert.repeats > 0) state.report.facts['alertRepeats'] = alert.repeats;
   if (status === 'resolved') {
     if (alert.resolvedAt === undefined) addNote(state, 'The alert is resolved', `says its sender at ${at}`);
     alert.resolvedAt ??= at;
     return;
   }
-  alert.repeats += count;
   if (alert.resolvedAt !== undefined) addNote(state, 'The alert fires again', `says its sender at ${at}`);
   delete alert.resolvedAt;
-  state.report.facts['alertRepeats'] = alert.repeats;
 }
 
 function handleAnswer(
