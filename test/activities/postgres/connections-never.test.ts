@@ -102,7 +102,8 @@ describe('a session that is over its limit is never ended when it is', () => {
     );
     const pid = await until(async () => {
       const [row] = await sessions.db.query<{ pid: number }>(
-        `SELECT pid FROM pg_stat_replication WHERE state = 'streaming'`,
+        `SELECT pid FROM pg_stat_replication r JOIN pg_stat_activity a USING (pid)
+          WHERE r.state = 'streaming' AND a.state = 'active' AND a.query_start < clock_timestamp() - interval '0.5 s'`,
       );
       return row?.pid;
     });

@@ -242,13 +242,43 @@ describe('cancelling queries', () => {
   });
 });
 
-it('a list of sessions that is read twice in one activity is read anew', async () => {
+describe('a second attempt', () => {
+  it('spares a session that commits while it waits for the fence', async () => {
+    const sessions = await start();
+    const client = await sessions.forget('shop_app');
+    const ref = await sessions.overLimit(pidOf(client));
+    // It has a fence by now, and the second attempt has to wait for it, having looked for sessions of the first.
+    await sessions.terminate([{ ...ref, pid: 1 }]);
+    const other = await sessions.open('dba');
+    await other.query('BEGIN; SELECT FROM durable_runbooks.fence FOR UPDATE');
+    const input = { ...sessions.db.place, sessions: [ref], fence: fence(1) };
+    const result = runActivity(sessions.activities.terminateSessions, input, { attempt: 2 });
+    await until(async () => {
+      const waiting = await sessions.db.query(
+        `SELECT FROM pg_stat_activity WHERE application_name LIKE 'dr:%/2' AND wait_event_type = 'Lock'`,
+      );
+      return waiting.length === 1;
+    });
+    await client.query('COMMIT');
+    await other.query('COMMIT');
+    expect((await result).signalled).toEqual([]);
+    expect(await sessions.alive(ref)).toBe(true);
+  });
+});
+
+it('a session that takes its time to end is waited for', async () => {
   const sessions = await start();
-  const client = await sessions.forget('shop_app');
-  const ref = await sessions.overLimit(pidOf(client));
-  // Attempt 2 looks for sessions of attempt 1 first, in the same transaction.
-  const input = { ...sessions.db.place, sessions: [ref], fence: fence(1) };
-  const second = runActivity(sessions.activities.terminateSessions, input, { attempt: 2 });
-  expect((await second).signalled).toEqual([ref.pid]);
-  await until(async () => !(await sessions.alive(ref)));
+  const ref = await sessions.overLimit(pidOf(await sessions.forget('shop_app')));
+  let done = false;
+  process.kill(ref.pid, 'SIGSTOP');
+  try {
+    const ended = sessions.terminate([ref]).finally(() => (done = true));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(done).toBe(false);
+    process.kill(ref.pid, 'SIGCONT');
+    expect(await ended).toEqual([ref.pid]);
+    expect(await sessions.alive(ref)).toBe(false);
+  } finally {
+    if (!done) process.kill(ref.pid, 'SIGCONT');
+  }
 });
