@@ -57,7 +57,7 @@ export function createTriageActivities(deps: ActivityDeps) {
   const { checkHealth, readErrorRate } = createApplicationActivities(deps);
 
   return {
-    /** What the configuration says about incidents of this service. Throws InvalidInput for unknown names. */
+    /** What the configuration says about incidents of this service. Throws UnknownName. */
     async readIncidentPolicy({ service, environment }: EnvironmentRef): Promise<IncidentPolicy> {
       const { incident, deployments } = serviceOf(config, service);
       const { application } = environmentOf(config, service, environment);
@@ -136,7 +136,7 @@ function describeMeasurement(health: Check[], rate: ErrorRate | string): Measure
     parts.push(
       failing.length === 0
         ? `health ${health.length} of ${health.length} well`
-        : `health ${failing.length} of ${health.length} fail (${failing.map(({ name, detail }) => `${name}: ${detail}`).join('; ')})`,
+        : `health ${failing.length} of ${health.length} fail (${failing.map(({ name, detail }) => `${name}: ${brief(detail)}`).join('; ')})`,
     );
   const rateKnown = typeof rate !== 'string' && rate.rate !== null;
   if (typeof rate === 'string') parts.push(rate);
@@ -148,6 +148,11 @@ function describeMeasurement(health: Check[], rate: ErrorRate | string): Measure
     errorRate: typeof rate === 'string' ? null : rate.rate,
     detail: parts.length === 0 ? 'nothing is configured that could be measured' : parts.join(', '),
   };
+}
+
+/** It goes into every status update; what a check answered in full is among the findings. */
+function brief(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
 }
 
 function ruleMatches(

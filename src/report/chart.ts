@@ -140,7 +140,10 @@ function ticksOf(segments: Segment[], width: number): Tick[] {
   for (const segment of segments.filter(({ cut }) => !cut)) {
     for (let time = Math.ceil(segment.from / step) * step; time <= segment.to; time += step) {
       const x = placeIn([segment], time);
-      const free = ticks.every((tick) => Math.abs(tick.x - x) >= TICK_GAP * 0.85);
+      // The first label begins at its tick; the others are centred on theirs.
+      const free = ticks.every(
+        (tick, index) => Math.abs(tick.x - x) >= TICK_GAP * (index === 0 ? 1.1 : 0.85),
+      );
       if (free && x <= width - TICK_GAP * 0.85) ticks.push({ x, label: label(time) });
     }
   }

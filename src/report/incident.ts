@@ -119,21 +119,26 @@ export function durationsOf(incident: IncidentRecord): Durations {
   };
 }
 
-/** What is still to be done before a resolved incident is finished; empty when nothing is. */
+const LATE = 'OVERDUE: ';
+
+/** What is still to be done before a resolved incident is finished, late things first; empty when nothing is. */
 export function openDuties(incident: IncidentRecord, nowMs: number): string[] {
   if (incident.resolved === undefined || incident.postmortem === undefined) return [];
   const duties: string[] = [];
   if (incident.rootCause === undefined) duties.push('the root cause is not written down');
   const { meeting } = incident;
   if (meeting !== undefined && meeting.at === undefined) {
-    const late = Date.parse(meeting.dueAt) < nowMs ? 'OVERDUE: ' : '';
+    const late = Date.parse(meeting.dueAt) < nowMs ? LATE : '';
     duties.push(`${late}the post-mortem meeting is not scheduled; due by ${minute(meeting.dueAt)} UTC`);
   } else if (meeting?.at !== undefined && Date.parse(meeting.at) > nowMs) {
     duties.push(`the post-mortem meeting is at ${minute(meeting.at)} UTC`);
   }
   for (const action of incident.actions.filter(({ closed }) => closed === undefined))
-    duties.push(`${overdue(action, nowMs) ? 'OVERDUE: ' : ''}${actionText(action)}`);
-  return duties;
+    duties.push(`${overdue(action, nowMs) ? LATE : ''}${actionText(action)}`);
+  return [
+    ...duties.filter((duty) => duty.startsWith(LATE)),
+    ...duties.filter((duty) => !duty.startsWith(LATE)),
+  ];
 }
 
 export function actionText({ id, text, owner, due }: ActionItem): string {

@@ -75,7 +75,10 @@ function Head({ report, incident }: { report: RunReport; incident: IncidentRecor
       'Severity',
       incident.severity === incident.worst ? incident.worst : `${incident.worst}, now ${incident.severity}`,
     ],
-    ['Post-mortem', incident.postmortem?.because ?? 'not asked for'],
+    [
+      'Post-mortem',
+      incident.postmortem?.because ?? (resolved === undefined ? 'once it is over' : 'not asked for'),
+    ],
   ];
   return (
     <header>
