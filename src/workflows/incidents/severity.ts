@@ -8,8 +8,13 @@ export function isWorse(one: Severity, other: Severity): boolean {
   return SCALE.indexOf(one) < SCALE.indexOf(other);
 }
 
-/** The severity that a word stands for on this service's scale, undefined for an unknown word. */
+/**
+ * The severity that a word stands for, undefined for an unknown one. P0 ... P3 in capitals mean themselves, as they are
+ * shown everywhere; any other word is one of the service's own scale, also `p1`.
+ */
 export function severityOf(policy: IncidentPolicy, word: string): Severity | undefined {
+  const own = SCALE.find((one) => one === word.trim());
+  if (own !== undefined) return own;
   const key = word.trim().toLowerCase();
   return Object.hasOwn(policy.severities, key) ? policy.severities[key] : undefined;
 }
@@ -44,15 +49,20 @@ export function judgeSeverity(
 
 function sayings(
   policy: IncidentPolicy,
-  { given, alert }: { given?: string | undefined; alert?: string | undefined },
+  { given, alert = '' }: { given?: string | undefined; alert?: string | undefined },
 ): { voices: Judgement[]; unknown: string[] } {
-  const [word, who] = given === undefined ? [alert ?? '', 'the alert says'] : [given, 'reported as'];
+  const ofAlert = alert === '' ? '' : `the alert says ${alert}`;
+  const word = given ?? alert;
   if (word === '') return { voices: [], unknown: [] };
   const severity = severityOf(policy, word);
   // An incident is never turned away because of a word.
   if (severity === undefined)
     return { voices: [], unknown: [`"${word}" is no word of the scale of this service`] };
-  return { voices: [{ severity, reason: `${who} ${word}` }], unknown: [] };
+  const reported = given === undefined ? [] : [`reported as ${given}`];
+  return {
+    voices: [{ severity, reason: [...reported, ofAlert].filter((part) => part !== '').join(', ') }],
+    unknown: [],
+  };
 }
 
 function measurements(policy: IncidentPolicy, { health, errorRate }: Measurement): Judgement[] {

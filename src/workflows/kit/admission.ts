@@ -7,7 +7,7 @@ import {
 } from '@temporalio/workflow';
 import type { Alert } from '../../alerts/alert';
 import type { Outcome } from '../../report/types';
-import type { BreakerLimits } from './breaker';
+import { lower, type BreakerLimits } from './breaker';
 import { causeOf } from './failure';
 import { GUARD_ALL, guardId, type VerdictNotice } from './guard-protocol';
 import type { Tell } from './people';
@@ -48,8 +48,11 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     try {
       const verdict = await ask(service, policy.breaker);
       if (!child) await ask(GUARD_ALL, { ...policy.breaker, maxConcurrent: policy.maxConcurrent });
-      if (verdict.notBefore !== undefined) await coolDown(verdict.notBefore);
-      if (verdict.mode !== policy.mode) lowerMode(verdict);
+      // Whoever only leads and calls people must do so at once, and also where automation may no longer act.
+      if (verdict.notBefore !== undefined && policy.takesPlace) await coolDown(verdict.notBefore);
+      const mode =
+        policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : lower('propose', policy.mode);
+      if (mode !== policy.mode) lowerMode({ ...verdict, mode });
       endEntry(
         state,
         entry,

@@ -222,6 +222,29 @@ describe('an alert that is resolved', () => {
     }));
 });
 
+describe('an alert that comes again', () => {
+  it('calls people at once, and also where its automation may only look', () =>
+    withIncidents(env, async ({ world, open, status, say, finish }) => {
+      const limits = {
+        windowMs: 60 * MINUTE,
+        maxRecurrences: 9,
+        cooldownMs: 20 * MINUTE,
+        flapLimit: 0,
+        maxConcurrent: 1,
+      };
+      world.policy = { ...world.policy, breaker: limits };
+      world.incident = { postmortemFor: [] };
+      world.measured = WELL;
+      for (const round of [1, 2]) {
+        const handle = await open({ alert: { ...alert, fingerprint: 'again' } });
+        const { incident, mode } = await status(handle);
+        expect([round, incident.pages, mode]).toEqual([round, 1, 'propose']);
+        await say(handle, 'resolve', { by: 'ben', note: 'n' });
+        expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
+      }
+    }));
+});
+
 describe('mode observe', () => {
   it('measures, plans, tells nobody and starts nothing', () =>
     withIncidents(env, async ({ world, start, finish }) => {

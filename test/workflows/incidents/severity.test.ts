@@ -10,7 +10,7 @@ describe('the severity of a new incident', () => {
     [{ given: 'P3' }, WELL, 'P3', 'reported as P3'],
     [{ given: 'Critical' }, WELL, 'P0', 'reported as Critical'],
     [{ alert: 'warning' }, WELL, 'P2', 'the alert says warning'],
-    [{ given: 'low', alert: 'critical' }, WELL, 'P3', 'reported as low'],
+    [{ given: 'low', alert: 'critical' }, WELL, 'P3', 'reported as low, the alert says critical'],
     [{}, WELL, 'P2', 'nothing speaks for another one'],
     [{}, ILL, 'P1', '1 of 2 health checks fail'],
     [{}, down, 'P0', '2 of 2 health checks fail'],
@@ -33,7 +33,9 @@ describe('the severity of a new incident', () => {
 
   it("takes the words of a service's own scale", () => {
     const severities = { ...INCIDENT_POLICY.severities, p1: 'P0' as const, 'booking-down': 'P0' as const };
-    expect(judge({ given: 'P1' }, WELL, { severities }).severity).toBe('P0');
+    expect(judge({ given: 'p1' }, WELL, { severities }).severity).toBe('P0');
+    // In capitals it is what is shown everywhere, and what the intake has made of a word already.
+    expect(judge({ given: 'P1' }, WELL, { severities }).severity).toBe('P1');
     expect(judge({ alert: 'Booking-Down' }, WELL, { severities }).severity).toBe('P0');
   });
 });
