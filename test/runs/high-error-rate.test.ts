@@ -89,7 +89,8 @@ describe('a bad deployment', () => {
       remedy: expect.stringContaining('roll back 1.5.0 to 1.4.1') as string,
       errorRateAfterPercent: 0,
     });
-    expect(titles(report)).toEqual(expect.arrayContaining(['Error rate: critical', 'Post-mortem draft']));
+    expect(report.facts['errorRateBand']).toBe('critical');
+    expect(titles(report)).toContain('Post-mortem draft');
   });
 
   it('is only reported in mode observe', async () => {
@@ -200,13 +201,13 @@ describe('a broken feature', () => {
     const handle = await driver.start('resolveHighErrorRate');
     const { id, choices, question } = await driver.waiting(handle, 'decision');
     expect(recommendations()).toBe(true);
-    expect(question).toContain('this did not help: switch off recommendations');
+    expect(question).toContain('tried without success: switch off recommendations');
     expect(choices).toEqual([
+      'by hand',
       'roll back 1.5.0 to 1.4.1',
       'restart the application',
       'relieve the connection pool',
       'raise the rate limits',
-      'by hand',
     ]);
     setSwitches(app.directory, { recommendations: false });
     await driver.answer(handle, 'decide', { question: id, choice: 'restart the application', by: 'ben' });
@@ -273,8 +274,9 @@ describe('errors that nothing speaks for', () => {
     const { id } = await driver.waiting(handle, 'decision');
     const words = { question: id, choice: 'restart the application', by: 'ben' };
     await driver.answer(handle, 'decide', words);
-    const { timeline } = await driver.until(handle, ({ waiting }) => waiting.some((one) => one.id !== id));
-    expect(timeline.map(({ title }) => title)).toContain('Restart the application');
+    await driver.until(handle, ({ timeline }) =>
+      timeline.some(({ title, status }) => title === 'Restart the application' && status === 'done'),
+    );
     await handle.cancel();
     expect((await driver.end(handle)).outcome).toBe('CANCELLED');
   });
@@ -373,7 +375,7 @@ describe('rate limits that turn customers away', () => {
     app.application.raiseRateLimits!.minutes = 0.05;
     const handle = await driver.start('resolveHighErrorRate');
     const { id, question } = await driver.waiting(handle, 'decision');
-    expect(question).toMatch(/of the requests are refused by the rate limit\. Are these customers/);
+    expect(question).toMatch(/of the requests are refused\. Are these customers/);
     expect(limit()).toBe(1);
     await driver.answer(handle, 'decide', { question: id, choice: 'raise the limits', by: 'ben' });
     await driver.until(handle, () => limit() === 5_000);

@@ -2,7 +2,7 @@ import type { Deployment } from '../../activities/deployment-list';
 import { duration, utc } from '../kit/format';
 import { currentOf, earlierThan } from './choose-deployment';
 import { failingChecks, type ErrorFacts } from './error-rate-facts';
-import { describeDeployment, nameOf, percent } from './shared';
+import { describeDeployment, nameOf } from './shared';
 
 /** What can be done about failing requests. */
 export type Remedy =
@@ -57,6 +57,7 @@ export function findingsOf(facts: ErrorFacts): Finding[] {
     ...deploymentSuspect(facts),
     ...limitsHit(facts),
     ...silent(facts),
+    ...onlyByHand(facts),
   ];
 }
 
@@ -115,32 +116,64 @@ function featuresBroken({ detailed, remedies }: ErrorFacts): Finding[] {
     }));
 }
 
-function deploymentSuspect({ deployments, remedies: { suspectMs }, beganAtMs }: ErrorFacts): Finding[] {
-  const current = currentOf(deployments);
-  if (current === undefined || suspectMs === null) return [];
-  const ageMs = beganAtMs - Date.parse(current.createdAt);
-  if (ageMs > suspectMs || ageMs < -CLOCK_SKEW_MS) return [];
-  const to = earlierThan(current, deployments);
-  if (to === undefined) return [];
-  const evidence = `${describeDeployment(current)} was deployed ${duration(Math.max(0, ageMs))} before the errors were seen (${utc(new Date(beganAtMs).toISOString())} UTC)`;
-  return [
-    {
-      cause: `the deployment of ${nameOf(current)}`,
-      evidence,
-      remedy: { kind: 'rollBack', from: current, to },
-    },
-  ];
+function deploymentSuspect(facts: ErrorFacts): Finding[] {
+  const found = suspectOf(facts);
+  const to = found === undefined ? undefined : earlierThan(found.current, facts.deployments);
+  if (found === undefined || to === undefined) return [];
+  const { current, cause, evidence } = found;
+  return [{ cause, evidence, remedy: { kind: 'rollBack', from: current, to } }];
 }
+
+function suspectOf({ deployments, remedies: { suspectMs }, beganAtMs }: ErrorFacts) {
+  const current = currentOf(deployments);
+  if (current === undefined || suspectMs === null) return undefined;
+  const ageMs = beganAtMs - Date.parse(current.createdAt);
+  if (ageMs > suspectMs || ageMs < -CLOCK_SKEW_MS) return undefined;
+  const seenAt = utc(new Date(beganAtMs).toISOString());
+  return {
+    current,
+    cause: `the deployment of ${nameOf(current)}`,
+    evidence: `${describeDeployment(current)} was deployed ${duration(Math.max(0, ageMs))} before the errors were seen (${seenAt} UTC)`,
+  };
+}
+
+const LIMITS = 'the rate limits turn customers away';
 
 function limitsHit({ rateLimits, remedies: { raiseLimitsMs } }: ErrorFacts): Finding[] {
   if (rateLimits === null || !rateLimits.tooMany || raiseLimitsMs === null) return [];
-  const evidence = `${percent(rateLimits.refusedShare ?? 0)} of the requests are refused by the rate limit`;
   return [
-    {
-      cause: 'the rate limits turn customers away',
-      evidence,
-      remedy: { kind: 'raiseLimits', forMs: raiseLimitsMs },
-    },
+    { cause: LIMITS, evidence: rateLimits.detail, remedy: { kind: 'raiseLimits', forMs: raiseLimitsMs } },
+  ];
+}
+
+/** Causes that are found, and that nothing is configured for. */
+function onlyByHand(facts: ErrorFacts): Finding[] {
+  const byHand = (cause: string, evidence: string, what: string): Finding => ({
+    cause,
+    evidence,
+    remedy: { kind: 'byHand', task: `Probably ${cause}: ${evidence}. ${what}` },
+  });
+  const suspect = suspectOf(facts);
+  const limits = facts.rateLimits?.tooMany === true && facts.remedies.raiseLimitsMs === null;
+  return [
+    ...(suspect !== undefined && earlierThan(suspect.current, facts.deployments) === undefined
+      ? [
+          byHand(
+            suspect.cause,
+            suspect.evidence,
+            'There is nothing to go back to: deploy a corrected version.',
+          ),
+        ]
+      : []),
+    ...(limits
+      ? [
+          byHand(
+            LIMITS,
+            facts.rateLimits?.detail ?? '',
+            'Raise them by hand, if these are customers and no attack.',
+          ),
+        ]
+      : []),
   ];
 }
 

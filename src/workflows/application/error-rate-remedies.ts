@@ -29,8 +29,8 @@ export async function tryRemedy(one: Case): Promise<Effect> {
 async function runChild(one: Case, runbook: string, input: Record<string, unknown>): Promise<Effect> {
   const { run, place, finding, startedBy, alert } = one;
   const { mode } = run.policy;
-  await run.plan(draftOf(one, `by ${runbook}, which plans and asks for itself`));
-  const where = mode === 'propose' ? '; its approval is asked for there' : '';
+  const where = mode === 'propose' ? ', which asks for its approval in its own run' : '';
+  await run.plan(draftOf(one, `by ${runbook}${where}`));
   await run.announce(`${place.service}: ${finding.cause} (${finding.evidence}). ${runbook} starts${where}.`);
   const { outcome, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
     service: place.service,

@@ -4,7 +4,7 @@ import type { InputOf } from '../kit/card';
 import { duration } from '../kit/format';
 import type { Run } from '../kit/run';
 import { runbook } from '../kit/runbook';
-import { readErrorFacts, type ErrorFacts } from './error-rate-facts';
+import { failingChecks, readErrorFacts, type ErrorFacts } from './error-rate-facts';
 import { findingsOf, labelOf, remediesOf, type Finding, type Remedy } from './error-rate-findings';
 import { tryRemedy } from './error-rate-remedies';
 import type { resolveHighErrorRateCard } from './resolve-high-error-rate.card';
@@ -28,7 +28,7 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
     if (before.rate === null) throw noErrorRate(place);
     if (before.ok) return run.nothingToDo(before.detail);
     rateFact(run, 'errorRateBeforePercent', before);
-    run.note(`Error rate: ${before.band}`, before.detail);
+    run.fact('errorRateBand', before.band ?? 'unknown');
 
     const tried: Remedy[] = [];
     for (let now = before; ; now = await look(run, place)) {
@@ -67,7 +67,8 @@ async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]
   const evidence = evidenceOfNothing(facts, tried);
   const task = `${input.service}: ${facts.symptoms.detail}. ${evidence}. Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
   const byHand: Remedy = { kind: 'byHand', task };
-  const choices = [...remediesOf(facts).filter(untried), byHand];
+  // The first one is what a hurried person pastes.
+  const choices = [byHand, ...remediesOf(facts).filter(untried)];
   const unknown = { cause: 'unknown', evidence, chosen: true };
   if (choices.length === 1) return { ...unknown, remedy: byHand };
   run.note('Finding: unknown', evidence);
@@ -82,11 +83,14 @@ async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]
   return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
 }
 
-function evidenceOfNothing({ database, external }: ErrorFacts, tried: Remedy[]): string {
-  const looked = ['database', 'pool', 'deployments', 'rate limits', 'features'];
-  if (external.length > 0) looked.push(...external.map(({ name }) => name));
-  const after = tried.length === 0 ? '' : `, and this did not help: ${tried.map(labelOf).join(', ')}`;
-  return `Nothing speaks for ${looked.join(', ')}${after}${database === null ? '; the database could not be looked at' : ''}`;
+function evidenceOfNothing({ detailed }: ErrorFacts, tried: Remedy[]): string {
+  const failing = failingChecks(detailed?.body).map(({ name, detail }) => `${name} (${detail})`);
+  const parts = [
+    'nothing that was looked at explains it',
+    failing.length === 0 ? '' : `failing checks: ${failing.join('; ')}`,
+    tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
+  ];
+  return parts.filter((part) => part !== '').join('; ');
 }
 
 /** Where anyone may approve, who chooses has approved. Where not everyone may, the gate still asks those who may. */

@@ -111,11 +111,28 @@ describe('what speaks for a cause', () => {
       'a deployment that came after the errors',
       { deployments: [deployed('new', -2, true), deployed('old', 9_000)] },
     ],
-    ['a young deployment with nothing before it', { deployments: [deployed('new', 30, true)] }],
     ['a silence that the database explains', { symptoms: dead, detailed: mute, database: null }],
     ['an application of which one check answers', { symptoms: { ...dead, checks: 2 }, detailed: mute }],
   ])('is not %s', (_, facts) => {
     expect(labels(facts)).toEqual([]);
+  });
+
+  const unlimited = { ...calm.remedies, raiseLimitsMs: null };
+  it.each<[string, Partial<ErrorFacts>, RegExp]>([
+    [
+      'a young deployment with nothing before it',
+      { deployments: [deployed('new', 30, true)] },
+      /^Probably the deployment of new: .* nothing to go back to/,
+    ],
+    [
+      'limits that nobody may raise',
+      { rateLimits: limited, remedies: unlimited },
+      /^Probably the rate limits turn customers away: 30 %\. Raise them by hand/,
+    ],
+  ])('%s, which is left to people', (_, facts, task) => {
+    const found = findingsOf({ ...calm, ...facts });
+    expect(found).toHaveLength(1);
+    expect(found[0]?.remedy).toEqual({ kind: 'byHand', task: expect.stringMatching(task) as string });
   });
 
   it('comes in the order of how directly it was measured', () => {
