@@ -17,6 +17,9 @@ interface Choice extends Finding {
   chosen: boolean;
 }
 
+/** More than anybody configures. Errors that come and go for days must not fill a history. */
+const MAX_TRIES = 20;
+
 /** Finds the cause of failing requests and tries the remedies that speak to it, one at a time. */
 export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
   'resolveHighErrorRate',
@@ -26,13 +29,13 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
     const beganAtMs = input.alert?.startsAt == null ? startedAt : Date.parse(input.alert.startsAt);
     const before = await look(run, place);
     if (before.rate === null) throw noErrorRate(place);
-    if (before.ok) return run.nothingToDo(before.detail);
     rateFact(run, 'errorRateBeforePercent', before);
     run.fact('errorRateBand', before.band ?? 'unknown');
 
     const tried: Remedy[] = [];
-    for (let now = before; ; now = await look(run, place)) {
-      if (now.ok) return run.nothingToDo(`it went away by itself: ${now.detail}`);
+    for (let now = before; tried.length < MAX_TRIES; now = await look(run, place)) {
+      if (now.ok)
+        return run.nothingToDo(tried.length === 0 ? now.detail : `it went away by itself: ${now.detail}`);
       const facts = await readErrorFacts(run, place, now, beganAtMs);
       const finding = await choose(run, input, facts, tried);
       run.note(`Finding: ${finding.cause}`, finding.evidence);
@@ -50,6 +53,7 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
       tried.push(finding.remedy);
       if (effect === 'helped') return conclude(run, place, finding, tried, startedAt);
     }
+    return run.needsHuman(`the errors come back whatever is tried: ${tried.map(labelOf).join(', ')}`);
   },
 );
 
