@@ -28,19 +28,27 @@ const RUNS = [
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
+  [
+    'respond-to-incident',
+    'respondToIncident',
+    { title: 'Checkout fails', severity: 'P1' },
+    deployBadly,
+    leadIncident,
+  ],
 ];
 const named = process.argv.slice(2);
 const wanted = (file) => named.length === 0 || named.includes(file);
 
 const stack = await startStack({ bookings: 400 });
 try {
-  for (const [file, runbook, input, before] of RUNS.filter(([file]) => wanted(file))) {
+  for (const [file, runbook, input, before, beside] of RUNS.filter(([file]) => wanted(file))) {
     await before?.(stack);
     const handle = await stack.client.workflow.start(runbook, {
       taskQueue: stack.config.temporal.taskQueue,
       workflowId: `${runbook}/booking/${file}`,
       args: [{ service: 'booking', startedBy: 'ana', ...input }],
     });
+    await beside?.(handle);
     await approveAll(handle);
     await store(file, handle);
     console.log(`${file}: ${(await handle.describe()).status.name}`);
@@ -61,6 +69,33 @@ async function forgetTransactions({ booking }) {
 async function deployBadly({ directory }) {
   deployVersion(directory, '1.5.0');
   await new Promise((resolve) => setTimeout(resolve, 5_000));
+}
+
+/** Every message that an incident takes, a resolution that is refused, and one that is taken. */
+async function leadIncident(handle) {
+  const say = async (name, words) => {
+    try {
+      return await handle.executeUpdate(name, { args: [{ by: 'ben', ...words }] });
+    } catch (error) {
+      return error.cause?.message ?? error.message;
+    }
+  };
+  const until = async (holds) => {
+    while (!holds((await handle.query('status')).incident))
+      await new Promise((resolve) => setTimeout(resolve, 100));
+  };
+  await until(({ runbook }) => runbook !== undefined);
+  await say('acknowledge', {});
+  await say('severity', { severity: 'P0', reason: 'nothing goes through' });
+  await say('update', { text: 'rolling back' });
+  await say('resolve', { note: 'too early' });
+  await until(({ runbook }) => runbook.endedAt !== undefined);
+  await say('fact', { field: 'contributing', text: 'no smoke test searches' });
+  await say('resolve', { note: 'rolled back', rootCause: 'a bad release' });
+  await until(({ actions }) => actions.length > 0);
+  await say('action', { text: 'Search in the smoke test', owner: 'cleo', due: '2099-01-01' });
+  await say('meeting', { at: '2026-01-31T14:00:00Z' });
+  for (const action of ['A1', 'A2', 'A3', 'A4']) await say('close-action', { action, note: 'done' });
 }
 
 async function approveAll(handle) {

@@ -152,6 +152,8 @@ function describeMeasurement(health: Check[], rate: ErrorRate | string): Measure
 
 /** It goes into every status update; what a check answered in full is among the findings. */
 function brief(text: string): string {
+  const [answered] = /^answered \d+/.exec(text) ?? [];
+  if (answered !== undefined) return answered;
   return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
 }
 

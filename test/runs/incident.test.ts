@@ -84,6 +84,9 @@ describe('respondToIncident', () => {
       'acknowledged by ben; commander: ben\n',
     );
 
+    expect((await cli('incident', 'ack', id, '--by', 'cleo')).code).toBe(2);
+    expect((await cli('incident', 'resolve', id)).stderr).toMatch(/required option '--note <text>'/);
+    expect((await cli('incident', 'ack', 'no-such-incident')).code).toBe(5);
     const tooEarly = await cli('incident', 'resolve', id, '--note', 'done', '--by', 'ben');
     expect([tooEarly.code, tooEarly.stderr]).toEqual([
       2,

@@ -72,6 +72,7 @@ function namesOf(
 async function readChecks(run: Run, service: string): Promise<Finding[]> {
   return run.step('Read the further checks', (act) => act.readIncidentChecks({ service }), {
     describe: (checks) => {
+      if (checks.length === 0) return 'none is configured';
       const bad = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`);
       return bad.length === 0 ? `${countOf(checks.length, 'check')} well` : bad.join('; ');
     },

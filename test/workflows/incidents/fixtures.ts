@@ -14,6 +14,7 @@ interface Input {
 /** Mends the service, fails, or waits for its alert to be resolved, as the test says. */
 export const mend = runbook<{ input: z.ZodType<Input, Input> }>('mend', async (_, run) => {
   const what = await run.step('Mend it', (act: unknown) => (act as { mendIt(): Promise<string> }).mendIt());
+  if (what === 'break') run.needsHuman('the way back failed');
   if (what === 'wait') await condition(() => run.alert.resolvedAt !== undefined);
   return `mended: ${what}`;
 });

@@ -134,7 +134,7 @@ describe('the runbook of an incident', () => {
       await end(handle);
     }));
 
-  it('keeps the incident open while it runs, and when it needs a person', () =>
+  it('keeps the incident open while it runs', () =>
     withIncidents(env, async ({ world, open, say, until, end }) => {
       world.match = MEND;
       world.mend = async () => 'wait';
@@ -143,6 +143,19 @@ describe('the runbook of an incident', () => {
       world.measured = WELL;
       expect(await say(handle, 'resolve', { by: 'ben', note: 'n' })).toMatch(
         new RegExp(`REFUSED not resolved: the runbook mend still runs \\(${incident.runbook?.workflowId}\\)`),
+      );
+      await end(handle);
+    }));
+
+  it('keeps the incident open when it needs a person', () =>
+    withIncidents(env, async ({ world, open, say, until, end }) => {
+      world.match = MEND;
+      world.mend = async () => 'break';
+      world.measured = WELL;
+      const handle = await open({ severity: 'P2' });
+      await until(handle, (now) => now.incident.runbook?.outcome === 'NEEDS_HUMAN');
+      expect(await say(handle, 'resolve', { by: 'ben', note: 'n' })).toMatch(
+        /REFUSED not resolved: the runbook mend needs a person: NEEDS_HUMAN: the way back failed/,
       );
       await end(handle);
     }));
