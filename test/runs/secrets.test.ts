@@ -21,8 +21,9 @@ function textOf(node: unknown): string {
 }
 
 it('no password is in any history, whatever went wrong', async () => {
+  // Addresses with passwords in them, and tokens.
   const passwords = [driver.stack.postgres.url, ...Object.values(driver.stack.booking.environment)]
-    .map((url) => new URL(url).password)
+    .map((text) => (URL.canParse(text) ? new URL(text).password : text))
     .filter((password) => password.length > 0);
   expect(passwords.length).toBeGreaterThanOrEqual(2);
 
