@@ -54,8 +54,8 @@ export function postmortemMessages(incident: Incident): Message[] {
       name: 'ask-postmortem',
       what: 'Ask for a post-mortem whatever the severity',
       fields: {},
-      offered: () => !isResolved(incident) && record.postmortem === undefined,
-      refuse: () => (record.postmortem === undefined ? undefined : 'there will be one already'),
+      offered: () => !isResolved(incident) && !isDue(incident),
+      refuse: () => (isDue(incident) ? 'there will be one already' : undefined),
       take: ({ by = '' }) => {
         record.postmortem = { because: `${by} asked for it` };
         addNote(state, `${by} asks for a post-mortem`);
@@ -74,6 +74,10 @@ export function postmortemMessages(incident: Incident): Message[] {
       },
     },
   ];
+}
+
+function isDue({ record, policy }: Incident): boolean {
+  return record.postmortem !== undefined || policy?.postmortemFor.includes(record.worst) === true;
 }
 
 function refuseFact(record: IncidentRecord, { field = '', text = '' }: Words): string | undefined {
