@@ -61,6 +61,8 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
     BOOKING_STAGING_URL: staging.migrator,
     // The application gets it too.
     BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
+    // Of those who send alerts.
+    BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
   };
   if (appUrl !== undefined) environment['BOOKING_APP_URL'] = appUrl;
   const configFile = writeConfig(directory, await systemIdentifier(adminUrl));

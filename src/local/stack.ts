@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -122,11 +121,7 @@ export function createStack({
           app: need(parts.app),
           temporal: need(parts.temporal),
         };
-        const environment = {
-          ...booking.environment,
-          BOOKING_APP_URL: app.url,
-          BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
-        };
+        const environment = { ...booking.environment, BOOKING_APP_URL: app.url };
         setEnvironment(environment);
         parts.environmentFile = writeEnvironment(directory, {
           ...environment,
