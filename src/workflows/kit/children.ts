@@ -15,6 +15,8 @@ export interface ChildRun {
 
 /** Other runbooks as part of this run. */
 export function createChildren(state: RunState) {
+  let started = 0;
+
   /**
    * Runs another runbook to its end. A bad outcome of it is a result, not an error; only a cancellation of this run is
    * thrown, and cancels it too. `began` is told its workflow ID once it runs.
@@ -25,7 +27,8 @@ export function createChildren(state: RunState) {
     input: Record<string, unknown>,
     began?: (workflowId: string) => void,
   ): Promise<ChildRun> {
-    const workflowId = `${state.report.workflowId}/${runbook}-${state.report.timeline.length}`;
+    started += 1;
+    const workflowId = `${state.report.workflowId}/${runbook}-${started}`;
     const entry = startEntry(state, title, 'running', workflowId);
     let ended = false;
     try {
