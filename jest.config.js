@@ -16,7 +16,7 @@ module.exports = {
       },
     ],
   },
-  // Two cores: each worker may run a PostgreSQL and a Temporal server beside itself.
-  maxWorkers: 2,
+  // On two cores: with two of them the machine waited for servers half of the time.
+  maxWorkers: 3,
   testTimeout: 120_000,
 };

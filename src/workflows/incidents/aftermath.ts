@@ -3,7 +3,7 @@ import { countOf, duration, utc } from '../kit/format';
 import type { Run } from '../kit/run';
 import { addNote, now, publish } from '../kit/state';
 import { page } from './escalation';
-import { alertChanged, isResolved, policyOf, rest, type Incident } from './incident';
+import { alertChanged, isResolved, noteAlert, policyOf, rest, type Incident } from './incident';
 import { sendUpdate } from './updates';
 
 /** Reminders that come as often as configured; further ones come weekly, so that a forgotten item cannot fill a history. */
@@ -24,10 +24,8 @@ export async function learn(incident: Incident, run: Run): Promise<void> {
       continue;
     }
     if (alertChanged(incident)) {
-      incident.heardResolved = state.alert.resolvedAt;
       // Only a sender that had said `resolved` can take it back; others just repeat themselves.
-      if (state.alert.resolvedAt === undefined)
-        reopen(incident, 'the alert', 'its sender says that it fires again');
+      if (noteAlert(incident)) reopen(incident, 'the alert', 'its sender says that it fires again');
       continue;
     }
     const duties = openDuties(record, Date.now());

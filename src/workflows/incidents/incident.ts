@@ -30,6 +30,8 @@ export interface Incident {
   wasIll: boolean;
   /** The `resolvedAt` of the alert that was already acted upon. */
   heardResolved?: string;
+  /** Both words of the sender may come before anything acts upon the first. */
+  heardRefires: number;
   todo: Effect[];
   /** A message changed something since the run last looked. */
   woken: boolean;
@@ -68,6 +70,7 @@ export function createIncident(state: RunState): Incident {
     clocks: startClocks(Date.now()),
     wasIll: false,
     woken: false,
+    heardRefires: 0,
     todo: [],
   };
 }
@@ -98,8 +101,17 @@ export function isResolved({ record }: Incident): boolean {
 }
 
 /** Its sender said something since that was last acted upon. */
-export function alertChanged({ state, heardResolved }: Incident): boolean {
-  return state.alert.resolvedAt !== heardResolved;
+export function alertChanged({ state, heardResolved, heardRefires }: Incident): boolean {
+  return state.alert.resolvedAt !== heardResolved || state.alert.refires !== heardRefires;
+}
+
+/** Takes note of what the sender said. Returns whether the alert fires again after it had been resolved. */
+export function noteAlert(incident: Incident): boolean {
+  const { alert } = incident.state;
+  const again = alert.refires !== incident.heardRefires && alert.resolvedAt === undefined;
+  incident.heardResolved = alert.resolvedAt;
+  incident.heardRefires = alert.refires;
+  return again;
 }
 
 /** Waits until something is to be done: because of a message, of the alert, or because the time has come. */

@@ -2,7 +2,7 @@ import type { Run } from '../kit/run';
 import { publish } from '../kit/state';
 import { nextClock, type ClockName } from './clocks';
 import { climbUnacknowledged, escalateUnresolved } from './escalation';
-import { alertChanged, isResolved, policyOf, rest, type Incident } from './incident';
+import { alertChanged, isResolved, noteAlert, policyOf, rest, type Incident } from './incident';
 import { checkWhetherOver } from './resolution';
 import { sendDueUpdate } from './updates';
 
@@ -36,7 +36,7 @@ export async function lead(incident: Incident, run: Run): Promise<void> {
 function hearAlert(incident: Incident): void {
   if (!alertChanged(incident)) return;
   const { clocks, state } = incident;
-  incident.heardResolved = state.alert.resolvedAt;
+  noteAlert(incident);
   delete clocks.holdsSince;
   if (state.alert.resolvedAt === undefined) delete clocks.checkAt;
   else clocks.checkAt = Date.now();

@@ -69,7 +69,9 @@ function hearAlert(state: RunState, { status, count, at }: AlertNotice): void {
     alert.resolvedAt ??= at;
     return;
   }
-  if (alert.resolvedAt !== undefined) addNote(state, 'The alert fires again', `says its sender at ${at}`);
+  if (alert.resolvedAt === undefined) return;
+  addNote(state, 'The alert fires again', `says its sender at ${at}`);
+  alert.refires += 1;
   delete alert.resolvedAt;
 }
 

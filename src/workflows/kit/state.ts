@@ -31,6 +31,8 @@ export interface Answer {
 export interface AlertState {
   /** Deliveries after the first. */
   repeats: number;
+  /** Times that it fired again after it had been resolved. */
+  refires: number;
   /** ISO time; absent while it fires, or where no alert started the run. */
   resolvedAt?: string;
 }
@@ -62,7 +64,7 @@ export function createState(runbook: string): RunState {
     questions: [],
     leases: new Map(),
     verdicts: new Map(),
-    alert: { repeats: 0 },
+    alert: { repeats: 0, refires: 0 },
     holdsPlace: false,
     report: {
       runbook,
