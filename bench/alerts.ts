@@ -17,7 +17,7 @@ const MEGABYTES = 12;
 /** Runs of the warm-up. */
 const WARM = 10;
 
-/** A service whose alerts start `checkBackups`, and its intake in a process of its own. */
+/** A service whose alerts start a runbook, and its intake in a process of its own. */
 export interface AlertBench {
   bench: Bench;
   target: Target;
@@ -25,12 +25,12 @@ export interface AlertBench {
   stop(): Promise<void>;
 }
 
-export async function openAlertBench(worker: boolean): Promise<AlertBench> {
+export async function openAlertBench(worker: boolean, runbook = 'checkBackups'): Promise<AlertBench> {
   const bench = await openBench({ megabytes: MEGABYTES, worker });
   const token = randomBytes(24).toString('base64url');
   const port = await freePort();
   setEnvironment({ BENCH_TOKEN: token });
-  addAlerts(bench.configFile, port);
+  addAlerts(bench.configFile, port, runbook);
   const intake = await startProgram(
     ['--config', bench.configFile, 'alerts'],
     `http://127.0.0.1:${port}/health/ready`,
@@ -139,7 +139,7 @@ async function untilStarted({ client }: Bench, wanted: number): Promise<number> 
   }
 }
 
-function addAlerts(file: string, port: number): void {
+function addAlerts(file: string, port: number, runbook: string): void {
   const document = parseDocument(readFileSync(file, 'utf8'));
   document.setIn(['limits'], { maxConcurrent: 100 });
   document.setIn(['services', 'booking', 'breaker'], { maxConcurrent: 50, cooldownMinutes: 0 });
@@ -154,9 +154,7 @@ function addAlerts(file: string, port: number): void {
         fields: { fingerprint: 'id', startsAt: 'since', status: 'state', title: 'title' },
       },
     },
-    routes: [
-      { name: 'bench', match: { source: 'bench' }, runbook: 'checkBackups', input: { service: 'booking' } },
-    ],
+    routes: [{ name: 'bench', match: { source: 'bench' }, runbook, input: { service: 'booking' } }],
   });
   writeFileSync(file, document.toString());
 }

@@ -11,6 +11,13 @@ export const sickSignal = defineSignal<[SickReport]>('sick');
 export const ladderUpdate = defineUpdate<string, [LadderOrder]>('ladder');
 export const resetUpdate = defineUpdate<string, [LadderOrder]>('reset');
 
+/** A signal that the guard is about to send. */
+export interface Letter {
+  /** Run ID. */
+  to: string;
+  send: () => Promise<void>;
+}
+
 const MODES: string[] = ['observe', 'propose', 'auto'] satisfies Mode[];
 const MAX_CHANGES = 50;
 const SICK_FOR_MS = 3_600_000;
@@ -65,13 +72,14 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
 }
 
 /** Answers runs in the order in which they asked; those for whom there is no place hear why, and wait. */
-export function admitNext(state: GuardState, outbox: (() => Promise<void>)[]): void {
+export function admitNext(state: GuardState, outbox: Letter[]): void {
   const waiting: GuardState['queue'] = [];
   for (const request of state.queue) {
     const verdict = admit(state.breaker, request, Date.now());
     if (verdict.tripped !== undefined)
       noteChange(state, { by: 'breaker', what: 'opened', reason: verdict.tripped });
-    if (verdict.state === 'admitted' || !request.told) outbox.push(() => answer(state, request, verdict));
+    if (verdict.state === 'admitted' || !request.told)
+      outbox.push({ to: request.runId, send: () => answer(state, request, verdict) });
     if (verdict.state === 'queued') waiting.push({ ...request, told: true });
   }
   state.queue = waiting;

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { closedBreaker, end } from './breaker';
-import { admitNext, handleAdmissions, isWritten, noteChange } from './guard-admissions';
+import { admitNext, handleAdmissions, isWritten, noteChange, type Letter } from './guard-admissions';
 import { describeGuard, obstacleOf } from './guard-details';
 import type { GuardState, LeaseRequest, PauseOrder, Release } from './guard-protocol';
 import { activitiesFor } from './presets';
@@ -34,25 +34,28 @@ const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.ru
  */
 export async function guard(initial: Partial<GuardState> & { target: string }): Promise<void> {
   const state: GuardState = { ...freshState(initial.target), ...initial };
-  const outbox: (() => Promise<void>)[] = [];
+  const outbox: Letter[] = [];
   let changed = true;
   const touched = () => {
     changed = true;
   };
 
   const tell = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) =>
-    outbox.push(async () => {
-      try {
-        await getExternalWorkflowHandle(to.workflowId, to.runId).signal('lease', {
-          target: state.target,
-          state: answer,
-          token,
-          holder,
-        });
-      } catch {
-        // It ended before it heard the answer.
-        forget(to);
-      }
+    outbox.push({
+      to: to.runId,
+      send: async () => {
+        try {
+          await getExternalWorkflowHandle(to.workflowId, to.runId).signal('lease', {
+            target: state.target,
+            state: answer,
+            token,
+            holder,
+          });
+        } catch {
+          // It ended before it heard the answer.
+          forget(to);
+        }
+      },
     });
 
   const forget = (who: Release) => {
@@ -106,8 +109,7 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
     grant(state, tell);
     admitNext(state, outbox);
     setCurrentDetails(describeGuard(state));
-    // One at a time: the order in which answers leave is the order in which they were decided.
-    for (let send = outbox.shift(); send !== undefined; send = outbox.shift()) await send();
+    await deliver(outbox.splice(0));
     if (workflowInfo().continueAsNewSuggested && !changed) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof guard>(state);
@@ -121,6 +123,16 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
 }
 
 setWorkflowOptions({ failureExceptionTypes: [Error] }, guard);
+
+/** To each run in the order in which it was decided; different runs do not wait for each other. */
+async function deliver(letters: Letter[]): Promise<void> {
+  const runs = new Set(letters.map(({ to }) => to));
+  await Promise.all(
+    [...runs].map(async (run) => {
+      for (const { to, send } of letters) if (to === run) await send();
+    }),
+  );
+}
 
 type TellRun = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) => void;
 
