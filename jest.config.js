@@ -16,7 +16,8 @@ module.exports = {
       },
     ],
   },
-  // On two cores: with two of them the machine waited for servers half of the time.
-  maxWorkers: 3,
+  // Two cores, and each may run a PostgreSQL, a Temporal server and a browser beside itself: three are a fifth faster and
+  // late at times.
+  maxWorkers: 2,
   testTimeout: 120_000,
 };

@@ -35,15 +35,18 @@ export async function startServer(): Promise<Server> {
   return server;
 }
 
-/** Asks until it holds; fails with the last answer after a minute. */
+/** Asks until it holds; fails with the last answer after a minute. A server that was too busy to answer is asked again. */
 export async function until<T>(
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
   timeoutMs = 60_000,
 ): Promise<T> {
   for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-    const answer = await ask();
-    if (holds(answer)) return answer;
-    if (Date.now() > end) throw new Error(`it never held; last: ${JSON.stringify(answer, null, 1)}`);
+    const answer = await ask().catch((error: Error) => error);
+    if (!(answer instanceof Error) && holds(answer)) return answer;
+    if (Date.now() <= end) continue;
+    throw answer instanceof Error
+      ? answer
+      : new Error(`it never held; last: ${JSON.stringify(answer, null, 1)}`);
   }
 }
