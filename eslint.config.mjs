@@ -13,7 +13,7 @@ const noEnvironment = [
   "ImportDeclaration[source.value='node:process'] ImportSpecifier[imported.name='env']",
 ].map((selector) => ({
   selector,
-  message: 'process.env is read in src/config and src/local and nowhere else.',
+  message: 'process.env is read in src/config, src/host and src/local and nowhere else.',
 }));
 
 /** Files in src/workflows that only Node loads: cards, their list, and the schemas that they share. */
@@ -77,7 +77,7 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts', 'src/**/*.tsx'],
     // subprocess.ts hands PATH, HOME and the like on to child processes.
-    ignores: ['src/config/**', 'src/local/**', 'src/activities/support/subprocess.ts'],
+    ignores: ['src/config/**', 'src/local/**', 'src/host/**', 'src/activities/support/subprocess.ts'],
     rules: { 'no-restricted-syntax': ['error', noEnums, ...noEnvironment] },
   },
   {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { setEnvironment } from '../src/config/secrets';
-import { freePort } from '../src/local/guardian';
+import { freePort } from '../src/host/guardian';
 import { sendAtRate, sendSteadily, type Answer, type Target } from './alert-load';
 import { openBench, type Bench } from './environment';
 import { percentile, round, say, type Results } from './measure';

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { disposableSettings } from '../src/activities/postgres/scratch-settings';
-import { freePort } from '../src/local/guardian';
-import { clusterUser, DISPOSABLE_SETTINGS } from '../src/local/postgres';
+import { freePort } from '../src/host/guardian';
+import { clusterUser, DISPOSABLE_SETTINGS } from '../src/host/postgres';
 import { PACKAGE_ROOT } from '../src/config/version';
 import type { Bench } from './environment';
 import { runShell, type ShellRun } from './shell';

@@ -4,7 +4,7 @@ import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGE_ROOT } from '../src/config/version';
-import { findPostgresBin } from '../src/local/postgres-bin';
+import { findPostgresBin } from '../src/host/postgres-bin';
 import { measureAlerts } from './alerts';
 import { measureAgainstAnsible } from './ansible';
 import { measureBackup } from './backup';

@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { RunReport, RunStatus } from '../src/report/types';
+import type { RunReport, RunStatus } from '../src/contract/report';
 import type { Bench } from './environment';
 import { timed } from './measure';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../src/config/version';
-import { cleanEnvironment } from '../src/local/postgres-cluster';
+import { cleanEnvironment } from '../src/host/postgres-cluster';
 import { timed } from './measure';
 
 export interface ShellRun {

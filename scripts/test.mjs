@@ -16,8 +16,8 @@ const MAX_ALONE = 10;
 
 await runScript(async () => {
   await setUp();
-  const { prepare } = require(join(root, 'dist', 'src', 'local', 'prepare.js'));
-  await prepare((line) => process.stderr.write(`${line}\n`)).catch((error) => {
+  const { obtainTools } = require(join(root, 'dist', 'src', 'local', 'obtain-tools.js'));
+  await obtainTools((line) => process.stderr.write(`${line}\n`)).catch((error) => {
     throw new SetupError(error.message);
   });
   const folder = mkdtempSync(join(tmpdir(), 'runbooks-test-'));

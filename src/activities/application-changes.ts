@@ -5,7 +5,7 @@ import type { CommandResult } from './commands';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
 import { runFencedCommand } from './support/fenced-command';
-import type { Fence } from './types';
+import type { Fence } from '../contract/place';
 
 export interface ChangeInput extends EnvironmentRef {
   /** Of the lease under which the change is made. */

@@ -5,7 +5,7 @@ import { resolveSecrets, scrub } from '../config/secrets';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
 import { withProgress } from './support/heartbeat';
-import type { Check } from './types';
+import type { Check } from '../contract/place';
 
 export interface EnvironmentRef {
   service: string;

@@ -7,7 +7,7 @@ import type { ActivityDeps } from './deps';
 import { readConfiguredCommand, runConfiguredCommand } from './support/configured-command';
 import { fail } from './support/failure';
 import { currentActivity, withProgress } from './support/heartbeat';
-import type { Fence } from './types';
+import type { Fence } from '../contract/place';
 
 export interface Promotion {
   /** What the command said last. */

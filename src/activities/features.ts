@@ -4,7 +4,7 @@ import type { CommandResult } from './commands';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
 import { runFencedCommand } from './support/fenced-command';
-import type { Fence } from './types';
+import type { Fence } from '../contract/place';
 
 /** Features of the application that can be switched while it runs. */
 export function createFeatureActivities(deps: ActivityDeps) {

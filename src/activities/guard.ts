@@ -1,6 +1,5 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import type { Admission } from '../workflows/kit/breaker';
 import {
   GUARD_ALL,
   GUARD_TYPE,
@@ -8,7 +7,8 @@ import {
   type GuardState,
   type LeaseRequest,
   type SickReport,
-} from '../workflows/kit/guard-protocol';
+  type Admission,
+} from '../contract/guard';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
 

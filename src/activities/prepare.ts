@@ -1,14 +1,13 @@
 import type { z } from 'zod';
 import { environmentOf, serviceOf, UnknownName } from '../config/load';
-import type { Mode, ServiceConfig } from '../config/schema';
+import type { ServiceConfig } from '../config/schema';
 import { cardOf } from '../workflows/cards';
-import type { Policy, Prepared } from '../workflows/kit/policy';
+import type { Policy, Prepared } from '../contract/policy';
 import type { Card } from '../workflows/kit/card';
 import type { ActivityDeps } from './deps';
 import { fail } from './support/failure';
 import { VERSION } from '../config/version';
-
-const LADDER: Mode[] = ['observe', 'propose', 'auto'];
+import { lower, type Mode } from '../contract/modes';
 
 /** The first step of every run. Reads only the configuration, so a retry is safe. */
 export function createPrepareActivities({ config }: ActivityDeps) {
@@ -120,5 +119,5 @@ function lowestMode(
   if (asked !== undefined) candidates.push({ mode: asked, modeReason: 'asked for by the input' });
   const cap = card.capMode?.(service);
   if (cap !== undefined) candidates.push(cap);
-  return candidates.reduce((low, one) => (LADDER.indexOf(one.mode) < LADDER.indexOf(low.mode) ? one : low));
+  return candidates.reduce((low, one) => (lower(one.mode, low.mode) === low.mode ? low : one));
 }

@@ -5,7 +5,7 @@ import type { CommandResult } from './commands';
 import type { ActivityDeps } from './deps';
 import { numberAt } from './support/json';
 import { runFencedCommand } from './support/fenced-command';
-import type { Fence } from './types';
+import type { Fence } from '../contract/place';
 
 /** Whether the application turns customers away. */
 export interface RateLimitFacts {

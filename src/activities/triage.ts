@@ -2,12 +2,12 @@ import { request } from 'undici';
 import { environmentOf, serviceOf } from '../config/load';
 import { resolveSecrets, scrub } from '../config/secrets';
 import type { IncidentConfig } from '../config/operation-schema';
-import type { Severity } from '../config/schema';
+import type { Severity } from '../contract/modes';
 import { createApplicationActivities, type EnvironmentRef, type ErrorRate } from './application';
 import type { ActivityDeps } from './deps';
 import { matches } from '../config/pattern';
 import { valueAt, type Json } from './support/json';
-import type { Check } from './types';
+import type { Check } from '../contract/place';
 
 /** How a service leads its incidents, recorded at the start so that a changed configuration cannot change a running one. */
 export interface IncidentPolicy {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Alert } from '../contract/alert';
 
 const MAX_LABELS = 64;
 const text = (max: number) => z.string().max(max);
@@ -23,15 +24,4 @@ export const alertSchema = z
     annotations: z.record(text(128), text(4_000)).refine((all) => Object.keys(all).length <= MAX_LABELS),
     link: text(2_000).nullable(),
   })
-  .describe('the alert that started the run');
-
-export type Alert = z.infer<typeof alertSchema>;
-
-/** What the intake tells a run about its alert, at most once a minute. */
-export interface AlertNotice {
-  status: 'firing' | 'resolved';
-  /** Deliveries since the last notice. */
-  count: number;
-  /** ISO time. */
-  at: string;
-}
+  .describe('the alert that started the run') satisfies z.ZodType<Alert>;

@@ -1,4 +1,4 @@
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 
 const PLAIN = ['source', 'fingerprint', 'startsAt', 'status', 'severity', 'title', 'link'] as const;
 const GROUPED = /^(labels|annotations)\.(.+)$/s;

@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/load';
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 import { createOccasion, type Log } from './log';
 import { createRecent } from './recent';
 import { compileRoutes, planRun, routeOf, type PlannedRun } from './routing';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 import { BadAlert } from './sender';
 
 type Value = string | null | undefined;

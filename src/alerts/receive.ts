@@ -1,6 +1,6 @@
 import type { AlertSourceConfig } from '../config/alert-schema';
 import { MissingSecret } from '../config/secrets';
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 import type { AlertResult, Dealt, Intake } from './intake';
 import { createOccasion, type Log } from './log';
 import type { AlertMetrics } from './metrics';

@@ -1,6 +1,6 @@
-import type { AlertNotice } from './alert';
 import { createRecent } from './recent';
 import { Unavailable } from './temporal-calls';
+import type { AlertNotice } from '../contract/alert';
 
 /** How a run hears of its alert. False: there is no such run any more. Throws Unavailable. */
 export type Tell = (workflowId: string, notice: AlertNotice, untilMs: number) => Promise<boolean>;

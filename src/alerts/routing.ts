@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { inputSchema } from '../cli/fields';
 import type { AlertRouteConfig } from '../config/alert-schema';
-import type { Severity } from '../config/primitives';
+import type { Severity } from '../contract/modes';
 import type { Config } from '../config/schema';
 import { cardOf } from '../workflows/cards';
 import type { Card } from '../workflows/kit/card';
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 import { readField } from './field';
 import { inputProblems } from './input-problems';
 import { compileMatcher, type Matcher } from './matcher';

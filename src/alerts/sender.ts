@@ -1,5 +1,5 @@
 import type { AlertAuthConfig, AlertSourceConfig, GenericMapping } from '../config/alert-schema';
-import type { Alert } from './alert';
+import type { Alert } from '../contract/alert';
 
 /** Lower-case names; a header that came several times is joined with ", ", as Node does. */
 export type Headers = Readonly<Record<string, string | undefined>>;

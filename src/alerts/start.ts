@@ -1,8 +1,8 @@
-import type { Alert, AlertNotice } from './alert';
 import { createRecent } from './recent';
 import { createRepeats, type Heard } from './repeats';
 import type { PlannedRun } from './routing';
 import { by, type TemporalCalls } from './temporal-calls';
+import type { AlertNotice, Alert } from '../contract/alert';
 
 /** A planned run that has an ID. */
 export type Startable = PlannedRun & { workflowId: string };

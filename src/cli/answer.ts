@@ -1,4 +1,4 @@
-import type { RunStatus, Waiting } from '../report/types';
+import type { RunStatus, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { CliError, EXIT } from './errors';
 import { queryStatus, quote } from './runs';

@@ -6,7 +6,7 @@ import type { LoadedConfig } from '../config/load';
 import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
-import { bytes } from '../workflows/kit/format';
+import { bytes } from '../contract/text';
 import { withTemporal } from './connect';
 
 export interface CheckLine {

@@ -1,7 +1,7 @@
-import { openDuties, type IncidentRecord } from '../report/incident';
+import { openDuties, type IncidentRecord } from '../contract/incident';
 import { clockRows, standingOf } from '../report/postmortem';
-import type { RunReport } from '../report/types';
-import { utc } from '../workflows/kit/format';
+import type { RunReport } from '../contract/report';
+import { utc } from '../contract/text';
 import type { Output } from './output';
 import { quote } from './runs';
 import { formatTable } from './table';

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createPrepareActivities } from '../activities/prepare';
-import { alertSchema, type Alert } from '../alerts/alert';
+import { alertSchema } from '../alerts/alert';
 import { readJson } from '../alerts/read-body';
 import { compileRoutes, judge, planRun, type RouteVerdict } from '../alerts/routing';
 import { BadAlert, type Headers } from '../alerts/sender';
 import { senders } from '../alerts/senders';
 import type { LoadedConfig } from '../config/load';
-import type { Severity } from '../config/primitives';
-import type { Mode } from '../config/schema';
+import type { Mode, Severity } from '../contract/modes';
 import { CliError, EXIT } from './errors';
+import type { Alert } from '../contract/alert';
 
 /** What would come of an alert. */
 export interface ExplainedAlert {

@@ -1,6 +1,6 @@
 import { ledIncident } from '../report/postmortem';
-import type { Plan, TimelineEntry, Waiting } from '../report/types';
-import { duration, utc } from '../workflows/kit/format';
+import type { Plan, TimelineEntry, Waiting } from '../contract/report';
+import { duration, utc } from '../contract/text';
 import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
 import { answerCommands, type RunView } from './runs';

@@ -1,4 +1,4 @@
-import type { RunReport, RunStatus, Waiting } from '../report/types';
+import type { RunReport, RunStatus, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 
 const QUERY_TIMEOUT_MS = 3_000;

@@ -3,7 +3,7 @@ import type { Difference } from '../schedules/diff';
 import { timesOf } from '../schedules/input';
 import type { ScheduleState } from '../schedules/read';
 import { nextStarts, timeText } from '../schedules/times';
-import { duration, utc } from '../workflows/kit/format';
+import { duration, utc } from '../contract/text';
 import { CliError, EXIT } from './errors';
 import { styledOutcome, type Output } from './output';
 import { formatTable } from './table';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TimelineEntry, Waiting } from '../report/types';
+import type { TimelineEntry, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';

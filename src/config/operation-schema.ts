@@ -1,6 +1,7 @@
 /** What runbooks may read from, and do to, a running application. */
 import { z } from 'zod';
-import { commandSchema, plainName, secretText, severitySchema, type Severity } from './primitives';
+import { commandSchema, plainName, secretText, severitySchema } from './primitives';
+import type { Severity } from '../contract/modes';
 
 const endpoint = z
   .strictObject({

@@ -1,5 +1,6 @@
 /** What the parts of the configuration's schema have in common. */
 import { z } from 'zod';
+import { MODES, SEVERITIES } from '../contract/modes';
 
 /** Lower-case names that end up in workflow IDs, file names and database names. */
 export const serviceName = z
@@ -21,11 +22,11 @@ export const secretText = z
   .describe('text; ${env:NAME} and ${file:PATH} are resolved on the worker');
 
 export const modeSchema = z
-  .enum(['observe', 'propose', 'auto'])
+  .enum(MODES)
   .describe('observe: report the plan and stop; propose: wait for an approval; auto: go on by itself');
 
 export const severitySchema = z
-  .enum(['P0', 'P1', 'P2', 'P3'])
+  .enum(SEVERITIES)
   .describe('P0: everything is down, or data is at risk; P3: cosmetic');
 
 export const commandSchema = z
@@ -36,5 +37,3 @@ export const commandSchema = z
     timeoutSeconds: z.number().positive().max(86_400).default(600),
   })
   .describe('a command that the worker runs');
-
-export type Severity = z.infer<typeof severitySchema>;

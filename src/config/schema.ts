@@ -17,7 +17,6 @@ import { scheduleSchema } from './schedule-schema';
 
 export { modeSchema, serviceName } from './primitives';
 export type { NotificationConfig } from './notification-schema';
-export type { Severity } from './primitives';
 
 const databaseSchema = z
   .strictObject({
@@ -231,4 +230,3 @@ export type ServiceConfig = z.infer<typeof serviceSchema>;
 export type EnvironmentConfig = z.infer<typeof environmentSchema>;
 export type DatabaseConfig = z.infer<typeof databaseSchema>;
 export type CommandConfig = z.infer<typeof commandSchema>;
-export type Mode = z.infer<typeof modeSchema>;

@@ -18,9 +18,9 @@ import { createScratchActivities } from '../activities/postgres/scratch';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { startWorker, type RunningWorker } from '../worker/worker';
-import { dataPath, type Progress } from './cache';
-import { freePort } from './guardian';
-import { startPostgres, type LocalPostgres } from './postgres';
+import { dataPath, type Progress } from '../host/cache';
+import { freePort } from '../host/guardian';
+import { startPostgres, type LocalPostgres } from '../host/postgres';
 import { startTemporal, type LocalTemporal } from './temporal';
 
 export interface StackOptions {

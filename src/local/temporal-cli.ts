@@ -1,10 +1,10 @@
 import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { cachePath, type Progress } from './cache';
-import { logTail, spawnGuarded } from './guardian';
-import { downloadOfficial } from './official-download';
-import { isExecutable, runAsUser } from './user';
+import { cachePath, type Progress } from '../host/cache';
+import { logTail, spawnGuarded } from '../host/guardian';
+import { downloadOfficial } from '../host/official-download';
+import { isExecutable, runAsUser } from '../host/user';
 
 /** Newer versions of the CLI carry replace directives and cannot be installed this way. */
 const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';

@@ -3,9 +3,9 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import { searchAttributes } from '../workflows/kit/search-attributes';
-import type { Progress } from './cache';
-import { freePort, logTail, spawnGuarded, type Guarded } from './guardian';
+import { searchAttributes } from '../contract/search-attributes';
+import type { Progress } from '../host/cache';
+import { freePort, logTail, spawnGuarded, type Guarded } from '../host/guardian';
 import { obtainTemporalCli } from './temporal-cli';
 
 export { findTemporalCli, obtainTemporalCli, TemporalNotFound, type Executable } from './temporal-cli';

@@ -1,10 +1,10 @@
 /** The time-skipping test server: workflow tests pass days of waiting in milliseconds. For tests only. */
 import { chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cachePath, type Progress } from './cache';
-import { downloadOfficial } from './official-download';
+import { cachePath, type Progress } from '../host/cache';
+import { downloadOfficial } from '../host/official-download';
 import type { Executable } from './temporal-cli';
-import { isExecutable, runAsUser } from './user';
+import { isExecutable, runAsUser } from '../host/user';
 
 /** 1.31 mishandled rejected Updates. */
 const VERSION = '1.38.0';

@@ -1,6 +1,6 @@
 /** The tour of `npm start`: three runs on the booking sample that show what this is for. */
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import type { RunReport, RunStatus } from '../report/types';
+import type { RunReport, RunStatus } from '../contract/report';
 
 export interface Stop {
   title: string;

@@ -1,6 +1,6 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { readableFact } from '../report/facts';
-import type { RunStatus } from '../report/types';
+import type { RunStatus } from '../contract/report';
 import { applySchedules } from '../schedules/apply';
 import { diffSchedules } from '../schedules/diff';
 import { readSchedules, type ScheduleState } from '../schedules/read';

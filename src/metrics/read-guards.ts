@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { openAt } from '../workflows/kit/breaker';
-import { GUARD_ALL, GUARD_TYPE, guardId, type GuardState } from '../workflows/kit/guard-protocol';
+import { GUARD_ALL, GUARD_TYPE, guardId, type GuardState } from '../contract/guard';
 import { inTurns } from './in-turns';
 
 /** What is asked of a guard, by its target. */

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import type { RunReport } from '../report/types';
+import type { RunReport } from '../contract/report';
 import { inTurns, together } from './in-turns';
 
 /** What is known about the backups of a service's production. */

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import type { RunStatus, Waiting } from '../report/types';
+import type { RunStatus, Waiting } from '../contract/report';
 import { cards } from '../workflows/cards';
-import { searchAttributes } from '../workflows/kit/search-attributes';
+import { searchAttributes } from '../contract/search-attributes';
 import { inTurns } from './in-turns';
 
 /** A run that waits for a person. */

@@ -1,6 +1,6 @@
 /** Geometry of the timeline picture, without any markup. */
-import { duration, utc } from '../workflows/kit/format';
-import type { RunReport, TimelineEntry } from './types';
+import { duration, utc } from '../contract/text';
+import type { RunReport, TimelineEntry } from '../contract/report';
 
 export interface Bar {
   entry: TimelineEntry;

@@ -1,4 +1,4 @@
-import { bytes, duration } from '../workflows/kit/format';
+import { bytes, duration } from '../contract/text';
 
 const UNITS: [suffix: string, show: (value: number) => string][] = [
   ['Milliseconds', duration],

@@ -1,11 +1,11 @@
 import type { LoadedDataConverter } from '@temporalio/common';
 import { decodeAll, failureCause, isoTime, type HistoryEvent } from './history-events';
 import type { ReadMessage } from './history-messages';
-import type { Prepared } from '../workflows/kit/policy';
+import type { Prepared } from '../contract/policy';
 import { isOutcome } from './outcomes';
 import { isReport } from './report-shape';
 import type { ActivityRecord, RunFrame } from './run-history';
-import type { Approval, EntryStatus, Outcome, RunReport, TimelineEntry } from './types';
+import type { Approval, EntryStatus, Outcome, RunReport, TimelineEntry } from '../contract/report';
 
 const READING = /^(read|list|get|find|check|count|describe|inspect|is[A-Z])/;
 

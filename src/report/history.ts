@@ -6,7 +6,7 @@ import { readMessages } from './history-messages';
 import { reportFromEvents } from './history-report';
 import { isReport } from './report-shape';
 import type { HistoryReport, RunFrame } from './run-history';
-import type { RunReport, RunStatus } from './types';
+import type { RunReport, RunStatus } from '../contract/report';
 
 const QUERY_TIMEOUT_MS = 3_000;
 

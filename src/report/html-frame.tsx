@@ -1,7 +1,7 @@
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 import type { RunHistory } from './run-history';
 import { MOVEMENTS, TimelineSvg } from './timeline-svg';
-import type { RunReport, Waiting } from './types';
+import type { RunReport, Waiting } from '../contract/report';
 
 export function Wait({ waiting }: { waiting: Waiting }) {
   return (

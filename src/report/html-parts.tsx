@@ -1,7 +1,7 @@
-import { duration, utc } from '../workflows/kit/format';
+import { duration, utc } from '../contract/text';
 import { readableFact } from './facts';
 import { retriesOf, type RunHistory } from './run-history';
-import type { Plan, RunReport, TimelineEntry } from './types';
+import type { Plan, RunReport, TimelineEntry } from '../contract/report';
 
 const RESULTS: Record<TimelineEntry['status'], string> = {
   running: '▶ running',

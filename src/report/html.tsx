@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
-import { duration, utc } from '../workflows/kit/format';
+import { duration, utc } from '../contract/text';
 import { Coded, Foot, Picture, Wait } from './html-frame';
 import { Approvals, Facts, Messages, PlanTable, TimelineTable } from './html-parts';
 import { STYLE } from './html-style';
@@ -8,7 +8,7 @@ import { meaningOf, nextSteps } from './outcomes';
 import { ledIncident, standingOf } from './postmortem';
 import { PostmortemPage } from './postmortem-html';
 import type { HistoryReport, RunHistory } from './run-history';
-import type { RunReport, RunStatus } from './types';
+import type { RunReport, RunStatus } from '../contract/report';
 
 type Shown = RunReport & Partial<Pick<HistoryReport, 'history' | 'children'> & Pick<RunStatus, 'waiting'>>;
 

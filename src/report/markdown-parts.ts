@@ -1,7 +1,7 @@
 /** Pieces of Markdown that reports and post-mortems have in common. They also run inside workflows. */
-import { duration, utc } from '../workflows/kit/format';
+import { duration, utc } from '../contract/text';
 import { retriesOf, type RunHistory } from './run-history';
-import type { RunReport, TimelineEntry } from './types';
+import type { RunReport, TimelineEntry } from '../contract/report';
 
 const MARKS: Record<TimelineEntry['status'], string> = {
   running: '▶ running',

@@ -1,5 +1,5 @@
 /** The report as Markdown. Also runs inside workflows (the `postmortem` query): no Node built-ins here. */
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
 import {
@@ -14,7 +14,7 @@ import {
 import { ledIncident } from './postmortem';
 import { renderPostmortem } from './postmortem-markdown';
 import type { HistoryReport } from './run-history';
-import type { RunReport, RunStatus } from './types';
+import type { RunReport, RunStatus } from '../contract/report';
 
 /**
  * A run's report in the order in which a post-mortem is read: what happened, how it ended, what to do next, timeline

@@ -1,4 +1,4 @@
-import type { Outcome, RunReport } from './types';
+import type { Outcome, RunReport } from '../contract/report';
 
 export type Tone = 'good' | 'calm' | 'bad' | 'alarm' | 'open';
 

@@ -1,11 +1,11 @@
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 import { Coded, Foot, Picture } from './html-frame';
 import { Messages, PlainTable, TimelineTable } from './html-parts';
-import { overdue, type IncidentRecord } from './incident';
+import { overdue, type IncidentRecord } from '../contract/incident';
 import { clockRows, lessonsOf, nextOf, standingOf } from './postmortem';
 import { pictureOf } from './postmortem-picture';
 import type { HistoryReport, RunHistory } from './run-history';
-import type { RunReport } from './types';
+import type { RunReport } from '../contract/report';
 
 type Shown = RunReport & Partial<Pick<HistoryReport, 'children'>>;
 

@@ -1,10 +1,10 @@
 /** The post-mortem of an incident as Markdown. Also runs inside workflows: no Node built-ins here. */
-import { duration, utc } from '../workflows/kit/format';
-import { overdue, type IncidentRecord } from './incident';
+import { duration, utc } from '../contract/text';
+import { overdue, type IncidentRecord } from '../contract/incident';
 import { messageSection, runSection, section, table, text, timelineTable } from './markdown-parts';
 import { clockRows, lessonsOf, nextOf, standingOf } from './postmortem';
 import type { HistoryReport } from './run-history';
-import type { RunReport } from './types';
+import type { RunReport } from '../contract/report';
 
 type Shown = RunReport & Partial<Pick<HistoryReport, 'history' | 'children'>>;
 

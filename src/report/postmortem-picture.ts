@@ -1,5 +1,5 @@
-import type { IncidentRecord } from './incident';
-import type { RunReport, TimelineEntry } from './types';
+import type { IncidentRecord } from '../contract/incident';
+import type { RunReport, TimelineEntry } from '../contract/report';
 
 /** Steps that say nothing about the incident. */
 const ROUTINE = /^(Read the input and the policy|Read how incidents are led here|Admission|SUCCEEDED)$/;

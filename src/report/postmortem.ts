@@ -1,8 +1,8 @@
 /** What a post-mortem says, in whatever form. Made of the incident's record and its run's timeline. No Node built-ins. */
-import { duration, utc } from '../workflows/kit/format';
-import { durationsOf, openDuties, type IncidentRecord } from './incident';
+import { duration, utc } from '../contract/text';
+import { durationsOf, openDuties, type IncidentRecord } from '../contract/incident';
 import type { Tone } from './outcomes';
-import type { RunReport, TimelineEntry } from './types';
+import type { RunReport, TimelineEntry } from '../contract/report';
 
 /** The incident that a run leads; undefined where it only looked, or ended before it began to lead. */
 export function ledIncident({ incident }: RunReport): IncidentRecord | undefined {

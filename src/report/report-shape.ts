@@ -1,4 +1,4 @@
-import type { RunReport } from './types';
+import type { RunReport } from '../contract/report';
 
 /** Whether a value from a memo, a query or a failure is a report. Other workflows may use the same names. */
 export function isReport(value: unknown): value is RunReport {

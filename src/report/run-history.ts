@@ -1,4 +1,4 @@
-import type { RunReport } from './types';
+import type { RunReport } from '../contract/report';
 
 /** One activity as the history tells it. Times are ISO 8601 in UTC. */
 export interface ActivityRecord {

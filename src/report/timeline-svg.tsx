@@ -1,7 +1,7 @@
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 import { isWait, layOut, type Bar, type Chart } from './chart';
 import { activitiesOf, type RunHistory } from './run-history';
-import type { Movement, RunReport } from './types';
+import type { Movement, RunReport } from '../contract/report';
 
 const LABEL_WIDTH = 352;
 const CHART_WIDTH = 700;

@@ -2,7 +2,7 @@
 import { ScheduleOverlapPolicy, type Client, type ScheduleDescription } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema';
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 import { isManaged } from './desired';
 import { describeSchedule } from './diff';
 

@@ -1,7 +1,7 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
-import type { RunReport } from '../report/types';
+import type { RunReport } from '../contract/report';
 import { isManaged } from './desired';
 import { describeSchedule } from './diff';
 import { timesOf } from './input';

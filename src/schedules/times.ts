@@ -1,6 +1,6 @@
 /** When a schedule is due: cron fields on the clock of a time zone, and what the clock's changes do to them. */
 import { Cron } from 'croner';
-import { utc } from '../workflows/kit/format';
+import { utc } from '../contract/text';
 
 /** When something is due. */
 export interface Times {

@@ -1,6 +1,6 @@
 import type { PrometheusMetricsExporter } from '@temporalio/worker';
 import { request } from 'undici';
-import { freePort } from '../local/guardian';
+import { freePort } from '../host/guardian';
 
 /** Where the SDK of this process serves its own metrics: it has one runtime, however many workers share it. */
 let sdkAddress: string | undefined;

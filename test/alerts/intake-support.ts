@@ -1,5 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import type { Alert } from '../../src/alerts/alert';
+import type { Alert } from '../../src/contract/alert';
 import type { Log } from '../../src/alerts/log';
 import { configSchema } from '../../src/config/schema';
 import type { LoadedConfig } from '../../src/config/load';

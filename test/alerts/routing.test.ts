@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Alert } from '../../src/alerts/alert';
+import type { Alert } from '../../src/contract/alert';
 import { compileRoutes, judge, planRun, routeOf, type Route } from '../../src/alerts/routing';
 import { inputSchema } from '../../src/cli/fields';
 import { card } from '../../src/workflows/kit/card';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import type { Alert } from '../../src/alerts/alert';
+import type { Alert } from '../../src/contract/alert';
 import { lazyClient } from '../../src/alerts/lazy-client';
 import { startIntake } from '../../src/alerts/main';
 import { compileRoutes, planRun } from '../../src/alerts/routing';

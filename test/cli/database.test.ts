@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startPostgres, type LocalPostgres } from '../../src/local/postgres';
-import { dataPath } from '../../src/local/cache';
+import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
+import { dataPath } from '../../src/host/cache';
 import { runCli, temporaryFolder } from './harness';
 
 // PostgreSQL runs as another user than root, who cannot look into the folders of root.

@@ -13,7 +13,7 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Outcome, RunReport, RunStatus, Waiting } from '../../src/report/types';
+import type { Outcome, RunReport, RunStatus, Waiting } from '../../src/contract/report';
 
 export { guard } from '../../src/workflows/kit/guard';
 

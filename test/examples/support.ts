@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
-import { startPostgres, type LocalPostgres } from '../../src/local/postgres';
+import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 
 export interface TestCluster extends LocalPostgres {
   directory: string;

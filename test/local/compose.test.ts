@@ -8,7 +8,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import { parse } from 'yaml';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { obtainTemporalCli } from '../../src/local/temporal-cli';
-import { searchAttributes } from '../../src/workflows/kit/search-attributes';
+import { searchAttributes } from '../../src/contract/search-attributes';
 import { quietTemporal } from '../support/quiet';
 
 const root = resolve(__dirname, '../..');

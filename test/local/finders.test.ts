@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { cacheDirectory, cachePath } from '../../src/local/cache';
-import { findPostgresBin, obtainPostgresBin, PostgresNotFound } from '../../src/local/postgres';
+import { cacheDirectory, cachePath } from '../../src/host/cache';
+import { findPostgresBin, obtainPostgresBin, PostgresNotFound } from '../../src/host/postgres';
 import { findTemporalCli, obtainTemporalCli, TemporalNotFound } from '../../src/local/temporal-cli';
 import { findTestServer, obtainTestServer } from '../../src/local/test-server';
 

@@ -34,7 +34,7 @@ beforeEach(() => {
     lock({ used: { version: '1.0.0' }, elsewhere: { version: '2.0.0', optional: true } }),
   );
   write('src/index.ts', '');
-  write('dist/src/local/prepare.js', 'exports.prepare = async (progress) => progress("everything is here");');
+  write('dist/src/local/obtain-tools.js', 'exports.obtainTools = async (progress) => progress("everything is here");');
   write(
     'dist/src/cli/main.js',
     'if (require.main === module) console.log(JSON.stringify(process.argv.slice(2)));',
@@ -209,8 +209,8 @@ describe('npm test', () => {
 
   test('ends with the reason when something it needs cannot be obtained', async () => {
     write(
-      'dist/src/local/prepare.js',
-      'exports.prepare = async () => { throw new Error("No PostgreSQL was found. Install it."); };',
+      'dist/src/local/obtain-tools.js',
+      'exports.obtainTools = async () => { throw new Error("No PostgreSQL was found. Install it."); };',
     );
     age('dist/.built', -10);
     const { status, stderr, stdout } = await script('test.mjs');

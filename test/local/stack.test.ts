@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataPath } from '../../src/local/cache';
+import { dataPath } from '../../src/host/cache';
 import { createStack } from '../../src/local/stack';
 import { PACKAGE_ROOT } from '../../src/config/version';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
-import { searchAttributes } from '../../src/workflows/kit/search-attributes';
+import { searchAttributes } from '../../src/contract/search-attributes';
 import { quietTemporal } from '../support/quiet';
 
 const directory = mkdtempSync(join(tmpdir(), 'local-temporal-'));

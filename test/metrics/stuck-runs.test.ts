@@ -7,7 +7,7 @@ import type { LoadedConfig } from '../../src/config/load';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { readGuards } from '../../src/metrics/read-guards';
 import { countNeedsHuman, readOpenRuns } from '../../src/metrics/read-runs';
-import type { RunStatus } from '../../src/report/types';
+import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { POLICY } from '../workflows/kit/harness';
 

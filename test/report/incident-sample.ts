@@ -1,6 +1,6 @@
-import type { IncidentRecord } from '../../src/report/incident';
+import type { IncidentRecord } from '../../src/contract/incident';
 import type { HistoryReport } from '../../src/report/run-history';
-import type { EntryStatus, Movement, TimelineEntry } from '../../src/report/types';
+import type { EntryStatus, Movement, TimelineEntry } from '../../src/contract/report';
 
 const START = Date.parse('2026-11-21T03:02:00.000Z');
 /** Minutes after the symptom began, as ISO time. */

@@ -1,4 +1,4 @@
-import { openDuties } from '../../src/report/incident';
+import { openDuties } from '../../src/contract/incident';
 import { renderHtml } from '../../src/report/html';
 import { renderMarkdown } from '../../src/report/markdown';
 import { lessonsOf, standingOf } from '../../src/report/postmortem';

@@ -1,5 +1,5 @@
 import type { HistoryReport } from '../../src/report/run-history';
-import type { EntryStatus, Movement, TimelineEntry } from '../../src/report/types';
+import type { EntryStatus, Movement, TimelineEntry } from '../../src/contract/report';
 
 const START = Date.parse('2026-11-21T03:12:04.000Z');
 const at = (seconds: number) => new Date(START + seconds * 1_000).toISOString();

@@ -1,4 +1,4 @@
-import type { GuardState } from '../../src/workflows/kit/guard-protocol';
+import type { GuardState } from '../../src/contract/guard';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Client as PgClient } from 'pg';
-import type { RunReport, RunStatus, Waiting } from '../../src/report/types';
+import type { RunReport, RunStatus, Waiting } from '../../src/contract/report';
 import { startStack, type Stack } from '../../src/local/stack';
 
 export interface Ended {

@@ -9,7 +9,7 @@ import { deployVersion, promoteDeployment } from '../../examples/booking/deploym
 import { sampleProgram } from '../../examples/booking/files';
 import { setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';
-import type { RunReport } from '../../src/report/types';
+import type { RunReport } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { deployVersion } from '../../examples/booking/deployments';
 import { incidentSchema } from '../../src/config/operation-schema';
-import type { IncidentRecord } from '../../src/report/incident';
+import type { IncidentRecord } from '../../src/contract/incident';
 import { reportFromHistory } from '../../src/report/history';
 import { renderHtml } from '../../src/report/html';
 import { renderMarkdown } from '../../src/report/markdown';

@@ -6,7 +6,7 @@ import { PACKAGE_ROOT } from '../../src/config/version';
 import { collectFromTemporal, type Collector } from '../../src/metrics/collect';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules } from '../../src/schedules/diff';
-import { guardId } from '../../src/workflows/kit/guard-protocol';
+import { guardId } from '../../src/contract/guard';
 import { logBriefly } from '../../src/worker/log';
 import { sdkExporter } from '../../src/worker/metrics';
 import { startWorker, type RunningWorker } from '../../src/worker/worker';

@@ -1,5 +1,5 @@
 import { scheduleSchema } from '../../src/config/schedule-schema';
-import type { RunReport } from '../../src/report/types';
+import type { RunReport } from '../../src/contract/report';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules } from '../../src/schedules/diff';
 import { triggerSchedule } from '../../src/schedules/operate';

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { stringify } from 'yaml';
-import { freePort, spawnGuarded } from '../../src/local/guardian';
+import { freePort, spawnGuarded } from '../../src/host/guardian';
 
 const PROGRAMS = ['prometheus', 'prometheus-alertmanager'];
 

@@ -6,10 +6,10 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client, type QueryResult } from 'pg';
 import type { ActivityDeps } from '../../src/activities/deps';
-import type { DatabaseRef } from '../../src/activities/types';
 import type { LoadedConfig } from '../../src/config/load';
 import { configSchema, serviceSchema } from '../../src/config/schema';
-import { startPostgres, type LocalPostgres } from '../../src/local/postgres';
+import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
+import type { DatabaseRef } from '../../src/contract/place';
 
 export interface TestPostgres {
   server: LocalPostgres;

@@ -1,6 +1,6 @@
 import { newWorkflowId } from '../../src/cli/workflow-id';
 import { runAddress, startAddress } from '../../src/cli/ui-address';
-import type { GuardState } from '../../src/workflows/kit/guard-protocol';
+import type { GuardState } from '../../src/contract/guard';
 import { inline } from '../../src/workflows/kit/details-text';
 import { startDriver, type Driver } from '../runs/harness';
 import { quietTemporal } from '../support/quiet';

@@ -1,5 +1,5 @@
-import type { Severity } from '../../config/primitives';
-import { utc } from '../../workflows/kit/format';
+import type { Severity } from '../../contract/modes';
+import { utc } from '../../contract/text';
 
 /** `page` calls people; `acknowledged` and `resolved` are about an earlier page; `status` only informs. */
 export type MessageKind = 'status' | 'page' | 'acknowledged' | 'resolved';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { NotificationConfig } from '../../config/notification-schema';
-import type { Severity } from '../../config/primitives';
+import type { Severity } from '../../contract/modes';
 import { cut, oneLine, type Message, type MessageKind, type Sending, type Sent } from './message';
 import { postJson, refusal } from './post';
 

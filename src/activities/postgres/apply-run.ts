@@ -5,12 +5,14 @@ import { withClient, terminateEarlierAttempts } from '../support/connection';
 import { ensureBookkeeping } from '../support/bookkeeping';
 import { applicationName, currentActivity, type Progress } from '../support/heartbeat';
 import type { ActivityDeps } from '../deps';
-import type { DatabaseRef, Fence, MigrationRef, Session } from '../types';
+import type { Session } from '../../contract/database';
 import type { LedgerEntry } from './ledger';
 import type { Direction } from './ledger-state';
 import type { Script } from './parse';
 import { scratchMark } from './scratch-files';
 import { quoted } from './tree';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { MigrationRef } from '../../contract/migration';
 
 export interface ApplyInput {
   service: string;

@@ -3,7 +3,6 @@ import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
-import type { ApplyResult } from '../types';
 import { withApplyRun, type ApplyInput, type ApplyRun, type OpenRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
 import { clearHalfUp, runOutsideTransaction } from './concurrent';
@@ -20,6 +19,7 @@ import { downNameOf, findScriptFile, readScriptFile } from './script-files';
 import { failAt } from './sql-error';
 import { isSessionSetting } from './statements';
 import { runTransaction } from './transactional';
+import type { ApplyResult } from '../../contract/migration';
 
 /** Applying migrations. The ledger at the target, read with the fence in hand, makes a retry safe. */
 export function createApplyActivities(deps: ActivityDeps) {

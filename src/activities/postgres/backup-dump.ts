@@ -12,7 +12,6 @@ import {
 import { endpointOf, libpqOf } from '../support/endpoint';
 import { mapError } from '../support/failure';
 import { applicationName, currentActivity, withProgress, type Progress } from '../support/heartbeat';
-import type { DatabaseRef } from '../types';
 import type { BackUpInput } from './backup';
 import { fenceSession } from './fencing';
 import {
@@ -26,6 +25,7 @@ import {
 } from './inventory';
 import { dataFolder, type Manifest, type TableEntry } from './manifest';
 import { requireClientFor, runTool, type Tools } from './tools';
+import type { DatabaseRef } from '../../contract/place';
 
 /** What one snapshot yields for the manifest. */
 export type DumpOutcome = Omit<

@@ -1,7 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BackupListEntry } from '../types';
 import { isBackupId, partialSuffix, provenFile, readManifest, summaryOf, type Manifest } from './manifest';
+import type { BackupListEntry } from '../../contract/backup';
 
 export interface ListedBackup extends BackupListEntry {
   folder: string;

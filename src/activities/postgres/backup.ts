@@ -6,7 +6,6 @@ import type { ActivityDeps } from '../deps';
 import { endpointOf, libpqOf } from '../support/endpoint';
 import { fail, mapError } from '../support/failure';
 import { currentActivity, withProgress } from '../support/heartbeat';
-import type { BackupSummary, DatabaseRef, Fence } from '../types';
 import { checkCompleteness, listDumpContents } from './backup-checks';
 import { dumpSnapshot, type DumpOutcome } from './backup-dump';
 import { newestComplete } from './backup-list';
@@ -26,6 +25,8 @@ import {
   type Manifest,
 } from './manifest';
 import { openTools, runTool, type Tools } from './tools';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { BackupSummary } from '../../contract/backup';
 
 export interface BackUpInput {
   service: string;

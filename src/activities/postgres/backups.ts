@@ -5,7 +5,6 @@ import type { ActivityDeps } from '../deps';
 import { runConfiguredCommand } from '../support/configured-command';
 import { mapError } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
-import type { BackupListEntry, Check, ValidationReport } from '../types';
 import { listDumpContents } from './backup-checks';
 import { readStore, type ListedBackup } from './backup-list';
 import { pruneStore } from './backup-prune';
@@ -20,6 +19,8 @@ import {
   type Manifest,
 } from './manifest';
 import { openTools } from './tools';
+import type { Check } from '../../contract/place';
+import type { BackupListEntry, ValidationReport } from '../../contract/backup';
 
 export interface Place {
   service: string;

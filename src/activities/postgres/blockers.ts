@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { processIdOf } from '../support/connection';
 import { scrub } from '../../config/secrets';
-import type { Session } from '../types';
+import type { Session } from '../../contract/database';
 import type { ApplyRun } from './apply-run';
 import { listBlockers } from './sessions';
 import type { TableLock } from './statements';

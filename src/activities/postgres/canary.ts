@@ -2,8 +2,8 @@ import type { ActivityDeps } from '../deps';
 import { ensureBookkeeping } from '../support/bookkeeping';
 import { withClient } from '../support/connection';
 import { applicationName, currentActivity, withProgress } from '../support/heartbeat';
-import type { DatabaseRef, Fence } from '../types';
 import { takeFence } from './fence';
+import type { DatabaseRef, Fence } from '../../contract/place';
 
 /** Old canaries say nothing: the newest two hundred stay. */
 const kept = 200;

@@ -12,12 +12,13 @@ import { withClient } from '../support/connection';
 import { endpointOf } from '../support/endpoint';
 import { fail } from '../support/failure';
 import { applicationName, currentActivity } from '../support/heartbeat';
-import type { DatabaseRef, Fence, Migration, MigrationRef } from '../types';
 import { takeFence } from './fence';
 import { finishStarted, recordFinished, recordStarted, type LedgerEntry } from './ledger';
 import { readMigrationState } from './ledger-state';
 import { withRoleLockTimeout } from './role-lock-timeout';
 import { migrationsDirectory } from './script-files';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { Migration, MigrationRef } from '../../contract/migration';
 
 export interface CommandMigrationInput {
   service: string;

@@ -5,7 +5,6 @@ import { ensureBookkeeping } from '../support/bookkeeping';
 import { withClient } from '../support/connection';
 import { fail } from '../support/failure';
 import { applicationName, currentActivity, withProgress } from '../support/heartbeat';
-import type { DatabaseRef, Fence } from '../types';
 import {
   needPrivileges,
   readConnectionFacts,
@@ -14,6 +13,7 @@ import {
 } from './connection-facts';
 import { takeFence } from './fence';
 import { offenderParameters, offendersSql } from './session-rules';
+import type { DatabaseRef, Fence } from '../../contract/place';
 
 export interface SessionsInput {
   service: string;

@@ -4,9 +4,10 @@ import { highestFenceToken } from '../support/bookkeeping';
 import { withClient } from '../support/connection';
 import { fail } from '../support/failure';
 import { readFoundIdentity, type FoundIdentity } from '../support/identity';
-import type { DatabaseFacts, DatabaseRef } from '../types';
+import type { DatabaseFacts } from '../../contract/database';
 import { listLongTransactions } from './sessions';
 import { openTools, requireMajor } from './tools';
+import type { DatabaseRef } from '../../contract/place';
 
 export interface FactsInput {
   database: DatabaseRef;

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { fail, sqlStateOf } from '../support/failure';
-import type { Fence } from '../types';
+import type { Fence } from '../../contract/place';
 
 /**
  * Takes the fence of a target and holds it to the end of the transaction. Must be its first statement: reading a

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { ensureBookkeeping } from '../support/bookkeeping';
 import { applicationName, currentActivity } from '../support/heartbeat';
-import type { Fence } from '../types';
 import { takeFence } from './fence';
+import type { Fence } from '../../contract/place';
 
 /**
  * Takes the fence in a transaction of its own: for work that cannot run inside one (dump, CREATE DATABASE, RENAME of

@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { compareSchemas, schemaDelta } from '../../workflows/database/schema-delta';
+import {
+  compareSchemas,
+  schemaDelta,
+  type SchemaDelta,
+  type SchemaFingerprint,
+} from '../../contract/schema-delta';
 import type { ActivityDeps } from '../deps';
 import { ensureBookkeeping } from '../support/bookkeeping';
 import { withClient, type ConnectionOptions } from '../support/connection';
 import { fail } from '../support/failure';
-import type { DatabaseRef, Fence, SchemaDelta, SchemaFingerprint } from '../types';
 import { fenceSession } from './fencing';
+import type { DatabaseRef, Fence } from '../../contract/place';
 
 /** Older fingerprints are of runs that ended long ago. */
 const KEPT = '30 days';

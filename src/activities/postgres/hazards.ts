@@ -1,8 +1,8 @@
 import type { Node } from 'libpg-query';
-import type { Hazard } from '../types';
 import type { Script, Statement } from './parse';
 import { alterCommands, createdTables, kindOf, locksOf } from './statements';
 import { nodesIn, tableOf } from './tree';
+import type { Hazard } from '../../contract/migration';
 
 /** Why a statement removes or rewrites rows that cannot be had back; undefined where it does not. */
 export function destroys(node: Node): string | undefined {

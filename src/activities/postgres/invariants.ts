@@ -5,7 +5,8 @@ import type { ServiceConfig } from '../../config/schema';
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
 import { withProgress } from '../support/heartbeat';
-import type { DatabaseRef, InvariantResult } from '../types';
+import type { DatabaseRef } from '../../contract/place';
+import type { InvariantResult } from '../../contract/migration';
 
 export type Invariant = ServiceConfig['invariants'][number];
 

@@ -3,10 +3,10 @@ import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
 import { fail } from '../support/failure';
 import { runCommand } from '../support/subprocess';
-import type { Hazard, MigrationRef } from '../types';
 import { isCommandMigration } from './command-migration';
 import { parseScript } from './parse';
 import { readScriptFile, type ScriptFile } from './script-files';
+import type { Hazard, MigrationRef } from '../../contract/migration';
 
 /** What Squawk asks for and we do ourselves: timeouts, transactions, no second run over half a file. */
 const ours = [

@@ -1,8 +1,8 @@
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
-import type { LostWrites } from '../types';
 import { listTables, readCountersResetAt } from './inventory';
 import { backupFolder, readManifest, type Manifest } from './manifest';
+import type { LostWrites } from '../../contract/backup';
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
 const leastWalBytesPerRow = 8;

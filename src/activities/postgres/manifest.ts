@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
 import { fail } from '../support/failure';
-import type { BackupSummary } from '../types';
+import type { BackupSummary } from '../../contract/backup';
 
 export interface TableEntry {
   schema: string;

@@ -3,7 +3,6 @@ import { serviceOf } from '../../config/load';
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
 import { fail } from '../support/failure';
-import type { DatabaseRef, Hazard, Migration, MigrationSet } from '../types';
 import { describeCommand } from './command-migration';
 import { downDestroysData, hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
@@ -17,6 +16,8 @@ import {
   listMigrationFiles,
   readScriptFile,
 } from './script-files';
+import type { DatabaseRef } from '../../contract/place';
+import type { Hazard, Migration, MigrationSet } from '../../contract/migration';
 
 export interface ReadMigrationsInput {
   service: string;

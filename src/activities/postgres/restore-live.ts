@@ -2,8 +2,8 @@ import { escapeIdentifier } from 'pg';
 import type { ActivityDeps } from '../deps';
 import { ensureBookkeeping } from '../support/bookkeeping';
 import { withClient } from '../support/connection';
-import type { DatabaseRef } from '../types';
 import { listSequences } from './inventory';
+import type { DatabaseRef } from '../../contract/place';
 
 type BesideLive = Extract<DatabaseRef, { kind: 'service' }>;
 

@@ -7,9 +7,9 @@ import type { ActivityDeps } from '../deps';
 import { endpointOf, libpqOf } from '../support/endpoint';
 import { fail, mapError } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
-import type { DatabaseRef, Fence } from '../types';
 import { dataFolder, type Manifest } from './manifest';
 import { runTool, type Tools } from './tools';
+import type { DatabaseRef, Fence } from '../../contract/place';
 
 export interface RestoreInput {
   service: string;

@@ -5,9 +5,9 @@ import type { ActivityDeps } from '../deps';
 import type { ConnectionOptions } from '../support/connection';
 import { fail } from '../support/failure';
 import type { DatabaseMark } from '../support/identity';
-import type { DatabaseRef } from '../types';
 import type { Manifest, RoleEntry } from './manifest';
 import { commentDatabase, findDatabase, maintenanceDatabase } from './marks';
+import type { DatabaseRef } from '../../contract/place';
 
 /** How to reach the server that a copy goes to, from a database that is not concerned. */
 export function maintenanceOf(

@@ -5,7 +5,6 @@ import { endpointOf, libpqOf } from '../support/endpoint';
 import { fail, mapError } from '../support/failure';
 import { currentActivity, withProgress } from '../support/heartbeat';
 import type { DatabaseMark } from '../support/identity';
-import type { DatabaseRef, Fence, RestoreResult } from '../types';
 import { verifyFiles } from './backup-verify';
 import { fenceSession } from './fencing';
 import { backupFolder, readManifest, type Manifest } from './manifest';
@@ -22,6 +21,8 @@ import {
 } from './restore-target';
 import { load, neverInScratch, type RestoreInput, type RestoreRun } from './restore-load';
 import { openTools, requireMajor, runTool } from './tools';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { RestoreResult } from '../../contract/backup';
 
 export function createRestoreActivities(deps: ActivityDeps) {
   return {

@@ -1,7 +1,7 @@
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
-import type { DatabaseRef } from '../types';
 import { quoted } from './tree';
+import type { DatabaseRef } from '../../contract/place';
 
 interface Role {
   role: string;

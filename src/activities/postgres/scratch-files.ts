@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { LoadedConfig } from '../../config/load';
-import { cachePath } from '../../local/cache';
+import { cachePath } from '../../host/cache';
 import { fail } from '../support/failure';
 
 /** Name of the file that says a cluster is ours; without it nothing is ever removed. */

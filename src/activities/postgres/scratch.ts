@@ -2,12 +2,11 @@ import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { serviceOf } from '../../config/load';
-import { startCluster, stopCluster } from '../../local/postgres';
+import { startCluster, stopCluster } from '../../host/postgres';
 import type { ActivityDeps } from '../deps';
 import { withClient } from '../support/connection';
 import { fail, mapError } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
-import type { DatabaseRef } from '../types';
 import { newestComplete } from './backup-list';
 import { backupsFolder } from './manifest';
 import {
@@ -20,6 +19,7 @@ import {
 } from './scratch-files';
 import { disposableSettings } from './scratch-settings';
 import { findServer, openTools } from './tools';
+import type { DatabaseRef } from '../../contract/place';
 
 export interface ScratchInfo {
   scratch: string;

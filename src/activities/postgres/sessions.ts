@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { scrub } from '../../config/secrets';
-import type { Session } from '../types';
+import type { Session } from '../../contract/database';
 
 interface Row {
   pid: number;

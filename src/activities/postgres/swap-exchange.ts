@@ -5,7 +5,6 @@ import { terminateEarlierAttempts, withClient, type ConnectionOptions } from '..
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
 import type { DatabaseMark } from '../support/identity';
-import type { DatabaseRef, Fence, SwapResult } from '../types';
 import { fenceSession } from './fencing';
 import {
   commentDatabase,
@@ -14,6 +13,8 @@ import {
   maintenanceDatabase,
   type DatabaseOnServer,
 } from './marks';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { SwapResult } from '../../contract/backup';
 
 export interface SwapInput {
   service: string;

@@ -1,9 +1,10 @@
 import type { ActivityDeps } from '../deps';
-import type { Fence, LostWrites, SwapResult } from '../types';
 import { estimateLostWrites } from './lost-writes';
 import { findDatabase } from './marks';
 import { countClientSessions } from './sessions';
 import { exchange, inMaintenance, liveName, type SwapInput } from './swap-exchange';
+import type { Fence } from '../../contract/place';
+import type { LostWrites, SwapResult } from '../../contract/backup';
 
 export function createSwapActivities(deps: ActivityDeps) {
   return {

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Client } from 'pg';
-import { findPostgresBin, PostgresNotFound } from '../../local/postgres-bin';
+import { findPostgresBin, PostgresNotFound } from '../../host/postgres-bin';
 import type { ActivityDeps } from '../deps';
 import { fail } from '../support/failure';
 import { runCommand, type Command } from '../support/subprocess';

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import type { Check } from '../types';
+import type { Check } from '../../contract/place';
 
 export interface ForeignKey {
   /** `schema.table.constraint` */

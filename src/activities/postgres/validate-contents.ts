@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 import type { ServiceConfig } from '../../config/schema';
-import type { Check } from '../types';
 import { countLargeObjects, listSequences } from './inventory';
 import type { Manifest } from './manifest';
 import type { ForeignKey } from './validate-constraints';
+import type { Check } from '../../contract/place';
 
 export interface CountedTable {
   schema: string;

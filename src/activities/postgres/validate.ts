@@ -6,12 +6,13 @@ import { withClient, type ConnectionOptions } from '../support/connection';
 import { endpointOf } from '../support/endpoint';
 import { mapError } from '../support/failure';
 import { currentActivity, withProgress, type Progress } from '../support/heartbeat';
-import type { Check, DatabaseRef, ValidationReport } from '../types';
 import { countRows } from './inventory';
 import { runInvariants } from './invariants';
 import { backupFolder, readManifest, type Manifest } from './manifest';
 import { checkIndexes, checkOrphans, listForeignKeys } from './validate-constraints';
 import { checkContents, judgeRows, type CountedTable } from './validate-contents';
+import type { Check, DatabaseRef } from '../../contract/place';
+import type { ValidationReport } from '../../contract/backup';
 
 export interface ValidateInput {
   database: DatabaseRef;

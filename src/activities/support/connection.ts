@@ -1,11 +1,11 @@
 import { Client } from 'pg';
 import type { ActivityDeps } from '../deps';
-import type { DatabaseRef } from '../types';
 import { endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, sqlStateOf, type FailureType } from './failure';
 import { applicationName, currentActivity } from './heartbeat';
 import { checkIdentity } from './identity';
 import { refusePooler } from './pooler';
+import type { DatabaseRef } from '../../contract/place';
 
 export interface ConnectionOptions {
   /**

@@ -2,10 +2,10 @@ import { databaseOf } from '../../config/load';
 import { resolveSecrets } from '../../config/secrets';
 import type { ActivityDeps } from '../deps';
 import { scratchMark } from '../postgres/scratch-files';
-import type { DatabaseRef } from '../types';
 import { fail } from './failure';
 import { applicationName } from './heartbeat';
 import { minimalEnvironment } from './subprocess';
+import type { DatabaseRef } from '../../contract/place';
 
 /** Where a named database is. Holds the password: never put it into a result or a message. */
 export interface Endpoint {

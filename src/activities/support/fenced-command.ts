@@ -3,9 +3,9 @@ import type { EnvironmentRef } from '../application';
 import type { CommandResult } from '../commands';
 import type { ActivityDeps } from '../deps';
 import { fenceSession } from '../postgres/fencing';
-import type { Fence } from '../types';
 import { runConfiguredCommand } from './configured-command';
 import { withClient } from './connection';
+import type { Fence } from '../../contract/place';
 
 /**
  * Runs a command that changes a running application. An application keeps no fence, so the one in its database is taken

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
-import type { DatabaseRef } from '../types';
 import type { Endpoint } from './endpoint';
 import { fail } from './failure';
+import type { DatabaseRef } from '../../contract/place';
 
 /** Our mark, as COMMENT ON DATABASE: it travels with the database and no dump restores it by itself. */
 export interface DatabaseMark {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Alert } from '../alert';
+import type { Alert } from '../../contract/alert';
 import { verifyAsConfigured } from '../authenticate';
 import { toAlert } from '../normal-form';
 import { BadAlert, type Sender } from '../sender';

@@ -1,5 +1,5 @@
 import type { GenericMapping } from '../../config/alert-schema';
-import type { Alert } from '../alert';
+import type { Alert } from '../../contract/alert';
 import { verifyAsConfigured } from '../authenticate';
 import { toAlert } from '../normal-form';
 import { BadAlert, type Sender } from '../sender';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Alert } from '../alert';
+import type { Alert } from '../../contract/alert';
 import { bySignature, headerOf, refuse, verifyOwnSignature } from '../authenticate';
 import { toAlert, type RawAlert } from '../normal-form';
 import type { Sender } from '../sender';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RunStatus } from '../../report/types';
+import type { RunStatus } from '../../contract/report';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { GuardState } from '../../workflows/kit/guard-protocol';
+import type { GuardState } from '../../contract/guard';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';
@@ -62,7 +62,7 @@ async function change(
   target: string,
   { name, argument }: Order,
 ): Promise<string> {
-  const { guardId } = await import('../../workflows/kit/guard-protocol.js');
+  const { guardId } = await import('../../contract/guard.js');
   const handle = client.workflow.getHandle(guardId(target));
   try {
     return await within(QUERY_TIMEOUT_MS, () =>
@@ -78,7 +78,7 @@ async function change(
 
 async function readGuard(temporal: Temporal, target: string): Promise<GuardState> {
   const { client, within } = temporal;
-  const { guardId } = await import('../../workflows/kit/guard-protocol.js');
+  const { guardId } = await import('../../contract/guard.js');
   const handle = client.workflow.getHandle(guardId(target));
   try {
     return await within(QUERY_TIMEOUT_MS, () => handle.query<GuardState>('state'));
@@ -88,7 +88,7 @@ async function readGuard(temporal: Temporal, target: string): Promise<GuardState
 }
 
 async function explain(error: unknown, { client }: Temporal, target: string): Promise<Error> {
-  const { guardId } = await import('../../workflows/kit/guard-protocol.js');
+  const { guardId } = await import('../../contract/guard.js');
   if ((error as Error).name === 'WorkflowNotFoundError') {
     return new CliError(
       EXIT.notFound,
@@ -107,7 +107,7 @@ async function show(
   output: Output,
   { target, paused, holder, waiting, lastToken, ...rest }: GuardState,
 ): Promise<void> {
-  const { utc } = await import('../../workflows/kit/format.js');
+  const { utc } = await import('../../contract/text.js');
   const { openAt } = await import('../../workflows/kit/breaker.js');
   const line = (label: string, text: string) => output.line(`${label.padEnd(9)}${text}`);
   output.line(output.style('bold', `guard/${target}`));

@@ -23,7 +23,7 @@ export function addPause(program: Command): void {
       )
       .action(async ({ target, reason, by }: Options, command: Command) => {
         const { withTemporal } = await import('../connect.js');
-        const { GUARD_TYPE, guardId } = await import('../../workflows/kit/guard-protocol.js');
+        const { GUARD_TYPE, guardId } = await import('../../contract/guard.js');
         const output = outputOf(command);
         await withTemporal(await optionalConfig(command), async ({ client, taskQueue }) => {
           const what = target === 'all' ? 'every target' : target;

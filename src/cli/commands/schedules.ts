@@ -155,7 +155,7 @@ function addBackfill(schedules: Command): void {
       withSchedules(command, async ({ config, temporal: { client }, output }) => {
         const { backfillSchedule } = await import('../../schedules/operate.js');
         const { instantOf } = await import('../schedules-text.js');
-        const { utc } = await import('../../workflows/kit/format.js');
+        const { utc } = await import('../../contract/text.js');
         const [from, to] = [instantOf('--from', options.from), instantOf('--to', options.to)];
         const range = { from, to, confirmed: options.yes === true };
         const starts = (await backfillSchedule(client, config, id, range)).map((at) => at.toISOString());

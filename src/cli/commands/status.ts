@@ -40,7 +40,7 @@ async function listOpen(temporal: Temporal, output: Output): Promise<void> {
   const { cards } = await import('../../workflows/cards.js');
   const { answerCommands } = await import('../runs.js');
   const { formatTable } = await import('../table.js');
-  const { utc } = await import('../../workflows/kit/format.js');
+  const { utc } = await import('../../contract/text.js');
   const types = cards.map(({ name }) => `'${name}'`).join(', ');
   const runs = await readOpen(temporal, `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`);
   output.document(runs);

@@ -1,12 +1,12 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { Alert } from '../../alerts/alert';
+import type { Alert } from '../../contract/alert';
 import type { Symptoms } from '../../activities/application';
-import type { Fence } from '../../activities/types';
 import { causeOf, Stop } from '../kit/failure';
 import type { PlanDraft } from '../kit/plan';
 import type { Run } from '../kit/run';
 import { labelOf, type Finding } from './error-rate-findings';
 import { applicationIn, isBetter, verifyServing, type Place } from './shared';
+import type { Fence } from '../../contract/place';
 
 /** What every remedy works with. */
 export interface Case {

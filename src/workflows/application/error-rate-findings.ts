@@ -1,5 +1,5 @@
 import type { Deployment } from '../../activities/deployment-list';
-import { duration, utc } from '../kit/format';
+import { duration, utc } from '../../contract/text';
 import { currentOf, earlierThan } from './choose-deployment';
 import { failingChecks, type ErrorFacts } from './error-rate-facts';
 import { describeDeployment, nameOf } from './shared';

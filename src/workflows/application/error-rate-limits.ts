@@ -1,9 +1,9 @@
 import { sleep } from '@temporalio/workflow';
-import type { Fence } from '../../activities/types';
 import { causeOf } from '../kit/failure';
-import { duration, utc } from '../kit/format';
+import { duration, utc } from '../../contract/text';
 import { allow, attempt, draftOf, verified, type Case, type Effect } from './error-rate-case';
 import { applicationIn, overCheck, verifyServing } from './shared';
+import type { Fence } from '../../contract/place';
 
 /** Only a person can tell customers from an attack, so `auto` asks too. Raised limits go back by themselves. */
 export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {

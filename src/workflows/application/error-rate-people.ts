@@ -1,4 +1,4 @@
-import { utc } from '../kit/format';
+import { utc } from '../../contract/text';
 import { draftOf, verified, type Case, type Effect } from './error-rate-case';
 import type { Remedy } from './error-rate-findings';
 import { overCheck } from './shared';

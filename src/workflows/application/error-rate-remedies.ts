@@ -1,9 +1,9 @@
-import type { Fence } from '../../activities/types';
 import type { Undo } from '../kit/undo';
 import { change, draftOf, verified, type Case, type Effect } from './error-rate-case';
 import { labelOf } from './error-rate-findings';
 import { raiseLimits } from './error-rate-limits';
 import { leaveToPeople } from './error-rate-people';
+import type { Fence } from '../../contract/place';
 
 /** Tries one remedy. */
 export async function tryRemedy(one: Case): Promise<Effect> {

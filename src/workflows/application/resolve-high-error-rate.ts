@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Symptoms } from '../../activities/application';
 import type { InputOf } from '../kit/card';
-import { duration } from '../kit/format';
+import { duration } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { runbook } from '../kit/runbook';
 import { failingChecks, readErrorFacts, type ErrorFacts } from './error-rate-facts';

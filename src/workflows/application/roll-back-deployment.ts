@@ -1,5 +1,4 @@
 import type { Symptoms } from '../../activities/application';
-import type { Fence } from '../../activities/types';
 import type { InputOf } from '../kit/card';
 import type { PlanDraft } from '../kit/plan';
 import type { Run } from '../kit/run';
@@ -16,6 +15,7 @@ import {
   verifyServing,
   type Place,
 } from './shared';
+import type { Fence } from '../../contract/place';
 
 interface Situation extends Choice {
   symptoms: Symptoms;

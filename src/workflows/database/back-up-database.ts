@@ -1,4 +1,4 @@
-import { bytes } from '../kit/format';
+import { bytes } from '../../contract/text';
 import { runbook } from '../kit/runbook';
 import type { backUpDatabaseCard } from './back-up-database.card';
 import { allHold, databaseIn, describeAge, nameForRun, takeBackup, targetOf } from './shared';

@@ -1,4 +1,4 @@
-import { duration } from '../kit/format';
+import { duration } from '../../contract/text';
 import { runbook } from '../kit/runbook';
 import type { checkBackupsCard } from './check-backups.card';
 import { allHold, describeAge, targetOf } from './shared';

@@ -1,6 +1,6 @@
 import type { PoolFacts } from '../../activities/application-facts';
 import type { ConnectionFacts, Offender } from '../../activities/postgres/connection-facts';
-import { countOf, utc } from '../kit/format';
+import { countOf, utc } from '../../contract/text';
 import type { Verdict } from '../kit/run';
 
 /** The connections as the server and the application see them at one moment. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Offender } from '../../activities/postgres/connection-facts';
-import { countOf } from '../kit/format';
+import { countOf } from '../../contract/text';
 import type { PlanDraft } from '../kit/plan';
 import { offendersOf, percent, relieved, sessionsText, tightOf, type Look } from './connection-limits';
 import { targetOf, type Place } from './shared';

@@ -2,8 +2,7 @@ import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { Offender } from '../../activities/postgres/connection-facts';
 import type { SessionsResult } from '../../activities/postgres/connections';
-import type { Fence } from '../../activities/types';
-import { countOf } from '../kit/format';
+import { countOf } from '../../contract/text';
 import type { Run } from '../kit/run';
 import {
   isOnlyPoolExhausted,
@@ -16,6 +15,7 @@ import {
 } from './connection-limits';
 import type { Relief } from './connection-plan';
 import type { Place } from './shared';
+import type { Fence } from '../../contract/place';
 
 // Load comes in waves, and what was just emptied fills up again: one reading says little.
 const LOOKS = 6;

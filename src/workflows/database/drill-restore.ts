@@ -1,10 +1,10 @@
-import { duration } from '../kit/format';
+import { duration } from '../../contract/text';
 import { runbook } from '../kit/runbook';
 import type { Run } from '../kit/run';
 import type { drillRestoreCard } from './drill-restore.card';
 import { describeLoss, restoreIntoScratch, takeOver, type RestoredCopy } from './restore-copy';
 import { chooseBackup, databaseIn, describeAge, targetOf, type Place } from './shared';
-import type { BackupListEntry } from '../../activities/types';
+import type { BackupListEntry } from '../../contract/backup';
 
 // Measured: the disposable cluster restores up to 1.4 times faster than a durable one.
 const DURABLE_FACTOR = 1.4;

@@ -1,6 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Fence } from '../../activities/types';
-import { countOf, duration } from '../kit/format';
+import { countOf, duration } from '../../contract/text';
 import { runbook } from '../kit/runbook';
 import type { Run } from '../kit/run';
 import { diagnoseMigration, type Diagnosis } from './migrate-diagnose';
@@ -9,6 +8,7 @@ import { migrateProduction } from './migrate-production';
 import { rehearseOnClone, rehearseOnStaging, type Rehearsal } from './migrate-rehearse';
 import { restoreIntoScratch } from './restore-copy';
 import { nameForRun, takeBackup, targetOf } from './shared';
+import type { Fence } from '../../contract/place';
 
 /** Backup, rehearsal on staging and on a clone of that very backup, approval, production, verification; undone on failure. */
 export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatabase', async (input, run) => {

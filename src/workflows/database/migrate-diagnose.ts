@@ -1,10 +1,11 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { InputOf } from '../kit/card';
-import type { DatabaseFacts, Hazard, Migration } from '../../activities/types';
-import { bytes } from '../kit/format';
+import type { DatabaseFacts } from '../../contract/database';
+import { bytes } from '../../contract/text';
 import type { Run } from '../kit/run';
 import type { migrateDatabaseCard } from './migrate-database.card';
 import { databaseIn, targetOf, type Place } from './shared';
+import type { Hazard, Migration } from '../../contract/migration';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
 

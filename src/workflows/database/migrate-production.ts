@@ -1,10 +1,11 @@
-import type { DatabaseRef, Fence, Migration } from '../../activities/types';
 import type { Run } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
 import { applyTo, isApplied, isAsBefore, type Rehearsal } from './migrate-rehearse';
 import { describeLoss, takeOver } from './restore-copy';
-import { deltasAgree } from './schema-delta';
+import { deltasAgree } from '../../contract/schema-delta';
 import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from './shared';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { Migration } from '../../contract/migration';
 
 interface Context {
   backupId: string;

@@ -1,9 +1,8 @@
-import type { ApplyResult, DatabaseRef, Fence, Migration, SchemaDelta } from '../../activities/types';
-import { countOf, duration } from '../kit/format';
+import { countOf, duration } from '../../contract/text';
 import { hashPlan } from '../kit/plan';
 import type { Run, Verdict } from '../kit/run';
 import type { Diagnosis } from './migrate-diagnose';
-import { touched } from './schema-delta';
+import { touched, type SchemaDelta } from '../../contract/schema-delta';
 import {
   databaseIn,
   invariantsHold,
@@ -13,6 +12,8 @@ import {
   verifyHealth,
   type Place,
 } from './shared';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { ApplyResult, Migration } from '../../contract/migration';
 
 export interface Rehearsal {
   applied: ApplyResult[];

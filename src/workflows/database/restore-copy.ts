@@ -1,7 +1,8 @@
-import type { DatabaseRef, Fence, LostWrites, RestoreResult, ValidationReport } from '../../activities/types';
-import { bytes, duration, utc } from '../kit/format';
+import { bytes, duration, utc } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { allHold, databaseIn, nameForRun, takeBackup, targetOf, verifyHealth, type Place } from './shared';
+import type { DatabaseRef, Fence } from '../../contract/place';
+import type { LostWrites, RestoreResult, ValidationReport } from '../../contract/backup';
 
 export interface RestoredCopy {
   database: DatabaseRef;

@@ -1,4 +1,4 @@
-import { bytes } from '../kit/format';
+import { bytes } from '../../contract/text';
 import { runbook } from '../kit/runbook';
 import type { restoreDatabaseCard } from './restore-database.card';
 import { describeLoss, takeOver } from './restore-copy';

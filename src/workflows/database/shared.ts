@@ -1,15 +1,9 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type {
-  BackupListEntry,
-  BackupSummary,
-  Check,
-  DatabaseRef,
-  Fence,
-  InvariantResult,
-  ValidationReport,
-} from '../../activities/types';
-import { bytes, duration, utc } from '../kit/format';
+import { bytes, duration, utc } from '../../contract/text';
 import type { Run, Verdict } from '../kit/run';
+import type { Check, DatabaseRef, Fence } from '../../contract/place';
+import type { InvariantResult } from '../../contract/migration';
+import type { BackupListEntry, BackupSummary, ValidationReport } from '../../contract/backup';
 
 export interface Place {
   service: string;

@@ -1,5 +1,5 @@
-import { openDuties } from '../../report/incident';
-import { countOf, duration, utc } from '../kit/format';
+import { openDuties } from '../../contract/incident';
+import { countOf, duration, utc } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { addNote, now, publish } from '../kit/state';
 import { page } from './escalation';

@@ -1,5 +1,5 @@
 import type { IncidentPolicy } from '../../activities/triage';
-import type { IncidentRecord } from '../../report/incident';
+import type { IncidentRecord } from '../../contract/incident';
 
 /** Times are milliseconds of the workflow's clock. */
 export interface Clocks {

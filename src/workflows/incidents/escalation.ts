@@ -1,4 +1,4 @@
-import { countOf, duration } from '../kit/format';
+import { countOf, duration } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { addNote } from '../kit/state';
 import { climb } from './clocks';

@@ -1,10 +1,11 @@
 import { condition } from '@temporalio/workflow';
 import type { IncidentPolicy } from '../../activities/triage';
-import type { IncidentRecord, Severity } from '../../report/incident';
+import type { IncidentRecord } from '../../contract/incident';
 import type { Run } from '../kit/run';
 import { now, publish, type RunState } from '../kit/state';
 import { startClocks, type Clocks } from './clocks';
 import { isWorse } from './severity';
+import type { Severity } from '../../contract/modes';
 
 /** What a message asks the run to do; carried out one after the other, so that texts leave in the order of events. */
 export type Effect = (run: Run) => Promise<void>;

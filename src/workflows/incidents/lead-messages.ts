@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow';
-import type { Deed } from '../../report/incident';
-import { duration, utc } from '../kit/format';
+import type { Deed } from '../../contract/incident';
+import { duration, utc } from '../../contract/text';
 import { addNote, now } from '../kit/state';
 import { refused } from '../kit/words';
 import { page } from './escalation';

@@ -1,6 +1,5 @@
-import type { ActionItem, IncidentRecord } from '../../report/incident';
-import { actionText } from '../../report/incident';
-import { utc } from '../kit/format';
+import { type ActionItem, type IncidentRecord, actionText } from '../../contract/incident';
+import { utc } from '../../contract/text';
 import { addNote, now } from '../kit/state';
 import { isResolved, type Incident } from './incident';
 import { reopen } from './aftermath';

@@ -1,6 +1,6 @@
 import { upsertMemo } from '@temporalio/workflow';
-import { durationsOf } from '../../report/incident';
-import { duration } from '../kit/format';
+import { durationsOf } from '../../contract/incident';
+import { duration } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { endEntry, now, publish, startEntry, type RunState } from '../kit/state';
 import { updateEveryMs } from './clocks';

@@ -1,9 +1,9 @@
 import { CancellationScope } from '@temporalio/workflow';
-import type { Alert } from '../../alerts/alert';
+import type { Alert } from '../../contract/alert';
 import type { MatchingRunbook, Measurement } from '../../activities/triage';
-import { durationsOf } from '../../report/incident';
+import { durationsOf } from '../../contract/incident';
 import { causeOf } from '../kit/failure';
-import { countOf, duration } from '../kit/format';
+import { countOf, duration } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { runbook } from '../kit/runbook';
 import type { RunState } from '../kit/state';

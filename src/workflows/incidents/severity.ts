@@ -1,11 +1,9 @@
 import type { IncidentPolicy, Measurement } from '../../activities/triage';
-import type { Severity } from '../../report/incident';
-import { countOf } from '../kit/format';
-
-const SCALE: Severity[] = ['P0', 'P1', 'P2', 'P3'];
+import { SEVERITIES, type Severity } from '../../contract/modes';
+import { countOf } from '../../contract/text';
 
 export function isWorse(one: Severity, other: Severity): boolean {
-  return SCALE.indexOf(one) < SCALE.indexOf(other);
+  return SEVERITIES.indexOf(one) < SEVERITIES.indexOf(other);
 }
 
 /**
@@ -13,7 +11,7 @@ export function isWorse(one: Severity, other: Severity): boolean {
  * shown everywhere; any other word is one of the service's own scale, also `p1`.
  */
 export function severityOf(policy: IncidentPolicy, word: string): Severity | undefined {
-  const own = SCALE.find((one) => one === word.trim());
+  const own = SEVERITIES.find((one) => one === word.trim());
   if (own !== undefined) return own;
   const key = word.trim().toLowerCase();
   return Object.hasOwn(policy.severities, key) ? policy.severities[key] : undefined;

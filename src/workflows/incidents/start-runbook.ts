@@ -1,7 +1,6 @@
-import type { Alert } from '../../alerts/alert';
+import type { Alert } from '../../contract/alert';
 import type { MatchingRunbook } from '../../activities/triage';
-import type { Mode } from '../../config/schema';
-import { lower } from '../kit/breaker';
+import { type Mode, lower } from '../../contract/modes';
 import { causeOf } from '../kit/failure';
 import type { Run } from '../kit/run';
 import { now } from '../kit/state';

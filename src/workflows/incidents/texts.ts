@@ -1,5 +1,5 @@
-import { durationsOf, type IncidentRecord } from '../../report/incident';
-import { duration, utc } from '../kit/format';
+import { durationsOf, type IncidentRecord } from '../../contract/incident';
+import { duration, utc } from '../../contract/text';
 import type { Incident } from './incident';
 
 const UNKNOWN = 'not known yet';

@@ -1,9 +1,9 @@
 import { isCancellation } from '@temporalio/workflow';
-import type { Alert } from '../../alerts/alert';
+import type { Alert } from '../../contract/alert';
 import type { Deployment } from '../../activities/deployment-list';
 import type { MatchingRunbook, Measurement } from '../../activities/triage';
-import type { Finding } from '../../report/incident';
-import { countOf, duration, utc } from '../kit/format';
+import type { Finding } from '../../contract/incident';
+import { countOf, duration, utc } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { addNote } from '../kit/state';
 import { policyOf, setSeverity, type Incident } from './incident';

@@ -1,4 +1,4 @@
-import { duration } from '../kit/format';
+import { duration } from '../../contract/text';
 import type { Run } from '../kit/run';
 import { addNote, publish } from '../kit/state';
 import { updateEveryMs } from './clocks';

@@ -5,15 +5,15 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Alert } from '../../alerts/alert';
-import type { Outcome } from '../../report/types';
-import { lower, type BreakerLimits } from './breaker';
+import type { Alert } from '../../contract/alert';
+import type { Outcome } from '../../contract/report';
+import { lower } from '../../contract/modes';
 import { causeOf } from './failure';
-import { GUARD_ALL, guardId, type VerdictNotice } from './guard-protocol';
+import { GUARD_ALL, guardId, type VerdictNotice, type BreakerLimits } from '../../contract/guard';
 import type { Tell } from './people';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
-import { searchAttributes } from './search-attributes';
+import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, endEntry, publish, startEntry, type RunState } from './state';
 
 const ASK_AGAIN_MS = 60_000;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { alertSchema } from '../../alerts/alert';
-import { modeSchema, serviceName, type Mode, type ServiceConfig } from '../../config/schema';
+import { modeSchema, serviceName, type ServiceConfig } from '../../config/schema';
+import type { Severity, Mode } from '../../contract/modes';
 
 export type Area =
   'database' | 'application' | 'bookings' | 'payments' | 'delivery' | 'incidents' | 'maintenance';
@@ -11,7 +12,7 @@ export interface Card<Input extends z.ZodObject = z.ZodObject> {
   name: string;
   title: string;
   area: Area;
-  priority: 'P0' | 'P1' | 'P2' | 'P3';
+  priority: Severity;
   symptoms: string[];
   impact: string;
   diagnosis: string[];

@@ -1,8 +1,8 @@
 import { CancellationScope, condition, startChild, type ChildWorkflowHandle } from '@temporalio/workflow';
-import type { AlertNotice } from '../../alerts/alert';
-import type { RunReport } from '../../report/types';
+import type { RunReport } from '../../contract/report';
 import { causeOf } from './failure';
 import { endEntry, now, startEntry, type RunState } from './state';
+import type { AlertNotice } from '../../contract/alert';
 
 /** What became of a runbook that this run started. */
 export interface ChildRun {

@@ -1,6 +1,6 @@
-import type { Plan, RunStatus, TimelineEntry, Waiting } from '../../report/types';
+import type { Plan, RunStatus, TimelineEntry, Waiting } from '../../contract/report';
 import { addressLength, code, inline, shortened, wellFormed } from './details-text';
-import { duration, utc } from './format';
+import { duration, utc } from '../../contract/text';
 import { renderIncident, renderOffers } from './incident-details';
 
 /**

@@ -4,7 +4,7 @@ import {
   ChildWorkflowFailure,
   isCancellation,
 } from '@temporalio/workflow';
-import type { Outcome } from '../../report/types';
+import type { Outcome } from '../../contract/report';
 
 /** Ends a run on purpose with an outcome; thrown by the kit, never by a procedure's own code. */
 export class Stop extends Error {

@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Plan } from '../../report/types';
+import type { Plan } from '../../contract/report';
 import { Stop } from './failure';
 import { passKillSwitch } from './lease';
 import { askApproval, noteVoid, type Tell } from './people';
 import { hashPlan, type PlanDraft } from './plan';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { addNote, publish, type RunState } from './state';
 import type { Steps } from './steps';
 

@@ -1,7 +1,15 @@
 import { defineSignal, defineUpdate, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
-import type { Mode } from '../../config/schema';
-import { admit, end, raise, reset, type Admission, type Verdict } from './breaker';
-import type { Ending, GuardChange, GuardState, LadderOrder, SickReport } from './guard-protocol';
+import { MODES, type Mode } from '../../contract/modes';
+import { admit, end, raise, reset } from './breaker';
+import type {
+  Ending,
+  GuardChange,
+  GuardState,
+  LadderOrder,
+  SickReport,
+  Admission,
+  Verdict,
+} from '../../contract/guard';
 import { need, refused } from './words';
 
 export const admitSignal = defineSignal<[Admission]>('admit');
@@ -18,7 +26,6 @@ export interface Letter {
   send: () => Promise<void>;
 }
 
-const MODES: string[] = ['observe', 'propose', 'auto'] satisfies Mode[];
 const MAX_CHANGES = 50;
 const SICK_FOR_MS = 3_600_000;
 
@@ -51,7 +58,7 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     {
       validator: (order: LadderOrder) => {
         need(order, ['runbook', 'mode', 'by', 'reason']);
-        if (!MODES.includes(order.mode)) throw refused(`"mode" must be one of: ${MODES.join(', ')}`);
+        if (!MODES.includes(order.mode as Mode)) throw refused(`"mode" must be one of: ${MODES.join(', ')}`);
       },
       description: 'Set the highest mode of a runbook: {"runbook", "mode", "by", "reason"}',
     },

@@ -1,7 +1,7 @@
 import { openAt } from './breaker';
 import { code, inline } from './details-text';
-import { utc } from './format';
-import type { GuardState } from './guard-protocol';
+import { utc } from '../../contract/text';
+import type { GuardState } from '../../contract/guard';
 
 const SHOWN = 10;
 

@@ -13,7 +13,7 @@ import {
 import { closedBreaker, end } from './breaker';
 import { admitNext, handleAdmissions, isWritten, noteChange, type Letter } from './guard-admissions';
 import { describeGuard, obstacleOf } from './guard-details';
-import type { GuardState, LeaseRequest, PauseOrder, Release } from './guard-protocol';
+import type { GuardState, LeaseRequest, PauseOrder, Release } from '../../contract/guard';
 import { activitiesFor } from './presets';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');

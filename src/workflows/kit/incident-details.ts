@@ -1,7 +1,7 @@
-import { openDuties, type IncidentRecord } from '../../report/incident';
-import type { Offer } from '../../report/types';
+import { openDuties, type IncidentRecord } from '../../contract/incident';
+import type { Offer } from '../../contract/report';
 import { code, inline, shortened } from './details-text';
-import { utc } from './format';
+import { utc } from '../../contract/text';
 
 const TEXT_BUDGET = 300;
 const MAX_DUTIES = 8;

@@ -1,8 +1,8 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
-import type { Fence } from '../../activities/types';
-import { GUARD_ALL, guardId, type LeaseRequest } from './guard-protocol';
+import { GUARD_ALL, guardId, type LeaseRequest } from '../../contract/guard';
 import { activitiesFor } from './presets';
 import { endEntry, publish, startEntry, type RunState } from './state';
+import type { Fence } from '../../contract/place';
 
 // Asking again is idempotent, and heals a request that a restarted guard forgot.
 const ASK_AGAIN_MS = 60_000;

@@ -1,10 +1,10 @@
 import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
-import type { AlertNotice } from '../../alerts/alert';
-import type { RunStatus, TimelineEntry } from '../../report/types';
+import type { RunStatus, TimelineEntry } from '../../contract/report';
 import { renderMarkdown } from '../../report/markdown';
-import type { VerdictNotice } from './guard-protocol';
+import type { VerdictNotice } from '../../contract/guard';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
+import type { AlertNotice } from '../../contract/alert';
 
 /** What the guard tells a run that asked for a lease. */
 export interface LeaseAnswer {

@@ -1,10 +1,10 @@
 import { CancellationScope, patched } from '@temporalio/workflow';
 import type { Announcement, AnnounceResult, MessageKind } from '../../activities/notifications/message';
-import type { Severity } from '../../config/primitives';
-import type { Outcome } from '../../report/types';
+import type { Severity } from '../../contract/modes';
+import type { Outcome } from '../../contract/report';
 import { causeOf } from './failure';
 import type { Tell } from './people';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
 import { addNote, type RunState } from './state';
 

@@ -1,5 +1,5 @@
 import { metricMeter } from '@temporalio/workflow';
-import type { RunReport } from '../../report/types';
+import type { RunReport } from '../../contract/report';
 
 /** Counts a run that ended, by what came of it. Not counted again on replay, and no part of the history. */
 export function countRun({ runbook, service, outcome = 'FAILED', startedAt, endedAt }: RunReport): void {

@@ -1,6 +1,6 @@
 import { condition, upsertSearchAttributes } from '@temporalio/workflow';
-import type { Plan } from '../../report/types';
-import { searchAttributes } from './search-attributes';
+import type { Plan } from '../../contract/report';
+import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, endEntry, publish, startEntry, type Answer, type Question, type RunState } from './state';
 
 export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse'> {

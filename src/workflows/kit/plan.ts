@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex } from '@noble/hashes/utils';
-import type { Plan, PlannedAction } from '../../report/types';
+import type { Plan, PlannedAction } from '../../contract/report';
 
 /** A plan before it has a hash. `facts` are bound by the hash too, e.g. the SHA-256 of a migration file. */
 export interface PlanDraft {

@@ -2,7 +2,7 @@ import { condition } from '@temporalio/workflow';
 import { Stop } from './failure';
 import { askPeople, type Tell } from './people';
 import { hashPlan } from './plan';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
 import type { RunState } from './state';
 import type { Call, Steps, Verdict } from './steps';

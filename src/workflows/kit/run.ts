@@ -1,16 +1,16 @@
-import type { Fence } from '../../activities/types';
 import { Stop } from './failure';
 import { createAdmission, type Origin } from './admission';
 import { createChildren } from './children';
 import { createGates } from './gates';
 import { acquireLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { createQuestions } from './questions';
 import { addNote, type AlertState, type RunState } from './state';
 import { createSteps } from './steps';
 import { createTidying } from './tidying';
 import { createUndoStack } from './undo';
+import type { Fence } from '../../contract/place';
 
 export type { Call, StepOptions, Verdict } from './steps';
 

@@ -9,17 +9,17 @@ import {
   upsertMemo,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { Outcome, RunReport } from '../../report/types';
+import type { Outcome, RunReport } from '../../contract/report';
 import type { z } from 'zod';
-import type { Alert } from '../../alerts/alert';
+import type { Alert } from '../../contract/alert';
 import { originOf } from './admission';
 import { causeOf, Stop } from './failure';
 import { handleMessages } from './messages';
 import { countRun } from './metrics';
-import type { Prepared } from './policy';
+import type { Prepared } from '../../contract/policy';
 import { prepare } from './presets';
 import { createRun, type Run } from './run';
-import { searchAttributes } from './search-attributes';
+import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
 
 /** A procedure: returns one sentence about what came of it. */

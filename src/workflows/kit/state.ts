@@ -7,10 +7,10 @@ import type {
   RunStatus,
   TimelineEntry,
   Waiting,
-} from '../../report/types';
+} from '../../contract/report';
 import { renderDetails } from './current-details';
-import type { VerdictNotice } from './guard-protocol';
-import type { Policy } from './policy';
+import type { VerdictNotice } from '../../contract/guard';
+import type { Policy } from '../../contract/policy';
 
 /** A question to a person that stands open. */
 export interface Question extends Waiting {

@@ -1,6 +1,6 @@
 import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
-import type { Movement, TimelineEntry } from '../../report/types';
+import type { Movement, TimelineEntry } from '../../contract/report';
 import { causeOf, verificationFailed } from './failure';
 import { activitiesFor, type StepKind } from './presets';
 import { endEntry, publish, startEntry, type RunState } from './state';

@@ -1,7 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { causeOf, Stop } from './failure';
 import { askPeople, type Tell } from './people';
-import type { Policy } from './policy';
+import type { Policy } from '../../contract/policy';
 import { addNote, type RunState } from './state';
 
 /** The way back of one step. `back` may use steps and questions, and calls `run.needsHuman` where it would be unsafe. */

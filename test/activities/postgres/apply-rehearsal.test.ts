@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DatabaseRef } from '../../../src/activities/types';
 import { failureOf, startTestPostgres, type TestDatabase, type TestPostgres } from '../../support/postgres';
 import { apply, hasColumn, ledgerOf, shopSchema, writeMigration } from './migration-fixtures';
+import type { DatabaseRef } from '../../../src/contract/place';
 
 let server: TestPostgres;
 beforeAll(async () => {

@@ -14,7 +14,6 @@ import { createBackupActivities } from '../../../src/activities/postgres/backup'
 import { createBackupsActivities } from '../../../src/activities/postgres/backups';
 import { createCanaryActivities } from '../../../src/activities/postgres/canary';
 import { readManifest } from '../../../src/activities/postgres/manifest';
-import type { Fence } from '../../../src/activities/types';
 import { flipByte } from '../../support/damage';
 import { wrapTools } from '../../support/pg-tools';
 import {
@@ -28,6 +27,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { Fence } from '../../../src/contract/place';
 
 let pg: TestPostgres;
 beforeAll(async () => {

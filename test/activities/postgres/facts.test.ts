@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { createFactsActivities } from '../../../src/activities/postgres/facts';
 import { listLongTransactions } from '../../../src/activities/postgres/sessions';
-import { freePort } from '../../../src/local/guardian';
+import { freePort } from '../../../src/host/guardian';
 import { wrapTools } from '../../support/pg-tools';
 import {
   failureOf,

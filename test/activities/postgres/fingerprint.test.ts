@@ -2,8 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { readFingerprint } from '../../../src/activities/postgres/fingerprint';
-import type { SchemaFingerprint } from '../../../src/activities/types';
-import { deltasAgree, schemaDelta } from '../../../src/workflows/database/schema-delta';
+import { deltasAgree, schemaDelta, type SchemaFingerprint } from '../../../src/contract/schema-delta';
 import { runSql, startTestPostgres, type TestPostgres } from '../../support/postgres';
 
 /** What PostgreSQL deparses differently after a restore, and some of everything else. */

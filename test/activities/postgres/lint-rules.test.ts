@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ActivityDeps } from '../../../src/activities/deps';
 import { createLintActivities } from '../../../src/activities/postgres/lint';
-import type { Hazard, MigrationRef } from '../../../src/activities/types';
 import { configSchema } from '../../../src/config/schema';
 import { failureOf, runActivity } from '../../support/postgres';
+import type { Hazard, MigrationRef } from '../../../src/contract/migration';
 
 let directory: string;
 beforeEach(() => {

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLintActivities } from '../../../src/activities/postgres/lint';
-import type { MigrationRef } from '../../../src/activities/types';
 import {
   failureOf,
   runActivity,
@@ -10,6 +9,7 @@ import {
   type TestPostgres,
 } from '../../support/postgres';
 import { shopSchema, writeMigration } from './migration-fixtures';
+import type { MigrationRef } from '../../../src/contract/migration';
 
 let server: TestPostgres;
 beforeAll(async () => {

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApplyInput } from '../../../src/activities/postgres/apply-run';
 import { createApplyActivities } from '../../../src/activities/postgres/apply';
-import type { ApplyResult, MigrationRef } from '../../../src/activities/types';
 import { startActivity, type TestDatabase } from '../../support/postgres';
+import type { ApplyResult, MigrationRef } from '../../../src/contract/migration';
 
 export const fence = { target: 'shop/production', token: 10 };
 

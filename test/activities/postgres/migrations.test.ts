@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { createMigrationActivities } from '../../../src/activities/postgres/migrations';
 import { ensureBookkeeping } from '../../../src/activities/support/bookkeeping';
-import type { Hazard, Migration, MigrationSet } from '../../../src/activities/types';
 import {
   failureOf,
   runActivity,
@@ -13,6 +12,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { Hazard, Migration, MigrationSet } from '../../../src/contract/migration';
 
 const template = `
   CREATE TABLE shop (id int PRIMARY KEY, name varchar(20), note text, price numeric(8, 2), at timestamptz, flag bool);

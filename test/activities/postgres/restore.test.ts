@@ -7,7 +7,6 @@ import { readManifest } from '../../../src/activities/postgres/manifest';
 import { createRestoreActivities } from '../../../src/activities/postgres/restore';
 import { createScratchActivities } from '../../../src/activities/postgres/scratch';
 import { endpointOf } from '../../../src/activities/support/endpoint';
-import type { DatabaseRef, Fence } from '../../../src/activities/types';
 import { editManifest, flipByte } from '../../support/damage';
 import { wrapTools } from '../../support/pg-tools';
 import {
@@ -21,6 +20,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { DatabaseRef, Fence } from '../../../src/contract/place';
 
 const scratch = `restore-test-${process.pid}`;
 let fence: Fence = { target: 'shop/production', token: 100 };

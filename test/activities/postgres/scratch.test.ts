@@ -8,7 +8,6 @@ import {
   type ScratchMark,
 } from '../../../src/activities/postgres/scratch-files';
 import { endpointOf } from '../../../src/activities/support/endpoint';
-import type { DatabaseRef } from '../../../src/activities/types';
 import {
   failureOf,
   runActivity,
@@ -17,6 +16,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { DatabaseRef } from '../../../src/contract/place';
 
 let pg: TestPostgres;
 let db: TestDatabase;

@@ -2,7 +2,6 @@ import { Client } from 'pg';
 import { createBackupActivities } from '../../../src/activities/postgres/backup';
 import { createRestoreActivities } from '../../../src/activities/postgres/restore';
 import { createSwapActivities } from '../../../src/activities/postgres/swap';
-import type { DatabaseRef, Fence } from '../../../src/activities/types';
 import {
   failureOf,
   runActivity,
@@ -11,6 +10,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { DatabaseRef, Fence } from '../../../src/contract/place';
 
 let pg: TestPostgres;
 let fence: Fence = { target: 'shop/production', token: 100 };

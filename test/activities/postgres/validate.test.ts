@@ -5,7 +5,6 @@ import { createRestoreActivities } from '../../../src/activities/postgres/restor
 import { createScratchActivities } from '../../../src/activities/postgres/scratch';
 import { createValidateActivities } from '../../../src/activities/postgres/validate';
 import { endpointOf } from '../../../src/activities/support/endpoint';
-import type { DatabaseRef } from '../../../src/activities/types';
 import { editManifest } from '../../support/damage';
 import {
   failureOf,
@@ -16,6 +15,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../support/postgres';
+import type { DatabaseRef } from '../../../src/contract/place';
 
 const scratch = `validate-test-${process.pid}`;
 const restored: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
-import { alertSchema, type Alert } from '../../../src/alerts/alert';
+import { alertSchema } from '../../../src/alerts/alert';
 import { readJson } from '../../../src/alerts/read-body';
 import type { Delivery, Headers, ParseContext, Sender, Verified } from '../../../src/alerts/sender';
 import type { AlertAuthConfig } from '../../../src/config/alert-schema';
+import type { Alert } from '../../../src/contract/alert';
 
 export const NOW_MS = Date.parse('2026-11-21T03:05:00Z');
 export const NOW_SECONDS = NOW_MS / 1_000;

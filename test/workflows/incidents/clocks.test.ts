@@ -1,4 +1,4 @@
-import type { IncidentRecord } from '../../../src/report/incident';
+import type { IncidentRecord } from '../../../src/contract/incident';
 import {
   climb,
   nextClock,

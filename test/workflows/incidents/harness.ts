@@ -7,9 +7,9 @@ import { createGuardActivities } from '../../../src/activities/guard';
 import type { IncidentPolicy, MatchingRunbook, Measurement } from '../../../src/activities/triage';
 import type { LoadedConfig } from '../../../src/config/load';
 import { incidentSchema } from '../../../src/config/operation-schema';
-import type { IncidentRecord } from '../../../src/report/incident';
-import type { RunReport, RunStatus, TimelineEntry } from '../../../src/report/types';
-import type { Policy } from '../../../src/workflows/kit/policy';
+import type { IncidentRecord } from '../../../src/contract/incident';
+import type { RunReport, RunStatus, TimelineEntry } from '../../../src/contract/report';
+import type { Policy } from '../../../src/contract/policy';
 import { POLICY } from '../kit/harness';
 
 export const MINUTE = 60_000;

@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { Alert } from '../../../src/alerts/alert';
-import type { GuardState } from '../../../src/workflows/kit/guard-protocol';
+import type { Alert } from '../../../src/contract/alert';
+import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { POLICY, stopKit, withKit, type Kit } from './harness';

@@ -1,13 +1,5 @@
-import {
-  admit,
-  closedBreaker,
-  end,
-  openAt,
-  raise,
-  reset,
-  type Admission,
-  type BreakerState,
-} from '../../../src/workflows/kit/breaker';
+import { admit, closedBreaker, end, openAt, raise, reset } from '../../../src/workflows/kit/breaker';
+import type { Admission, BreakerState } from '../../../src/contract/guard';
 
 const MINUTE = 60_000;
 const START = Date.parse('2026-11-21T03:00:00Z');

@@ -1,4 +1,4 @@
-import type { RunStatus, TimelineEntry } from '../../../src/report/types';
+import type { RunStatus, TimelineEntry } from '../../../src/contract/report';
 import { renderDetails } from '../../../src/workflows/kit/current-details';
 
 const STARTED = '2026-11-21T05:40:40.860Z';

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { searchAttributes } from '../../../src/workflows/kit/search-attributes';
+import { searchAttributes } from '../../../src/contract/search-attributes';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, taskQueue, withKit } from './harness';

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { GuardState } from '../../../src/workflows/kit/guard-protocol';
+import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, taskQueue, withKit } from './harness';

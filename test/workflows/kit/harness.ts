@@ -5,8 +5,8 @@ import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../../src/config/load';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { createGuardActivities } from '../../../src/activities/guard';
-import type { Policy } from '../../../src/workflows/kit/policy';
-import type { RunReport, RunStatus, Waiting } from '../../../src/report/types';
+import type { Policy } from '../../../src/contract/policy';
+import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
 import type { World } from './fixtures';
 
 export type FixtureName = keyof typeof import('./fixtures');

@@ -1,3 +1,4 @@
+import type { Mode } from './modes';
 import type { IncidentRecord } from './incident';
 
 /** What a run tells about itself: rendered into Current Details, the memo, reports and post-mortems. */
@@ -56,7 +57,7 @@ export interface RunReport {
   service: string;
   /** Of the service, where the runbook has to do with one. */
   environment?: string;
-  mode: 'observe' | 'propose' | 'auto';
+  mode: Mode;
   startedBy: string;
   startedAt: string;
   endedAt?: string;

@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { startPostgres } from '../../src/local/postgres';
-import { installWheel } from '../../src/local/postgres-obtain';
-import { runAsUser } from '../../src/local/user';
+import { startPostgres } from '../../src/host/postgres';
+import { installWheel } from '../../src/host/postgres-obtain';
+import { runAsUser } from '../../src/host/user';
 
 const base = mkdtempSync(join(tmpdir(), 'postgres-wheel-'));
 chmodSync(base, 0o755);

@@ -1,6 +1,3 @@
-/** Comparing schema fingerprints. Deterministic: runs inside workflows. */
-import type { SchemaDelta, SchemaFingerprint } from '../../activities/types';
-
 /** What became of the schema between two fingerprints of the same database. */
 export function schemaDelta(before: SchemaFingerprint, after: SchemaFingerprint): SchemaDelta {
   const added: Record<string, string> = {};
@@ -65,4 +62,15 @@ function compareNames(verb: string, rehearsed: string[], actual: string[]): stri
       .filter((identity) => !rehearsed.includes(identity))
       .map((identity) => `${identity} was ${verb}, unlike in the rehearsal`),
   ];
+}
+/** Object identity -> short hash of its definition; columns, constraints and indexes count as objects. */
+export interface SchemaFingerprint {
+  digest: string;
+  objects: Record<string, string>;
+}
+
+export interface SchemaDelta {
+  added: Record<string, string>;
+  removed: string[];
+  changed: string[];
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, spawnGuarded } from '../../src/local/guardian';
+import { freePort, spawnGuarded } from '../../src/host/guardian';
 
 const directory = mkdtempSync(join(tmpdir(), 'guardian-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -30,7 +30,7 @@ async function gone(pid: number, withinMs: number): Promise<boolean> {
 async function parentWith(program: string, args: string[], graceSeconds: number) {
   const script = join(directory, 'parent.js');
   // The test transform is used, so that the parent runs today's source and not yesterday's build.
-  const { code } = await transformFile(resolve(__dirname, '../../src/local/guardian.ts'), {
+  const { code } = await transformFile(resolve(__dirname, '../../src/host/guardian.ts'), {
     module: { type: 'commonjs' },
     jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
   });

@@ -1,6 +1,5 @@
+import type { Severity } from './modes';
 /** What an incident knows about itself: part of its run's report, and what its post-mortem is made of. ISO times in UTC. */
-
-export type Severity = 'P0' | 'P1' | 'P2' | 'P3';
 
 /** Something said or done by a person. */
 export interface Deed {

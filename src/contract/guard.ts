@@ -1,6 +1,5 @@
-import type { Outcome } from '../../report/types';
-import type { Admission, BreakerState, Verdict } from './breaker';
-
+import type { Outcome } from './report';
+import type { Mode } from './modes';
 /** Target of the guard whose pause stops every gate: the kill switch. */
 export const GUARD_ALL = 'all';
 
@@ -84,4 +83,78 @@ export interface GuardState {
   sick: Record<string, { at: string; reason: string }>;
   /** What people, and the breaker itself, changed: newest last. */
   changes: GuardChange[];
+}
+/** What the configuration allows runs that nobody started by hand. Times in milliseconds. */
+export interface BreakerLimits {
+  windowMs: number;
+  maxRecurrences: number;
+  cooldownMs: number;
+  flapLimit: number;
+  maxConcurrent: number;
+}
+
+/** A run that asks whether it may go ahead, and how far. */
+export interface Admission {
+  workflowId: string;
+  runId: string;
+  runbook: string;
+  /** Fingerprint of the alert that started it; null for schedules, which recur by intent. */
+  fingerprint: string | null;
+  /** What configuration and input allow. */
+  mode: Mode;
+  limits: BreakerLimits;
+  /** Part of another run, which has its place already: two of them must not wait for each other. */
+  child: boolean;
+}
+
+export interface Verdict {
+  state: 'queued' | 'admitted';
+  mode: Mode;
+  /** Why the mode is lower than asked, or why it has to wait; empty when neither. */
+  reason: string;
+  /** ISO time before which the run must not look; absent when it may at once. */
+  notBefore?: string;
+  /** Set once, for the run that tripped the breaker: what people must be told. */
+  tripped?: string;
+}
+
+export interface PastRun {
+  runbook: string;
+  fingerprint: string | null;
+  startedAt: string;
+  endedAt?: string;
+  outcome?: string;
+}
+
+export interface RunningRun extends PastRun {
+  workflowId: string;
+  runId: string;
+  child: boolean;
+  verdict: Verdict;
+}
+
+/** A breaker that is open: runs for this alert get a lower mode until the time given. */
+export interface OpenBreaker {
+  runbook: string;
+  fingerprint: string;
+  mode: Mode;
+  reason: string;
+  since: string;
+  /** ISO time; without further runs it is closed from then on. */
+  until: string;
+}
+
+/** The highest mode of a runbook after a bad outcome. Only a person raises it again. */
+export interface Ceiling {
+  mode: Mode;
+  since: string;
+  by: string;
+  reason: string;
+}
+
+export interface BreakerState {
+  running: RunningRun[];
+  past: PastRun[];
+  open: OpenBreaker[];
+  ceilings: Record<string, Ceiling>;
 }

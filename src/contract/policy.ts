@@ -1,5 +1,5 @@
-import type { Mode, Severity } from '../../config/schema';
-import type { BreakerLimits } from './breaker';
+import type { Mode, Severity } from './modes';
+import type { BreakerLimits } from './guard';
 
 /**
  * What the configuration says about this runbook on this service, recorded at the start of a run so that a

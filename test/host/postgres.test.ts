@@ -9,8 +9,8 @@ import {
   startPostgres,
   stopCluster,
   type LocalPostgres,
-} from '../../src/local/postgres';
-import { waitUntilOurs } from '../../src/local/postgres-daemon';
+} from '../../src/host/postgres';
+import { waitUntilOurs } from '../../src/host/postgres-daemon';
 
 const base = mkdtempSync(join(tmpdir(), 'local-postgres-'));
 chmodSync(base, 0o755); // PostgreSQL runs as another user when the tests run as root

@@ -1,9 +1,9 @@
-import type { Progress } from './cache';
-import { obtainPostgresBin } from './postgres';
+import type { Progress } from '../host/cache';
+import { obtainPostgresBin } from '../host/postgres';
 import { obtainTemporalCli } from './temporal-cli';
 import { obtainTestServer } from './test-server';
 
-export interface Prepared {
+export interface ObtainedTools {
   temporalCli: string;
   testServer: string;
   postgresBin: string;
@@ -13,7 +13,7 @@ export interface Prepared {
  * Obtains everything the tests run against, each cached, and tells where it came from. One after the other: what was
  * missing is what takes long, and its progress should be readable.
  */
-export async function prepare(progress: Progress): Promise<Prepared> {
+export async function obtainTools(progress: Progress): Promise<ObtainedTools> {
   const cli = await obtainTemporalCli({ progress });
   progress(`Temporal CLI: ${cli.path} (${cli.source}; ${cli.version})`);
   const testServer = await obtainTestServer({ progress });

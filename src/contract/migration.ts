@@ -1,0 +1,52 @@
+import type { Session } from './database';
+
+export interface MigrationRef {
+  name: string;
+  /** Of the up script; an apply refuses a file that changed since. */
+  sha256: string;
+  /** Of `NAME.down.sql`, null where there is none. */
+  downSha256: string | null;
+}
+
+export interface Hazard {
+  migration: string;
+  line: number;
+  level: 'error' | 'warning';
+  rule: string;
+  message: string;
+}
+
+export interface Migration extends MigrationRef {
+  statements: number;
+  /** False where a statement refuses to run inside a transaction (CREATE INDEX CONCURRENTLY, VACUUM ...). */
+  transactional: boolean;
+  /** The down script destroys or rewrites data (DROP, DELETE, UPDATE, TRUNCATE): undoing with it always asks. */
+  downDestroysData: boolean;
+  hazards: Hazard[];
+}
+
+export interface MigrationSet {
+  /** In the order in which they will be applied. */
+  pending: Migration[];
+  /** Requested but already applied with the same content. */
+  applied: string[];
+}
+
+export interface ApplyResult {
+  migration: string;
+  direction: 'up' | 'down';
+  alreadyDone: boolean;
+  statements: number;
+  durationMs: number;
+  lockAttempts: number;
+  longestBlockMs: number;
+  totalBlockMs: number;
+  blockers: Session[];
+}
+
+export interface InvariantResult {
+  name: string;
+  ok: boolean;
+  violations: number;
+  sample: string;
+}

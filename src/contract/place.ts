@@ -1,0 +1,30 @@
+/** What passes between workflows and activities. Plain data: it ends up in histories, so no secret is ever in it. */
+
+/** A database named, not addressed: credentials stay in the configuration. */
+export type DatabaseRef =
+  | {
+      kind: 'service';
+      service: string;
+      environment: string;
+      /** Another database on the same server, e.g. a copy restored beside the live one. */
+      database?: string;
+    }
+  | {
+      kind: 'scratch';
+      /** Key of a disposable cluster on the worker's host. */
+      scratch: string;
+      database: string;
+    };
+
+/** Proof that the run holds the lease of a target. Checked at the target by everything that changes it. */
+export interface Fence {
+  /** Name of the leased target, e.g. `booking/production`. */
+  target: string;
+  token: number;
+}
+
+export interface Check {
+  name: string;
+  ok: boolean;
+  detail: string;
+}
