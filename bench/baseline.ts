@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { disposableSettings } from '../src/activities/postgres/scratch-settings';
+import { disposableSettings } from '../src/activities/postgres/restore/scratch-settings';
 import { freePort } from '../src/host/guardian';
 import { clusterUser, DISPOSABLE_SETTINGS } from '../src/host/postgres';
 import { PACKAGE_ROOT } from '../src/config/version';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { createApplicationActivities } from '../activities/application';
-import { createFactsActivities } from '../activities/postgres/facts';
+import { createApplicationActivities } from '../activities/application/symptoms';
+import { createFactsActivities } from '../activities/postgres/inspection/facts';
 import type { LoadedConfig } from '../config/load';
 import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { createPrepareActivities } from '../activities/prepare';
+import { createPrepareActivities } from '../activities/policy/prepare';
 import { alertSchema } from '../alerts/alert';
 import { readJson } from '../alerts/read-body';
 import { compileRoutes, judge, planRun, type RouteVerdict } from '../alerts/routing';

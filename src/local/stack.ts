@@ -14,7 +14,7 @@ import { Client, Connection } from '@temporalio/client';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
 import { startIntake, type RunningIntake } from '../alerts/main';
-import { createScratchActivities } from '../activities/postgres/scratch';
+import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { startWorker, type RunningWorker } from '../worker/worker';

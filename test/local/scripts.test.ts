@@ -34,7 +34,10 @@ beforeEach(() => {
     lock({ used: { version: '1.0.0' }, elsewhere: { version: '2.0.0', optional: true } }),
   );
   write('src/index.ts', '');
-  write('dist/src/local/obtain-tools.js', 'exports.obtainTools = async (progress) => progress("everything is here");');
+  write(
+    'dist/src/local/obtain-tools.js',
+    'exports.obtainTools = async (progress) => progress("everything is here");',
+  );
   write(
     'dist/src/cli/main.js',
     'if (require.main === module) console.log(JSON.stringify(process.argv.slice(2)));',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Manifest } from '../../src/activities/postgres/manifest';
+import type { Manifest } from '../../src/activities/postgres/backups/manifest';
 
 /** Flips one bit of a file. Returns what puts it back. */
 export function flipByte(path: string, offset: number): () => void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client, type QueryResult } from 'pg';
-import type { ActivityDeps } from '../../src/activities/deps';
+import type { ActivityDeps } from '../../src/activities/support/deps';
 import type { LoadedConfig } from '../../src/config/load';
 import { configSchema, serviceSchema } from '../../src/config/schema';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';

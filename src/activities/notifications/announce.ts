@@ -4,7 +4,7 @@ import { secretsOf, type NotificationConfig } from '../../config/notification-sc
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
 import { connectionOptions } from '../../config/temporal';
-import type { ActivityDeps } from '../deps';
+import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { currentActivity } from '../support/heartbeat';
 import { sendByEmail } from './email';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { CommandConfig } from '../../config/schema';
-import type { ActivityDeps } from '../deps';
+import type { ActivityDeps } from './deps';
 import { fail } from './failure';
 import { withProgress } from './heartbeat';
 import { minimalEnvironment, runCommand } from './subprocess';

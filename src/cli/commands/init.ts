@@ -57,7 +57,7 @@ async function identify(variable: string, say: (text: string) => void) {
   const { MissingSecret, resolveSecrets, scrub } = await import('../../config/secrets.js');
   try {
     const url = resolveSecrets(`\${env:${variable}}`, process.cwd());
-    const { readFoundIdentity } = await import('../../activities/support/identity.js');
+    const { readFoundIdentity } = await import('../../activities/postgres/session/identity.js');
     const { Client } = await import('pg');
     const client = new Client({
       connectionString: url,

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Deployment } from '../../activities/deployment-list';
+import type { Deployment } from '../../activities/deployments/deployment-list';
 import { describeDeployment } from './shared';
 
 /** What is in front, and what would be put there instead. */

@@ -1,6 +1,6 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Alert } from '../../contract/alert';
-import type { Symptoms } from '../../activities/application';
+import type { Symptoms } from '../../activities/application/symptoms';
 import { causeOf, Stop } from '../kit/failure';
 import type { PlanDraft } from '../kit/plan';
 import type { Run } from '../kit/run';

@@ -1,11 +1,11 @@
 import { isCancellation } from '@temporalio/workflow';
-import type { Symptoms } from '../../activities/application';
-import type { ApplicationAnswer, PoolFacts } from '../../activities/application-facts';
-import type { Deployment } from '../../activities/deployment-list';
-import type { ExternalService } from '../../activities/external-services';
-import type { DatabaseProbe } from '../../activities/postgres/probe';
-import type { RateLimitFacts } from '../../activities/rate-limits';
-import type { Remedies } from '../../activities/remedies';
+import type { Symptoms } from '../../activities/application/symptoms';
+import type { ApplicationAnswer, PoolFacts } from '../../activities/application/facts';
+import type { Deployment } from '../../activities/deployments/deployment-list';
+import type { ExternalService } from '../../activities/application/external-services';
+import type { DatabaseProbe } from '../../activities/postgres/inspection/probe';
+import type { RateLimitFacts } from '../../activities/application/rate-limits';
+import type { Remedies } from '../../activities/application/remedies';
 import type { Call, Run } from '../kit/run';
 import { currentOf } from './choose-deployment';
 import { describeDeployment, type Place } from './shared';

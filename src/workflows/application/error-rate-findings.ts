@@ -1,4 +1,4 @@
-import type { Deployment } from '../../activities/deployment-list';
+import type { Deployment } from '../../activities/deployments/deployment-list';
 import { duration, utc } from '../../contract/text';
 import { currentOf, earlierThan } from './choose-deployment';
 import { failingChecks, type ErrorFacts } from './error-rate-facts';

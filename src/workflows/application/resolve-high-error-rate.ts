@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Symptoms } from '../../activities/application';
+import type { Symptoms } from '../../activities/application/symptoms';
 import type { InputOf } from '../kit/card';
 import { duration } from '../../contract/text';
 import type { Run } from '../kit/run';

@@ -1,4 +1,4 @@
-import type { Symptoms } from '../../activities/application';
+import type { Symptoms } from '../../activities/application/symptoms';
 import type { InputOf } from '../kit/card';
 import type { PlanDraft } from '../kit/plan';
 import type { Run } from '../kit/run';

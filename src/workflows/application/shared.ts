@@ -1,7 +1,7 @@
 import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
-import type { Symptoms } from '../../activities/application';
-import type { Deployment } from '../../activities/deployment-list';
+import type { Symptoms } from '../../activities/application/symptoms';
+import type { Deployment } from '../../activities/deployments/deployment-list';
 import { utc } from '../../contract/text';
 import type { TaskCheck } from '../kit/questions';
 import type { Run, Verdict } from '../kit/run';

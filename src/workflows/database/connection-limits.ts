@@ -1,5 +1,5 @@
-import type { PoolFacts } from '../../activities/application-facts';
-import type { ConnectionFacts, Offender } from '../../activities/postgres/connection-facts';
+import type { PoolFacts } from '../../activities/application/facts';
+import type { ConnectionFacts, Offender } from '../../activities/postgres/connections/connection-facts';
 import { countOf, utc } from '../../contract/text';
 import type { Verdict } from '../kit/run';
 

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Offender } from '../../activities/postgres/connection-facts';
+import type { Offender } from '../../activities/postgres/connections/connection-facts';
 import { countOf } from '../../contract/text';
 import type { PlanDraft } from '../kit/plan';
 import { offendersOf, percent, relieved, sessionsText, tightOf, type Look } from './connection-limits';

@@ -1,7 +1,7 @@
 import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
-import type { Offender } from '../../activities/postgres/connection-facts';
-import type { SessionsResult } from '../../activities/postgres/connections';
+import type { Offender } from '../../activities/postgres/connections/connection-facts';
+import type { SessionsResult } from '../../activities/postgres/connections/connection-activities';
 import { countOf } from '../../contract/text';
 import type { Run } from '../kit/run';
 import {

@@ -1,4 +1,4 @@
-import type { IncidentPolicy } from '../../activities/triage';
+import type { IncidentPolicy } from '../../activities/incidents/incident-activities';
 import type { IncidentRecord } from '../../contract/incident';
 
 /** Times are milliseconds of the workflow's clock. */

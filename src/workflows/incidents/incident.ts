@@ -1,5 +1,5 @@
 import { condition } from '@temporalio/workflow';
-import type { IncidentPolicy } from '../../activities/triage';
+import type { IncidentPolicy } from '../../activities/incidents/incident-activities';
 import type { IncidentRecord } from '../../contract/incident';
 import type { Run } from '../kit/run';
 import { now, publish, type RunState } from '../kit/state';

@@ -1,5 +1,5 @@
 import { isCancellation } from '@temporalio/workflow';
-import type { Measurement } from '../../activities/triage';
+import type { Measurement } from '../../activities/incidents/incident-activities';
 import { causeOf } from '../kit/failure';
 import { activitiesFor } from '../kit/presets';
 import { now } from '../kit/state';

@@ -1,6 +1,6 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Alert } from '../../contract/alert';
-import type { MatchingRunbook, Measurement } from '../../activities/triage';
+import type { MatchingRunbook, Measurement } from '../../activities/incidents/incident-activities';
 import { durationsOf } from '../../contract/incident';
 import { causeOf } from '../kit/failure';
 import { countOf, duration } from '../../contract/text';

@@ -1,4 +1,4 @@
-import type { IncidentPolicy, Measurement } from '../../activities/triage';
+import type { IncidentPolicy, Measurement } from '../../activities/incidents/incident-activities';
 import { SEVERITIES, type Severity } from '../../contract/modes';
 import { countOf } from '../../contract/text';
 

@@ -1,5 +1,5 @@
 import type { Alert } from '../../contract/alert';
-import type { MatchingRunbook } from '../../activities/triage';
+import type { MatchingRunbook } from '../../activities/incidents/incident-activities';
 import { type Mode, lower } from '../../contract/modes';
 import { causeOf } from '../kit/failure';
 import type { Run } from '../kit/run';

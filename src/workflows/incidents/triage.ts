@@ -1,7 +1,7 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Alert } from '../../contract/alert';
-import type { Deployment } from '../../activities/deployment-list';
-import type { MatchingRunbook, Measurement } from '../../activities/triage';
+import type { Deployment } from '../../activities/deployments/deployment-list';
+import type { MatchingRunbook, Measurement } from '../../activities/incidents/incident-activities';
 import type { Finding } from '../../contract/incident';
 import { countOf, duration, utc } from '../../contract/text';
 import type { Run } from '../kit/run';

@@ -1,4 +1,4 @@
-import type { Deployment } from '../../../src/activities/deployment-list';
+import type { Deployment } from '../../../src/activities/deployments/deployment-list';
 import { chooseDeployment } from '../../../src/workflows/application/choose-deployment';
 
 const made = (id: string, day: number, more: Partial<Deployment> = {}): Deployment => ({

@@ -1,5 +1,5 @@
-import type { Symptoms } from '../../../src/activities/application';
-import type { Deployment } from '../../../src/activities/deployment-list';
+import type { Symptoms } from '../../../src/activities/application/symptoms';
+import type { Deployment } from '../../../src/activities/deployments/deployment-list';
 import { failingChecks, type ErrorFacts } from '../../../src/workflows/application/error-rate-facts';
 import { findingsOf, labelOf, remediesOf } from '../../../src/workflows/application/error-rate-findings';
 import { isBetter } from '../../../src/workflows/application/shared';

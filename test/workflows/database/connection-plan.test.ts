@@ -1,4 +1,7 @@
-import type { ConnectionFacts, Offender } from '../../../src/activities/postgres/connection-facts';
+import type {
+  ConnectionFacts,
+  Offender,
+} from '../../../src/activities/postgres/connections/connection-facts';
 import {
   isOnlyPoolExhausted,
   raisedPool,

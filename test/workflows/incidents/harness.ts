@@ -3,8 +3,12 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
-import { createGuardActivities } from '../../../src/activities/guard';
-import type { IncidentPolicy, MatchingRunbook, Measurement } from '../../../src/activities/triage';
+import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
+import type {
+  IncidentPolicy,
+  MatchingRunbook,
+  Measurement,
+} from '../../../src/activities/incidents/incident-activities';
 import type { LoadedConfig } from '../../../src/config/load';
 import { incidentSchema } from '../../../src/config/operation-schema';
 import type { IncidentRecord } from '../../../src/contract/incident';

@@ -4,7 +4,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../../src/config/load';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
-import { createGuardActivities } from '../../../src/activities/guard';
+import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
 import type { Policy } from '../../../src/contract/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
 import type { World } from './fixtures';

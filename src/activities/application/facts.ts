@@ -1,0 +1,115 @@
+import { request } from 'undici';
+import { environmentOf } from '../../config/load';
+import { resolveSecrets, scrub } from '../../config/secrets';
+import type { EnvironmentRef } from './symptoms';
+import type { ActivityDeps } from '../support/deps';
+import { numberAt, shortened, type Json } from '../support/json';
+
+export type ApplicationEndpoint = 'detailedHealth' | 'connectionLimit' | 'slowQueries' | 'rateLimitStatus';
+
+/** What an endpoint of the application said about itself. */
+export interface ApplicationAnswer {
+  /** False: the configuration has no such endpoint, and nothing was asked. */
+  configured: boolean;
+  /** It answered 2xx with JSON in time. */
+  ok: boolean;
+  status: number | null;
+  /** The JSON, also of a 5xx; long lists and texts are cut, secrets removed. Null where there was none. */
+  body: Json;
+  detail: string;
+}
+
+/** The application's own pool of connections. Null: the application does not say. */
+export interface PoolFacts {
+  max: number | null;
+  used: number | null;
+  waiting: number | null;
+  detail: string;
+  /** Whether the configuration has the commands. */
+  canSetMax: boolean;
+  canRestart: boolean;
+}
+
+const maxBytes = 1_000_000;
+
+/** Reads what the application says about itself. Changes nothing, so a retry is safe. */
+export function createApplicationFactsActivities(deps: ActivityDeps) {
+  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+    environmentOf(deps.config, service, environment).application;
+
+  /**
+   * Asks one configured endpoint. An application in trouble often answers late, or 5xx with the reason in the body: that
+   * is a fact and no error, so this throws only InvalidInput (unknown names, a secret that is not set).
+   */
+  async function readApplication(
+    input: EnvironmentRef & { what: ApplicationEndpoint },
+  ): Promise<ApplicationAnswer> {
+    const endpoint = applicationOf(input)?.[input.what];
+    const nothing = { ok: false, status: null, body: null };
+    if (endpoint === undefined)
+      return { ...nothing, configured: false, detail: `no ${input.what} configured` };
+    const { directory } = deps.config;
+    const url = resolveSecrets(endpoint.url, directory);
+    const headers = Object.fromEntries(
+      Object.entries(endpoint.headers).map(([name, value]) => [name, resolveSecrets(value, directory)]),
+    );
+    try {
+      return { configured: true, ...(await ask(url, headers, endpoint.timeoutMs)) };
+    } catch (error) {
+      const why = (error as Error).name === 'TimeoutError' ? 'not in time' : (error as Error).message;
+      const detail = scrub(`no answer from ${hostOf(url)}: ${why}`);
+      return { ...nothing, configured: true, detail };
+    }
+  }
+
+  return {
+    readApplication,
+
+    /** How full the application's own pool is, from its `connectionLimit` endpoint. Throws InvalidInput. */
+    async readPool(place: EnvironmentRef): Promise<PoolFacts> {
+      const application = applicationOf(place);
+      const fields = application?.connectionLimit?.fields;
+      const { body, detail } = await readApplication({ ...place, what: 'connectionLimit' });
+      const read = (path: string | undefined) => (path === undefined ? null : numberAt(body, path));
+      const [max, used] = [read(fields?.poolMax), read(fields?.poolUsed)];
+      const known = max !== null && used !== null;
+      const unknown = body === null ? detail : `${detail}, without numbers of a pool`;
+      return {
+        max,
+        used,
+        waiting: read(fields?.poolWaiting),
+        detail: known ? `${used} of ${max} connections of the pool are in use` : unknown,
+        canSetMax: application?.setPoolMax !== undefined,
+        canRestart: application?.restart !== undefined,
+      };
+    },
+  };
+}
+
+async function ask(url: string, headers: Record<string, string>, timeoutMs: number) {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const { statusCode, body } = await request(url, { signal, headers });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const json = parse(Buffer.concat(chunks).toString('utf8'));
+  const ok = statusCode >= 200 && statusCode < 300 && json !== undefined;
+  const detail = `answered ${statusCode}${json === undefined ? ', but no JSON' : ''}`;
+  return { ok, status: statusCode, body: json === undefined ? null : shortened(json), detail };
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'an address that is no URL';
+}

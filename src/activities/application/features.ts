@@ -1,0 +1,33 @@
+import { environmentOf, UnknownName } from '../../config/load';
+import type { EnvironmentRef } from './symptoms';
+import type { CommandResult } from './commands';
+import type { ActivityDeps } from '../support/deps';
+import { fail } from '../support/failure';
+import { runFencedCommand } from '../postgres/session/fenced-command';
+import type { Fence } from '../../contract/place';
+
+/** Features of the application that can be switched while it runs. */
+export function createFeatureActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Switches a configured feature. A retry runs the command again: whoever configures one makes it repeatable. Throws
+     * InvalidInput (no such feature), StaleFencingToken, WrongDatabase, DatabaseUnreachable, CommandFailed.
+     */
+    async switchFeature(
+      input: EnvironmentRef & { feature: string; to: 'off' | 'on'; fence: Fence },
+    ): Promise<CommandResult> {
+      const { service, environment, feature: name, to } = input;
+      const features = environmentOf(deps.config, service, environment).application?.features ?? [];
+      const feature = features.find((one) => one.name === name);
+      if (feature === undefined) {
+        const known = features.map((one) => one.name);
+        throw fail(
+          'InvalidInput',
+          new UnknownName(`feature of ${service}/${environment}`, name, known).message,
+        );
+      }
+      const command = to === 'off' ? feature.disable : feature.enable;
+      return runFencedCommand(deps, input, command, `switching ${name} ${to}`, { FEATURE: name });
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { environmentOf } from '../../config/load';
+import type { EnvironmentRef } from './symptoms';
+import { createApplicationFactsActivities } from './facts';
+import type { CommandResult } from './commands';
+import type { ActivityDeps } from '../support/deps';
+import { numberAt } from '../support/json';
+import { runFencedCommand } from '../postgres/session/fenced-command';
+import type { Fence } from '../../contract/place';
+
+/** Whether the application turns customers away. */
+export interface RateLimitFacts {
+  /** Share of requests refused, between 0 and 1; null where the application does not say. */
+  refusedShare: number | null;
+  /** More are refused than the configuration bears. */
+  tooMany: boolean;
+  detail: string;
+}
+
+/** The limits of requests that the application sets itself. */
+export function createRateLimitActivities(deps: ActivityDeps) {
+  const { readApplication } = createApplicationFactsActivities(deps);
+  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+    environmentOf(deps.config, service, environment).application;
+
+  async function set(
+    input: EnvironmentRef & { fence: Fence },
+    to: 'raise' | 'restore',
+  ): Promise<CommandResult> {
+    const command = applicationOf(input)?.raiseRateLimits?.[to];
+    if (command === undefined) return { ran: false, detail: 'no raiseRateLimits configured', durationMs: 0 };
+    return runFencedCommand(deps, input, command, `${to} the rate limits`);
+  }
+
+  return {
+    /** How many requests the limit refuses. Reads only, so a retry is safe. Throws InvalidInput. */
+    async readRateLimits(place: EnvironmentRef): Promise<RateLimitFacts> {
+      const config = applicationOf(place)?.rateLimitStatus;
+      const { body, detail } = await readApplication({ ...place, what: 'rateLimitStatus' });
+      const share = config === undefined ? null : numberAt(body, config.field);
+      if (config === undefined || share === null)
+        return {
+          refusedShare: null,
+          tooMany: false,
+          detail: body === null ? detail : `${detail}, without a share`,
+        };
+      const said = `${(share * 100).toFixed(1)} % of the requests are refused`;
+      return { refusedShare: share, tooMany: share > config.max, detail: said };
+    },
+
+    /** Raises the limits. A retry runs the command again. Throws StaleFencingToken, DatabaseUnreachable, CommandFailed. */
+    async raiseRateLimits(input: EnvironmentRef & { fence: Fence }): Promise<CommandResult> {
+      return set(input, 'raise');
+    },
+
+    /** Back to the usual limits; harmless where they were not raised. Throws as `raiseRateLimits`. */
+    async restoreRateLimits(input: EnvironmentRef & { fence: Fence }): Promise<CommandResult> {
+      return set(input, 'restore');
+    },
+  };
+}

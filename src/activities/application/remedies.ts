@@ -1,0 +1,34 @@
+import { environmentOf, serviceOf } from '../../config/load';
+import type { EnvironmentRef } from './symptoms';
+import type { ActivityDeps } from '../support/deps';
+
+/** What the configuration lets runbooks do about an application in trouble. Nothing in it is secret. */
+export interface Remedies {
+  restart: boolean;
+  /** Names of those that can be switched off, least needed first. */
+  features: string[];
+  /** How long raised limits stay; null where they cannot be raised. */
+  raiseLimitsMs: number | null;
+  /** A deployment younger than this when errors began is suspected; null where there are none to go back to. */
+  suspectMs: number | null;
+  /** Share of the connections from which on they are too many. */
+  maxUtilisation: number;
+}
+
+export function createRemedyActivities({ config }: ActivityDeps) {
+  return {
+    /** Reads only the configuration. Throws InvalidInput. */
+    async readRemedies({ service, environment }: EnvironmentRef): Promise<Remedies> {
+      const { application } = environmentOf(config, service, environment);
+      const { deployments, connections } = serviceOf(config, service);
+      const limits = application?.raiseRateLimits;
+      return {
+        restart: application?.restart !== undefined,
+        features: (application?.features ?? []).map(({ name }) => name),
+        raiseLimitsMs: limits === undefined ? null : limits.minutes * 60_000,
+        suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
+        maxUtilisation: connections.maxUtilisation,
+      };
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { request } from 'undici';
+import { environmentOf } from '../../config/load';
+import { resolveSecrets, scrub } from '../../config/secrets';
+import type { ActivityDeps } from '../support/deps';
+import { fail } from '../support/failure';
+import { withProgress } from '../support/heartbeat';
+import type { Check } from '../../contract/place';
+
+export interface EnvironmentRef {
+  service: string;
+  environment: string;
+}
+
+export interface ErrorRate {
+  ok: boolean;
+  /** Share between 0 and 1, null where the application has none configured. */
+  rate: number | null;
+  detail: string;
+  /** Where it lies; null where there is none. */
+  band: 'objective' | 'info' | 'warning' | 'critical' | null;
+  /** How far back it looks: that long after a cause is gone its errors still count. */
+  windowMs: number;
+}
+
+/** What customers notice, at one moment. */
+export interface Symptoms {
+  /** The error rate is within its objective, and every health check holds. */
+  ok: boolean;
+  /** Share between 0 and 1; 1 where the application gives no answer, null where no error rate is configured. */
+  rate: number | null;
+  /** False where the rate was asked for, and nothing answered. */
+  rateKnown: boolean;
+  band: ErrorRate['band'];
+  windowMs: number;
+  failing: Check[];
+  /** Health checks that were made. */
+  checks: number;
+  detail: string;
+}
+
+/** Looks at the application in front of a database. Reads only, so a retry is safe. */
+export function createApplicationActivities({ config }: ActivityDeps) {
+  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+    environmentOf(config, service, environment).application;
+
+  /** Asks every configured health endpoint. One that does not answer 2xx in time is a failed check, not an error. */
+  async function checkHealth(ref: EnvironmentRef): Promise<Check[]> {
+    const endpoints = applicationOf(ref)?.health ?? [];
+    return Promise.all(
+      endpoints.map(({ name, url, timeoutMs }) =>
+        checkEndpoint(name, resolveSecrets(url, config.directory), timeoutMs),
+      ),
+    );
+  }
+
+  /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
+  async function readErrorRate(ref: EnvironmentRef): Promise<ErrorRate> {
+    const source = applicationOf(ref)?.errorRate;
+    if (source === undefined)
+      return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
+    const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
+    return {
+      ok: rate <= source.max,
+      rate,
+      detail: `error rate ${percent(rate)}, objective ${percent(source.max)}`,
+      band: bandOf(rate, source),
+      windowMs: source.windowSeconds * 1_000,
+    };
+  }
+
+  return {
+    checkHealth,
+    readErrorRate,
+
+    /**
+     * Health and error rate together. An application that gives no answer is a fact and no error: it serves nobody.
+     * Throws InvalidInput, and CommandFailed when the answer has no such number.
+     */
+    async readSymptoms(ref: EnvironmentRef): Promise<Symptoms> {
+      const progress = { phase: 'health and error rate', done: 0, total: 0, unit: 'statements' as const };
+      const [health, errorRate] = await withProgress(progress, () =>
+        Promise.all([checkHealth(ref), readErrorRate(ref).catch((error: unknown) => silent(ref, error))]),
+      );
+      const failing = health.filter(({ ok }) => !ok);
+      const { rate, band, windowMs } = errorRate;
+      const rateKnown = !('silent' in errorRate);
+      const named = failing.map(({ name, detail }) => `${name} ${briefly(detail)}`).join('; ');
+      const sound =
+        health.length === 0 ? 'no health check is configured' : `${health.length} health checks hold`;
+      const detail = `${errorRate.detail}; ${failing.length === 0 ? sound : named}`;
+      return {
+        ok: errorRate.ok && failing.length === 0,
+        rate,
+        rateKnown,
+        band,
+        windowMs,
+        failing,
+        checks: health.length,
+        detail,
+      };
+    },
+  };
+
+  /** Only for an application that gave no answer; a mistake in the configuration stays an error. */
+  function silent(ref: EnvironmentRef, error: unknown): ErrorRate & { silent: true } {
+    if (!(error instanceof ApplicationFailure) || error.nonRetryable === true) throw error;
+    const windowMs = (applicationOf(ref)?.errorRate?.windowSeconds ?? 0) * 1_000;
+    return { ok: false, rate: 1, band: 'critical', windowMs, detail: error.message, silent: true };
+  }
+}
+
+/** What an endpoint said is in the detailed health, in order; here it is enough that it failed. */
+function briefly(detail: string): string {
+  return /^answered \d+/.exec(detail)?.[0] ?? detail;
+}
+
+function bandOf(
+  rate: number,
+  { max, warning, critical }: { max: number; warning: number; critical: number },
+): ErrorRate['band'] {
+  if (rate <= max) return 'objective';
+  if (rate > critical) return 'critical';
+  return rate > warning ? 'warning' : 'info';
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}
+
+async function checkEndpoint(name: string, url: string, timeoutMs: number): Promise<Check> {
+  try {
+    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(timeoutMs) });
+    const text = (await body.text()).slice(0, 300);
+    const ok = statusCode >= 200 && statusCode < 300;
+    return { name, ok, detail: ok ? `answered ${statusCode}` : scrub(`answered ${statusCode}: ${text}`) };
+  } catch (error) {
+    return {
+      name,
+      ok: false,
+      detail: scrub(`no answer from ${new URL(url).host}: ${(error as Error).message}`),
+    };
+  }
+}
+
+async function fetchNumber(url: string, field: string): Promise<number> {
+  const target = new URL(url).host;
+  let answer: unknown;
+  try {
+    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(10_000) });
+    if (statusCode >= 300) throw new Error(`answered ${statusCode}`);
+    answer = await body.json();
+  } catch (error) {
+    throw fail('CommandFailed', `could not read the error rate from ${target}: ${(error as Error).message}`, {
+      retryable: true,
+    });
+  }
+  const value = field
+    .split('.')
+    .reduce<unknown>((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], answer);
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw fail(
+    'CommandFailed',
+    `the answer of ${target} has no number at "${field}"; correct application.errorRate.field`,
+  );
+}

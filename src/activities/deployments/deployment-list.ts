@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { scrub } from '../../config/secrets';
+import { fail } from '../support/failure';
+
+/** A version of the application that was deployed. Times are ISO 8601. */
+export interface Deployment {
+  id: string;
+  createdAt: string;
+  state: 'ready' | 'failed' | 'building';
+  /** It is in front: customers get it. */
+  current: boolean;
+  version?: string;
+  commit?: string;
+  /** When an older one was put in front of it again; absent where that never happened, or nobody keeps it. */
+  rolledBackAt?: string;
+}
+
+const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'expected an ISO time');
+const label = z.string().min(1).max(200);
+const deploymentSchema = z.object({
+  // It becomes part of an environment variable, of titles and of messages.
+  id: label.regex(/^[\x21-\x7e]+$/, 'expected printable ASCII without spaces'),
+  createdAt: time,
+  state: z.enum(['ready', 'failed', 'building']),
+  current: z.boolean(),
+  version: label.nullish(),
+  commit: label.nullish(),
+  rolledBackAt: time.nullish(),
+});
+
+/** Parses what a list command printed; `source` names it in errors. Throws CommandFailed. */
+export function parseDeployments(output: string, source: string): Deployment[] {
+  const malformed = (problem: string) =>
+    fail(
+      'CommandFailed',
+      `${source} did not print a list of deployments: ${problem}. Correct deployments.list in the configuration.`,
+    );
+  let json: unknown;
+  try {
+    json = JSON.parse(output);
+  } catch {
+    throw malformed(`no JSON, got ${shown(output.trim())}`);
+  }
+  const parsed = z.array(deploymentSchema).safeParse(json);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
+      const got = path.reduce<unknown>(
+        (node, key) => (node as Record<PropertyKey, unknown> | null)?.[key],
+        json,
+      );
+      return `${path.join('.') || 'top'}: ${message}, got ${shown(JSON.stringify(got))}`;
+    });
+    throw malformed(problems.join('; '));
+  }
+  const found = parsed.data.map(tidy);
+  const current = found.filter((one) => one.current).map(({ id }) => id);
+  if (current.length > 1) throw malformed(`only one can be current, got ${current.join(', ')}`);
+  const twice = found.find(({ id }, index) => found.findIndex((one) => one.id === id) !== index);
+  if (twice !== undefined) throw malformed(`the ID ${twice.id} is there twice`);
+  return found;
+}
+
+function tidy({
+  version,
+  commit,
+  rolledBackAt,
+  createdAt,
+  ...rest
+}: z.infer<typeof deploymentSchema>): Deployment {
+  return {
+    ...rest,
+    createdAt: new Date(createdAt).toISOString(),
+    ...(version == null ? {} : { version: scrub(version) }),
+    ...(commit == null ? {} : { commit: scrub(commit) }),
+    ...(rolledBackAt == null ? {} : { rolledBackAt: new Date(rolledBackAt).toISOString() }),
+  };
+}
+
+function shown(text: string | undefined): string {
+  if (text === undefined || text === '') return 'nothing';
+  return text.length > 120 ? `${text.slice(0, 120)}...` : text;
+}

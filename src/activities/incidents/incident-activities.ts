@@ -1,0 +1,205 @@
+import { request } from 'undici';
+import { environmentOf, serviceOf } from '../../config/load';
+import { resolveSecrets, scrub } from '../../config/secrets';
+import type { IncidentConfig } from '../../config/operation-schema';
+import type { Severity } from '../../contract/modes';
+import { createApplicationActivities, type EnvironmentRef, type ErrorRate } from '../application/symptoms';
+import type { ActivityDeps } from '../support/deps';
+import { matches } from '../../config/pattern';
+import { valueAt, type Json } from '../support/json';
+import type { Check } from '../../contract/place';
+
+/** How a service leads its incidents, recorded at the start so that a changed configuration cannot change a running one. */
+export interface IncidentPolicy {
+  /** Words of people and of alert senders, lower case. */
+  severities: Record<string, Severity>;
+  defaultSeverity: Severity;
+  commanders: string[];
+  acknowledgeMs: Record<Severity, number>;
+  updateMs: Record<Severity, number>;
+  escalateMs: Record<Severity, number>;
+  /** Shares between 0 and 1; null where no error rate is configured. */
+  errorRate: { max: number; warning: number; critical: number } | null;
+  errorRateSeverity: { warning: Severity; critical: Severity };
+  healthSeverity: { all: Severity; some: Severity };
+  postmortemFor: Severity[];
+  meetingMs: number;
+  reminderMs: number;
+  standardActions: string[];
+  actionDueMs: number;
+  /** A deployment younger than this is suspected; null where none can be listed. */
+  suspectMs: number | null;
+}
+
+/** What was measured at the service itself. */
+export interface Measurement {
+  /** Everything that was measured holds, and something was measured: silence proves nothing. */
+  ok: boolean;
+  health: Check[];
+  /** Share between 0 and 1, null where it is unknown. */
+  errorRate: number | null;
+  /** One line for people. */
+  detail: string;
+}
+
+export interface MatchingRunbook {
+  runbook: string;
+  input: Record<string, unknown>;
+  /** Which rule matched, for the timeline. */
+  because: string;
+}
+
+const MAX_BYTES = 1_000_000;
+
+/** Looks at what an incident is about. Reads only, so a retry is safe. */
+export function createTriageActivities(deps: ActivityDeps) {
+  const { config } = deps;
+  const { checkHealth, readErrorRate } = createApplicationActivities(deps);
+
+  return {
+    /** What the configuration says about incidents of this service. Throws UnknownName. */
+    async readIncidentPolicy({ service, environment }: EnvironmentRef): Promise<IncidentPolicy> {
+      const { incident, deployments } = serviceOf(config, service);
+      const { application } = environmentOf(config, service, environment);
+      const { max, warning, critical } = application?.errorRate ?? {};
+      const errorRate =
+        max === undefined || warning === undefined || critical === undefined
+          ? null
+          : { max, warning, critical };
+      return {
+        ...policyOf(incident),
+        errorRate,
+        suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
+      };
+    },
+
+    /** Health and error rate now. What cannot be read is a fact that does not hold, never an error. */
+    async measureService(ref: EnvironmentRef): Promise<Measurement> {
+      const [health, rate] = await Promise.all([
+        checkHealth(ref),
+        readErrorRate(ref).catch((error: unknown) => scrub((error as Error).message)),
+      ]);
+      return describeMeasurement(health, rate);
+    },
+
+    /** The configured further facts, each read once. One that does not answer is a failed check, not an error. */
+    async readIncidentChecks({ service }: { service: string }): Promise<Check[]> {
+      const { checks } = serviceOf(config, service).incident;
+      return Promise.all(checks.map((one) => readCheck(one, config.directory)));
+    },
+
+    /** The first configured runbook whose rule matches, null where none does. */
+    async findMatchingRunbook(input: {
+      service: string;
+      labels: Record<string, string>;
+      findings: string[];
+    }): Promise<MatchingRunbook | null> {
+      const { runbooks } = serviceOf(config, input.service).incident;
+      const rule = runbooks.find(({ match }) => ruleMatches(match, input));
+      if (rule === undefined) return null;
+      const because = Object.entries(rule.match).map(([name, pattern]) => `${name} matches ${pattern}`);
+      return { runbook: rule.runbook, input: rule.input, because: because.join(' and ') };
+    },
+  };
+}
+
+function policyOf(incident: IncidentConfig): Omit<IncidentPolicy, 'errorRate' | 'suspectMs'> {
+  const { severities, defaultSeverity, commanders, errorRateSeverity, healthSeverity } = incident;
+  const { postmortemFor, standardActions } = incident;
+  return {
+    severities,
+    defaultSeverity,
+    commanders,
+    errorRateSeverity,
+    healthSeverity,
+    postmortemFor,
+    standardActions,
+    acknowledgeMs: inMs(incident.acknowledgeMinutes),
+    updateMs: inMs(incident.updateMinutes),
+    escalateMs: inMs(incident.escalateMinutes),
+    meetingMs: incident.meetingWithinHours * 3_600_000,
+    reminderMs: incident.reminderHours * 3_600_000,
+    actionDueMs: incident.actionDueDays * 86_400_000,
+  };
+}
+
+function inMs(minutes: Record<Severity, number>): Record<Severity, number> {
+  const { P0, P1, P2, P3 } = minutes;
+  return { P0: P0 * 60_000, P1: P1 * 60_000, P2: P2 * 60_000, P3: P3 * 60_000 };
+}
+
+/** `rate` is a text where it could not be read. */
+function describeMeasurement(health: Check[], rate: ErrorRate | string): Measurement {
+  const failing = health.filter(({ ok }) => !ok);
+  const parts: string[] = [];
+  if (health.length > 0)
+    parts.push(
+      failing.length === 0
+        ? `health ${health.length} of ${health.length} well`
+        : `health ${failing.length} of ${health.length} fail (${failing.map(({ name, detail }) => `${name}: ${brief(detail)}`).join('; ')})`,
+    );
+  const rateKnown = typeof rate !== 'string' && rate.rate !== null;
+  if (typeof rate === 'string') parts.push(rate);
+  else if (rateKnown) parts.push(rate.detail);
+  const measured = health.length > 0 || rateKnown;
+  return {
+    ok: measured && failing.length === 0 && typeof rate !== 'string' && rate.ok,
+    health,
+    errorRate: typeof rate === 'string' ? null : rate.rate,
+    detail: parts.length === 0 ? 'nothing is configured that could be measured' : parts.join(', '),
+  };
+}
+
+/** It goes into every status update; what a check answered in full is among the findings. */
+function brief(text: string): string {
+  const [answered] = /^answered \d+/.exec(text) ?? [];
+  if (answered !== undefined) return answered;
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
+}
+
+function ruleMatches(
+  match: Record<string, string>,
+  { labels, findings }: { labels: Record<string, string>; findings: string[] },
+): boolean {
+  return Object.entries(match).every(([name, pattern]) => {
+    const values = name === 'finding' ? findings : [labels[name]];
+    return values.some((value) => value !== undefined && matches(pattern, value));
+  });
+}
+
+async function readCheck(
+  { name, url, headers, field, healthy, timeoutMs }: IncidentConfig['checks'][number],
+  directory: string,
+): Promise<Check> {
+  try {
+    const sent = Object.entries(headers).map(([key, value]) => [key, resolveSecrets(value, directory)]);
+    const answer = await fetchJson(
+      resolveSecrets(url, directory),
+      Object.fromEntries(sent) as Record<string, string>,
+      timeoutMs,
+    );
+    const value = valueAt(answer, field);
+    if (value === undefined) return { name, ok: false, detail: `the answer has no "${field}"` };
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    return { name, ok: healthy.includes(text), detail: scrub(text).slice(0, 200) };
+  } catch (error) {
+    return { name, ok: false, detail: scrub(`could not be read: ${(error as Error).message}`).slice(0, 300) };
+  }
+}
+
+async function fetchJson(url: string, headers: Record<string, string>, timeoutMs: number): Promise<Json> {
+  const { statusCode, body } = await request(url, {
+    // GitHub refuses requests that do not say who asks.
+    headers: { accept: 'application/json', 'user-agent': 'durable-runbooks', ...headers },
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BYTES) throw new Error(`its answer is longer than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  if (statusCode >= 300) throw new Error(`it answered ${statusCode}`);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Json;
+}

@@ -1,0 +1,123 @@
+import type { z } from 'zod';
+import { environmentOf, serviceOf, UnknownName } from '../../config/load';
+import type { ServiceConfig } from '../../config/schema';
+import { cardOf } from '../../workflows/cards';
+import type { Policy, Prepared } from '../../contract/policy';
+import type { Card } from '../../workflows/kit/card';
+import type { ActivityDeps } from '../support/deps';
+import { fail } from '../support/failure';
+import { VERSION } from '../../config/version';
+import { lower, type Mode } from '../../contract/modes';
+
+/** The first step of every run. Reads only the configuration, so a retry is safe. */
+export function createPrepareActivities({ config }: ActivityDeps) {
+  return {
+    /** Parses the input of a run and resolves what the configuration says about it. Throws InvalidInput. */
+    async prepare({
+      runbook,
+      input,
+    }: {
+      runbook: string;
+      input: unknown;
+    }): Promise<Prepared<Record<string, unknown>>> {
+      const card = cardOf(runbook);
+      if (card === undefined) throw fail('InvalidInput', `this worker has no runbook called ${runbook}`);
+      const parsed = parseInput(card, input);
+      try {
+        const {
+          service: name,
+          mode,
+          startedBy,
+        } = parsed as { service: string; mode?: Mode; startedBy: string };
+        const service = serviceOf(config, name);
+        const { environment } = parsed as { environment?: string };
+        if (environment !== undefined) environmentOf(config, name, environment);
+        const policy = { ...policyOf(card, name, service, mode), ...config.limits };
+        if (policy.fourEyes && startedBy === 'unknown') {
+          throw fail(
+            'InvalidInput',
+            `startedBy is missing: ${name} demands four eyes, so the run must know who started it`,
+          );
+        }
+        return { title: card.title, input: parsed, policy };
+      } catch (error) {
+        if (error instanceof UnknownName) throw fail('InvalidInput', error.message);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Parses an input with a runbook's schema. The message names every field with what it got and what was wanted. */
+export function parseInput(card: Card, input: unknown): Record<string, unknown> {
+  const parsed = card.input.safeParse(input ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => describeIssue(issue, input));
+  throw fail('InvalidInput', `bad input for ${card.name}: ${problems.join('; ')}`);
+}
+
+function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
+  const got = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  );
+  const shown = issue.path.length === 0 ? '' : `, got ${JSON.stringify(got)?.slice(0, 100) ?? 'nothing'}`;
+  return `${issue.path.join('.') || 'input'}: ${issue.message}${shown}`;
+}
+
+type Limits = Pick<Policy, 'maxConcurrent' | 'sickServices'>;
+
+function policyOf(
+  card: Card,
+  name: string,
+  service: ServiceConfig,
+  asked: Mode | undefined,
+): Omit<Policy, keyof Limits> {
+  const { approval, restore, environments, breaker } = service;
+  const application = environments['production']?.application;
+  return {
+    service: name,
+    ...lowestMode(card, service, asked),
+    fourEyes: approval.fourEyes,
+    approvers: approval.approvers,
+    approvalExpiresMs: approval.expiresAfterMinutes * 60_000,
+    escalateAfterMs: approval.escalateAfterMinutes * 60_000,
+    humanWaitMs: approval.humanWaitHours * 3_600_000,
+    priority: card.priority,
+    ladder: service.escalation.map((rung) => rung.name),
+    environments: Object.keys(environments),
+    soakMs: application === undefined ? 0 : application.soakSeconds * 1_000,
+    soakEveryMs: (application?.soakEverySeconds ?? 10) * 1_000,
+    rtoSeconds: restore.rtoMinutes * 60,
+    rpoSeconds: restore.rpoMinutes * 60,
+    backupMaxAgeSeconds: (service.backups?.maxAgeHours ?? 26) * 3_600,
+    breaker: {
+      windowMs: breaker.windowMinutes * 60_000,
+      maxRecurrences: breaker.maxRecurrences,
+      cooldownMs: breaker.cooldownMinutes * 60_000,
+      flapLimit: breaker.flapLimit,
+      maxConcurrent: breaker.maxConcurrent,
+    },
+    takesPlace: card.coordinates !== true,
+    workerVersion: VERSION,
+  };
+}
+
+/** The lowest of what the input asks, what the configuration allows, and what the runbook itself allows here. */
+function lowestMode(
+  card: Card,
+  service: ServiceConfig,
+  asked: Mode | undefined,
+): { mode: Mode; modeReason: string } {
+  const allowed = service.modes[card.name];
+  const candidates: { mode: Mode; modeReason: string }[] = [
+    {
+      mode: allowed ?? service.mode,
+      modeReason: allowed === undefined ? "the service's highest mode" : 'configured for this runbook',
+    },
+  ];
+  if (asked !== undefined) candidates.push({ mode: asked, modeReason: 'asked for by the input' });
+  const cap = card.capMode?.(service);
+  if (cap !== undefined) candidates.push(cap);
+  return candidates.reduce((low, one) => (lower(one.mode, low.mode) === low.mode ? low : one));
+}

@@ -1,0 +1,57 @@
+import type { ActivityDeps } from '../../support/deps';
+import { ensureBookkeeping } from '../session/bookkeeping';
+import { withClient } from '../session/connection';
+import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
+import { takeFence } from '../session/fence';
+import type { DatabaseRef, Fence } from '../../../contract/place';
+
+/** Old canaries say nothing: the newest two hundred stay. */
+const kept = 200;
+
+export function createCanaryActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Writes a row that the next backup, and so its restore, must contain. Safe to retry: the same ID is the same row.
+     * Throws WrongDatabase, ReadOnlyDatabase, StaleFencingToken, DatabaseUnreachable.
+     */
+    async writeCanary(input: {
+      database: DatabaseRef;
+      fence?: Fence | null;
+      id: string;
+    }): Promise<{ id: string; writtenAt: string }> {
+      const write = (): Promise<{ id: string; writtenAt: string }> =>
+        withClient(
+          deps,
+          input.database,
+          async (client) => {
+            await ensureBookkeeping(client);
+            await client.query('BEGIN');
+            try {
+              if (input.fence != null)
+                await takeFence(client, input.fence, currentActivity().attempt, applicationName());
+              await client.query(
+                'INSERT INTO durable_runbooks.canary (id) VALUES ($1) ON CONFLICT (id) DO NOTHING',
+                [input.id],
+              );
+              await client.query(
+                `DELETE FROM durable_runbooks.canary WHERE id <> $1 AND id IN
+                   (SELECT id FROM durable_runbooks.canary ORDER BY written_at DESC OFFSET ${kept})`,
+                [input.id],
+              );
+              const { rows } = await client.query<{ at: Date }>(
+                'SELECT written_at AS at FROM durable_runbooks.canary WHERE id = $1',
+                [input.id],
+              );
+              await client.query('COMMIT');
+              return { id: input.id, writtenAt: rows[0]!.at.toISOString() };
+            } catch (error) {
+              await client.query('ROLLBACK').catch(() => undefined);
+              throw error;
+            }
+          },
+          { identity: true, action: 'write the canary' },
+        );
+      return withProgress({ phase: 'canary', done: 0, total: 1, unit: 'rows' }, write);
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import type { ListedBackup } from './backup-store';
+import { fail } from '../../support/failure';
+import type { Manifest } from './manifest';
+import { runTool, type Tools } from '../session/tools';
+
+/** What `pg_restore --list` says is in a dump. */
+export interface DumpContents {
+  entries: number;
+  /** `schema.table` of every table whose rows are in it. */
+  tables: Set<string>;
+}
+
+/**
+ * Lists a dump. That it can be listed proves little ([V]: a truncated data file lists well), that it cannot be
+ * proves that it is broken. Throws BackupCorrupt.
+ */
+export async function listDumpContents(tools: Tools, data: string): Promise<DumpContents> {
+  const result = await runTool(tools, 'pg_restore', ['--list', data]);
+  if (result.exitCode !== 0) {
+    throw fail('BackupCorrupt', `The dump in ${data} cannot be listed: ${result.why}. Take another backup.`);
+  }
+  const lines = result.stdout.split('\n').filter((line) => /^\d+;/.test(line));
+  const tables = new Set<string>();
+  for (const line of lines) {
+    const found = /^\d+; \d+ \d+ TABLE DATA (\S+) (.+) \S+$/.exec(line);
+    if (found !== null) tables.add(`${found[1]}.${found[2]}`);
+  }
+  return { entries: lines.length, tables };
+}
+
+/**
+ * Throws BackupIncomplete for a backup that cannot be what it should: no tables, no rows, a counted table without
+ * data in the dump, or much smaller than the backup before it.
+ */
+export function checkCompleteness(
+  manifest: Manifest,
+  contents: DumpContents,
+  previous: ListedBackup | undefined,
+  minSizeRatio: number,
+): void {
+  const where = `${manifest.service}/${manifest.environment}`;
+  const own = manifest.tables.filter(({ schema }) => schema !== 'durable_runbooks');
+  if (own.length === 0) {
+    throw fail(
+      'BackupIncomplete',
+      `The backup of ${where} has no tables. Check that the URL names the right database.`,
+    );
+  }
+  if (own.every(({ rows }) => rows === 0)) {
+    throw fail(
+      'BackupIncomplete',
+      `The backup of ${where} has ${own.length} tables and not one row. Check the database.`,
+    );
+  }
+  // Names with blanks are written differently in the listing; the restore compares their rows.
+  const listed = (name: string): boolean => contents.tables.has(name) || /[^\w.]/.test(name);
+  const missing = manifest.tables
+    .map(({ schema, name }) => `${schema}.${name}`)
+    .filter((name) => !listed(name));
+  if (missing.length > 0) {
+    throw fail(
+      'BackupIncomplete',
+      `The dump of ${where} lacks the data of ${missing.slice(0, 10).join(', ')}.`,
+    );
+  }
+  checkSize(manifest, previous, minSizeRatio, where);
+}
+
+function checkSize(
+  manifest: Manifest,
+  previous: ListedBackup | undefined,
+  ratio: number,
+  where: string,
+): void {
+  // Sizes under another compression say nothing about the data.
+  if (previous === undefined || previous.compression !== manifest.compression) return;
+  if (manifest.sizeBytes >= previous.sizeBytes * ratio) return;
+  throw fail(
+    'BackupIncomplete',
+    `The backup of ${where} has ${manifest.sizeBytes} bytes, the one before it (${previous.backupId}) had ${previous.sizeBytes}: ` +
+      `less than backups.minSizeRatio ${ratio} of it. If data was removed on purpose, lower minSizeRatio for one backup.`,
+  );
+}

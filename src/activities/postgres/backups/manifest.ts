@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, readdir } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { serviceOf } from '../../../config/load';
+import type { ActivityDeps } from '../../support/deps';
+import { fail } from '../../support/failure';
+import type { BackupSummary } from '../../../contract/backup';
+
+export interface TableEntry {
+  schema: string;
+  name: string;
+  /** Counted in the very snapshot that was dumped. */
+  rows: number;
+  /** Cumulative counters of the source, read before the snapshot: what they grew by since bounds the writes since. */
+  inserted: number;
+  updated: number;
+  deleted: number;
+}
+
+export interface SequenceEntry {
+  schema: string;
+  name: string;
+  lastValue: string | null;
+  increment: string;
+}
+
+export interface RoleEntry {
+  name: string;
+  superuser: boolean;
+  inherit: boolean;
+  createRole: boolean;
+  createDatabase: boolean;
+  login: boolean;
+  bypassRls: boolean;
+  memberOf: string[];
+}
+
+/** What `pg_restore` does not bring back: it belongs to the database as a whole. */
+export interface DatabaseProperties {
+  owner: string;
+  encoding: string;
+  collate: string;
+  ctype: string;
+  /** c = libc, i = ICU, b = builtin. */
+  localeProvider: string;
+  icuLocale: string | null;
+  connectionLimit: number;
+  comment: string | null;
+  /** ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET (role null = every role). */
+  settings: { role: string | null; name: string; value: string }[];
+  grants: { grantee: string; privilege: string; grantable: boolean }[];
+}
+
+export interface FileEntry {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Manifest {
+  format: 1;
+  service: string;
+  environment: string;
+  backupId: string;
+  snapshotAt: string;
+  /** Snapshot of the backup before this one, null for the first. */
+  previousSnapshotAt: string | null;
+  /** Of the server before the snapshot. */
+  lsn: string;
+  systemIdentifier: string;
+  database: string;
+  serverVersion: string;
+  serverVersionNum: number;
+  dumpVersion: string;
+  compression: number;
+  durationMs: number;
+  sizeBytes: number;
+  databaseBytes: number;
+  tables: TableEntry[];
+  /** When the counters of the source started; another text means that they bound nothing. */
+  countersResetAt: string;
+  sequences: SequenceEntry[];
+  largeObjects: number;
+  foreignKeys: number;
+  /** NOT VALID in the source: they come back so. */
+  unvalidatedForeignKeys: string[];
+  excludedForeignTables: string[];
+  extensions: { name: string; version: string }[];
+  /** Do not come back with a restore: to be looked at by a person before a copy takes over. */
+  replicationSlots: string[];
+  subscriptions: string[];
+  properties: DatabaseProperties;
+  roles: RoleEntry[];
+  globals: { included: boolean; note: string };
+  canary: { id: string; writtenAt: string } | null;
+  tocEntries: number;
+  files: FileEntry[];
+}
+
+export const manifestFile = 'manifest.json';
+export const manifestHashFile = 'manifest.sha256';
+export const provenFile = 'proven.json';
+export const dataFolder = 'data';
+export const partialSuffix = '.partial';
+
+/** Folder of all backups of an environment. Throws InvalidInput where none is configured. */
+export function backupsFolder(deps: ActivityDeps, service: string, environment: string): string {
+  const { backups } = serviceOf(deps.config, service);
+  if (backups === undefined) {
+    throw fail(
+      'InvalidInput',
+      `Service ${service} has no "backups" in the configuration. Add it with a directory.`,
+    );
+  }
+  return join(resolve(deps.config.directory, backups.directory), service, environment);
+}
+
+/** Folder of one backup. Throws InvalidInput for an ID that could leave the folder of the backups. */
+export function backupFolder(
+  deps: ActivityDeps,
+  service: string,
+  environment: string,
+  backupId: string,
+): string {
+  if (!isBackupId(backupId)) {
+    throw fail(
+      'InvalidInput',
+      `"${backupId}" is no backup ID: letters, digits, dot, dash and underscore, at most 120.`,
+    );
+  }
+  return join(backupsFolder(deps, service, environment), backupId);
+}
+
+export function isBackupId(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(text) && !text.endsWith(partialSuffix);
+}
+
+/** A manifest whose own hash was checked, with that hash. Throws BackupCorrupt or BackupIncomplete. */
+export async function readManifest(folder: string): Promise<{ manifest: Manifest; sha256: string }> {
+  let text: string;
+  let expected: string;
+  try {
+    text = await readFile(join(folder, manifestFile), 'utf8');
+    expected = (await readFile(join(folder, manifestHashFile), 'utf8')).trim();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw fail(
+      'BackupIncomplete',
+      `Backup ${folder} has no readable manifest (${code}): it was never finished or was damaged.`,
+    );
+  }
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  if (sha256 !== expected) {
+    throw fail(
+      'BackupCorrupt',
+      `The manifest of backup ${folder} was changed: SHA-256 ${sha256} instead of ${expected}.`,
+    );
+  }
+  return { manifest: JSON.parse(text) as Manifest, sha256 };
+}
+
+/** What workflows see of a manifest. */
+export function summaryOf(manifest: Manifest, manifestSha256: string): BackupSummary {
+  return {
+    service: manifest.service,
+    environment: manifest.environment,
+    backupId: manifest.backupId,
+    snapshotAt: manifest.snapshotAt,
+    lsn: manifest.lsn,
+    durationMs: manifest.durationMs,
+    sizeBytes: manifest.sizeBytes,
+    databaseBytes: manifest.databaseBytes,
+    files: manifest.files.length,
+    tables: manifest.tables.length,
+    rows: manifest.tables.reduce((sum, { rows }) => sum + rows, 0),
+    serverVersionNum: manifest.serverVersionNum,
+    canary: manifest.canary?.id ?? null,
+    manifestSha256,
+    excludedForeignTables: manifest.excludedForeignTables,
+  };
+}
+
+/** Every file below a folder, relative to it, sorted. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** Forces a file or folder to the disk: what was renamed into place must survive a power cut. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

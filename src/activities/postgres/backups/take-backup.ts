@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { serviceOf } from '../../../config/load';
+import type { ActivityDeps } from '../../support/deps';
+import { endpointOf, libpqOf } from '../session/endpoint';
+import { fail, mapError } from '../../support/failure';
+import { currentActivity, withProgress } from '../../support/heartbeat';
+import { checkCompleteness, listDumpContents } from './completeness';
+import { dumpSnapshot, type DumpOutcome } from './dump';
+import { newestComplete } from './backup-store';
+import { hashFiles } from './hashing';
+import {
+  backupFolder,
+  backupsFolder,
+  dataFolder,
+  filesBelow,
+  manifestFile,
+  manifestHashFile,
+  partialSuffix,
+  readManifest,
+  summaryOf,
+  syncPath,
+  type FileEntry,
+  type Manifest,
+} from './manifest';
+import { openTools, runTool, type Tools } from '../session/tools';
+import type { DatabaseRef, Fence } from '../../../contract/place';
+import type { BackupSummary } from '../../../contract/backup';
+
+export interface BackUpInput {
+  service: string;
+  environment: string;
+  /** Name of the backup; the same name is the same backup. */
+  backupId: string;
+  fence: Fence | null;
+}
+
+export function createBackupActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Makes a logical backup with a manifest: the dump and every row count come from one exported snapshot.
+     * Safe to retry: a finished backup of that ID is returned, the leftovers of an earlier attempt are ended and removed.
+     * A backup is complete only under its final name; until then it is `<id>.partial`.
+     * Throws WrongDatabase, ClientTooOld, BackupIncomplete, OutOfDisk, StaleFencingToken, LockTimeout, DatabaseUnreachable.
+     */
+    async backUp(input: BackUpInput): Promise<BackupSummary> {
+      const folder = backupFolder(deps, input.service, input.environment, input.backupId);
+      const finished = await finishedBackup(folder);
+      if (finished !== undefined) return finished;
+      const partial = `${folder}${partialSuffix}`;
+      const startedAt = Date.now();
+      try {
+        const tools = await openTools(deps);
+        return await withProgress({ phase: 'prepare', done: 0, total: 0, unit: 'bytes' }, async () => {
+          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(partial));
+          const manifest = await finish(deps, tools, input, partial, outcome, startedAt);
+          return publish(partial, folder, manifest);
+        });
+      } catch (error) {
+        // Half a backup is worth nothing and fills the disk; after a kill the next attempt does this.
+        await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+        throw mapError(error, {
+          action: 'back up',
+          target: `${input.service}/${input.environment}`,
+          type: 'BackupIncomplete',
+        });
+      }
+    },
+  };
+}
+
+async function finishedBackup(folder: string): Promise<BackupSummary | undefined> {
+  try {
+    const { manifest, sha256 } = await readManifest(folder);
+    return summaryOf(manifest, sha256);
+  } catch (error) {
+    // Never overwrite what claims to be a backup and is damaged: that is for a person to look at.
+    if ((error as { type?: string }).type === 'BackupCorrupt') throw error;
+    return undefined;
+  }
+}
+
+async function preparePartial(partial: string): Promise<string> {
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true, mode: 0o700 });
+  return partial;
+}
+
+/** Hashes and syncs what was written, lists it, judges it, and puts the manifest together. */
+async function finish(
+  deps: ActivityDeps,
+  tools: Tools,
+  input: BackUpInput,
+  partial: string,
+  outcome: DumpOutcome,
+  startedAt: number,
+): Promise<Manifest> {
+  const { backups, canary } = serviceOf(deps.config, input.service);
+  const globals = await dumpGlobals(deps, tools, input, partial);
+  const [files, contents] = await Promise.all([
+    hashAndSync(partial, backups?.jobs ?? 2),
+    listDumpContents(tools, join(partial, dataFolder)),
+  ]);
+  const previous = await newestComplete(
+    backupsFolder(deps, input.service, input.environment),
+    input.backupId,
+  );
+  const manifest: Manifest = {
+    format: 1,
+    previousSnapshotAt: previous?.snapshotAt ?? null,
+    dumpVersion: tools.version,
+    compression: backups?.compression ?? 1,
+    durationMs: Date.now() - startedAt,
+    sizeBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    ...outcome,
+    canary: canary.enabled ? outcome.canary : null,
+    globals,
+    tocEntries: contents.entries,
+    files,
+  };
+  checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);
+  return manifest;
+}
+
+/** Roles with memberships and settings, without passwords; not every role may read them. */
+async function dumpGlobals(
+  deps: ActivityDeps,
+  tools: Tools,
+  input: BackUpInput,
+  partial: string,
+): Promise<Manifest['globals']> {
+  const ref: DatabaseRef = { kind: 'service', service: input.service, environment: input.environment };
+  const endpoint = endpointOf(deps, ref);
+  const { url, environment } = libpqOf(endpoint);
+  const args = [
+    '--globals-only',
+    '--no-role-passwords',
+    '--no-sync',
+    `--dbname=${url}`,
+    `--database=${endpoint.database}`,
+  ];
+  const path = join(partial, 'globals.sql');
+  const result = await runTool(tools, 'pg_dumpall', [...args, `--file=${path}`], { environment });
+  if (result.exitCode === 0) return { included: true, note: '' };
+  await rm(path, { force: true });
+  return {
+    included: false,
+    note: `pg_dumpall --globals-only failed, roles are kept by name only: ${result.why}`,
+  };
+}
+
+/** Hashing reads from memory while the same files go to the disk. */
+async function hashAndSync(partial: string, jobs: number): Promise<FileEntry[]> {
+  const paths = await filesBelow(partial);
+  return withProgress({ phase: 'checksums', done: 0, total: 0, unit: 'bytes' }, async (report) => {
+    const syncing = Promise.all(paths.map((path) => syncPath(join(partial, path))));
+    syncing.catch(() => undefined);
+    const files = await hashFiles(partial, paths, {
+      jobs,
+      signal: currentActivity().signal,
+      onBytes: (done) => report({ done }),
+    });
+    await syncing;
+    return files;
+  });
+}
+
+async function publish(partial: string, folder: string, manifest: Manifest): Promise<BackupSummary> {
+  const text = `${JSON.stringify(manifest, null, 1)}\n`;
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  const written = { [manifestFile]: text, [manifestHashFile]: `${sha256}\n` };
+  for (const [name, content] of Object.entries(written)) {
+    await writeFile(join(partial, name), content, { mode: 0o600, flush: true });
+  }
+  await syncPath(join(partial, dataFolder));
+  await syncPath(partial);
+  // A folder without a readable manifest is in the way only if somebody else made it: rename then fails, rightly.
+  await rename(partial, folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    throw fail(
+      'BackupIncomplete',
+      `${folder} exists and is no complete backup. Look at it, move it away, then start again.`,
+    );
+  });
+  await syncPath(join(folder, '..'));
+  return summaryOf(manifest, sha256);
+}

@@ -1,0 +1,174 @@
+import type { Client, ClientBase } from 'pg';
+import type { ServiceConfig } from '../../../config/schema';
+import { endpointOf } from '../session/endpoint';
+import { withClient, terminateEarlierAttempts } from '../session/connection';
+import { ensureBookkeeping } from '../session/bookkeeping';
+import { applicationName, currentActivity, type Progress } from '../../support/heartbeat';
+import type { ActivityDeps } from '../../support/deps';
+import type { Session } from '../../../contract/database';
+import type { LedgerEntry } from './ledger';
+import type { Direction } from './ledger-state';
+import type { Script } from './parse';
+import { scratchMark } from '../session/scratch-files';
+import { quoted } from './parse-tree';
+import type { DatabaseRef, Fence } from '../../../contract/place';
+import type { MigrationRef } from '../../../contract/migration';
+
+export interface ApplyInput {
+  service: string;
+  database: DatabaseRef;
+  migration: MigrationRef;
+  direction: Direction;
+  fence: Fence;
+  /** Rewriting a table was approved; also lifts the limit on the time that locks are held. */
+  allowRewrite?: boolean;
+}
+
+/** What an apply measures while it runs. */
+export interface ApplyStats {
+  lockAttempts: number;
+  longestBlockMs: number;
+  totalBlockMs: number;
+  /** Latest sight of each session that stood in the way, by process ID. */
+  blockers: Map<number, Session>;
+}
+
+/** One apply of one script: its sessions, its patience, what it has seen. */
+export interface ApplyRun {
+  deps: ActivityDeps;
+  input: ApplyInput;
+  script: Script;
+  settings: ServiceConfig['migrations'];
+  /** For messages: which database. */
+  label: string;
+  /** Does the work. */
+  client: Client;
+  /** Sees what others see, and whom the first one waits for. */
+  watcher: Client;
+  /** The server cancels an autovacuum that is in our way before `lock_timeout` ends. */
+  evictsAutovacuum: boolean;
+  entry: Omit<LedgerEntry, 'statement'>;
+  /** How long the lock that is wanted now is waited for. */
+  deadline: number;
+  /** The fence was taken, and that is committed: from then on it is kept, not taken anew. */
+  fenced: boolean;
+  stats: ApplyStats;
+  /** Statements of this script that are committed already and stay, whatever comes next. */
+  committed: number;
+  report(changed: Partial<Progress>): void;
+}
+
+/** A fence is held for one transaction: whoever holds it is about to end, or stuck. */
+export const fenceTimeoutMs = 5_000;
+/** A worker that stops in the middle of a transaction must not leave its locks behind. */
+const idleTimeoutMs = 30_000;
+
+export type OpenRun = Pick<ApplyRun, 'deps' | 'input' | 'script' | 'settings' | 'report' | 'fenced'>;
+
+/** Opens the sessions of an apply, with identity and role checked, and leaves nothing of an earlier attempt running. */
+export async function withApplyRun<T>(given: OpenRun, body: (run: ApplyRun) => Promise<T>): Promise<T> {
+  const { deps, input, settings } = given;
+  const options = { identity: true, action: `apply ${given.script.file}`, lockTimeoutMs: fenceTimeoutMs };
+  const statementTimeoutMs = settings.statementTimeoutSeconds * 1_000;
+  return withClient(
+    deps,
+    input.database,
+    (watcher) =>
+      withClient(
+        deps,
+        input.database,
+        async (client) => {
+          await terminateEarlierAttempts(client);
+          await ensureBookkeeping(client);
+          const evictsAutovacuum = await quickDeadlockCheck(client, settings.lockTimeoutMs);
+          await becomeProductionRole(deps, client, input);
+          return body({ ...given, client, watcher, evictsAutovacuum, ...fresh(given) });
+        },
+        { ...options, statementTimeoutMs, idleInTransactionTimeoutMs: idleTimeoutMs },
+      ),
+    options,
+  );
+}
+
+function fresh({ deps, input, settings }: OpenRun) {
+  const { migration, direction, fence } = input;
+  return {
+    label: endpointOf(deps, input.database).label,
+    entry: {
+      migration: migration.name,
+      direction,
+      sha256: direction === 'up' ? migration.sha256 : (migration.downSha256 ?? ''),
+      holder: applicationName(),
+      token: fence.token,
+    },
+    deadline: newDeadline(settings),
+    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>() },
+    committed: 0,
+  };
+}
+
+/**
+ * Autovacuum gives way only when the waiting session runs its deadlock check, by default after 1 s: more than a usual
+ * `lock_timeout`. Needs superuser, or GRANT SET ON PARAMETER deadlock_timeout.
+ */
+async function quickDeadlockCheck(client: ClientBase, lockTimeoutMs: number): Promise<boolean> {
+  const afterMs = Math.min(100, Math.max(1, Math.floor(lockTimeoutMs / 2)));
+  return client.query(`SET deadlock_timeout = '${afterMs}ms'`).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Ours to set, not the role's. */
+const ourSettings =
+  /^(lock_timeout|statement_timeout|role|session_authorization|idle_in_transaction_session_timeout)=/;
+
+/** A disposable cluster is entered as its superuser; what production's role may not do must fail there already. */
+async function becomeProductionRole(
+  deps: ActivityDeps,
+  client: ClientBase,
+  { database }: ApplyInput,
+): Promise<void> {
+  if (database.kind !== 'scratch') return;
+  const { service, environment } = scratchMark(deps.config, database.scratch);
+  const { url } = endpointOf(deps, { kind: 'service', service, environment });
+  const role = decodeURIComponent(new URL(url).username);
+  const { rows } = await client.query<{ settings: string[] | null }>(
+    `SELECT (SELECT array_agg(one) FROM pg_db_role_setting s, unnest(s.setconfig) AS one
+              WHERE s.setrole = r.oid AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS settings
+       FROM pg_roles r WHERE r.rolname = $1`,
+    [role],
+  );
+  if (rows[0] === undefined) return;
+  await client.query(`GRANT USAGE ON SCHEMA durable_runbooks TO ${quoted(role)}`);
+  await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA durable_runbooks TO ${quoted(role)}`);
+  await client.query(`SET SESSION AUTHORIZATION ${quoted(role)}`);
+  for (const setting of (rows[0].settings ?? []).filter((text) => !ourSettings.test(text))) {
+    const equals = setting.indexOf('=');
+    await client
+      .query('SELECT set_config($1, $2, false)', [setting.slice(0, equals), setting.slice(equals + 1)])
+      .catch(() => undefined);
+  }
+}
+
+/** Each lock gets the whole patience: what came before it may have taken hours. */
+export function newDeadline({ lockDeadlineSeconds }: ApplyRun['settings']): number {
+  return Date.now() + lockDeadlineSeconds * 1_000;
+}
+
+/** Waits, and ends at once with the activity's CancelledFailure when that is asked for. */
+export async function pause(ms: number): Promise<void> {
+  const { signal } = currentActivity();
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -1,0 +1,117 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { serviceOf } from '../../../config/load';
+import type { ActivityDeps } from '../../support/deps';
+import { endpointOf, libpqOf } from '../session/endpoint';
+import { fail, mapError } from '../../support/failure';
+import { withProgress } from '../../support/heartbeat';
+import { dataFolder, type Manifest } from '../backups/manifest';
+import { runTool, type Tools } from '../session/tools';
+import type { DatabaseRef, Fence } from '../../../contract/place';
+
+export interface RestoreInput {
+  service: string;
+  environment: string;
+  backupId: string;
+  /** A database in a disposable cluster, or one beside the live one (with `database`). */
+  into: DatabaseRef;
+  fence: Fence | null;
+  /** The files were verified a moment ago in the same run: do not read them all again. */
+  verified?: boolean;
+}
+
+export interface RestoreRun {
+  deps: ActivityDeps;
+  tools: Tools;
+  input: RestoreInput;
+  name: string;
+  folder: string;
+  manifest: Manifest;
+  /** Session in the maintenance database; holds the lock of the target for as long as the restore takes. */
+  client: Client;
+}
+
+/** Not restored into a disposable cluster: it runs jobs by itself and needs to be preloaded. */
+export const neverInScratch = ['pg_cron'];
+
+/** Runs pg_restore into the copy, without what must not be restored there. Throws RestoreFailed, BackupCorrupt. */
+export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
+  const { deps, tools, input, manifest, folder } = run;
+  const data = join(folder, dataFolder);
+  const workspace = await mkdtemp(join(tmpdir(), 'durable-runbooks-'));
+  try {
+    const list = join(workspace, 'list');
+    await writeFile(list, await chosenEntries(run, data, left));
+    const endpoint = endpointOf(deps, input.into);
+    const { url, environment } = libpqOf(endpoint);
+    const jobs = serviceOf(deps.config, input.service).backups?.jobs ?? 2;
+    const args = [
+      '--exit-on-error',
+      '--verbose',
+      '--no-subscriptions',
+      `--jobs=${jobs}`,
+      `--use-list=${list}`,
+      `--dbname=${url}`,
+      data,
+    ];
+    const total = manifest.tables.length;
+    let done = 0;
+    await withProgress({ phase: 'restore', done, total, unit: 'tables' }, async (report) => {
+      const onLine = (line: string): void => {
+        const started = /processing data for table "(.+)"/.exec(line)?.[1];
+        if (started !== undefined) report({ table: started });
+        if (/finished item \d+ TABLE DATA/.test(line)) report({ done: (done += 1) });
+      };
+      const result = await runTool(tools, 'pg_restore', args, {
+        environment: { ...environment, PGOPTIONS: restoreOptions(input.into) },
+        onLine,
+      });
+      if (result.exitCode === 0) return;
+      throw mapError(new Error(result.why), {
+        action: 'restore',
+        target: endpoint.label,
+        type: 'RestoreFailed',
+      });
+    });
+  } finally {
+    await rm(workspace, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The commits of single objects need not wait for the disk: the last one, which makes the copy usable, does.
+ * A disposable cluster has its memory set to what the machine allows already.
+ */
+function restoreOptions(into: DatabaseRef): string {
+  const common =
+    '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c synchronous_commit=off ' +
+    '-c client_connection_check_interval=2s';
+  return into.kind === 'scratch' ? common : `${common} -c maintenance_work_mem=256MB`;
+}
+
+/** The dump's table of contents without what must not, or cannot, be restored there. */
+async function chosenEntries(run: RestoreRun, data: string, left: Set<string>): Promise<string> {
+  const listing = await runTool(run.tools, 'pg_restore', ['--list', data]);
+  if (listing.exitCode !== 0)
+    throw fail('BackupCorrupt', `The dump in ${data} cannot be listed: ${listing.why}.`);
+  const { rows } = await run.client.query<{ superuser: boolean }>(
+    'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user',
+  );
+  const superuser = rows[0]?.superuser === true;
+  const disposable = run.input.into.kind === 'scratch';
+  const unwanted = (line: string): boolean =>
+    // Belongs to the extension's owner, who is a superuser; the text is no loss.
+    (!superuser && / COMMENT - EXTENSION /.test(line)) ||
+    // With its mapping a foreign table of the copy would reach the real server behind it.
+    (disposable && / USER MAPPING /.test(line)) ||
+    [...left].some(
+      (name) => line.includes(` EXTENSION - ${name} `) || line.includes(` COMMENT - EXTENSION ${name}`),
+    ) ||
+    (left.has('pg_cron') && / TABLE DATA cron /.test(line));
+  return `${listing.stdout
+    .split('\n')
+    .filter((line) => !unwanted(line))
+    .join('\n')}\n`;
+}

@@ -1,0 +1,243 @@
+import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { escapeIdentifier } from 'pg';
+import { serviceOf } from '../../../config/load';
+import { startCluster, stopCluster } from '../../../host/postgres';
+import type { ActivityDeps } from '../../support/deps';
+import { withClient } from '../session/connection';
+import { fail, mapError } from '../../support/failure';
+import { withProgress } from '../../support/heartbeat';
+import { newestComplete } from '../backups/backup-store';
+import { backupsFolder } from '../backups/manifest';
+import {
+  findScratch,
+  readScratchMark,
+  scratchBases,
+  scratchFolder,
+  scratchMarkFile,
+  type ScratchMark,
+} from '../session/scratch-files';
+import { disposableSettings } from './scratch-settings';
+import { findServer, openTools } from '../session/tools';
+import type { DatabaseRef } from '../../../contract/place';
+
+export interface ScratchInfo {
+  scratch: string;
+  major: number;
+  expiresAt: string;
+  /** Found running from an earlier attempt, with what it holds. */
+  reused: boolean;
+}
+
+export interface OpenInput {
+  /** Key of the cluster: the same key is the same cluster. */
+  scratch: string;
+  service: string;
+  environment: string;
+  /** Major version of the server, e.g. 15. */
+  major?: number;
+}
+
+const clusterFolder = 'cluster';
+
+type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
+
+export function createScratchActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Opens a disposable cluster with durability off, of the major version of the newest backup (or `major`). Never for
+     * anything that is to be kept. Its folder follows from the key and it outlives the worker, so a retry on the same
+     * host finds it as it was. Throws CommandFailed (no server programs, does not start), TargetNotOurs, OutOfDisk.
+     */
+    async openScratch(input: OpenInput): Promise<ScratchInfo> {
+      try {
+        return await openScratch(deps, input);
+      } catch (error) {
+        throw mapError(error, { action: 'open a disposable cluster', target: input.scratch });
+      }
+    },
+
+    /** Stops and removes a cluster that carries our mark; one that is already gone is fine. Throws TargetNotOurs. */
+    async dropScratch({ scratch }: { scratch: string }): Promise<{ dropped: boolean }> {
+      const bases = scratchBases(deps.config).map((base) => join(base, scratchFolder(scratch)));
+      let dropped = false;
+      for (const directory of bases) dropped = (await dropDirectory(deps, directory, scratch)) || dropped;
+      return { dropped };
+    },
+
+    /** Removes every cluster of ours whose time is over. Safe to repeat: it goes by the marks. */
+    async sweepScratch(): Promise<{ dropped: string[] }> {
+      const dropped: string[] = [];
+      for (const base of scratchBases(deps.config)) {
+        for (const name of await readdir(base).catch(() => [] as string[])) {
+          const mark = readScratchMark(join(base, name));
+          if (mark === undefined || Date.parse(mark.expiresAt) > Date.now()) continue;
+          if (await dropDirectory(deps, join(base, name), mark.scratch)) dropped.push(mark.scratch);
+        }
+      }
+      return { dropped };
+    },
+
+    /**
+     * Copies a database inside a disposable cluster by copying its files. Safe to retry: an earlier copy of that name
+     * is replaced. Throws InvalidInput for databases that are not in one disposable cluster.
+     */
+    async cloneDatabase({
+      from,
+      to,
+    }: {
+      from: DatabaseRef;
+      to: DatabaseRef;
+    }): Promise<{ durationMs: number; sizeBytes: number }> {
+      if (
+        from.kind !== 'scratch' ||
+        to.kind !== 'scratch' ||
+        from.scratch !== to.scratch ||
+        from.database === to.database
+      ) {
+        throw fail(
+          'InvalidInput',
+          'Only a database of a disposable cluster can be cloned, into another one of the same cluster.',
+        );
+      }
+      const startedAt = Date.now();
+      const sizeBytes = await withProgress({ phase: 'clone', done: 0, total: 1, unit: 'tables' }, () =>
+        clone(deps, from, to),
+      );
+      return { durationMs: Date.now() - startedAt, sizeBytes };
+    },
+  };
+}
+
+async function openScratch(deps: ActivityDeps, input: OpenInput): Promise<ScratchInfo> {
+  const directory =
+    findScratch(deps.config, input.scratch) ??
+    join(scratchBases(deps.config, input.service)[0]!, scratchFolder(input.scratch));
+  const existing = readScratchMark(directory);
+  if (
+    existing !== undefined &&
+    existing.scratch === input.scratch &&
+    existing.url !== '' &&
+    (await answers(deps, existing))
+  ) {
+    return { scratch: input.scratch, major: existing.major, expiresAt: existing.expiresAt, reused: true };
+  }
+  // Not running means that it may have gone down with the host, and without durability such files are worth nothing.
+  if (existing !== undefined) await dropDirectory(deps, directory, input.scratch);
+  const left = await readdir(directory).catch(() => []);
+  if (left.length > 0) {
+    throw fail(
+      'TargetNotOurs',
+      `${directory} exists and carries no mark of ours. Nothing was changed. Look at it and move it away.`,
+    );
+  }
+  const major = input.major ?? (await majorOfBackups(deps, input)) ?? (await openTools(deps)).major;
+  const binDirectory = await findServer(deps, major);
+  const mark = await withProgress(
+    { phase: 'start a disposable cluster', done: 0, total: 1, unit: 'tables' },
+    () => createCluster(deps, directory, binDirectory, { ...input, major }),
+  );
+  return { scratch: input.scratch, major, expiresAt: mark.expiresAt, reused: false };
+}
+
+async function majorOfBackups(
+  deps: ActivityDeps,
+  input: Omit<OpenInput, 'major'>,
+): Promise<number | undefined> {
+  if (serviceOf(deps.config, input.service).backups === undefined) return undefined;
+  const newest = await newestComplete(backupsFolder(deps, input.service, input.environment));
+  return newest === undefined ? undefined : Math.floor(newest.serverVersionNum / 10_000);
+}
+
+/** The mark lies there before anything else does: what an interrupted set-up leaves is recognised as ours. */
+async function createCluster(
+  deps: ActivityDeps,
+  directory: string,
+  binDirectory: string,
+  input: Required<OpenInput>,
+): Promise<ScratchMark> {
+  const ttlMs = serviceOf(deps.config, input.service).restore.scratchTtlHours * 3_600_000;
+  const mark: ScratchMark = {
+    by: 'durable-runbooks',
+    scratch: input.scratch,
+    service: input.service,
+    environment: input.environment,
+    createdAt: new Date().toISOString(),
+    expiresAt: new Date(Date.now() + ttlMs).toISOString(),
+    major: input.major,
+    url: '',
+    systemIdentifier: '',
+  };
+  await mkdir(dirname(directory), { recursive: true, mode: 0o755 });
+  await mkdir(directory, { recursive: true });
+  // The user of the server goes through it and sees nothing of it; only the worker may read the mark.
+  await chmod(directory, 0o711);
+  await writeMark(directory, mark);
+  // A daemon: it must survive the worker, because a retry goes on with what it holds.
+  const { url, systemIdentifier } = await startCluster({
+    directory: join(directory, clusterFolder),
+    binDirectory,
+    durable: false,
+    settings: disposableSettings(),
+  });
+  const complete = { ...mark, url, systemIdentifier };
+  await writeMark(directory, complete);
+  return complete;
+}
+
+/** Written beside and renamed, so that a reader never sees half of it. Only the worker may read the password. */
+async function writeMark(directory: string, mark: ScratchMark): Promise<void> {
+  const path = join(directory, scratchMarkFile);
+  await writeFile(`${path}.new`, JSON.stringify(mark, null, 1), { mode: 0o600, flush: true });
+  await rename(`${path}.new`, path);
+}
+
+/** The cluster runs and is the one that we started, not another one on a port that was used again. */
+async function answers(deps: ActivityDeps, mark: ScratchMark): Promise<boolean> {
+  const ref: DatabaseRef = { kind: 'scratch', scratch: mark.scratch, database: 'postgres' };
+  return withClient(deps, ref, async () => true, { identity: true }).catch(() => false);
+}
+
+async function dropDirectory(deps: ActivityDeps, directory: string, key: string): Promise<boolean> {
+  const left = await readdir(directory).catch(() => undefined);
+  if (left === undefined) return false;
+  const mark = readScratchMark(directory);
+  if (mark === undefined || mark.scratch !== key) {
+    throw fail('TargetNotOurs', `${directory} does not carry our mark of "${key}". Nothing was removed.`);
+  }
+  await stopCluster(join(directory, clusterFolder), {
+    binDirectory: await findServer(deps, mark.major),
+    mode: 'immediate',
+  });
+  // The mark goes last: what an interrupted removal leaves must still be recognised as ours.
+  await rm(join(directory, clusterFolder), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  await rm(directory, { recursive: true, force: true });
+  return true;
+}
+
+async function clone(deps: ActivityDeps, from: ScratchRef, to: ScratchRef): Promise<number> {
+  return withClient(
+    deps,
+    { ...from, database: 'postgres' },
+    async (client) => {
+      const { rows } = await client.query<{ num: number }>(
+        `SELECT current_setting('server_version_num')::int AS num`,
+      );
+      // FILE_COPY reads nothing through the buffers; from 15 on it has to be asked for, before it was the only way.
+      const strategy = (rows[0]?.num ?? 0) >= 150000 ? 'STRATEGY = FILE_COPY' : '';
+      await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(to.database)} WITH (FORCE)`);
+      await client.query(
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`,
+        [from.database],
+      );
+      await client.query(
+        `CREATE DATABASE ${escapeIdentifier(to.database)} TEMPLATE ${escapeIdentifier(from.database)} ${strategy}`,
+      );
+      const size = await client.query<{ bytes: string }>('SELECT pg_database_size($1)::text AS bytes', [
+        to.database,
+      ]);
+      return Number(size.rows[0]?.bytes);
+    },
+    { identity: true, statementTimeoutMs: 0, action: `clone ${from.database}` },
+  );
+}

@@ -1,0 +1,193 @@
+import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
+import { createHash } from 'node:crypto';
+import { databaseOf } from '../../../config/load';
+import type { ActivityDeps } from '../../support/deps';
+import type { ConnectionOptions } from '../session/connection';
+import { fail } from '../../support/failure';
+import type { DatabaseMark } from '../session/identity';
+import type { Manifest, RoleEntry } from '../backups/manifest';
+import { commentDatabase, findDatabase, maintenanceDatabase } from './database-marks';
+import type { DatabaseRef } from '../../../contract/place';
+
+/** How to reach the server that a copy goes to, from a database that is not concerned. */
+export function maintenanceOf(
+  deps: ActivityDeps,
+  into: DatabaseRef,
+): { ref: DatabaseRef; options: ConnectionOptions } {
+  if (into.kind === 'scratch') return { ref: { ...into, database: 'postgres' }, options: { identity: true } };
+  const live = databaseOf(deps.config, into.service, into.environment).identity.database;
+  const ref: DatabaseRef = { kind: 'service', service: into.service, environment: into.environment };
+  return { ref, options: { identity: true, database: maintenanceDatabase(live) } };
+}
+
+/** Name of the copy. Throws InvalidInput where it would be the live database or one of the server's own. */
+export function copyName(deps: ActivityDeps, into: DatabaseRef): string {
+  const name = into.database;
+  if (name === undefined || name === '')
+    throw fail('InvalidInput', 'A restore needs the name of a database beside the live one.');
+  if (name.length > 63) throw fail('InvalidInput', `The database name ${name} is longer than 63 letters.`);
+  const live =
+    into.kind === 'service'
+      ? databaseOf(deps.config, into.service, into.environment).identity.database
+      : undefined;
+  if (name === live || ['postgres', 'template0', 'template1'].includes(name)) {
+    throw fail(
+      'InvalidInput',
+      `A restore never goes over "${name}". Name a database beside it, e.g. ${live ?? 'app'}_restored.`,
+    );
+  }
+  return name;
+}
+
+/** Databases of this prefix are ours before they carry a mark: CREATE DATABASE and COMMENT cannot be one step. */
+const newPrefix = 'durable_runbooks_new_';
+
+/** Drops what an earlier attempt left under that name. Throws TargetNotOurs for a database without our mark. */
+export async function clearTarget(client: Client, name: string, anyIsOurs: boolean): Promise<void> {
+  const existing = await findDatabase(client, name);
+  if (existing !== undefined) {
+    if (!anyIsOurs && existing.mark?.kind !== 'restored') {
+      throw fail(
+        'TargetNotOurs',
+        `A database "${name}" exists and carries no mark of a restored copy of ours. Nothing was changed.`,
+      );
+    }
+    await client.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`);
+  }
+  await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(temporaryName(name))} WITH (FORCE)`);
+}
+
+function temporaryName(name: string): string {
+  return newPrefix + createHash('sha256').update(name).digest('hex').slice(0, 16);
+}
+
+/**
+ * Creates the empty copy with the source's encoding and locale, closed to everybody but its owner and superusers, and
+ * gives it its name together with its mark.
+ */
+export async function createTarget(
+  client: Client,
+  name: string,
+  manifest: Manifest,
+  mark: DatabaseMark,
+): Promise<void> {
+  const { encoding, collate, ctype, localeProvider, icuLocale } = manifest.properties;
+  const major = Math.floor(manifest.serverVersionNum / 10_000);
+  const temporary = temporaryName(name);
+  const icu =
+    major >= 15 && localeProvider !== 'c' && icuLocale !== null
+      ? `LOCALE_PROVIDER ${localeProvider === 'i' ? 'icu ICU_LOCALE' : 'builtin BUILTIN_LOCALE'} ${escapeLiteral(icuLocale)}`
+      : '';
+  // Objects of the schema public can only be given to the owner of the database they are in.
+  const owner = (await mayOwn(client, manifest.properties.owner))
+    ? `OWNER ${escapeIdentifier(manifest.properties.owner)}`
+    : '';
+  await client.query(
+    `CREATE DATABASE ${escapeIdentifier(temporary)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
+       LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
+  );
+  await client.query('BEGIN');
+  await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${escapeIdentifier(temporary)} FROM PUBLIC`);
+  await client.query(`ALTER DATABASE ${escapeIdentifier(temporary)} RENAME TO ${escapeIdentifier(name)}`);
+  await commentDatabase(client, name, mark);
+  await client.query('COMMIT');
+}
+
+async function mayOwn(client: Client, owner: string): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT pg_has_role(current_user, oid, 'MEMBER') AS may FROM pg_roles WHERE rolname = $1`,
+    [owner],
+  );
+  return rows[0]?.may === true;
+}
+
+/** Throws RestoreFailed where the target lacks an extension of the source: found before an hour of restoring, not after. */
+export async function checkExtensions(client: Client, manifest: Manifest, left: Set<string>): Promise<void> {
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM pg_available_extensions');
+  const available = new Set(rows.map(({ name }) => name));
+  const missing = manifest.extensions
+    .map(({ name }) => name)
+    .filter((name) => !available.has(name) && !left.has(name));
+  if (missing.length === 0) return;
+  throw fail(
+    'RestoreFailed',
+    `The target server lacks the extension${missing.length > 1 ? 's' : ''} ${missing.join(', ')}. Install the packages there, then start again.`,
+  );
+}
+
+/**
+ * Creates the roles of the source that the target lacks, without passwords: a missing role silently loses its grants
+ * and policies. In a disposable cluster none of them can log in.
+ */
+export async function createRoles(
+  client: Client,
+  roles: RoleEntry[],
+  disposable: boolean,
+): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
+  const existing = new Set(rows.map(({ name }) => name));
+  const missing = roles.filter(({ name }) => !existing.has(name));
+  for (const role of missing) {
+    const attributes = [
+      role.inherit ? 'INHERIT' : 'NOINHERIT',
+      role.login && !disposable ? 'LOGIN' : 'NOLOGIN',
+      // On a real server a person decides who is a superuser; in a disposable one owners of event triggers must be.
+      disposable && role.superuser ? 'SUPERUSER' : '',
+      disposable && role.bypassRls ? 'BYPASSRLS' : '',
+    ];
+    await client.query(`CREATE ROLE ${escapeIdentifier(role.name)} ${attributes.join(' ')}`);
+  }
+  for (const role of missing) {
+    for (const group of role.memberOf) {
+      await client.query(`GRANT ${escapeIdentifier(group)} TO ${escapeIdentifier(role.name)}`);
+    }
+  }
+  return missing.map(({ name }) => name);
+}
+
+/** What no dump brings back: owner, grants, settings, connection limit. The last step, it opens the copy. */
+export async function applyProperties(client: Client, name: string, manifest: Manifest): Promise<void> {
+  const { owner, grants, settings, connectionLimit } = manifest.properties;
+  const database = escapeIdentifier(name);
+  await client.query('BEGIN');
+  await client.query(`ALTER DATABASE ${database} OWNER TO ${escapeIdentifier(owner)}`);
+  await client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${Math.trunc(connectionLimit)}`);
+  for (const { role, name: setting, value } of settings) {
+    const who =
+      role === null ? `DATABASE ${database}` : `ROLE ${escapeIdentifier(role)} IN DATABASE ${database}`;
+    await client.query(
+      `ALTER ${who} SET ${setting.split('.').map(escapeIdentifier).join('.')} TO ${settingValue(setting, value)}`,
+    );
+  }
+  for (const { grantee, privilege, grantable } of grants.filter((grant) => grant.grantee !== owner)) {
+    const who = grantee === 'PUBLIC' ? 'PUBLIC' : escapeIdentifier(grantee);
+    if (!/^[A-Z]+$/.test(privilege)) continue;
+    await client.query(
+      `GRANT ${privilege} ON DATABASE ${database} TO ${who}${grantable ? ' WITH GRANT OPTION' : ''}`,
+    );
+  }
+  await client.query('COMMIT');
+}
+
+/** Settings that are lists are stored as one text and must not be quoted as one name. */
+function settingValue(setting: string, value: string): string {
+  const lists = [
+    'search_path',
+    'temp_tablespaces',
+    'session_preload_libraries',
+    'local_preload_libraries',
+    'datestyle',
+  ];
+  if (!lists.includes(setting.toLowerCase())) return escapeLiteral(value);
+  const items = value.match(/"(?:[^"]|"")*"|[^,]+/g) ?? [''];
+  return items
+    .map((item) =>
+      escapeLiteral(
+        item
+          .trim()
+          .replace(/^"(.*)"$/s, '$1')
+          .replaceAll('""', '"'),
+      ),
+    )
+    .join(', ');
+}

@@ -1,0 +1,157 @@
+import type { Client } from 'pg';
+import { serviceOf } from '../../../config/load';
+import type { ActivityDeps } from '../../support/deps';
+import { runConfiguredCommand } from '../../support/configured-command';
+import { withClient, type ConnectionOptions } from '../session/connection';
+import { endpointOf } from '../session/endpoint';
+import { mapError } from '../../support/failure';
+import { currentActivity, withProgress, type Progress } from '../../support/heartbeat';
+import { countRows } from '../backups/inventory';
+import { runInvariants } from '../inspection/invariants';
+import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
+import { checkIndexes, checkOrphans, listForeignKeys } from './validate-constraints';
+import { checkContents, judgeRows, type CountedTable } from './validate-contents';
+import type { Check, DatabaseRef } from '../../../contract/place';
+import type { ValidationReport } from '../../../contract/backup';
+
+export interface ValidateInput {
+  database: DatabaseRef;
+  backupId: string;
+  service: string;
+  environment: string;
+  /** Run the configured smoke command with DATABASE_URL of the copy. Default true. */
+  smoke?: boolean;
+}
+
+/** One piece of the work; each session takes the next one, the longest first. */
+type Task = (client: Client) => Promise<void>;
+
+/** Two cores are the least we reckon with; the counts of big tables use more than one by themselves. */
+const sessions = 2;
+
+export function createValidateActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Compares a restored copy with the manifest of its backup: rows, sequences, large objects, required tables, foreign
+     * keys, invariants, canary, extensions, indexes, and the smoke command. A check that fails is reported, not thrown.
+     * Changes nothing, so a retry is safe. Throws WrongDatabase, TargetNotOurs, BackupCorrupt, DatabaseUnreachable.
+     */
+    async validateRestore(input: ValidateInput): Promise<ValidationReport> {
+      const startedAt = Date.now();
+      const folder = backupFolder(deps, input.service, input.environment, input.backupId);
+      const { manifest } = await readManifest(folder);
+      const first: Progress = { phase: 'validate', done: 0, total: manifest.tables.length, unit: 'tables' };
+      return withProgress(first, async (report) => {
+        const { checks, counted } = await checkAll(deps, input, manifest, report);
+        if (input.smoke !== false) checks.push(await checkSmoke(deps, input));
+        return {
+          ok: checks.every(({ ok }) => ok),
+          checks,
+          durationMs: Date.now() - startedAt,
+          tables: counted.length,
+          rows: counted.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+        };
+      });
+    },
+  };
+}
+
+async function checkAll(
+  deps: ActivityDeps,
+  input: ValidateInput,
+  manifest: Manifest,
+  report: (changed: Partial<Progress>) => void,
+): Promise<{ checks: Check[]; counted: CountedTable[] }> {
+  const service = serviceOf(deps.config, input.service);
+  const options: ConnectionOptions = {
+    identity: true,
+    allRows: true,
+    statementTimeoutMs: 0,
+    action: `validate the restore of ${input.backupId}`,
+  };
+  const counted: CountedTable[] = [];
+  const orphans: string[] = [];
+  const checks: Check[] = [];
+  const keys = await withClient(deps, input.database, (client) => listForeignKeys(client), options);
+  const countTask =
+    (table: Manifest['tables'][number]): Task =>
+    async (client) => {
+      counted.push({ ...table, expected: table.rows, rows: await countIfThere(client, table) });
+      report({ done: counted.length, table: table.name });
+    };
+  const tasks: Task[] = [
+    async (client) => void checks.push(await checkIndexes(client)),
+    ...[...manifest.tables].sort((a, b) => b.rows - a.rows).map(countTask),
+    ...keys.map(
+      (key): Task =>
+        async (client) =>
+          void orphans.push(...(await checkOrphans(client, key))),
+    ),
+    async (client) => void checks.push(...(await checkInvariants(client, service.invariants))),
+    async (client) => void checks.push(...(await checkContents(client, manifest, service, keys))),
+  ];
+  await Promise.all(
+    Array.from({ length: sessions }, () =>
+      withClient(
+        deps,
+        input.database,
+        async (client) => {
+          // Of two tables the second hurts less when it must wait; whoever is free takes the next task.
+          for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) await task(client);
+        },
+        options,
+      ),
+    ),
+  );
+  const orphanCheck: Check = {
+    name: 'no orphans',
+    ok: orphans.length === 0,
+    detail:
+      orphans.length === 0
+        ? `${keys.length} foreign keys, large tables by sample`
+        : orphans.slice(0, 10).join('; '),
+  };
+  return { checks: [...judgeRows(counted, service.restore.requiredTables), orphanCheck, ...checks], counted };
+}
+
+async function countIfThere(client: Client, table: { schema: string; name: string }): Promise<number | null> {
+  try {
+    return await countRows(client, table);
+  } catch (error) {
+    // A table that did not come back is a finding, not a failure of the check.
+    if ((error as { code?: string }).code === '42P01' || (error as { code?: string }).code === '3F000')
+      return null;
+    throw error;
+  }
+}
+
+async function checkInvariants(client: Client, list: Parameters<typeof runInvariants>[1]): Promise<Check[]> {
+  const results = await runInvariants(client, list);
+  return results.map(({ name, ok, violations, sample }) => ({
+    name: `invariant ${name}`,
+    ok,
+    detail: ok ? 'holds' : `${violations} violations, e.g. ${sample}`,
+  }));
+}
+
+/** The service's own test against the copy. It is told that this is one: e-mail, webhooks and payments stay off. */
+async function checkSmoke(deps: ActivityDeps, input: ValidateInput): Promise<Check> {
+  const { smoke } = serviceOf(deps.config, input.service).restore;
+  if (smoke === undefined) return { name: 'smoke test', ok: true, detail: 'none configured' };
+  try {
+    const detail = await runConfiguredCommand(deps, smoke, {
+      DATABASE_URL: endpointOf(deps, input.database).url,
+      RUNBOOKS_DRILL: '1',
+      RUNBOOKS_SERVICE: input.service,
+      RUNBOOKS_ENVIRONMENT: input.environment,
+    });
+    return { name: 'smoke test', ok: true, detail };
+  } catch (error) {
+    currentActivity().signal.throwIfAborted();
+    return {
+      name: 'smoke test',
+      ok: false,
+      detail: mapError(error, { action: 'run the smoke test', target: input.service }).message,
+    };
+  }
+}

@@ -1,0 +1,248 @@
+import { Client } from 'pg';
+import type { ActivityDeps } from '../../support/deps';
+import { endpointOf, onDatabase, type Endpoint } from './endpoint';
+import { fail, mapError, sqlStateOf, type FailureType } from '../../support/failure';
+import { applicationName, currentActivity } from '../../support/heartbeat';
+import { checkIdentity } from './identity';
+import { refusePooler } from './pooler';
+import type { DatabaseRef } from '../../../contract/place';
+
+export interface ConnectionOptions {
+  /**
+   * Check in this very session that it is the registered database, reached without a transaction-mode pooler.
+   * Throws WrongDatabase, TargetNotOurs, PoolerRefused.
+   */
+  identity?: boolean;
+  /** `row_security = off`: a role that cannot see all rows fails instead of counting fewer. */
+  allRows?: boolean;
+  /** Every transaction read only. */
+  readOnly?: boolean;
+  /** 0 = none. Default 60 s. */
+  statementTimeoutMs?: number;
+  /** 0 = none. Default 5 s. */
+  lockTimeoutMs?: number;
+  /** How long this session may sit in a transaction; 0 = for ever. Default: the server's. */
+  idleInTransactionTimeoutMs?: number;
+  /** Go on after cancellation: for cleaning up. */
+  ignoreCancellation?: boolean;
+  /** Connect to this database of the same server instead, e.g. a maintenance database. */
+  database?: string;
+  /** For messages: what is being done, e.g. `count the rows`. */
+  action?: string;
+  /** Failure type of errors that have no better one. Default CommandFailed. */
+  type?: FailureType;
+}
+
+const connectTimeoutMs = 10_000;
+
+/**
+ * Opens a session, runs `body` and closes it. Every error comes out mapped (see `mapError`), with the action and the
+ * target in it. On cancellation of the activity the running statement is cancelled on the server, further ones are
+ * refused, and the activity's CancelledFailure is thrown.
+ */
+export async function withClient<T>(
+  deps: ActivityDeps,
+  ref: DatabaseRef,
+  body: (client: Client) => Promise<T>,
+  options: ConnectionOptions = {},
+): Promise<T> {
+  const { signal } = currentActivity();
+  if (options.ignoreCancellation !== true) signal.throwIfAborted();
+  let target = ref.kind === 'service' ? `${ref.service}/${ref.environment}` : ref.scratch;
+  let client: Client | undefined;
+  let stopWatching = (): void => undefined;
+  try {
+    const found = endpointOf(deps, ref);
+    const endpoint = options.database === undefined ? found : onDatabase(found, options.database);
+    target = endpoint.label;
+    client = await openClient(endpoint, options);
+    if (options.ignoreCancellation !== true) stopWatching = cancelOnAbort(client, endpoint, signal);
+    if (options.identity === true) {
+      await checkIdentity(client, endpoint, actualRef(ref, options.database));
+      await refusePooler(client, () => openClient(endpoint), endpoint.label);
+    }
+    return await body(client);
+  } catch (error) {
+    // What came of the cancellation is the cancellation, whatever the driver called it.
+    if (signal.aborted && options.ignoreCancellation !== true) throw signal.reason;
+    throw mapError(error, { action: options.action ?? 'work', target, type: options.type });
+  } finally {
+    stopWatching();
+    await client?.end().catch(() => undefined);
+  }
+}
+
+/** On another database than the named one (a maintenance database) only the server has to be the registered one. */
+function actualRef(ref: DatabaseRef, database: string | undefined): DatabaseRef {
+  return ref.kind === 'service' && database !== undefined ? { ...ref, database: undefined } : ref;
+}
+
+/**
+ * As `withClient`, in one transaction: COMMIT when `body` returns, ROLLBACK when it throws. A failure of the COMMIT
+ * itself has `{ outcomeUnknown: true }` in its details: read the state again, never assume.
+ */
+export async function withTransaction<T>(
+  deps: ActivityDeps,
+  ref: DatabaseRef,
+  body: (client: Client) => Promise<T>,
+  options: ConnectionOptions & { isolation?: 'REPEATABLE READ' | 'SERIALIZABLE' } = {},
+): Promise<T> {
+  return withClient(
+    deps,
+    ref,
+    async (client) => {
+      await client.query(
+        `BEGIN ${options.isolation === undefined ? '' : `ISOLATION LEVEL ${options.isolation}`}`,
+      );
+      let result: T;
+      try {
+        result = await body(client);
+      } catch (error) {
+        // The first error is the one that explains; the end of the session rolls back anyway.
+        await client.query('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
+      await commit(client, options.action ?? 'commit');
+      return result;
+    },
+    options,
+  );
+}
+
+async function commit(client: Client, action: string): Promise<void> {
+  try {
+    await client.query('COMMIT');
+  } catch (error) {
+    if (sqlStateOf(error) !== undefined && !/^(57|08)/.test(sqlStateOf(error) ?? '')) throw error;
+    throw fail(
+      'DatabaseUnreachable',
+      `The connection was lost while committing (${action}): the outcome is unknown.`,
+      {
+        retryable: true,
+        details: { outcomeUnknown: true },
+      },
+    );
+  }
+}
+
+/** Opens a session with our settings. The caller ends it. */
+export async function openClient(endpoint: Endpoint, options: ConnectionOptions = {}): Promise<Client> {
+  const client = new Client({
+    connectionString: driverUrl(endpoint.url),
+    connectionTimeoutMillis: connectTimeoutMs,
+    application_name: applicationName(),
+    keepAlive: true,
+  });
+  // Without a listener a connection that drops between two queries would end the worker.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await configure(client, options);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw mapError(error, { action: 'connect', target: endpoint.label });
+  }
+}
+
+/** Asked of the server: behind a pooler the process ID that the driver was told is made up. */
+const backends = new WeakMap<Client, number>();
+
+async function configure(client: Client, options: ConnectionOptions): Promise<void> {
+  const settings: Record<string, string> = {
+    application_name: applicationName(),
+    statement_timeout: String(options.statementTimeoutMs ?? 60_000),
+    lock_timeout: String(options.lockTimeoutMs ?? 5_000),
+    client_encoding: 'UTF8',
+  };
+  if (options.allRows === true) settings['row_security'] = 'off';
+  if (options.readOnly === true) settings['default_transaction_read_only'] = 'on';
+  if (options.idleInTransactionTimeoutMs !== undefined) {
+    settings['idle_in_transaction_session_timeout'] = String(options.idleInTransactionTimeoutMs);
+  }
+  const { rows } = await client.query<{ pid: number }>(
+    `SELECT set_config(name, value, false), pg_backend_pid() AS pid FROM unnest($1::text[], $2::text[]) AS s(name, value)`,
+    [Object.keys(settings), Object.values(settings)],
+  );
+  backends.set(client, rows[0]!.pid);
+  // A server whose client was killed notices within two seconds and stops. Not on every platform.
+  await client.query(`SET client_connection_check_interval = '2s'`).catch(() => undefined);
+}
+
+/** The driver reads `sslmode=require` as verify-full; libpq, and so every tool we start, does not. */
+function driverUrl(text: string): string {
+  const url = new URL(text);
+  const mode = url.searchParams.get('sslmode');
+  if (mode === 'prefer' || mode === 'allow') url.searchParams.delete('sslmode');
+  else if (mode !== null && !url.searchParams.has('uselibpqcompat'))
+    url.searchParams.set('uselibpqcompat', 'true');
+  return url.href;
+}
+
+/** pg knows no AbortSignal: the statement is cancelled from a second session, and no further one is sent. */
+function cancelOnAbort(client: Client, endpoint: Endpoint, signal: AbortSignal): () => void {
+  const send = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const guarded = (...args: unknown[]): unknown => {
+    const text = typeof args[0] === 'string' ? args[0] : '';
+    if (signal.aborted && !/^\s*ROLLBACK/i.test(text)) return Promise.reject(signal.reason as Error);
+    return send(...args);
+  };
+  client.query = guarded as typeof client.query;
+  const cancel = (): void => {
+    void cancelBackend(endpoint, processIdOf(client)).catch(() => {
+      // Nobody can reach the server: breaking the connection makes it notice by itself.
+      destroyConnection(client);
+    });
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
+  return () => signal.removeEventListener('abort', cancel);
+}
+
+/** Cancels the running statement of a backend from a session of its own. */
+export async function cancelBackend(endpoint: Endpoint, pid: number): Promise<void> {
+  const second = await openClient(endpoint);
+  try {
+    await second.query('SELECT pg_cancel_backend($1)', [pid]);
+  } finally {
+    await second.end().catch(() => undefined);
+  }
+}
+
+/** The backend's process ID, as in pg_stat_activity. */
+export function processIdOf(client: Client): number {
+  const pid = backends.get(client);
+  if (pid === undefined) throw new Error('this session was not opened here');
+  return pid;
+}
+
+function destroyConnection(client: Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+/**
+ * Ends the sessions of earlier attempts of this very activity, on the whole server, and waits until they are gone:
+ * a worker that was killed may have left statements or client tools that are still working. Returns how many.
+ */
+export async function terminateEarlierAttempts(client: Client): Promise<number> {
+  const { attempt } = currentActivity();
+  const names = Array.from({ length: attempt - 1 }, (_, index) => applicationName(index + 1));
+  if (names.length === 0) return 0;
+  const { rows } = await client.query<{ pid: number }>(
+    `SELECT pid FROM pg_stat_activity
+      WHERE application_name = ANY($1) AND usename = current_user AND pid <> pg_backend_pid() AND pg_terminate_backend(pid)`,
+    [names],
+  );
+  const pids = rows.map(({ pid }) => pid);
+  for (let waitedMs = 0; pids.length > 0 && waitedMs < 10_000; waitedMs += 50) {
+    const left = await client.query(
+      'SELECT 1 FROM pg_stat_activity WHERE pid = ANY($1) AND application_name = ANY($2)',
+      [pids, names],
+    );
+    if (left.rows.length === 0) return pids.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  if (pids.length > 0)
+    throw fail('DatabaseUnreachable', 'Sessions of an earlier attempt do not end.', { retryable: true });
+  return 0;
+}

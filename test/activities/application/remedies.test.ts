@@ -1,0 +1,191 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { createFeatureActivities } from '../../../src/activities/application/features';
+import { createProbeActivities } from '../../../src/activities/postgres/inspection/probe';
+import { createRateLimitActivities } from '../../../src/activities/application/rate-limits';
+import { createRemedyActivities } from '../../../src/activities/application/remedies';
+import { applicationSchema, deploymentsSchema } from '../../../src/config/operation-schema';
+import {
+  failureOf,
+  runActivity,
+  startTestPostgres,
+  type FreshOptions,
+  type TestPostgres,
+} from '../../support/postgres';
+
+let pg: TestPostgres;
+let server: Server;
+let answer = '{}';
+beforeAll(async () => {
+  pg = await startTestPostgres({ settings: { max_connections: '20' } });
+  server = createServer((_, response) => response.end(answer));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterAll(async () => {
+  await new Promise((resolve) => server.close(resolve));
+  await pg?.stop();
+});
+
+const fence = (token: number) => ({ target: 'shop/production/application', token });
+
+/** An application whose commands write down what they were told. */
+async function start(options: FreshOptions & { application?: Record<string, unknown> } = {}) {
+  const db = await pg.fresh(options);
+  const script = (name: string) => ({
+    run: ['sh', '-c', `echo "${name} $RUNBOOKS_FENCING_TOKEN" >> done; echo ok`],
+  });
+  const { shop } = db.deps.config.services;
+  shop!.environments['production']!.application = applicationSchema.parse({
+    features: [{ name: 'reminders', disable: script('off'), enable: script('on') }],
+    raiseRateLimits: { raise: script('raise'), restore: script('restore'), minutes: 5 },
+    rateLimitStatus: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, max: 0.1 },
+    ...options.application,
+  });
+  const done = join(db.directory, 'done');
+  return {
+    ...createFeatureActivities(db.deps),
+    ...createRateLimitActivities(db.deps),
+    ...createRemedyActivities(db.deps),
+    ...createProbeActivities(db.deps),
+    db,
+    place: db.place,
+    shop: shop!,
+    told: () => (existsSync(done) ? readFileSync(done, 'utf8').trim().split('\n') : []),
+  };
+}
+
+describe('a feature', () => {
+  it('is switched off and on by its commands, under the fence', async () => {
+    const { switchFeature, place, told } = await start();
+    const to = (position: 'off' | 'on', token: number) =>
+      runActivity(switchFeature, { ...place, feature: 'reminders', to: position, fence: fence(token) });
+    expect(await to('off', 7)).toMatchObject({ ran: true, detail: 'ok' });
+    await to('on', 7);
+    expect(await failureOf(to('off', 6))).toMatchObject({ type: 'StaleFencingToken' });
+    expect(told()).toEqual(['off 7', 'on 7']);
+  });
+
+  it('that nobody configured is refused with those that are', async () => {
+    const { switchFeature, place } = await start();
+    const failure = await failureOf(
+      runActivity(switchFeature, { ...place, feature: 'x', to: 'off' as const, fence: fence(1) }),
+    );
+    expect(failure).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringMatching(/"x"\. Known: reminders/) as string,
+    });
+  });
+});
+
+describe('rate limits', () => {
+  it('are raised and restored by their commands, under the fence', async () => {
+    const { raiseRateLimits, restoreRateLimits, place, told } = await start();
+    await runActivity(raiseRateLimits, { ...place, fence: fence(7) });
+    expect(await failureOf(runActivity(raiseRateLimits, { ...place, fence: fence(6) }))).toMatchObject({
+      type: 'StaleFencingToken',
+    });
+    await runActivity(restoreRateLimits, { ...place, fence: fence(7) });
+    expect(told()).toEqual(['raise 7', 'restore 7']);
+  });
+
+  it.each([
+    ['{"refusedShare":0.2}', { refusedShare: 0.2, tooMany: true }],
+    ['{"refusedShare":0.1}', { refusedShare: 0.1, tooMany: false }],
+    ['{"refused":3}', { refusedShare: null, tooMany: false, detail: 'answered 200, without a share' }],
+    ['no JSON', { refusedShare: null, tooMany: false }],
+  ])('that say %s', async (body, expected) => {
+    answer = body;
+    const { readRateLimits, place } = await start();
+    expect(await runActivity(readRateLimits, place)).toMatchObject(expected);
+  });
+});
+
+describe('what may be done', () => {
+  it('is what the configuration says', async () => {
+    const { readRemedies, place, shop } = await start({ application: { restart: { run: ['true'] } } });
+    shop.deployments = deploymentsSchema.parse({
+      list: { run: ['true'] },
+      promote: { run: ['true'] },
+      suspectMinutes: 30,
+    });
+    expect(await runActivity(readRemedies, place)).toEqual({
+      restart: true,
+      features: ['reminders'],
+      raiseLimitsMs: 300_000,
+      suspectMs: 1_800_000,
+      maxUtilisation: 0.8,
+    });
+  });
+
+  it('is next to nothing where there is no application', async () => {
+    const { readRemedies, place, shop } = await start();
+    delete shop.environments['production']!.application;
+    expect(await runActivity(readRemedies, place)).toMatchObject({
+      restart: false,
+      features: [],
+      raiseLimitsMs: null,
+      suspectMs: null,
+    });
+  });
+});
+
+describe('a database', () => {
+  it('that answers says how many connections are in use', async () => {
+    const { probeDatabase, place } = await start();
+    const found = await runActivity(probeDatabase, place);
+    expect(found).toMatchObject({ reachable: true, full: false });
+    expect(found.detail).toMatch(/^answers; \d+ of \d+ connections of the server are in use$/);
+    expect(found.utilisation).toBeLessThan(0.8);
+  });
+
+  it('of which one role has nothing left is as good as full', async () => {
+    const { probeDatabase, place, db } = await start({
+      sql: "CREATE ROLE app LOGIN PASSWORD 'secret' CONNECTION LIMIT 1",
+    });
+    const app = new Client({ connectionString: pg.urlOf(db.name, { user: 'app', password: 'secret' }) });
+    await app.connect();
+    try {
+      expect(await runActivity(probeDatabase, place)).toMatchObject({
+        utilisation: 1,
+        detail: expect.stringContaining('1 of 1 connections of role app') as string,
+      });
+    } finally {
+      await app.end();
+    }
+  });
+
+  it('that is away is a fact and no error', async () => {
+    const { probeDatabase, place } = await start({ url: 'postgresql://x:y@127.0.0.1:9/shop' });
+    expect(await runActivity(probeDatabase, place)).toMatchObject({
+      reachable: false,
+      full: false,
+      utilisation: null,
+    });
+  });
+
+  it('whose password is wrong says nothing about itself', async () => {
+    const { probeDatabase, place } = await start({
+      url: pg.urlOf('postgres', { user: 'nobody', password: 'x' }),
+    });
+    expect(await failureOf(runActivity(probeDatabase, place))).toMatchObject({
+      type: 'AuthenticationFailed',
+    });
+  });
+
+  it('without a connection left is full, and not away', async () => {
+    const { probeDatabase, place, db } = await start({
+      sql: "CREATE ROLE small LOGIN PASSWORD 'secret' CONNECTION LIMIT 0",
+    });
+    const url = pg.urlOf(db.name, { user: 'small', password: 'secret' });
+    const other = await start({ url });
+    expect(await runActivity(other.probeDatabase, other.place)).toMatchObject({
+      reachable: false,
+      full: true,
+      utilisation: 1,
+    });
+    expect(await runActivity(probeDatabase, place)).toMatchObject({ reachable: true });
+  });
+});

@@ -1,0 +1,96 @@
+import { createApplicationActivities } from '../../../src/activities/application/symptoms';
+import { configWith, startReceiver, type Receiver } from '../notifications/receiver';
+
+let server: Receiver;
+beforeAll(async () => {
+  server = await startReceiver();
+});
+afterAll(() => server.close());
+beforeEach(() => server.reset());
+
+describe('the application', () => {
+  const activities = () =>
+    createApplicationActivities({
+      config: configWith(
+        {},
+        {
+          application: {
+            health: [
+              { name: 'ready', url: `${server.base}/ready` },
+              { name: 'gone', url: 'http://127.0.0.1:1/health' },
+            ],
+            errorRate: { url: `${server.base}/rate`, field: 'now.rate', max: 0.01 },
+          },
+        },
+      ),
+    });
+  const place = { service: 'shop', environment: 'production' };
+
+  it('is healthy only where its endpoints answer 2xx; one that does not answer is a failed check', async () => {
+    expect(await activities().checkHealth(place)).toMatchObject([
+      { name: 'ready', ok: true },
+      { name: 'gone', ok: false },
+    ]);
+    server.reply = () => ({ status: 503, body: 'down' });
+    expect((await activities().checkHealth(place))[0]).toMatchObject({
+      ok: false,
+      detail: 'answered 503: down',
+    });
+  });
+
+  it.each([
+    ['{"now":{"rate":0.002}}', true],
+    ['{"now":{"rate":0.05}}', false],
+  ])('with the error rate %s is within its objective: %s', async (body, ok) => {
+    server.reply = () => ({ body });
+    expect((await activities().readErrorRate(place)).ok).toBe(ok);
+  });
+
+  it.each(['{"now":{}}', '{"now":{"rate":"0"}}', 'null'])(
+    'that answers %s has no error rate, which is a failure',
+    async (body) => {
+      server.reply = () => ({ body });
+      await expect(activities().readErrorRate(place)).rejects.toThrow(/no number at "now\.rate"/);
+    },
+  );
+
+  describe('as customers notice it', () => {
+    const symptomsOf = (more: Record<string, unknown>) =>
+      createApplicationActivities({ config: configWith({}, { application: more }) }).readSymptoms(place);
+    const errorRate = () => ({ url: `${server.base}/rate`, field: 'rate', windowSeconds: 7 });
+
+    it.each([
+      [0.01, 'objective', true],
+      [0.05, 'info', false],
+      [0.1, 'warning', false],
+      [0.11, 'critical', false],
+    ])('lies with %d in the band %s', async (rate, band, ok) => {
+      server.reply = () => ({ body: JSON.stringify({ rate }) });
+      const found = await symptomsOf({ errorRate: errorRate() });
+      expect(found).toMatchObject({ ok, rate, band, rateKnown: true, windowMs: 7_000, checks: 0 });
+    });
+
+    it('is not well while a health check fails, whatever the rate', async () => {
+      server.reply = ({ path }) =>
+        path === '/rate' ? { body: '{"rate":0}' } : { status: 503, body: 'down' };
+      const health = [{ name: 'ready', url: `${server.base}/ready` }];
+      const found = await symptomsOf({ health, errorRate: errorRate() });
+      expect(found).toMatchObject({ ok: false, rate: 0, checks: 1, failing: [{ name: 'ready' }] });
+      expect(found.detail).toBe('error rate 0.00 %, objective 1.00 %; ready answered 503');
+    });
+
+    it('serves nobody where it gives no answer, which is a fact and no error', async () => {
+      const found = await symptomsOf({ errorRate: { url: 'http://127.0.0.1:1/rate' } });
+      expect(found).toMatchObject({ ok: false, rate: 1, rateKnown: false, band: 'critical' });
+    });
+
+    it('has a mistake in its configuration where the answer has no such number', async () => {
+      server.reply = () => ({ body: '{}' });
+      await expect(symptomsOf({ errorRate: errorRate() })).rejects.toThrow(/no number at "rate"/);
+    });
+
+    it('is not measured where nothing is configured', async () => {
+      expect(await symptomsOf({})).toMatchObject({ ok: true, rate: null, band: null, checks: 0 });
+    });
+  });
+});

@@ -1,0 +1,198 @@
+import { Client } from 'pg';
+import {
+  failureOf,
+  startTestPostgres,
+  until,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../../support/postgres';
+import { apply, hasColumn, shopSchema, startApply, writeMigration } from './migration-fixtures';
+
+let server: TestPostgres;
+beforeAll(async () => {
+  server = await startTestPostgres({ template: shopSchema });
+});
+afterAll(() => server?.stop());
+
+const clients: Client[] = [];
+async function connect(database: TestDatabase, name: string): Promise<Client> {
+  const client = new Client({ connectionString: server.urlOf(database.name), application_name: name });
+  client.on('error', () => undefined);
+  await client.connect();
+  clients.push(client);
+  return client;
+}
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)));
+});
+
+/** Somebody who has begun a transaction, read the table and gone for coffee. */
+async function holdTable(database: TestDatabase, table = 'orders', name = 'forgetful'): Promise<Client> {
+  const holder = await connect(database, name);
+  await holder.query('BEGIN');
+  await holder.query(`SELECT count(*) FROM ${table}`);
+  return holder;
+}
+
+/** A load of short reads; tells the worst wait of any of them, in milliseconds. */
+async function startReaders(database: TestDatabase, count = 4) {
+  const state = { worstMs: 0, reads: 0, over: false };
+  const readers = Array.from({ length: count }, async (_, index) => {
+    const client = await connect(database, `reader-${index}`);
+    while (!state.over) {
+      const startedAt = Date.now();
+      await client.query('SELECT count(*) FROM orders WHERE id < 10');
+      state.worstMs = Math.max(state.worstMs, Date.now() - startedAt);
+      state.reads += 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  });
+  return {
+    stop: async () => {
+      state.over = true;
+      await Promise.all(readers);
+      return state;
+    },
+  };
+}
+
+describe('applying under load', () => {
+  it('keeps readers waiting for no longer than one lock_timeout while a long transaction holds the table', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(shop, '001.sql', 'ALTER TABLE orders ADD COLUMN note text;');
+    const readers = await startReaders(shop);
+    const holder = await holdTable(shop);
+    const run = startApply(shop, migration);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await holder.query('COMMIT');
+    const result = await run.result;
+    const { worstMs, reads } = await readers.stop();
+    expect(reads).toBeGreaterThan(500);
+    expect(worstMs).toBeLessThan(1_500);
+    expect(await hasColumn(shop, 'orders', 'note')).toBe(true);
+    expect(result.blockers.map(({ application }) => application)).toContain('forgetful');
+    expect(result.totalBlockMs).toBeLessThan(1_500);
+    expect(result.longestBlockMs).toBeLessThanOrEqual(result.totalBlockMs);
+  });
+
+  it('does not queue at all behind a transaction that is older than its patience', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(shop, '001.sql', 'ALTER TABLE orders ADD COLUMN note text;');
+    const holder = await holdTable(shop);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const readers = await startReaders(shop);
+    const run = startApply(shop, migration);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const { worstMs } = await readers.stop();
+    await holder.query('COMMIT');
+    expect(worstMs).toBeLessThan(300);
+    expect(await run.result).toMatchObject({ lockAttempts: 1, alreadyDone: false });
+  });
+
+  it('gives up at the deadline, names who holds the table since when, and has changed nothing', async () => {
+    const shop = await server.fresh({
+      service: { migrations: { lockTimeoutMs: 100, lockDeadlineSeconds: 2 } },
+    });
+    const migration = writeMigration(
+      shop,
+      '001.sql',
+      'ALTER TABLE customers ADD COLUMN first text;\nALTER TABLE orders ADD COLUMN note text;',
+    );
+    const holder = await holdTable(shop);
+    const startedAt = Date.now();
+    const failure = await failureOf(apply(shop, migration));
+    expect(failure).toMatchObject({ type: 'LockTimeout', nonRetryable: true });
+    expect(failure.message).toMatch(
+      /could not be locked within 2 s.*pid \d+ \(forgetful, postgres; idle in transaction\) since .* UTC: SELECT count/s,
+    );
+    expect(Date.now() - startedAt).toBeLessThan(5_000);
+    await holder.query('COMMIT');
+    expect(await hasColumn(shop, 'orders', 'note')).toBe(false);
+    expect(await hasColumn(shop, 'customers', 'first')).toBe(false);
+  });
+
+  it('lets everybody through between two tries, at least ten times as long as one may wait', async () => {
+    const shop = await server.fresh({
+      service: { migrations: { lockTimeoutMs: 100, lockDeadlineSeconds: 30 } },
+    });
+    // In a block, so that what it locks cannot be looked at before.
+    const text = "DO $$ BEGIN EXECUTE 'ALTER TABLE orders ADD COLUMN note text'; END $$;";
+    const holder = await holdTable(shop);
+    const observer = await connect(shop, 'observer');
+    const run = startApply(shop, writeMigration(shop, '001.sql', text));
+    const waits: number[] = [];
+    for (const until = Date.now() + 4_000; Date.now() < until;) {
+      const { rows } = await observer.query(
+        `SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'orders'::regclass`,
+      );
+      if (rows.length > 0) waits.push(Date.now());
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await holder.query('COMMIT');
+    const result = await run.result;
+    const breaks = waits
+      .slice(1)
+      .map((time, index) => time - (waits[index] ?? 0))
+      .filter((gap) => gap > 60);
+    expect(breaks.length).toBeGreaterThan(0);
+    expect(Math.min(...breaks)).toBeGreaterThan(900);
+    expect(result.lockAttempts).toBeGreaterThan(breaks.length);
+    expect(result.blockers.map(({ application }) => application)).toEqual(['forgetful']);
+  });
+
+  it('tries again when it becomes part of a deadlock', async () => {
+    const shop = await server.fresh({ service: { migrations: { lockTimeoutMs: 400 } } });
+    const migration = writeMigration(
+      shop,
+      '001.sql',
+      'ALTER TABLE customers ADD COLUMN a int;\nSELECT pg_sleep(0.3);\nALTER TABLE orders ADD COLUMN a int;',
+    );
+    const other = await connect(shop, 'other');
+    const run = startApply(shop, migration);
+    await until(
+      async () =>
+        (await shop.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'`)).length > 0,
+    );
+    await other.query('BEGIN');
+    await other.query('LOCK TABLE orders IN ACCESS SHARE MODE');
+    await other.query('SELECT count(*) FROM customers').catch(() => undefined);
+    await other.query('ROLLBACK');
+    expect((await run.result).lockAttempts).toBeGreaterThan(1);
+    expect(await hasColumn(shop, 'orders', 'a')).toBe(true);
+  });
+});
+
+describe('autovacuum in the way', () => {
+  const slowVacuum = `
+    CREATE TABLE busy (id int, filler text) WITH (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0,
+      autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1);
+    INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 20000) AS n;
+    CREATE INDEX ON busy (id);
+    DELETE FROM busy WHERE id % 2 = 0;`;
+  let cluster: TestPostgres;
+  beforeAll(async () => {
+    cluster = await startTestPostgres({ settings: { autovacuum_naptime: '1s' } });
+    const query = await cluster.fresh();
+    await query.query(`CREATE ROLE plain LOGIN PASSWORD 'plain-password'; CREATE ROLE tuner LOGIN PASSWORD 'tuner-password';
+      GRANT pg_monitor TO plain, tuner; GRANT SET ON PARAMETER deadlock_timeout TO tuner`);
+  });
+  afterAll(() => cluster?.stop());
+
+  it.each(['plain', 'tuner'])('is evicted at the first try by role %s', async (user) => {
+    const role = { user, password: `${user}-password` };
+    const shop = await cluster.fresh({ role, sql: slowVacuum });
+    await shop.query(`ALTER TABLE busy OWNER TO ${user}; GRANT CREATE ON DATABASE ${shop.name} TO ${user}`);
+    await until(
+      async () =>
+        (await shop.query(`SELECT 1 FROM pg_stat_progress_vacuum WHERE relid = 'busy'::regclass`)).length > 0,
+      60_000,
+    );
+    const result = await apply(
+      shop,
+      writeMigration(shop, '001.sql', 'ALTER TABLE busy ADD COLUMN note text;'),
+    );
+    expect(result).toMatchObject({ lockAttempts: 1, alreadyDone: false });
+    expect(result.longestBlockMs).toBeLessThan(user === 'tuner' ? 700 : 1_800);
+    expect(result.longestBlockMs).toBeGreaterThan(user === 'tuner' ? 50 : 800);
+  });
+});

@@ -1,0 +1,410 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
+import { readManifest } from '../../../../src/activities/postgres/backups/manifest';
+import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
+import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
+import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
+import { editManifest, flipByte } from '../../../support/damage';
+import { wrapTools } from '../../../support/pg-tools';
+import {
+  failureOf,
+  runActivity,
+  runSql,
+  startActivity,
+  startTestPostgres,
+  until,
+  type FreshOptions,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../../support/postgres';
+import type { DatabaseRef, Fence } from '../../../../src/contract/place';
+
+const scratch = `restore-test-${process.pid}`;
+let fence: Fence = { target: 'shop/production', token: 100 };
+beforeEach(() => {
+  fence = { ...fence, token: fence.token + 1 };
+});
+let pg: TestPostgres;
+let home: TestDatabase;
+
+beforeAll(async () => {
+  pg = await startTestPostgres({
+    settings: { wal_level: 'logical' },
+    template: `
+      CREATE TABLE customers (id bigserial PRIMARY KEY, name text);
+      CREATE TABLE bookings (id bigserial PRIMARY KEY, customer_id bigint REFERENCES customers, note text);
+      INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 100) i;
+      INSERT INTO bookings (customer_id, note) SELECT 1 + i % 100, md5(i::text) FROM generate_series(1, 3000) i;`,
+  });
+  home = await pg.fresh();
+  await runActivity(createScratchActivities(home.deps).openScratch, { scratch, ...home.place, major: 15 });
+});
+afterAll(async () => {
+  await runActivity(createScratchActivities(home.deps).dropScratch, { scratch });
+  await pg.stop();
+});
+
+/** Disposable clusters lie where the first database of this file has its own. */
+async function backedUp(options: FreshOptions = {}): Promise<{ db: TestDatabase; folder: string }> {
+  const db = await pg.fresh({
+    ...options,
+    service: { restore: { scratchDirectory: join(home.directory, 'scratch') }, ...options.service },
+  });
+  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+  return { db, folder: join(db.directory, 'backups/shop/production/b1') };
+}
+
+const inScratch = (db: TestDatabase): DatabaseRef => ({ kind: 'scratch', scratch, database: db.name });
+const beside = (db: TestDatabase): DatabaseRef => ({ ...db.ref, database: `${db.name}_restored` });
+
+function restore(db: TestDatabase, into: DatabaseRef, given: Fence | null = null, attempt = 1) {
+  return runActivity(
+    createRestoreActivities(db.deps).restoreBackup,
+    { ...db.place, backupId: 'b1', into, fence: given },
+    { attempt },
+  );
+}
+
+const query = <Row extends object>(db: TestDatabase, ref: DatabaseRef, sql: string) =>
+  runSql<Row>(endpointOf(db.deps, ref).url, sql);
+
+async function databases(like: string): Promise<string[]> {
+  const rows = await runSql<{ datname: string }>(
+    pg.urlOf('postgres'),
+    'SELECT datname FROM pg_database WHERE datname LIKE $1 ORDER BY 1',
+    [like],
+  );
+  return rows.map(({ datname }) => datname);
+}
+
+describe('into a disposable cluster', () => {
+  test('everything comes back, marked as a drill, and production is not touched', async () => {
+    const { db } = await backedUp();
+    const result = await restore(db, inScratch(db));
+    expect(result).toMatchObject({ backupId: 'b1', database: inScratch(db) });
+    expect(result.sizeBytes).toBeGreaterThan(1_000_000);
+    expect(
+      await query(
+        db,
+        inScratch(db),
+        'SELECT (SELECT count(*) FROM bookings)::int AS b, (SELECT count(*) FROM customers)::int AS c',
+      ),
+    ).toEqual([{ b: 3000, c: 100 }]);
+    const [comment] = await query<{ text: string }>(
+      db,
+      inScratch(db),
+      `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = current_database()`,
+    );
+    expect(JSON.parse(comment!.text)).toMatchObject({
+      by: 'durable-runbooks',
+      kind: 'drill',
+      backupId: 'b1',
+      service: 'shop',
+    });
+    expect(await databases(`${db.name}%`)).toEqual([db.name]);
+  });
+
+  test('a role that is missing there is created first, so that grants and policies are not lost', async () => {
+    const role = `auditor_${process.pid}`;
+    await runSql(
+      pg.urlOf('postgres'),
+      `CREATE ROLE ${role} LOGIN PASSWORD 'auditor-password'; CREATE ROLE ${role}_group; GRANT ${role}_group TO ${role}`,
+    );
+    const { db } = await backedUp({
+      sql: `GRANT SELECT ON bookings TO ${role}; ALTER TABLE bookings ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY mine ON bookings TO ${role} USING (customer_id = 1); ALTER TABLE customers OWNER TO ${role}_group`,
+    });
+    await restore(db, inScratch(db));
+    const [found] = await query(
+      db,
+      inScratch(db),
+      `SELECT has_table_privilege('${role}', 'bookings', 'SELECT') AS may, (SELECT roles::text FROM pg_policies WHERE policyname = 'mine') AS policy,
+              (SELECT tableowner FROM pg_tables WHERE tablename = 'customers') AS owner, pg_has_role('${role}', '${role}_group', 'MEMBER') AS member,
+              (SELECT rolcanlogin FROM pg_roles WHERE rolname = '${role}') AS login, (SELECT rolpassword FROM pg_authid WHERE rolname = '${role}') AS password`,
+    );
+    expect(found).toEqual({
+      may: true,
+      policy: `{${role}}`,
+      owner: `${role}_group`,
+      member: true,
+      login: false,
+      password: null,
+    });
+  });
+
+  test('a subscription is left out: it would take over the slot of the real one', async () => {
+    const { db } = await backedUp({
+      sql: `CREATE SUBSCRIPTION from_far CONNECTION 'host=192.0.2.1 dbname=far' PUBLICATION p WITH (connect = false, slot_name = 'real_slot')`,
+    });
+    const { manifest } = await readManifest(join(db.directory, 'backups/shop/production/b1'));
+    expect(manifest.subscriptions).toEqual(['from_far']);
+    await restore(db, inScratch(db));
+    expect(await query(db, inScratch(db), 'SELECT subname FROM pg_subscription')).toEqual([]);
+    await db.query(`ALTER SUBSCRIPTION from_far SET (slot_name = NONE); DROP SUBSCRIPTION from_far`);
+  });
+
+  test('the credentials of foreign servers are left out', async () => {
+    const { db } = await backedUp({
+      sql: `CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '192.0.2.1');
+            CREATE USER MAPPING FOR postgres SERVER far OPTIONS (user 'u', password 'far-password');`,
+    });
+    await restore(db, inScratch(db));
+    expect(await query(db, inScratch(db), 'SELECT srvname FROM pg_foreign_server')).toEqual([
+      { srvname: 'far' },
+    ]);
+    expect(await query(db, inScratch(db), 'SELECT 1 FROM pg_user_mappings')).toEqual([]);
+  });
+
+  test('the copy takes the fence that is given', async () => {
+    const { db } = await backedUp();
+    await restore(db, inScratch(db), fence);
+    expect(await query(db, inScratch(db), 'SELECT target, token FROM durable_runbooks.fence')).toEqual([
+      { target: fence.target, token: String(fence.token) },
+    ]);
+  });
+
+  test('an encoding and locale other than the server’s come back', async () => {
+    const db = await pg.fresh({
+      service: { restore: { scratchDirectory: join(home.directory, 'scratch') } },
+    });
+    await runSql(pg.urlOf('postgres'), `DROP DATABASE ${db.name}`);
+    await runSql(
+      pg.urlOf('postgres'),
+      `CREATE DATABASE ${db.name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`,
+    );
+    await db.query(`CREATE TABLE t (a text); INSERT INTO t VALUES ('b'), ('B'), ('ä')`);
+    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+    await runActivity(createRestoreActivities(db.deps).restoreBackup, {
+      ...db.place,
+      backupId: 'b1',
+      into: inScratch(db),
+      fence: null,
+    });
+    const sql =
+      'SELECT pg_encoding_to_char(encoding) AS encoding, datcollate FROM pg_database WHERE datname = current_database()';
+    expect(await query(db, inScratch(db), sql)).toEqual([{ encoding: 'LATIN1', datcollate: 'C' }]);
+    expect(await query(db, inScratch(db), 'SELECT a FROM t ORDER BY a')).toEqual(
+      ['B', 'b', 'ä'].map((a) => ({ a })),
+    );
+  });
+});
+
+describe('a damaged backup is refused before anything is created', () => {
+  test.each(['one flipped byte', 'a truncated data file'])('%s', async (damage) => {
+    const { db, folder } = await backedUp();
+    const { manifest } = await readManifest(folder);
+    const biggest = manifest.files
+      .filter(({ path }) => path.endsWith('.gz'))
+      .sort((a, b) => b.bytes - a.bytes)[0]!;
+    const path = join(folder, biggest.path);
+    if (damage.includes('flipped')) flipByte(path, Math.floor(biggest.bytes / 2));
+    else truncateSync(path, biggest.bytes - 64);
+    const failure = await failureOf(restore(db, beside(db), fence));
+    expect(failure).toMatchObject({ type: 'BackupCorrupt', nonRetryable: true });
+    expect(failure.message).toContain(biggest.path);
+    expect(await databases(`${db.name}%`)).toEqual([db.name]);
+  });
+
+  test('a truncated file that was called verified fails the restore, which leaves nothing', async () => {
+    const { db, folder } = await backedUp();
+    const { manifest } = await readManifest(folder);
+    const biggest = manifest.files
+      .filter(({ path }) => path.endsWith('.gz'))
+      .sort((a, b) => b.bytes - a.bytes)[0]!;
+    truncateSync(join(folder, biggest.path), biggest.bytes - 64);
+    const input = { ...db.place, backupId: 'b1', into: beside(db), fence, verified: true };
+    expect((await failureOf(runActivity(createRestoreActivities(db.deps).restoreBackup, input))).type).toBe(
+      'RestoreFailed',
+    );
+    expect(await databases(`${db.name}%`)).toEqual([db.name]);
+  });
+
+  test('a backup that was never finished', async () => {
+    const { db } = await backedUp();
+    const input = { ...db.place, backupId: 'b9', into: inScratch(db), fence: null };
+    mkdirSync(join(db.directory, 'backups/shop/production/b9'));
+    expect((await failureOf(runActivity(createRestoreActivities(db.deps).restoreBackup, input))).type).toBe(
+      'BackupIncomplete',
+    );
+  });
+
+  test('an ID that leads out of the folder of the backups', async () => {
+    const { db } = await backedUp();
+    const input = { ...db.place, backupId: '../../etc', into: inScratch(db), fence: null };
+    expect((await failureOf(runActivity(createRestoreActivities(db.deps).restoreBackup, input))).type).toBe(
+      'InvalidInput',
+    );
+  });
+});
+
+test('an extension that the target lacks is named before an hour of restoring', async () => {
+  const { db, folder } = await backedUp();
+  editManifest(folder, (manifest) => manifest.extensions.push({ name: 'timescaledb', version: '2.1' }));
+  const failure = await failureOf(restore(db, inScratch(db)));
+  expect(failure.type).toBe('RestoreFailed');
+  expect(failure.message).toContain('timescaledb');
+});
+
+describe('beside the live database', () => {
+  test('what no dump brings back is set again', async () => {
+    const role = `app_${process.pid}`;
+    await runSql(pg.urlOf('postgres'), `CREATE ROLE ${role}`);
+    const db = await pg.fresh();
+    await db.query(`
+      ALTER DATABASE ${db.name} SET search_path = "$user", public, extensions;
+      ALTER DATABASE ${db.name} SET statement_timeout = '17s';
+      ALTER ROLE ${role} IN DATABASE ${db.name} SET lock_timeout = '3s';
+      ALTER DATABASE ${db.name} CONNECTION LIMIT 55;
+      REVOKE CONNECT ON DATABASE ${db.name} FROM PUBLIC;
+      GRANT CONNECT, TEMPORARY ON DATABASE ${db.name} TO ${role};
+      COMMENT ON DATABASE ${db.name} IS 'the shop''s own'`);
+    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+    await restore(db, beside(db), fence);
+    const describe = (name: string) =>
+      runSql(
+        pg.urlOf('postgres'),
+        `SELECT datconnlimit AS "limit", pg_get_userbyid(datdba) AS owner,
+                (SELECT array_agg(coalesce(setrole::regrole::text, '') || ' ' || array_to_string(setconfig, ';') ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid) AS settings,
+                has_database_privilege('${role}', datname, 'CONNECT') AS app, EXISTS (SELECT 1 FROM aclexplode(datacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT') AS public
+           FROM pg_database d WHERE datname = $1`,
+        [name],
+      );
+    const copy = await describe(`${db.name}_restored`);
+    expect(copy).toEqual(await describe(db.name));
+    expect(copy[0]).toMatchObject({ limit: 55, app: true, public: false });
+    // The comment is the mark until the copy is live; the source's is kept in it.
+    const [{ text } = { text: '' }] = await runSql<{ text: string }>(
+      pg.urlOf('postgres'),
+      `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = '${db.name}_restored'`,
+    );
+    expect(JSON.parse(text)).toMatchObject({ kind: 'restored', comment: "the shop's own" });
+  });
+
+  test('the copy is analyzed, and its sequences do not give out again what was given out since', async () => {
+    const { db } = await backedUp();
+    await db.query(`INSERT INTO bookings (customer_id, note) SELECT 1, 'since' FROM generate_series(1, 50)`);
+    await restore(db, beside(db), fence);
+    const [next] = await query(
+      db,
+      beside(db),
+      `SELECT nextval('bookings_id_seq')::int AS id, (SELECT reltuples FROM pg_class WHERE relname = 'bookings') AS estimate`,
+    );
+    expect(next).toEqual({ id: 3051, estimate: 3000 });
+    expect(
+      await query(db, beside(db), `SELECT 1 FROM pg_stats WHERE tablename = 'bookings' LIMIT 1`),
+    ).toHaveLength(1);
+  });
+
+  test('the copy has every token of the live database, whatever the backup had', async () => {
+    const { db } = await backedUp({
+      sql: `CREATE SCHEMA durable_runbooks; CREATE TABLE durable_runbooks.fence (target text PRIMARY KEY, token bigint NOT NULL, attempt int NOT NULL DEFAULT 1, holder text NOT NULL DEFAULT '', taken_at timestamptz NOT NULL DEFAULT now());
+            INSERT INTO durable_runbooks.fence (target, token) VALUES ('shop/production', 3), ('other', 11)`,
+    });
+    await db.query(`UPDATE durable_runbooks.fence SET token = 6 WHERE target = 'shop/production'`);
+    await restore(db, beside(db), fence);
+    expect(
+      await query(db, beside(db), 'SELECT target, token FROM durable_runbooks.fence ORDER BY 1'),
+    ).toEqual([
+      { target: 'other', token: '11' },
+      { target: 'shop/production', token: String(fence.token) },
+    ]);
+  });
+
+  test('a token that is no longer the newest restores nothing', async () => {
+    const { db } = await backedUp();
+    await restore(db, beside(db), { ...fence, target: `stale-${db.name}`, token: 9 });
+    const again = { ...beside(db), database: `${db.name}_second` } as DatabaseRef;
+    const failure = await failureOf(restore(db, again, { ...fence, target: `stale-${db.name}`, token: 8 }));
+    expect(failure.type).toBe('StaleFencingToken');
+    expect(await databases(`${db.name}_second`)).toEqual([]);
+  });
+
+  test('a database without our mark is never replaced, and the live one never named', async () => {
+    const { db } = await backedUp();
+    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${db.name}_restored`);
+    await runSql(pg.urlOf(`${db.name}_restored`), 'CREATE TABLE precious (id int)');
+    expect((await failureOf(restore(db, beside(db), fence))).type).toBe('TargetNotOurs');
+    expect(await query(db, beside(db), 'SELECT 1 FROM precious')).toEqual([]);
+    for (const database of [db.name, 'postgres', undefined]) {
+      expect((await failureOf(restore(db, { ...db.ref, database } as DatabaseRef, fence))).type).toBe(
+        'InvalidInput',
+      );
+    }
+  });
+
+  test('the wrong server is refused', async () => {
+    const { db } = await backedUp();
+    db.deps.config.services['shop']!.environments['production']!.database.identity.systemIdentifier =
+      '12345678901';
+    expect((await failureOf(restore(db, beside(db), fence))).type).toBe('WrongDatabase');
+    expect(await databases(`${db.name}%`)).toEqual([db.name]);
+  });
+
+  test('a retry ends what the killed attempt left running and starts over', async () => {
+    const { db } = await backedUp();
+    // What an attempt leaves that is killed with SIGKILL while it restores: a marked half, and a session at work in it.
+    await restore(db, beside(db), fence);
+    await query(db, beside(db), 'DROP TABLE bookings');
+    const orphan = new Client({
+      connectionString: pg.urlOf(`${db.name}_restored`),
+      application_name: 'dr:test-run#7/1',
+    });
+    const ended = new Promise((resolve) => orphan.on('error', resolve));
+    await orphan.connect();
+    await orphan.query('BEGIN; LOCK TABLE customers');
+    await restore(db, beside(db), fence, 2);
+    await ended;
+    expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+  });
+
+  test('a kill between creating the database and marking it does not block the next attempt', async () => {
+    const { db } = await backedUp();
+    const temporary = `durable_runbooks_new_${createHash('sha256').update(`${db.name}_restored`).digest('hex').slice(0, 16)}`;
+    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${temporary}`);
+    await restore(db, beside(db), fence);
+    expect(await databases('durable_runbooks_new%')).toEqual([]);
+  });
+
+  test('cancellation ends pg_restore and its sessions and drops the half', async () => {
+    const { db } = await backedUp();
+    const marker = join(db.directory, 'started');
+    db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+      pg_restore: `case "$*" in *--use-list*) touch ${marker}; exec ${pg.server.binDirectory}/psql -qX "${pg.urlOf(`${db.name}_restored`)}" -c "SELECT pg_sleep(60)";; esac`,
+    });
+    const run = startActivity(createRestoreActivities(db.deps).restoreBackup, {
+      ...db.place,
+      backupId: 'b1',
+      into: beside(db),
+      fence,
+    });
+    await until(() => existsSync(marker));
+    run.cancel();
+    expect((await failureOf(run.result)).name).toBe('CancelledFailure');
+    expect(await databases(`${db.name}%`)).toEqual([db.name]);
+    expect(
+      await runSql(
+        pg.urlOf('postgres'),
+        `SELECT 1 FROM pg_stat_activity WHERE datname = '${db.name}_restored'`,
+      ),
+    ).toEqual([]);
+  });
+
+  test('only a copy with our mark is dropped', async () => {
+    const { db } = await backedUp();
+    const { dropRestored } = createRestoreActivities(db.deps);
+    await restore(db, beside(db), fence);
+    expect(await runActivity(dropRestored, { database: beside(db), fence })).toEqual({ dropped: true });
+    expect(await runActivity(dropRestored, { database: beside(db), fence })).toEqual({ dropped: false });
+    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${db.name}_restored`);
+    expect((await failureOf(runActivity(dropRestored, { database: beside(db), fence }))).type).toBe(
+      'TargetNotOurs',
+    );
+    expect((await failureOf(runActivity(dropRestored, { database: db.ref, fence }))).type).toBe(
+      'InvalidInput',
+    );
+    expect(await databases(`${db.name}%`)).toEqual([db.name, `${db.name}_restored`]);
+  });
+});

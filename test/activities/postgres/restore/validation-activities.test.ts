@@ -1,0 +1,244 @@
+import { join } from 'node:path';
+import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
+import { createCanaryActivities } from '../../../../src/activities/postgres/backups/canary';
+import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
+import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
+import { createValidateActivities } from '../../../../src/activities/postgres/restore/validation-activities';
+import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
+import { editManifest } from '../../../support/damage';
+import {
+  failureOf,
+  runActivity,
+  runSql,
+  startActivity,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../../support/postgres';
+import type { DatabaseRef } from '../../../../src/contract/place';
+
+const scratch = `validate-test-${process.pid}`;
+const restored: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
+const copy: DatabaseRef = { kind: 'scratch', scratch, database: 'copy' };
+let pg: TestPostgres;
+let db: TestDatabase;
+
+beforeAll(async () => {
+  pg = await startTestPostgres({
+    template: `
+      CREATE TABLE customers (id bigserial PRIMARY KEY, name text);
+      CREATE TABLE bookings (id bigserial PRIMARY KEY, customer_id bigint REFERENCES customers, starts int, ends int);
+      CREATE TABLE empty_on_purpose (id int);
+      CREATE TABLE events (id bigint, day date) PARTITION BY RANGE (day);
+      CREATE TABLE events_2030 PARTITION OF events FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');
+      CREATE INDEX ON bookings (customer_id);
+      INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 100) i;
+      INSERT INTO bookings (customer_id, starts, ends) SELECT 1 + i % 100, i, i + 1 FROM generate_series(1, 3000) i;
+      INSERT INTO events SELECT i, '2030-02-03' FROM generate_series(1, 50) i;
+      SELECT lo_from_bytea(0, 'x');`,
+  });
+  db = await pg.fresh({
+    service: {
+      restore: {
+        scratchDirectory: 'scratch',
+        requiredTables: ['bookings', 'public.customers', 'events_2030'],
+        smoke: {
+          run: [
+            process.execPath,
+            '-e',
+            `console.log(new URL(process.env.DATABASE_URL).pathname, process.env.RUNBOOKS_DRILL); process.exit(Number(process.env.FAIL))`,
+          ],
+          environment: { FAIL: '0' },
+        },
+      },
+      invariants: [
+        { name: 'bookings end after they start', sql: 'SELECT id FROM bookings WHERE ends <= starts' },
+      ],
+    },
+  });
+  const { backUp } = createBackupActivities(db.deps);
+  const { writeCanary } = createCanaryActivities(db.deps);
+  await runActivity(writeCanary, { database: db.ref, id: 'canary-0' });
+  await runActivity(backUp, { ...db.place, backupId: 'b0', fence: null });
+  await runActivity(writeCanary, { database: db.ref, id: 'canary-1' });
+  await runActivity(backUp, { ...db.place, backupId: 'b1', fence: null });
+  await runActivity(createScratchActivities(db.deps).openScratch, { scratch, ...db.place });
+  await runActivity(createRestoreActivities(db.deps).restoreBackup, {
+    ...db.place,
+    backupId: 'b1',
+    into: restored,
+    fence: null,
+  });
+});
+afterAll(async () => {
+  await runActivity(createScratchActivities(db.deps).dropScratch, { scratch });
+  await pg.stop();
+});
+
+/** Damages a clone of the restored copy and returns the checks that fail, with their details. */
+async function findingsAfter(sql: string, edit?: (folder: string) => void): Promise<Record<string, string>> {
+  await runActivity(createScratchActivities(db.deps).cloneDatabase, { from: restored, to: copy });
+  await runSql(endpointOf(db.deps, copy).url, sql);
+  edit?.(join(db.directory, 'backups/shop/production/b1'));
+  const report = await validate(copy, false);
+  const failed = report.checks.filter(({ ok }) => !ok);
+  expect(report.ok).toBe(failed.length === 0);
+  return Object.fromEntries(failed.map(({ name, detail }) => [name, detail]));
+}
+
+function validate(database: DatabaseRef, smoke = true) {
+  return runActivity(createValidateActivities(db.deps).validateRestore, {
+    ...db.place,
+    database,
+    backupId: 'b1',
+    smoke,
+  });
+}
+
+test('a whole copy passes every check, is not changed by them, and says how far it is', async () => {
+  const url = endpointOf(db.deps, restored).url;
+  const objects = `SELECT count(*)::int FROM pg_class WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg_temp%')`;
+  const before = await runSql(url, objects);
+  const run = startActivity(createValidateActivities(db.deps).validateRestore, {
+    ...db.place,
+    database: restored,
+    backupId: 'b1',
+  });
+  const report = await run.result;
+  expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(report).toMatchObject({ ok: true, rows: 3000 + 100 + 50 + 2 });
+  expect(report.checks.map(({ name }) => name).sort()).toEqual(
+    [
+      'canary',
+      'extensions',
+      'foreign keys',
+      'indexes',
+      'invariant bookings end after they start',
+      'large objects',
+      'no orphans',
+      'required tables',
+      'rows',
+      'sequences',
+      'smoke test',
+    ].sort(),
+  );
+  const details = Object.fromEntries(report.checks.map(({ name, detail }) => [name, detail]));
+  expect(details['indexes']).toMatch(/B-trees in order \(amcheck\)/);
+  expect(details['smoke test']).toBe('/restored 1');
+  expect(await runSql(url, objects)).toEqual(before);
+  expect(run.beats).toContainEqual(expect.objectContaining({ phase: 'validate', unit: 'tables' }));
+});
+
+test.each([
+  ['a missing row', 'DELETE FROM bookings WHERE id = 7', { rows: /bookings has 2999 rows instead of 3000/ }],
+  ['an emptied table', 'DELETE FROM events', { rows: /events_2030 has 0 rows instead of 50/ }],
+  [
+    'a row too many',
+    `INSERT INTO empty_on_purpose VALUES (1)`,
+    { rows: /empty_on_purpose has 1 rows instead of 0/ },
+  ],
+  ['a lost table', 'DROP TABLE events', { rows: /events_2030 is missing/, 'required tables': /events_2030/ }],
+  [
+    'a sequence that would give out numbers again',
+    `SELECT setval('bookings_id_seq', 5)`,
+    { sequences: /bookings_id_seq stands at 5 before 3000/ },
+  ],
+  [
+    'a lost sequence',
+    `ALTER SEQUENCE bookings_id_seq RENAME TO elsewhere`,
+    { sequences: /bookings_id_seq is missing/ },
+  ],
+  [
+    'a lost large object',
+    `SELECT lo_unlink(oid) FROM pg_largeobject_metadata`,
+    { 'large objects': /0 of 1/ },
+  ],
+  [
+    'a lost foreign key',
+    'ALTER TABLE bookings DROP CONSTRAINT bookings_customer_id_fkey',
+    { 'foreign keys': /0 foreign keys instead of 1/ },
+  ],
+  [
+    'a foreign key that is not valid',
+    `ALTER TABLE bookings DROP CONSTRAINT bookings_customer_id_fkey;
+     ALTER TABLE bookings ADD CONSTRAINT bookings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers NOT VALID`,
+    { 'foreign keys': /is not valid/ },
+  ],
+  [
+    'an orphan under a foreign key that says it is valid',
+    `SET session_replication_role = replica; UPDATE bookings SET customer_id = 999999 WHERE id = 3`,
+    { 'no orphans': /bookings_customer_id_fkey.*999999/ },
+  ],
+  [
+    'a broken invariant',
+    'UPDATE bookings SET ends = starts - 1 WHERE id IN (4, 5)',
+    { 'invariant bookings end after they start': /2 violations/ },
+  ],
+  [
+    'a missing canary',
+    `DELETE FROM durable_runbooks.canary WHERE id = 'canary-1'`,
+    { canary: /was not found/, rows: /canary/ },
+  ],
+  [
+    'an index out of order',
+    // An operator class whose order is turned around after the index was built, as a changed collation does it.
+    `CREATE FUNCTION asc_cmp(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($1, $2)';
+     CREATE OPERATOR CLASS turned FOR TYPE int USING btree AS OPERATOR 1 <(int, int), OPERATOR 2 <=(int, int), OPERATOR 3 =(int, int),
+       OPERATOR 4 >=(int, int), OPERATOR 5 >(int, int), FUNCTION 1 asc_cmp(int, int);
+     CREATE INDEX turned_around ON bookings (starts turned);
+     CREATE OR REPLACE FUNCTION asc_cmp(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($2, $1)';`,
+    { indexes: /turned_around/ },
+  ],
+  [
+    'an invalid index',
+    `CREATE INDEX half_built ON bookings (ends); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'half_built'::regclass`,
+    { indexes: /invalid: half_built/ },
+  ],
+])('%s is found', async (_title, sql, expected) => {
+  const findings = await findingsAfter(sql);
+  expect(Object.keys(findings).sort()).toEqual(Object.keys(expected).sort());
+  for (const [name, pattern] of Object.entries(expected)) expect(findings[name]).toMatch(pattern);
+});
+
+test('a canary that is older than the backup before shows that the dump is an old one', async () => {
+  const folder = join(db.directory, 'backups/shop/production/b1');
+  let restore: () => void = () => undefined;
+  const findings = await findingsAfter('SELECT 1', () =>
+    editManifest(folder, (manifest) => {
+      const { canary } = manifest;
+      manifest.canary = { id: 'canary-0', writtenAt: '' };
+      restore = () => editManifest(folder, (again) => void (again.canary = canary));
+    }),
+  );
+  restore();
+  expect(findings['canary']).toMatch(/canary-0.*older than the backup before/);
+});
+
+test('an extension that did not come back is found', async () => {
+  const folder = join(db.directory, 'backups/shop/production/b1');
+  const findings = await findingsAfter('SELECT 1', () =>
+    editManifest(folder, (manifest) => void manifest.extensions.push({ name: 'citext', version: '1.6' })),
+  );
+  editManifest(folder, (manifest) => void manifest.extensions.pop());
+  expect(findings['extensions']).toMatch(/citext/);
+});
+
+test('a failing smoke test fails the copy', async () => {
+  const smoke = db.deps.config.services['shop']!.restore.smoke!;
+  smoke.environment['FAIL'] = '3';
+  const report = await validate(restored);
+  smoke.environment['FAIL'] = '0';
+  expect(report.ok).toBe(false);
+  const check = report.checks.find(({ name }) => name === 'smoke test');
+  expect(check).toMatchObject({ ok: false });
+  expect(check?.detail).toMatch(/status 3/);
+});
+
+test('the live database is not validated as a copy of the wrong server', async () => {
+  db.deps.config.services['shop']!.environments['production']!.database.identity.systemIdentifier =
+    '12345678901';
+  const failure = await failureOf(validate(db.ref));
+  db.deps.config.services['shop']!.environments['production']!.database.identity.systemIdentifier =
+    pg.server.systemIdentifier;
+  expect(failure.type).toBe('WrongDatabase');
+});

@@ -1,0 +1,241 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { readFence, takeFence } from '../../../../src/activities/postgres/session/fence';
+import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
+import {
+  failureOf,
+  startTestPostgres,
+  until,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../../support/postgres';
+import {
+  apply,
+  fence,
+  hasColumn,
+  ledgerOf,
+  shopSchema,
+  writeMigration,
+} from '../migrations/migration-fixtures';
+import { startProxy, type Proxy } from './proxy';
+
+let server: TestPostgres;
+beforeAll(async () => {
+  server = await startTestPostgres({ template: shopSchema });
+});
+afterAll(() => server?.stop());
+
+const clients: Client[] = [];
+const children: ChildProcess[] = [];
+const proxies: Proxy[] = [];
+async function connect(database: TestDatabase, name = 'dr:other#1/1'): Promise<Client> {
+  const client = new Client({ connectionString: server.urlOf(database.name), application_name: name });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query(`SET lock_timeout = '3s'`);
+  clients.push(client);
+  return client;
+}
+afterEach(async () => {
+  children.splice(0).forEach((child) => child.kill('SIGKILL'));
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()));
+  await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)));
+});
+
+const ADD = 'ALTER TABLE orders ADD COLUMN note text;';
+
+async function fencedDatabase(): Promise<{ shop: TestDatabase; a: Client; b: Client }> {
+  const shop = await server.fresh();
+  const [a, b] = [await connect(shop, 'dr:a#1/1'), await connect(shop, 'dr:b#1/1')];
+  await ensureBookkeeping(a);
+  return { shop, a, b };
+}
+
+describe('takeFence', () => {
+  it('makes an older holder fail that waited while a newer one worked', async () => {
+    const { a, b } = await fencedDatabase();
+    await a.query('BEGIN');
+    await takeFence(a, { target: 't', token: 11 }, 1, 'dr:a#1/1');
+    await b.query('BEGIN');
+    const waiting = failureOf(takeFence(b, { target: 't', token: 10 }, 1, 'dr:b#1/1'));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await a.query('COMMIT');
+    expect(await waiting).toMatchObject({ type: 'StaleFencingToken', nonRetryable: true });
+    await b.query('ROLLBACK');
+    expect(await readFence(a, 't')).toBe(11);
+  });
+
+  it('holds the row to the end of the transaction, and calls a busy fence by its own name', async () => {
+    const { a, b } = await fencedDatabase();
+    await a.query('BEGIN');
+    await takeFence(a, { target: 't', token: 10 }, 1, 'dr:a#1/1');
+    await b.query(`SET lock_timeout = '200ms'`);
+    await b.query('BEGIN');
+    expect(await failureOf(takeFence(b, { target: 't', token: 11 }, 1, 'dr:b#1/1'))).toMatchObject({
+      type: 'FenceBusy',
+      nonRetryable: false,
+    });
+    await b.query('ROLLBACK');
+    await a.query('ROLLBACK');
+    await b.query('BEGIN');
+    await takeFence(b, { target: 't', token: 1 }, 1, 'dr:b#1/1');
+    await b.query('COMMIT');
+  });
+
+  it('lets a later attempt of one activity in and keeps the earlier one out', async () => {
+    const { a } = await fencedDatabase();
+    const take = async (attempt: number, holder: string) => {
+      await a.query('BEGIN');
+      await takeFence(a, { target: 't', token: 10 }, attempt, holder).finally(() => a.query('COMMIT'));
+    };
+    await take(1, 'dr:a#7/1');
+    await take(2, 'dr:a#7/2');
+    expect(await failureOf(take(1, 'dr:a#7/1'))).toMatchObject({ type: 'StaleFencingToken' });
+    await take(1, 'dr:a#8/1');
+  });
+});
+
+describe('applyMigration under the fence', () => {
+  it('changes nothing with a stale token', async () => {
+    const shop = await server.fresh();
+    await apply(shop, writeMigration(shop, '001.sql', ADD), { fence: { ...fence, token: 20 } });
+    const second = writeMigration(shop, '002.sql', 'ALTER TABLE orders ADD COLUMN late text;');
+    expect(await failureOf(apply(shop, second, { fence: { ...fence, token: 19 } }))).toMatchObject({
+      type: 'StaleFencingToken',
+    });
+    expect(await hasColumn(shop, 'orders', 'late')).toBe(false);
+  });
+
+  it('ends the session of its earlier attempt, which still holds fence and locks', async () => {
+    const { shop } = await fencedDatabase();
+    const ghost = await connect(shop, 'dr:test-run#7/1');
+    await ghost.query('BEGIN');
+    await takeFence(ghost, fence, 1, 'dr:test-run#7/1');
+    await ghost.query('ALTER TABLE orders ADD COLUMN note text');
+    const startedAt = Date.now();
+    const result = await apply(shop, writeMigration(shop, '001.sql', ADD), {}, { attempt: 2 });
+    expect(result.alreadyDone).toBe(false);
+    expect(Date.now() - startedAt).toBeLessThan(3_000);
+    await expect(ghost.query('COMMIT')).rejects.toThrow();
+    expect(await ledgerOf(shop)).toHaveLength(1);
+  });
+
+  it('keeps the ghost of an earlier attempt from redoing what was taken back meanwhile', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(shop, '001.sql', ADD, 'ALTER TABLE orders DROP COLUMN note;');
+    await apply(shop, migration, {}, { attempt: 2, activityId: '7' });
+    await apply(shop, migration, { direction: 'down' }, { attempt: 1, activityId: '9' });
+    expect(await failureOf(apply(shop, migration, {}, { attempt: 1, activityId: '7' }))).toMatchObject({
+      type: 'StaleFencingToken',
+    });
+    expect(await hasColumn(shop, 'orders', 'note')).toBe(false);
+  });
+});
+
+describe('a connection lost at COMMIT', () => {
+  async function throughProxy(lose: 'answer' | 'question') {
+    const direct = await server.fresh();
+    const proxy = await startProxy(server.server.port, lose);
+    proxies.push(proxy);
+    const url = new URL(direct.url);
+    url.port = String(proxy.port);
+    return {
+      proxy,
+      shop: await server.fresh({
+        url: url.href.replace(/shop_\d+$/, `shop_${Number(direct.name.slice(5)) + 1}`),
+      }),
+    };
+  }
+
+  it.each(['answer', 'question'] as const)(
+    'is settled by fence and ledger when the %s is lost',
+    async (lose) => {
+      const { proxy, shop } = await throughProxy(lose);
+      const migration = writeMigration(shop, '001.sql', ADD);
+      const result = await apply(shop, migration);
+      expect(proxy.lost()).toBe(1);
+      expect(result.alreadyDone).toBe(false);
+      expect(await hasColumn(shop, 'orders', 'note')).toBe(true);
+      expect(await ledgerOf(shop)).toEqual([
+        { migration: '001.sql', direction: 'up', statement: 0, status: 'finished' },
+      ]);
+    },
+  );
+});
+
+describe('a worker killed by SIGKILL', () => {
+  function startWorker(shop: TestDatabase, input: object): ChildProcess {
+    const root = join(__dirname, '..', '..', '..', '..');
+    const args = [shop.directory, shop.url, server.server.systemIdentifier, shop.name, JSON.stringify(input)];
+    const child = spawn(
+      process.execPath,
+      ['-r', join(root, 'test/cli/register.cjs'), join(__dirname, 'worker-process.ts'), ...args],
+      { cwd: root, stdio: 'inherit' },
+    );
+    children.push(child);
+    return child;
+  }
+  const running = (shop: TestDatabase, text: string) => async () =>
+    (
+      await shop.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND query LIKE $2 AND pid <> pg_backend_pid()`,
+        [shop.name, `${text}%`],
+      )
+    ).length > 0;
+
+  it('in the middle of a transaction leaves nothing, and the next attempt applies it once', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(shop, '001.sql', `${ADD}\nSELECT pg_sleep(2.5);`);
+    const worker = startWorker(shop, {
+      service: 'shop',
+      database: shop.ref,
+      migration,
+      direction: 'up',
+      fence,
+    });
+    await until(running(shop, 'SELECT pg_sleep'), 60_000);
+    worker.kill('SIGKILL');
+    const result = await apply(shop, migration, {}, { attempt: 2 });
+    expect(result.alreadyDone).toBe(false);
+    expect(await ledgerOf(shop)).toHaveLength(1);
+  });
+
+  it('in the middle of CREATE INDEX CONCURRENTLY leaves an invalid index, which the next attempt replaces', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(
+      shop,
+      '001.sql',
+      'CREATE INDEX CONCURRENTLY orders_total ON orders (total);',
+    );
+    const holder = await connect(shop, 'holder');
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await holder.query('SELECT count(*) FROM orders');
+    const worker = startWorker(shop, {
+      service: 'shop',
+      database: shop.ref,
+      migration,
+      direction: 'up',
+      fence,
+    });
+    const invalid = async () =>
+      (
+        await shop.query(
+          `SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('orders_total') AND NOT indisvalid`,
+        )
+      ).length > 0;
+    await until(invalid, 60_000);
+    worker.kill('SIGKILL');
+    await until(async () => !(await running(shop, 'CREATE INDEX')()), 10_000);
+    expect(await invalid()).toBe(true);
+    await holder.query('COMMIT');
+    expect(await apply(shop, migration, {}, { attempt: 2 })).toMatchObject({ alreadyDone: false });
+    expect(
+      await shop.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_total'::regclass`),
+    ).toEqual([{ indisvalid: true }]);
+    expect((await ledgerOf(shop)).map(({ statement, status }) => [statement, status])).toEqual([
+      [1, 'finished'],
+      [0, 'finished'],
+    ]);
+  });
+});
