@@ -4,7 +4,7 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
 import { workflowBundle } from '../src/worker/bundle';
 import * as workflows from '../src/workflows';
-import { cards } from '../src/workflows/cards';
+import { cards } from '../src/catalogue/cards';
 import { quietTemporal } from './support/quiet';
 
 quietTemporal();

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { inputSchema } from '../cli/fields';
+import { inputSchema } from '../catalogue/input-fields';
 import type { AlertRouteConfig } from '../config/alert-schema';
 import type { Severity } from '../contract/modes';
 import type { Config } from '../config/schema';
-import { cardOf } from '../workflows/cards';
-import type { Card } from '../workflows/kit/card';
+import { cardOf } from '../catalogue/cards';
+import type { Card } from '../catalogue/card';
 import type { Alert } from '../contract/alert';
 import { readField } from './field';
-import { inputProblems } from './input-problems';
+import { inputProblems } from '../catalogue/input-problems';
 import { compileMatcher, type Matcher } from './matcher';
 import { fill, type Shape } from './template';
 

@@ -1,7 +1,7 @@
 import type { RunStatus, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { CliError, EXIT } from './errors';
-import { queryStatus, quote } from './runs';
+import { queryStatus, quote } from './read-run';
 
 const UPDATE_TIMEOUT_MS = 15_000;
 

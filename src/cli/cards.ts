@@ -1,5 +1,5 @@
-import { cardOf, cards } from '../workflows/cards';
-import type { Card } from '../workflows/kit/card';
+import { cardOf, cards } from '../catalogue/cards';
+import type { Card } from '../catalogue/card';
 import { CliError, EXIT } from './errors';
 
 /** The card of that name; upper and lower case do not count. Throws CliError (not found) with the nearest names. */

@@ -1,9 +1,9 @@
 import { openDuties, type IncidentRecord } from '../contract/incident';
-import { clockRows, standingOf } from '../report/postmortem';
+import { clockRows, standingOf } from '../report/text/postmortem';
 import type { RunReport } from '../contract/report';
 import { utc } from '../contract/text';
 import type { Output } from './output';
-import { quote } from './runs';
+import { quote } from './read-run';
 import { formatTable } from './table';
 
 /** How it stands with an incident, and the commands that make sense now. */

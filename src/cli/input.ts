@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { environmentOf, serviceOf, type LoadedConfig } from '../config/load';
-import type { Card } from '../workflows/kit/card';
+import type { Card } from '../catalogue/card';
 import { CliError, EXIT } from './errors';
-import { fieldsOf, flagOf, type Field } from './fields';
+import { fieldsOf, flagOf, type Field } from '../catalogue/input-fields';
 
 /** Reads --input: JSON, `@file`, or `-` for standard input. Throws CliError (usage). */
 export function readInput(given: string | undefined): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { formatTable } from './table';
 import { EXIT, type ExitCode } from './errors';
 import type { Output } from './output';
-import type { ExplainedAlert, ExplainedRun } from './routes';
+import type { ExplainedAlert, ExplainedRun } from './explain-alert';
 
 /** Success when every alert has a run; not found where no route matches; usage where an input is refused. */
 export function exitCodeOfRoutes(explained: ExplainedAlert[]): ExitCode {

@@ -1,9 +1,9 @@
-import { ledIncident } from '../report/postmortem';
+import { ledIncident } from '../report/text/postmortem';
 import type { Plan, TimelineEntry, Waiting } from '../contract/report';
 import { duration, utc } from '../contract/text';
 import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
-import { answerCommands, type RunView } from './runs';
+import { answerCommands, type RunView } from './read-run';
 import { formatTable, wrap } from './table';
 
 const MARKS: Record<TimelineEntry['status'], string> = {

@@ -4,7 +4,7 @@ import type { Temporal } from './connect';
 import { exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
 import { entryText, waitingText } from './run-text';
-import { quote, readRun, type RunView } from './runs';
+import { quote, readRun, type RunView } from './read-run';
 
 const POLL_MS = 1_000;
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { crossCheck } from './cross-check';
+import { crossCheck } from '../check/cross-check';
 import {
   configSchema,
   type Config,

@@ -13,7 +13,7 @@ import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
-import { startIntake, type RunningIntake } from '../alerts/main';
+import { startIntake, type RunningIntake } from '../worker/intake';
 import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
 import { loadConfig, type LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';

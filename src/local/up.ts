@@ -1,5 +1,5 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
-import { readableFact } from '../report/facts';
+import { readableFact } from '../report/text/facts';
 import type { RunStatus } from '../contract/report';
 import { applySchedules } from '../schedules/apply';
 import { diffSchedules } from '../schedules/diff';

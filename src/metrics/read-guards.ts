@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { openAt } from '../workflows/kit/breaker';
+import { openAt } from '../workflows/guard/breaker';
 import { GUARD_ALL, GUARD_TYPE, guardId, type GuardState } from '../contract/guard';
 import { inTurns } from './in-turns';
 

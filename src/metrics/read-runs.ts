@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import type { RunStatus, Waiting } from '../contract/report';
-import { cards } from '../workflows/cards';
+import { cards } from '../catalogue/cards';
 import { searchAttributes } from '../contract/search-attributes';
 import { inTurns } from './in-turns';
 

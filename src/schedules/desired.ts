@@ -1,7 +1,7 @@
 import { ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
-import { cardOf } from '../workflows/cards';
+import { cardOf } from '../catalogue/cards';
 import { parseCron, type Calendar, type Range } from './cron';
 import { startInput, timesOf } from './input';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { alertSchema } from '../../src/alerts/alert';
+import { alertSchema } from '../../src/catalogue/alert-schema';
 import { readJson } from '../../src/alerts/read-body';
 import { BadAlert, type Headers, type SenderKind } from '../../src/alerts/sender';
 import { senders } from '../../src/alerts/senders';

@@ -1,4 +1,4 @@
-import { alertSchema } from '../../src/alerts/alert';
+import { alertSchema } from '../../src/catalogue/alert-schema';
 import { toAlert, type RawAlert } from '../../src/alerts/normal-form';
 
 const normal = (raw: Partial<RawAlert>) =>

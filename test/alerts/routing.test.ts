@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Alert } from '../../src/contract/alert';
 import { compileRoutes, judge, planRun, routeOf, type Route } from '../../src/alerts/routing';
-import { inputSchema } from '../../src/cli/fields';
-import { card } from '../../src/workflows/kit/card';
+import { inputSchema } from '../../src/catalogue/input-fields';
+import { card } from '../../src/catalogue/card';
 import { alertOf, configOf } from './intake-support';
 
 type RouteConfig = Record<string, unknown>;

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { startIntake, type IntakeOptions, type RunningIntake } from '../../src/alerts/main';
+import { startIntake, type IntakeOptions, type RunningIntake } from '../../src/worker/intake';
 import { setEnvironment } from '../../src/config/secrets';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { Alert } from '../../src/contract/alert';
 import { lazyClient } from '../../src/alerts/lazy-client';
-import { startIntake } from '../../src/alerts/main';
+import { startIntake } from '../../src/worker/intake';
 import { compileRoutes, planRun } from '../../src/alerts/routing';
 import { createStarter, type Startable } from '../../src/alerts/start';
 import { createTemporalCalls, Unavailable } from '../../src/alerts/temporal-calls';

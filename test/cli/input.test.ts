@@ -1,9 +1,9 @@
-import { cards } from '../../src/workflows/cards';
+import { cards } from '../../src/catalogue/cards';
 import { findCard } from '../../src/cli/cards';
 import { CliError, exitCodeOf } from '../../src/cli/errors';
-import { fieldsOf, flagOf } from '../../src/cli/fields';
+import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
-import { quote } from '../../src/cli/runs';
+import { quote } from '../../src/cli/read-run';
 import { formatTable } from '../../src/cli/table';
 import { startAddress } from '../../src/cli/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';

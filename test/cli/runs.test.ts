@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
-import type { HistoryReport } from '../../src/report/run-history';
+import type { HistoryReport } from '../../src/contract/run-history';
 import { runCli, startStandIns, temporaryFolder, type CliResult } from './harness';
 
 const PLAN = 'abc123def456';

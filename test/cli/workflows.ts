@@ -15,7 +15,7 @@ import {
 } from '@temporalio/workflow';
 import type { Outcome, RunReport, RunStatus, Waiting } from '../../src/contract/report';
 
-export { guard } from '../../src/workflows/kit/guard';
+export { guard } from '../../src/workflows/guard/guard';
 
 const { flaky } = proxyActivities<{ flaky(): Promise<string> }>({
   startToCloseTimeout: '5 s',

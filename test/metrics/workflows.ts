@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { runbook } from '../../src/workflows/kit/runbook';
 
-export { guard } from '../../src/workflows/kit/guard';
+export { guard } from '../../src/workflows/guard/guard';
 
 type AnyCard = { input: z.ZodType<Record<string, unknown>> };
 

@@ -1,5 +1,5 @@
 import type { IncidentRecord } from '../../src/contract/incident';
-import type { HistoryReport } from '../../src/report/run-history';
+import type { HistoryReport } from '../../src/contract/run-history';
 import type { EntryStatus, Movement, TimelineEntry } from '../../src/contract/report';
 
 const START = Date.parse('2026-11-21T03:02:00.000Z');

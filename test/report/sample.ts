@@ -1,4 +1,4 @@
-import type { HistoryReport } from '../../src/report/run-history';
+import type { HistoryReport } from '../../src/contract/run-history';
 import type { EntryStatus, Movement, TimelineEntry } from '../../src/contract/report';
 
 const START = Date.parse('2026-11-21T03:12:04.000Z');

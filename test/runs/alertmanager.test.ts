@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, parseDocument } from 'yaml';
 import { openIdleTransactions, type IdleTransactions } from '../../examples/booking/trouble';
-import { startIntake, type RunningIntake } from '../../src/alerts/main';
+import { startIntake, type RunningIntake } from '../../src/worker/intake';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import {
   missingMonitoring,

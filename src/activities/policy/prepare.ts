@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { environmentOf, serviceOf, UnknownName } from '../../config/load';
 import type { ServiceConfig } from '../../config/schema';
-import { cardOf } from '../../workflows/cards';
+import { cardOf } from '../../catalogue/cards';
 import type { Policy, Prepared } from '../../contract/policy';
-import type { Card } from '../../workflows/kit/card';
+import type { Card } from '../../catalogue/card';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { VERSION } from '../../config/version';

@@ -15,7 +15,7 @@ export function addAlerts(program: Command): void {
           EXIT.usage,
           `${file} has no alerts.sources, so nobody could send an alert. docs/alerts.md shows how one is written.`,
         );
-      const { runAlerts } = await import('../../alerts/main.js');
+      const { runAlerts } = await import('../../worker/intake.js');
       await runAlerts(file, address);
     });
 }

@@ -65,7 +65,7 @@ async function openPlan(
 
 async function confirm(output: Output, status: RunStatus, hash: string): Promise<void> {
   const { planText } = await import('../run-text.js');
-  const { quote } = await import('../runs.js');
+  const { quote } = await import('../read-run.js');
   const shown = status.plan === undefined ? `Plan ${hash}` : planText(status.plan);
   if (!output.interactive) {
     throw new CliError(

@@ -9,7 +9,7 @@ export function addCheck(program: Command): void {
     .description('the configuration, then every connection of it, read only; prints the identities')
     .action(async (_: unknown, command: Command) => {
       const config = await requiredConfig(command);
-      const { checkAll } = await import('../checks.js');
+      const { checkAll } = await import('../../check/connections.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       const marks = {

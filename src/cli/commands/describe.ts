@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Card } from '../../workflows/kit/card';
+import type { Card } from '../../catalogue/card';
 import { outputOf, type Output } from '../output';
 import { optionalConfig } from '../settings';
 
@@ -10,7 +10,7 @@ export function addDescribe(program: Command): void {
     .description('a runbook in full: card, input, an example, the address that starts it in the Temporal UI')
     .action(async (name: string, _: unknown, command: Command) => {
       const { findCard } = await import('../cards.js');
-      const { fieldsOf, inputSchema } = await import('../fields.js');
+      const { fieldsOf, inputSchema } = await import('../../catalogue/input-fields.js');
       const card = findCard(name);
       const address = await addressOf(command, card);
       const output = outputOf(command);
@@ -45,9 +45,9 @@ async function addressOf(command: Command, card: Card): Promise<string> {
 }
 
 async function printCard(output: Output, card: Card, address: string): Promise<void> {
-  const { fieldsOf, flagOf } = await import('../fields.js');
+  const { fieldsOf, flagOf } = await import('../../catalogue/input-fields.js');
   const { formatTable, wrap } = await import('../table.js');
-  const { quote } = await import('../runs.js');
+  const { quote } = await import('../read-run.js');
   const heading = (text: string) => output.line(`\n${output.style('bold', text)}`);
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
   output.line(`May change: ${card.changes}`);

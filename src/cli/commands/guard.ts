@@ -108,7 +108,7 @@ async function show(
   { target, paused, holder, waiting, lastToken, ...rest }: GuardState,
 ): Promise<void> {
   const { utc } = await import('../../contract/text.js');
-  const { openAt } = await import('../../workflows/kit/breaker.js');
+  const { openAt } = await import('../../workflows/guard/breaker.js');
   const line = (label: string, text: string) => output.line(`${label.padEnd(9)}${text}`);
   output.line(output.style('bold', `guard/${target}`));
   line(

@@ -6,7 +6,7 @@ export function addList(program: Command): void {
     .command('list')
     .description('the runbooks, what each is for and what it may change')
     .action(async (_: unknown, command: Command) => {
-      const { cards } = await import('../../workflows/cards.js');
+      const { cards } = await import('../../catalogue/cards.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       output.document(

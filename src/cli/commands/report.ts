@@ -26,7 +26,7 @@ export function addReport(program: Command): void {
         throw new CliError(EXIT.usage, 'A page on a terminal helps nobody: add --out report.html.');
       }
       const { withTemporal } = await import('../connect.js');
-      const { reportFromHistory } = await import('../../report/history.js');
+      const { reportFromHistory } = await import('../../report/history/read-history.js');
       const report = await withTemporal(await optionalConfig(command), ({ client }) =>
         reportFromHistory(client, id, options.run),
       );
@@ -39,11 +39,11 @@ export function addReport(program: Command): void {
 }
 
 async function render(
-  report: Parameters<typeof import('../../report/html').renderHtml>[0],
+  report: Parameters<typeof import('../../report/page/html').renderHtml>[0],
   html: boolean,
 ): Promise<string> {
-  if (html) return (await import('../../report/html.js')).renderHtml(report);
-  return (await import('../../report/markdown.js')).renderMarkdown(report);
+  if (html) return (await import('../../report/page/html.js')).renderHtml(report);
+  return (await import('../../report/text/markdown.js')).renderMarkdown(report);
 }
 
 async function write(file: string, text: string, say: (text: string) => void): Promise<void> {

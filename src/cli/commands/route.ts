@@ -20,7 +20,7 @@ export function addRoute(program: Command): void {
     .description('what an alert would start, and why; starts nothing')
     .action(async ({ alert, source, header = [] }: Options, command: Command) => {
       const config = await requiredConfig(command);
-      const { explainAlert, readAlerts } = await import('../routes.js');
+      const { explainAlert, readAlerts } = await import('../explain-alert.js');
       const output = outputOf(command);
       const alerts = readAlerts(config, { file: alert, source, headers: header });
       const explained = await Promise.all(alerts.map((one) => explainAlert(config, one)));

@@ -1,9 +1,9 @@
 import { Option, type Command } from 'commander';
 import type { LoadedConfig } from '../../config/load';
-import type { Card } from '../../workflows/kit/card';
+import type { Card } from '../../catalogue/card';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
-import type { Field } from '../fields';
+import type { Field } from '../../catalogue/input-fields';
 import { outputOf, type Output } from '../output';
 import { defaultName, optionalConfig } from '../settings';
 
@@ -35,13 +35,13 @@ export async function addStart(program: Command, asked: boolean): Promise<void> 
       throw new CliError(EXIT.usage, `Runbook names are case-sensitive: write ${findCard(name).name}.`);
     });
   if (!asked) return;
-  const { cards } = await import('../../workflows/cards.js');
-  const { fieldsOf } = await import('../fields.js');
+  const { cards } = await import('../../catalogue/cards.js');
+  const { fieldsOf } = await import('../../catalogue/input-fields.js');
   for (const card of cards) await addRunbook(start, card, fieldsOf(card));
 }
 
 async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<void> {
-  const { flagOf } = await import('../fields.js');
+  const { flagOf } = await import('../../catalogue/input-fields.js');
   const command = start
     .command(card.name)
     .description(`${card.title}. May change: ${card.changes}`)
@@ -95,7 +95,7 @@ async function startRun(
 ) {
   const { runAddress } = await import('../ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
-  const { quote } = await import('../runs.js');
+  const { quote } = await import('../read-run.js');
   const { client, taskQueue, namespace, uiUrl } = temporal;
   const workflowId = options.id ?? newWorkflowId(card.name, String(input['service']));
   const handle = await client.workflow

@@ -28,7 +28,7 @@ async function showOne(
   id: string,
   run: string | undefined,
 ): Promise<void> {
-  const { readRun } = await import('../runs.js');
+  const { readRun } = await import('../read-run.js');
   const { runText } = await import('../run-text.js');
   const view = await readRun(temporal, id, run);
   output.document({ status: view.status, answered: view.answered, ...view.report });
@@ -37,8 +37,8 @@ async function showOne(
 }
 
 async function listOpen(temporal: Temporal, output: Output): Promise<void> {
-  const { cards } = await import('../../workflows/cards.js');
-  const { answerCommands } = await import('../runs.js');
+  const { cards } = await import('../../catalogue/cards.js');
+  const { answerCommands } = await import('../read-run.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
   const types = cards.map(({ name }) => `'${name}'`).join(', ');
@@ -63,7 +63,7 @@ async function listOpen(temporal: Temporal, output: Output): Promise<void> {
 }
 
 async function readOpen(temporal: Temporal, query: string) {
-  const { queryStatus } = await import('../runs.js');
+  const { queryStatus } = await import('../read-run.js');
   const open = [];
   for await (const info of temporal.client.workflow.list({ query })) {
     open.push(info);

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Deployment } from '../../activities/deployments/deployment-list';
-import { describeDeployment } from './shared';
+import { describeDeployment } from './serving';
 
 /** What is in front, and what would be put there instead. */
 export interface Choice {

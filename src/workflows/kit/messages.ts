@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { RunStatus, TimelineEntry } from '../../contract/report';
-import { renderMarkdown } from '../../report/markdown';
+import { renderMarkdown } from '../../report/text/markdown';
 import type { VerdictNotice } from '../../contract/guard';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';

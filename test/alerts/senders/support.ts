@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { alertSchema } from '../../../src/alerts/alert';
+import { alertSchema } from '../../../src/catalogue/alert-schema';
 import { readJson } from '../../../src/alerts/read-body';
 import type { Delivery, Headers, ParseContext, Sender, Verified } from '../../../src/alerts/sender';
 import type { AlertAuthConfig } from '../../../src/config/alert-schema';

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { runbook } from '../../../src/workflows/kit/runbook';
 import type { Call, Run, Verdict } from '../../../src/workflows/kit/run';
 
-export { guard } from '../../../src/workflows/kit/guard';
+export { guard } from '../../../src/workflows/guard/guard';
 
 /** What the fake world offers; the test keeps a log of the calls. */
 export interface World {

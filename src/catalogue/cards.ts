@@ -1,0 +1,28 @@
+import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
+import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
+import { backUpDatabaseCard } from '../workflows/database/back-up-database/card';
+import { checkBackupsCard } from '../workflows/database/check-backups/card';
+import { drillRestoreCard } from '../workflows/database/drill-restore/card';
+import { migrateDatabaseCard } from '../workflows/database/migrate-database/card';
+import { relieveConnectionPoolCard } from '../workflows/database/relieve-connection-pool/card';
+import { restoreDatabaseCard } from '../workflows/database/restore-database/card';
+import { respondToIncidentCard } from '../workflows/incidents/respond-to-incident/card';
+import type { Card } from './card';
+
+/** Every runbook's card, in the order of the catalogue. Node side only. */
+export const cards: Card[] = [
+  migrateDatabaseCard,
+  backUpDatabaseCard,
+  checkBackupsCard,
+  drillRestoreCard,
+  restoreDatabaseCard,
+  relieveConnectionPoolCard,
+  rollBackDeploymentCard,
+  resolveHighErrorRateCard,
+  respondToIncidentCard,
+];
+
+/** The card of a runbook by its wire name. */
+export function cardOf(name: string): Card | undefined {
+  return cards.find((one) => one.name === name);
+}

@@ -1,0 +1,142 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { createApplicationActivities } from '../activities/application/symptoms';
+import { createFactsActivities } from '../activities/postgres/inspection/facts';
+import type { LoadedConfig } from '../config/load';
+import { secretsOf } from '../config/notification-schema';
+import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
+import { resolveSecrets, scrub } from '../config/secrets';
+import { bytes } from '../contract/text';
+import { withTemporal } from '../cli/connect';
+
+export interface CheckLine {
+  what: string;
+  state: 'ok' | 'warning' | 'failed';
+  detail: string;
+}
+
+/** Tries everything a configuration names without changing anything. Never throws: each problem is a line. */
+export async function checkAll(config: LoadedConfig): Promise<CheckLine[]> {
+  const lines: CheckLine[] = [await checkTemporal(config)];
+  for (const [name, service] of Object.entries(config.services)) {
+    for (const [environment, settings] of Object.entries(service.environments)) {
+      lines.push(...(await checkDatabase(config, name, environment, settings)));
+      lines.push(...(await checkHealth(config, name, environment, settings)));
+    }
+    lines.push(...checkFolders(config, name, service), ...checkNotifications(config, name, service.notify));
+  }
+  return lines;
+}
+
+async function attempt(what: string, body: () => Promise<string> | string): Promise<CheckLine> {
+  try {
+    return { what, state: 'ok', detail: await body() };
+  } catch (error) {
+    return { what, state: 'failed', detail: scrub((error as Error).message) };
+  }
+}
+
+function checkTemporal(config: LoadedConfig): Promise<CheckLine> {
+  return attempt('temporal', () =>
+    withTemporal(config, async ({ client, address, namespace, taskQueue }) => {
+      await client.workflowService.describeNamespace({ namespace });
+      const { pollers } = await client.workflowService.describeTaskQueue({
+        namespace,
+        taskQueue: { name: taskQueue },
+        taskQueueType: 1, // workflows
+      });
+      const workers = pollers.length === 0 ? 'no worker yet: `runbooks worker`' : 'a worker listens';
+      return `${address}, namespace ${namespace}, task queue ${taskQueue}: ${workers}`;
+    }),
+  );
+}
+
+async function checkDatabase(
+  config: LoadedConfig,
+  service: string,
+  environment: string,
+  { database: { identity } }: EnvironmentConfig,
+): Promise<CheckLine[]> {
+  const what = `${service}/${environment} database`;
+  const { readDatabaseFacts, readIdentity } = createFactsActivities({ config });
+  const found = await attempt(what, async () => {
+    const { systemIdentifier, database } = await readIdentity({ service, environment });
+    if (systemIdentifier === identity.systemIdentifier && database === identity.database) {
+      return `identity ${systemIdentifier}, database ${database}`;
+    }
+    throw new Error(
+      `it says systemIdentifier ${systemIdentifier}, database ${database}; registered are ${identity.systemIdentifier}, ${identity.database}. If this is the right one, write under identity: { systemIdentifier: '${systemIdentifier}', database: ${database} }`,
+    );
+  });
+  if (found.state === 'failed') return [found];
+  const facts = await attempt(`${what} facts`, async () => {
+    const read = await readDatabaseFacts({ database: { kind: 'service', service, environment } });
+    const rows = read.canSeeAllRows ? '' : '; this role does not see all rows (needs BYPASSRLS for backups)';
+    return `PostgreSQL ${read.serverVersion}, ${bytes(read.sizeBytes)}, ${read.tables} tables, role ${read.role}, client tools ${read.clientMajor}${rows}`;
+  });
+  return [found, facts.detail.includes('does not see all rows') ? { ...facts, state: 'warning' } : facts];
+}
+
+async function checkHealth(
+  config: LoadedConfig,
+  service: string,
+  environment: string,
+  { application }: EnvironmentConfig,
+): Promise<CheckLine[]> {
+  if (application === undefined || application.health.length === 0) return [];
+  const { checkHealth: ask } = createApplicationActivities({ config });
+  const line = await attempt(`${service}/${environment} health`, async () => {
+    const checks = await ask({ service, environment });
+    const text = checks.map(({ name, ok, detail }) => `${ok ? '' : 'FAILED '}${name}: ${detail}`).join('; ');
+    if (checks.some(({ ok }) => !ok)) throw new Error(text);
+    return text;
+  });
+  return [line];
+}
+
+function checkFolders(
+  config: LoadedConfig,
+  service: string,
+  { migrations, backups }: ServiceConfig,
+): CheckLine[] {
+  const lines: CheckLine[] = [];
+  const folder = resolve(config.directory, migrations.directory);
+  if (migrations.command === undefined) {
+    const there = existsSync(folder);
+    lines.push({
+      what: `${service} migrations`,
+      state: there ? 'ok' : 'warning',
+      detail: there ? folder : `${folder} does not exist`,
+    });
+  }
+  if (backups === undefined) {
+    const detail = 'none configured: no backup, no drill, and no migration of production';
+    lines.push({ what: `${service} backups`, state: 'warning', detail });
+  } else {
+    const place = resolve(config.directory, backups.directory);
+    const there = existsSync(place) || existsSync(dirname(place));
+    lines.push({
+      what: `${service} backups`,
+      state: there ? 'ok' : 'warning',
+      detail: there ? place : `neither ${place} nor its parent exists`,
+    });
+  }
+  return lines;
+}
+
+/** Whether the secrets are there. Nothing is sent: a check must not page anybody. */
+function checkNotifications(
+  config: LoadedConfig,
+  service: string,
+  notifications: NotificationConfig[],
+): CheckLine[] {
+  return notifications.map((one) => {
+    const what = `${service} notify ${one.name}`;
+    try {
+      for (const secret of secretsOf(one)) resolveSecrets(secret, config.directory);
+      return { what, state: 'ok', detail: `${one.kind}, secrets resolved, nothing sent` };
+    } catch (error) {
+      return { what, state: 'failed', detail: scrub((error as Error).message) };
+    }
+  });
+}

@@ -1,0 +1,37 @@
+import { patternProblem } from '../config/pattern';
+import { inputProblems } from '../catalogue/input-problems';
+import { cardOf, cards } from '../catalogue/cards';
+import type { Config } from '../config/schema';
+
+/** Problems of the runbooks that incidents start: unknown names, inputs they would refuse, patterns that are none. */
+export function checkIncidents(config: Config): string[] {
+  return Object.entries(config.services).flatMap(([service, { incident }]) =>
+    incident.runbooks.flatMap(({ match, runbook, input }, index) => {
+      const path = `services.${service}.incident.runbooks.${index}`;
+      return [
+        ...checkMatch(match, path),
+        ...checkRunbook(config, runbook, { service, startedBy: 'incident', ...input }, path),
+      ];
+    }),
+  );
+}
+
+function checkMatch(match: Record<string, string>, path: string): string[] {
+  const entries = Object.entries(match);
+  if (entries.length === 0)
+    return [`${path}.match: a rule needs a label or \`finding\`, else it matches everything`];
+  return entries.flatMap(([name, pattern]) => {
+    const problem = patternProblem(pattern);
+    return problem === undefined ? [] : [`${path}.match.${name}: ${problem}`];
+  });
+}
+
+function checkRunbook(config: Config, name: string, input: Record<string, unknown>, path: string): string[] {
+  const card = cardOf(name);
+  if (card === undefined) {
+    const known = cards.map((one) => one.name).join(', ');
+    return [`${path}.runbook: there is no runbook "${name}"; known: ${known}`];
+  }
+  if (card.coordinates === true) return [`${path}.runbook: an incident cannot start ${name}`];
+  return inputProblems(card, config, input).map((problem) => `${path}.input.${problem}`);
+}

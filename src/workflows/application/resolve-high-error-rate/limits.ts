@@ -1,0 +1,60 @@
+import { sleep } from '@temporalio/workflow';
+import { causeOf } from '../../kit/failure';
+import { duration, utc } from '../../../contract/text';
+import { allow, attempt, draftOf, verified, type Case, type Effect } from './case';
+import { applicationIn, overCheck, verifyServing } from '../serving';
+import type { Fence } from '../../../contract/place';
+
+/** Only a person can tell customers from an attack, so `auto` asks too. Raised limits go back by themselves. */
+export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
+  const { run, place, finding } = one;
+  await allow(one, draftOf(one, `for ${duration(forMs)}`));
+  if (run.policy.mode === 'auto' && !one.decided) {
+    const question = `${place.service}: ${finding.evidence}. Are these customers, and not an attack?`;
+    const choice = await run.askUnless(overCheck(place), question, ['raise the limits', 'leave them']);
+    if (choice === undefined) return run.nothingToDo('it went away before anybody decided');
+    if (choice === 'leave them') return 'failed';
+  }
+  const limits = (to: 'raise' | 'restore', fence: Fence, undo?: () => Promise<unknown>) =>
+    run.step(
+      to === 'raise' ? 'Raise the rate limits' : 'Usual rate limits again',
+      (act) =>
+        to === 'raise'
+          ? act.raiseRateLimits({ ...place, fence })
+          : act.restoreRateLimits({ ...place, fence }),
+      {
+        kind: 'mutate',
+        describe: ({ detail }) => detail,
+        ...(undo === undefined ? {} : { undo: { title: 'Usual rate limits again', back: undo } }),
+      },
+    );
+  const helped = await attempt(one, () =>
+    run.exclusively(applicationIn(place), async (fence) => {
+      await limits('raise', fence, () => limits('restore', fence));
+      await verifyServing(run, place);
+    }),
+  );
+  if (!helped) return 'failed';
+  let raised = true;
+  const restore = () =>
+    run.exclusively(applicationIn(place), async (fence) => {
+      await limits('restore', fence);
+      raised = false;
+    });
+  run.defer('Rate limits are as usual', async () => {
+    if (raised) await restore().catch((error: unknown) => callForLimits(one, error));
+  });
+  const until = utc(new Date(Date.now() + forMs).toISOString());
+  await run.announce(`${place.service}: the rate limits are raised until ${until} UTC.`);
+  await sleep(forMs);
+  await restore();
+  return verified(one);
+}
+
+async function callForLimits({ run, place }: Case, error: unknown): Promise<never> {
+  await run.tell(
+    0,
+    `${place.service}: the rate limits are still raised (${causeOf(error).message}). Restore them by hand.`,
+  );
+  throw error;
+}

@@ -1,0 +1,134 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { Symptoms } from '../../../activities/application/symptoms';
+import type { InputOf } from '../../../catalogue/card';
+import { duration } from '../../../contract/text';
+import type { Run } from '../../kit/run';
+import { runbook } from '../../kit/runbook';
+import { failingChecks, readErrorFacts, type ErrorFacts } from './facts';
+import { findingsOf, labelOf, remediesOf, type Finding, type Remedy } from './findings';
+import { tryRemedy } from './remedies';
+import type { resolveHighErrorRateCard } from './card';
+import { overCheck, percent, rateFact, type Place } from '../serving';
+
+type Input = InputOf<typeof resolveHighErrorRateCard>;
+
+interface Choice extends Finding {
+  /** A person chose it. */
+  chosen: boolean;
+}
+
+/** More than anybody configures. Errors that come and go for days must not fill a history. */
+const MAX_TRIES = 20;
+
+/** Finds the cause of failing requests and tries the remedies that speak to it, one at a time. */
+export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
+  'resolveHighErrorRate',
+  async (input, run) => {
+    const place = { service: input.service, environment: input.environment };
+    const startedAt = Date.now();
+    const beganAtMs = input.alert?.startsAt == null ? startedAt : Date.parse(input.alert.startsAt);
+    const before = await look(run, place);
+    if (before.rate === null) throw noErrorRate(place);
+    rateFact(run, 'errorRateBeforePercent', before);
+    run.fact('errorRateBand', before.band ?? 'unknown');
+
+    const tried: Remedy[] = [];
+    for (let now = before; tried.length < MAX_TRIES; now = await look(run, place)) {
+      if (now.ok)
+        return run.nothingToDo(tried.length === 0 ? now.detail : `it went away by itself: ${now.detail}`);
+      const facts = await readErrorFacts(run, place, now, beganAtMs);
+      const finding = await choose(run, input, facts, tried);
+      run.note(`Finding: ${finding.cause}`, finding.evidence);
+      run.fact('cause', finding.cause);
+      run.fact('evidence', finding.evidence);
+      const effect = await tryRemedy({
+        run,
+        place,
+        finding,
+        symptoms: now,
+        startedBy: input.startedBy,
+        alert: input.alert,
+        decided: finding.chosen && mayDecide(run),
+      });
+      tried.push(finding.remedy);
+      if (effect === 'helped') return conclude(run, place, finding, tried, startedAt);
+    }
+    return run.needsHuman(`the errors come back whatever is tried: ${tried.map(labelOf).join(', ')}`);
+  },
+);
+
+function look(run: Run, place: Place): Promise<Symptoms> {
+  return run.step('Health and error rate', (act) => act.readSymptoms(place), {
+    describe: ({ detail, band }) => `${detail}${band === null || band === 'objective' ? '' : ` (${band})`}`,
+  });
+}
+
+/** The first cause whose remedy was not tried, or what a person chooses. */
+async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]): Promise<Choice> {
+  const untried = (remedy: Remedy) => !tried.some((one) => labelOf(one) === labelOf(remedy));
+  const finding = findingsOf(facts).find(({ remedy }) => untried(remedy));
+  if (finding !== undefined) return { ...finding, chosen: false };
+  const evidence = evidenceOfNothing(facts, tried);
+  const task = `${input.service}: ${facts.symptoms.detail}. ${evidence}. Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
+  const byHand: Remedy = { kind: 'byHand', task };
+  // The first one is what a hurried person pastes.
+  const choices = [byHand, ...remediesOf(facts).filter(untried)];
+  const unknown = { cause: 'unknown', evidence, chosen: true };
+  if (choices.length === 1) return { ...unknown, remedy: byHand };
+  run.note('Finding: unknown', evidence);
+  const target = `${input.service}/${input.environment}`;
+  await run.plan({
+    actions: [{ action: 'ask what to do', target, detail: choices.map(labelOf).join(', ') }],
+  });
+  const question = `${input.service}: ${facts.symptoms.detail}. ${evidence}. What shall be tried?`;
+  const choice = await run.askUnless(overCheck(input), question, choices.map(labelOf));
+  if (choice === undefined) return run.nothingToDo('it went away before anybody decided');
+  const remedy = choices.find((one) => labelOf(one) === choice) ?? byHand;
+  return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
+}
+
+function evidenceOfNothing({ detailed }: ErrorFacts, tried: Remedy[]): string {
+  const failing = failingChecks(detailed?.body).map(({ name, detail }) => `${name} (${detail})`);
+  const parts = [
+    'nothing that was looked at explains it',
+    failing.length === 0 ? '' : `failing checks: ${failing.join('; ')}`,
+    tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
+  ];
+  return parts.filter((part) => part !== '').join('; ');
+}
+
+/** Where anyone may approve, who chooses has approved. Where not everyone may, the gate still asks those who may. */
+function mayDecide({ policy }: Run): boolean {
+  return !policy.fourEyes && policy.approvers.length === 0;
+}
+
+/** What a post-mortem needs, while everybody still remembers. */
+async function conclude(
+  run: Run,
+  place: Place,
+  { cause, evidence, remedy }: Finding,
+  tried: Remedy[],
+  startedAt: number,
+): Promise<string> {
+  const after = await look(run, place);
+  rateFact(run, 'errorRateAfterPercent', after);
+  const took = Date.now() - startedAt;
+  run.fact('resolvedAfterSeconds', Math.round(took / 1_000));
+  const others = tried.slice(0, -1).map(labelOf);
+  const done = `${labelOf(remedy)}${others.length === 0 ? '' : `; before that, without success: ${others.join(', ')}`}`;
+  run.fact('remedy', done);
+  run.note(
+    'Post-mortem draft',
+    `Cause: ${cause}. Evidence: ${evidence}. Remedy: ${done}, after ${duration(took)}. Open: why it was not caught before customers saw it, and what prevents the next one.`,
+  );
+  const rate = after.rate === null ? after.detail : `error rate ${percent(after.rate)}`;
+  await run.announce(`${place.service}: ${rate} again. Cause: ${cause}. Remedy: ${labelOf(remedy)}.`);
+  return `${rate} again; cause: ${cause}; remedy: ${labelOf(remedy)}`;
+}
+
+function noErrorRate({ service, environment }: Place): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `${service}/${environment} has no error rate: set application.errorRate in the configuration, then start again`,
+    'NoErrorRate',
+  );
+}

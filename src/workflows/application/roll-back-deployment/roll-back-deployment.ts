@@ -1,0 +1,143 @@
+import type { Symptoms } from '../../../activities/application/symptoms';
+import type { InputOf } from '../../../catalogue/card';
+import type { PlanDraft } from '../../kit/plan';
+import type { Run } from '../../kit/run';
+import { runbook } from '../../kit/runbook';
+import type { Undo } from '../../kit/undo';
+import { chooseDeployment, currentOf, type Choice } from '../choose-deployment';
+import type { rollBackDeploymentCard } from './card';
+import {
+  applicationIn,
+  describeDeployment,
+  isBetter,
+  nameOf,
+  rateFact,
+  verifyServing,
+  type Place,
+} from '../serving';
+import type { Fence } from '../../../contract/place';
+
+interface Situation extends Choice {
+  symptoms: Symptoms;
+}
+
+type Input = InputOf<typeof rollBackDeploymentCard>;
+
+/** Puts the previous good deployment in front again, and the former one back where that did not help. */
+export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
+  'rollBackDeployment',
+  async (input, run) => {
+    const place = { service: input.service, environment: 'production' };
+    let found = await look(run, place, input.deployment);
+    let fresh = true;
+    await run.gate(async () => {
+      if (!fresh) found = await look(run, place, input.deployment);
+      fresh = false;
+      return planFor(run, place, input, found);
+    });
+
+    const { current, target, symptoms } = found;
+    run.fact('rolledBackFrom', describeDeployment(current));
+    run.fact('rolledBackTo', describeDeployment(target));
+    rateFact(run, 'errorRateBeforePercent', symptoms);
+    await run.announce(
+      `${input.service} goes back from ${nameOf(current)} to ${describeDeployment(target)}.`,
+    );
+    const after = await run.exclusively(applicationIn(place), async (fence) => {
+      await run.step(
+        `Put ${nameOf(target)} in front`,
+        (act) =>
+          act.promoteDeployment({ service: place.service, deployment: target.id, from: current.id, fence }),
+        { kind: 'mutate', undo: wayForward(run, place, found, fence), describe: ({ detail }) => detail },
+      );
+      await verifyInFront(run, place, target.id);
+      return verifyServing(run, place);
+    });
+    rateFact(run, 'errorRateAfterPercent', after);
+    await run.announce(`${input.service} runs on ${nameOf(target)} again; ${after.detail}.`);
+    return `${nameOf(target)} is in front again instead of ${nameOf(current)}; ${after.detail}`;
+  },
+);
+
+async function look(run: Run, place: Place, wanted: string | undefined): Promise<Situation> {
+  const deployments = await run.step(
+    'List the deployments',
+    (act) => act.listDeployments({ service: place.service }),
+    { describe: (all) => `${all.length}, in front: ${describeCurrent(all)}` },
+  );
+  const choice = chooseDeployment(deployments, wanted);
+  const symptoms = await run.step('Health and error rate', (act) => act.readSymptoms(place), {
+    describe: ({ detail }) => detail,
+  });
+  return { ...choice, symptoms };
+}
+
+function describeCurrent(deployments: Parameters<typeof currentOf>[0]): string {
+  const current = currentOf(deployments);
+  return current === undefined ? 'none' : describeDeployment(current);
+}
+
+/** A person may have reasons that nothing measures; an alert, or another run, wants it only while the symptom lasts. */
+function planFor(run: Run, place: Place, input: Input, { current, target, symptoms }: Situation): PlanDraft {
+  const measured = symptoms.rate !== null || symptoms.checks > 0;
+  const forSymptom = input.alert !== undefined || input.from !== undefined;
+  if (input.from !== undefined && current.id !== input.from)
+    return run.nothingToDo(`${describeDeployment(current)} is in front now, and no longer ${input.from}`);
+  if (current.id === target.id) return run.nothingToDo(`${describeDeployment(target)} is in front already`);
+  if (forSymptom && measured && symptoms.ok)
+    return run.nothingToDo(`the symptom is gone: ${symptoms.detail}`);
+  const warnings = ['only the code goes back: what migrations changed since then must fit it'];
+  if (!measured)
+    warnings.push('no health check and no error rate is configured: nothing will tell whether it helped');
+  if (target.rolledBackAt !== undefined) warnings.push(`${nameOf(target)} was itself rolled back before`);
+  return {
+    actions: [
+      {
+        action: `put ${describeDeployment(target)} in front`,
+        target: applicationIn(place),
+        detail: `instead of ${describeDeployment(current)}`,
+      },
+    ],
+    warnings,
+    facts: { from: current.id, to: target.id },
+  };
+}
+
+async function verifyInFront(run: Run, place: Place, id: string): Promise<void> {
+  await run.verify(
+    `${id} is in front`,
+    (act) => act.listDeployments({ service: place.service }),
+    (all) => ({ ok: currentOf(all)?.id === id, detail: `in front: ${describeCurrent(all)}` }),
+  );
+}
+
+/**
+ * A rollback that did not help is taken back: the deployment was not the cause, and an old version in front would
+ * surprise whoever looks next. One that did help, but not enough, stays: the errors would come back. A person decides.
+ */
+function wayForward(run: Run, place: Place, { current, target, symptoms }: Situation, fence: Fence): Undo {
+  const { service } = place;
+  const title = `Put ${nameOf(current)} in front again`;
+  const back = async () => {
+    const all = await run.step('What is in front now?', (act) => act.listDeployments({ service }), {
+      describe: describeCurrent,
+    });
+    if (currentOf(all)?.id !== target.id)
+      return run.note('Nothing to take back', `in front: ${describeCurrent(all)}`);
+    const now = await run.step('Did it help?', (act) => act.readSymptoms(place), {
+      describe: ({ detail }) => detail,
+    });
+    if (isBetter(symptoms, now)) {
+      return run.needsHuman(
+        `${nameOf(target)} stays in front of ${service}: it helped, but not enough (before: ${symptoms.detail}; now: ${now.detail})`,
+      );
+    }
+    await run.step(
+      title,
+      (act) => act.promoteDeployment({ service, deployment: current.id, from: target.id, fence }),
+      { kind: 'mutate', describe: ({ detail }) => detail },
+    );
+    return verifyInFront(run, place, current.id);
+  };
+  return { title, back };
+}

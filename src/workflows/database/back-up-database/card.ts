@@ -1,0 +1,27 @@
+import { card } from '../../../catalogue/card';
+import { databaseEnvironment } from '../inputs';
+
+export const backUpDatabaseCard = card({
+  name: 'backUpDatabase',
+  title: 'Back up a database',
+  area: 'database',
+  priority: 'P2',
+  symptoms: [
+    'the daily schedule is due',
+    'something risky is about to be done by hand',
+    'checkBackups found the newest backup too old',
+  ],
+  impact: 'without a recent backup a failure loses everything since the last one',
+  diagnosis: ['size and version of the database', 'age of the newest backup'],
+  resolution: [
+    'write a canary row, so that a restore can show how much it brought back',
+    'dump in parallel from one snapshot, with row counts per table from that very snapshot',
+    'check every file against its SHA-256, list the dump, compare the size with the previous backup',
+    'copy it off site with the configured command; delete what the retention no longer keeps',
+  ],
+  prevention: ['run it daily from a schedule', 'watch the seconds since the last proven backup'],
+  escalation: ['BackupIncomplete twice in a row: the database administrator'],
+  changes: 'one canary row; files in the backup directory',
+  input: { environment: databaseEnvironment },
+  example: { service: 'booking', environment: 'production', startedBy: 'ana' },
+});

@@ -1,0 +1,22 @@
+import { card } from '../../../catalogue/card';
+import { databaseEnvironment } from '../inputs';
+
+export const checkBackupsCard = card({
+  name: 'checkBackups',
+  title: 'Check the backups',
+  area: 'database',
+  priority: 'P2',
+  symptoms: ['the daily schedule is due', 'nobody knows when the last good backup was taken'],
+  impact: 'a backup that is missing, old or damaged is noticed when it is needed',
+  diagnosis: [
+    'a complete backup exists and is younger than the objective',
+    'every file has the SHA-256 of its manifest and the dump can be listed',
+    'the retention is kept; the age of the last restore is known',
+  ],
+  resolution: ['none by itself: start backUpDatabase, or find out why its schedule did not run'],
+  prevention: ['run it daily from a schedule, and drillRestore weekly: only a restore is proof'],
+  escalation: ['a failed check: the on-call engineer; two days without a good backup: the backend lead'],
+  changes: 'nothing',
+  input: { environment: databaseEnvironment },
+  example: { service: 'booking', environment: 'production', startedBy: 'ana' },
+});

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { card } from '../../../catalogue/card';
+import { databaseEnvironment, recoveryPoint } from '../inputs';
+
+export const drillRestoreCard = card({
+  name: 'drillRestore',
+  title: 'Drill a restore',
+  area: 'database',
+  priority: 'P2',
+  symptoms: [
+    'the weekly schedule is due',
+    'a backup must be proven before something risky',
+    'the restore branch shall take over (promote)',
+  ],
+  impact: 'none for production; without drills nobody knows whether, and how fast, a restore works',
+  diagnosis: ['which backups there are', 'which recovery point is meant: the latest, a random one, a time'],
+  resolution: [
+    'restore into a disposable cluster that cannot touch production',
+    'validate: rows of every table against the manifest, sequences, keys, invariants, the canary, indexes',
+    'run the smoke command against the copy; measure restore, validation, estimated RTO, and RPO; drop the copy',
+    'with promote: announce, stop writes, restore again onto the durable server, swap, switch traffic, verify',
+  ],
+  prevention: ['weekly schedule; alert when the last verified restore is older than two weeks'],
+  escalation: ['a failed drill means that there may be no usable backup: the on-call engineer the same day'],
+  changes: 'nothing, or with promote the live database',
+  input: {
+    environment: databaseEnvironment,
+    recoveryPoint,
+    windowDays: z.number().positive().max(365).default(30).describe('how far back "random" reaches'),
+    promote: z.boolean().default(false).describe('let the restored backup take over from the live database'),
+  },
+  example: { service: 'booking', environment: 'production', recoveryPoint: 'latest', startedBy: 'ana' },
+});

@@ -1,0 +1,132 @@
+import type { Run } from '../../kit/run';
+import type { Diagnosis } from './diagnose';
+import { applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
+import { describeLoss, takeOver } from '../scratch-copy';
+import { deltasAgree } from '../../../contract/schema-delta';
+import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from '../backups';
+import type { DatabaseRef, Fence } from '../../../contract/place';
+import type { Migration } from '../../../contract/migration';
+
+interface Context {
+  backupId: string;
+  fence: Fence;
+}
+
+/** Applies what was rehearsed and checks that it did the same here. Each way back is registered before its step. */
+export async function migrateProduction(
+  run: Run,
+  diagnosis: Diagnosis,
+  rehearsal: Rehearsal,
+  { backupId, fence }: Context,
+): Promise<void> {
+  const { place, pending } = diagnosis;
+  const database = databaseIn(place);
+  const where = targetOf(place);
+  const id = nameForRun();
+  await run.step(`Save the schema of ${where}`, (act) => act.saveSchema({ database, id, fence }), {
+    describe: ({ objects, digest }) => `${objects} objects, ${digest.slice(0, 12)}`,
+  });
+
+  // A restored database deparses some old definitions differently; its own validation is the check then.
+  let restored = false;
+  run.undos.push({
+    title: `Check that ${where} is as before`,
+    back: async () => restored || checkBack(run, place, database, id),
+  });
+  let blockedMs = 0;
+  for (const migration of pending) {
+    run.undos.push({
+      title: `Take ${migration.name} back from ${where}`,
+      back: async () => {
+        restored =
+          (await takeBack(run, diagnosis, { migration, backupId, fence })) === 'restored' || restored;
+      },
+    });
+    const result = await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
+    blockedMs += result.totalBlockMs;
+    run.fact('othersBlockedAtMostMs', Math.round(blockedMs));
+  }
+
+  await run.verify(
+    'The schema changed as rehearsed',
+    (act) => act.diffSchema({ database, id }),
+    (delta) => {
+      const differences = deltasAgree(rehearsal.delta, delta);
+      return { ok: differences.length === 0, detail: differences.join('; ') || 'same delta as on the clone' };
+    },
+  );
+  await run.verify(
+    `Invariants of ${where}`,
+    (act) => act.checkInvariants({ database, service: place.service }),
+    invariantsHold,
+  );
+  await verifyHealth(run, place);
+  await run.soak(`Error rate of ${where}`, (act) => act.readErrorRate(place), {
+    forMs: run.policy.soakMs,
+    everyMs: run.policy.soakEveryMs,
+  });
+}
+
+interface TakeBack extends Context {
+  migration: Migration;
+}
+
+/** The least destructive way that works: nothing to undo, else the down script, else a restore. The last two ask where writes would be lost. */
+async function takeBack(
+  run: Run,
+  diagnosis: Diagnosis,
+  { migration, backupId, fence }: TakeBack,
+): Promise<'nothing to undo' | 'down' | 'restored'> {
+  const { place } = diagnosis;
+  const where = targetOf(place);
+  const apply = { database: databaseIn(place), migration, fence, where, direction: 'down' as const };
+  // The transaction was aborted, or never began.
+  if (!(await isApplied(run, apply))) return 'nothing to undo';
+  if (migration.downSha256 === null) {
+    await restoreInstead(run, place, { backupId, fence, migration });
+    return 'restored';
+  }
+  if (migration.downDestroysData) {
+    const choice = await run.ask(
+      `${migration.name} must go back from ${where}, and its down script removes or rewrites data, including what was written since. Run it?`,
+      ['run the down script', 'leave it to me'],
+    );
+    if (choice !== 'run the down script') run.needsHuman(`${migration.name} stays on ${where}, as decided`);
+  }
+  await applyTo(run, diagnosis, apply);
+  return 'down';
+}
+
+async function restoreInstead(
+  run: Run,
+  place: Place,
+  { backupId, fence, migration }: TakeBack,
+): Promise<void> {
+  const where = targetOf(place);
+  const lost = await run.step(
+    'What would a restore lose?',
+    (act) => act.estimateLostWrites({ ...place, backupId }),
+    { describe: describeLoss },
+  );
+  const choice = await run.ask(
+    `${migration.name} has no down script. Restoring ${where} from ${backupId} ${describeLoss(lost)} (an upper bound). Restore?`,
+    ['restore', 'leave it to me'],
+  );
+  if (choice !== 'restore')
+    run.needsHuman(`${migration.name} stays on ${where}, as decided; its backup is ${backupId}`);
+  await takeOver(run, place, { backupId, fence });
+}
+
+async function checkBack(run: Run, place: Place, database: DatabaseRef, id: string): Promise<void> {
+  const where = targetOf(place);
+  await run.verify(
+    `Schema of ${where} after going back`,
+    (act) => act.diffSchema({ database, id }),
+    isAsBefore,
+  );
+  await run.verify(
+    `Invariants of ${where} after going back`,
+    (act) => act.checkInvariants({ database, service: place.service }),
+    invariantsHold,
+  );
+}

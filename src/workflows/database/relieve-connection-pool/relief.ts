@@ -1,0 +1,145 @@
+import { sleep } from '@temporalio/workflow';
+import type { Activities } from '../../../activities';
+import type { Offender } from '../../../activities/postgres/connections/connection-facts';
+import type { SessionsResult } from '../../../activities/postgres/connections/connection-activities';
+import { countOf } from '../../../contract/text';
+import type { Run } from '../../kit/run';
+import {
+  isOnlyPoolExhausted,
+  percent,
+  raisedPool,
+  relieved,
+  tightOf,
+  utilisationOf,
+  type Look,
+} from './limits';
+import type { Relief } from './plan';
+import type { Place } from '../backups';
+import type { Fence } from '../../../contract/place';
+
+// Load comes in waves, and what was just emptied fills up again: one reading says little.
+const LOOKS = 6;
+const STEADY_LOOKS = 2;
+const LOOK_EVERY_MS = 1_000;
+
+export async function lookAt(act: Activities, place: Place): Promise<Look> {
+  const [connections, pool] = await Promise.all([act.readConnections(place), act.readPool(place)]);
+  return { connections, pool };
+}
+
+/** Looks until the symptom is gone `steady` times in a row, at most for some seconds. Returns the last look. */
+async function lookAgain(act: Activities, place: Place, steady = STEADY_LOOKS): Promise<Look> {
+  let good = 0;
+  for (let looks = 1; ; looks += 1) {
+    const look = await lookAt(act, place);
+    good = relieved(look).ok ? good + 1 : 0;
+    if (good >= steady || looks >= LOOKS) return look;
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/**
+ * The least harmful remedy first; each further one only while what came before was not enough. Returns the utilisation
+ * afterwards. Fails, and so sets a raised pool back, when the symptom does not go away.
+ */
+export async function relieve(run: Run, place: Place, relief: Relief, fence: Fence): Promise<number> {
+  const { idle, queries, pool, restart } = relief;
+  const isEnough = (title: string) =>
+    run.step(title, (act) => lookAgain(act, place), { describe: (look) => relieved(look).detail });
+  if (idle.length > 0) await endIdle(run, place, idle, fence);
+  let look = await isEnough(idle.length > 0 ? 'Is that enough?' : 'Is it short for more than a moment?');
+  if (queries.length > 0 && tightOf(look).length > 0) {
+    await stopQueries(run, place, queries, fence, look.connections.settings.graceSeconds);
+    look = await isEnough('Is it enough without the long queries?');
+  }
+  if (pool !== undefined && isOnlyPoolExhausted(look)) {
+    const to = Math.min(pool.to, raisedPool(look));
+    if (to > pool.from) await raisePool(run, place, { from: pool.from, to }, fence);
+    else run.note('The pool is not raised', 'the server has no room for more connections');
+    look = await isEnough('Is it enough with the larger pool?');
+  }
+  if (restart && tightOf(look).length > 0) await restartApplication(run, place, fence);
+  return verify(run, place, look);
+}
+
+/** An ended session cannot be brought back, so there is no undo: that is why the lists are explicit. */
+async function endIdle(run: Run, place: Place, sessions: Offender[], fence: Fence): Promise<void> {
+  const { signalled } = await run.step(
+    'End sessions that sit idle in a transaction',
+    (act) => act.terminateSessions({ ...place, sessions: sessions.map(refOf), fence }),
+    { kind: 'mutate', describe: describeSignalled },
+  );
+  run.fact('idleSessionsEnded', signalled.length);
+}
+
+/** First asked to stop; what still runs the same query after the time of grace is ended. */
+async function stopQueries(
+  run: Run,
+  place: Place,
+  queries: Offender[],
+  fence: Fence,
+  graceSeconds: number,
+): Promise<void> {
+  const sessions = queries.map(refOf);
+  const cancelled = await run.step(
+    'Cancel long queries',
+    (act) => act.cancelSessions({ ...place, sessions, fence }),
+    { kind: 'mutate', describe: describeSignalled },
+  );
+  run.fact('queriesCancelled', cancelled.signalled.length);
+  await sleep(graceSeconds * 1_000);
+  const ended = await run.step(
+    'End sessions that did not stop',
+    (act) => act.terminateSessions({ ...place, sessions, fence }),
+    { kind: 'mutate', describe: describeSignalled },
+  );
+  run.fact('querySessionsEnded', ended.signalled.length);
+}
+
+async function raisePool(
+  run: Run,
+  place: Place,
+  { from, to }: { from: number; to: number },
+  fence: Fence,
+): Promise<void> {
+  const set = (poolMax: number): Promise<unknown> =>
+    run.step(`Set the pool to ${poolMax}`, (act) => act.setPoolMax({ ...place, poolMax, fence }), {
+      kind: 'mutate',
+      describe: ({ detail }) => detail,
+      undo: { title: `Set the pool back to ${from}`, back: () => set(from) },
+    });
+  await set(to);
+  run.fact('poolMax', to);
+}
+
+/** Nothing to undo: the application comes back as it was. */
+async function restartApplication(run: Run, place: Place, fence: Fence): Promise<void> {
+  await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
+    kind: 'mutate',
+    describe: ({ detail }) => detail,
+  });
+}
+
+async function verify(run: Run, place: Place, { connections }: Look): Promise<number> {
+  const below = `Connections are below ${percent(connections.settings.maxUtilisation)}`;
+  const after = await run.verify(below, (act) => lookAgain(act, place), relieved);
+  run.fact('utilisationAfterPercent', Math.round(utilisationOf(after) * 100));
+  await run.soak(`${below} and stay there`, async (act) => relieved(await lookAgain(act, place, 1)), {
+    forMs: run.policy.soakMs,
+    everyMs: run.policy.soakEveryMs,
+  });
+  return utilisationOf(after);
+}
+
+/** What the target needs to recognise a session again. */
+function refOf({ pid, backendStart, since }: Offender) {
+  return { pid, backendStart, since };
+}
+
+function describeSignalled({ asked, signalled, staying }: SessionsResult): string {
+  const gone = asked - signalled.length;
+  const parts = [countOf(signalled.length, 'session')];
+  if (gone > 0) parts.push(`${gone} had gone or moved on by then`);
+  if (staying.length > 0) parts.push(`still there: pid ${staying.join(', ')}`);
+  return parts.join('; ');
+}

@@ -1,0 +1,45 @@
+import { runbook } from '../../kit/runbook';
+import type { Run } from '../../kit/run';
+import { percent, relieved, snapshotText, utilisationOf, type Look } from './limits';
+import { draftOf, planRelief } from './plan';
+import { lookAt, relieve } from './relief';
+import type { relieveConnectionPoolCard } from './card';
+import { targetOf, type Place } from '../backups';
+
+/** Gives a database connections again: ends who sits on them, makes room in the pool, restarts as the last resort. */
+export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(
+  'relieveConnectionPool',
+  async ({ service, environment }, run) => {
+    const place = { service, environment };
+    let look = await diagnose(run, place);
+    await run.step('Ask for slow queries', (act) => act.readApplication({ ...place, what: 'slowQueries' }), {
+      describe: ({ detail, body }) => (body === null ? detail : JSON.stringify(body).slice(0, 300)),
+    });
+    const before = utilisationOf(look);
+    run.fact('utilisationBeforePercent', Math.round(before * 100));
+    let relief = planRelief(look);
+    let stale = false;
+    await run.gate(async () => {
+      if (stale) look = await diagnose(run, place);
+      stale = true;
+      relief = planRelief(look);
+      return draftOf(place, look, relief);
+    });
+    const after = await run.exclusively(
+      targetOf(place),
+      (fence) => relieve(run, place, relief, fence),
+      look.connections.fenceToken,
+    );
+    return `the connections of ${targetOf(place)} are relieved: ${percent(before)} in use before, ${percent(after)} now`;
+  },
+);
+
+/** Ends the run where nothing is over a limit. */
+async function diagnose(run: Run, place: Place): Promise<Look> {
+  const look = await run.step('Look at the connections', (act) => lookAt(act, place), {
+    describe: (found) => relieved(found).detail,
+  });
+  run.note('Snapshot of the sessions', snapshotText(look));
+  const { ok, detail } = relieved(look);
+  return ok ? run.nothingToDo(detail) : look;
+}

@@ -1,0 +1,29 @@
+import { card } from '../../../catalogue/card';
+import { databaseEnvironment, recoveryPoint } from '../inputs';
+
+export const restoreDatabaseCard = card({
+  name: 'restoreDatabase',
+  title: 'Restore a database',
+  area: 'database',
+  priority: 'P0',
+  symptoms: ['data was lost or corrupted', 'the database cannot be repaired in place'],
+  impact: 'writes stop while it runs; everything written since the backup is lost',
+  diagnosis: [
+    'which backups there are and which were proven by a restore',
+    'an upper bound of the writes that would be lost',
+  ],
+  resolution: [
+    'stop writes; take a safety backup of what is there',
+    'restore beside the live database and validate the copy against its manifest',
+    'swap the two in one transaction; keep the former database',
+    'switch traffic, resume writes, check the health of the application',
+  ],
+  prevention: ['daily backups, weekly restore drills, migrations only through migrateDatabase'],
+  escalation: [
+    'data loss is P0: the backend lead at once',
+    'a failed way back: NEEDS_HUMAN pages the ladder',
+  ],
+  changes: 'replaces the live database by a restored copy; the former one is kept under another name',
+  input: { environment: databaseEnvironment, recoveryPoint },
+  example: { service: 'booking', environment: 'production', recoveryPoint: 'latest', startedBy: 'ana' },
+});

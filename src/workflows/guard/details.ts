@@ -1,0 +1,69 @@
+import { openAt } from './breaker';
+import { code, inline } from '../kit/details-text';
+import { utc } from '../../contract/text';
+import type { GuardState } from '../../contract/guard';
+
+const SHOWN = 10;
+
+/** Why the guard grants nothing now, or nothing when it could. */
+export function obstacleOf({ paused, holder }: GuardState): string | undefined {
+  if (paused !== null) return `paused by ${paused.by} at ${paused.at} (${paused.reason})`;
+  if (holder !== null) return `held by ${holder.workflowId} since ${holder.since}`;
+  return undefined;
+}
+
+/** The guard as Markdown, with what to paste in order to change it. */
+export function describeGuard(state: GuardState): string {
+  const { target, waiting, lastToken } = state;
+  return [
+    `# Guard of ${inline(target)}`,
+    inline(obstacleOf(state) ?? 'free'),
+    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : waiting.map((one) => inline(one.workflowId)).join(', ')}.`,
+    ...describeBreaker(state),
+    ...describeChanges(state),
+    'To pause, send the signal **pause** with:',
+    '```json\n{"by":"<your name>","reason":"<why>"}\n```',
+    'To go on, send **resume** with the same.',
+  ].join('\n\n');
+}
+
+function describeBreaker({ breaker, queue }: GuardState): string[] {
+  const open = openAt(breaker, Date.now()).slice(-SHOWN);
+  const ceilings = Object.entries(breaker.ceilings);
+  const lines = [
+    ...breaker.running.map(
+      ({ workflowId, startedAt }) => `- runs: ${code(workflowId)} since ${utc(startedAt)}`,
+    ),
+    ...queue
+      .slice(0, SHOWN)
+      .map(({ workflowId, since }) => `- waits for a place: ${code(workflowId)} since ${utc(since)}`),
+    ...(queue.length > SHOWN ? [`- and ${queue.length - SHOWN} more wait`] : []),
+    ...open.map(
+      ({ runbook, fingerprint, mode, reason, until }) =>
+        `- **open**: ${inline(runbook)}, alert ${code(fingerprint)}: ${inline(reason)}; ${mode} until ${utc(until)}`,
+    ),
+    ...ceilings.map(
+      ([runbook, { mode, by, since, reason }]) =>
+        `- ${inline(runbook)} up to **${mode}**, by ${inline(by)} at ${utc(since)}: ${inline(reason)}`,
+    ),
+  ];
+  if (lines.length === 0) return [];
+  const [runbook = open[0]?.runbook ?? '<runbook>'] = ceilings.map(([name]) => name);
+  return [
+    '## Breaker',
+    lines.join('\n'),
+    'To let a runbook climb again, send the Update **ladder**; to close what is open, **reset** (without `mode`):',
+    `\`\`\`json\n${JSON.stringify({ runbook, mode: 'auto', by: '<your name>', reason: '<why>' })}\n\`\`\``,
+  ];
+}
+
+function describeChanges({ changes }: GuardState): string[] {
+  if (changes.length === 0) return [];
+  const newest = changes.slice(-SHOWN).reverse();
+  return [
+    '## Changes',
+    newest
+      .map(({ at, by, what, reason }) => `- ${utc(at)} ${inline(what)} by ${inline(by)}: ${inline(reason)}`)
+      .join('\n'),
+  ];
+}

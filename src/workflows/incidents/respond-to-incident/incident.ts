@@ -1,0 +1,122 @@
+import { condition } from '@temporalio/workflow';
+import type { IncidentPolicy } from '../../../activities/incidents/incident-activities';
+import type { IncidentRecord } from '../../../contract/incident';
+import type { Run } from '../../kit/run';
+import { now, publish, type RunState } from '../../kit/state';
+import { startClocks, type Clocks } from './clocks';
+import { isWorse } from './severity';
+import type { Severity } from '../../../contract/modes';
+
+/** What a message asks the run to do; carried out one after the other, so that texts leave in the order of events. */
+export type Effect = (run: Run) => Promise<void>;
+
+/** Somebody says that it is over. Answered by the run once it has looked. */
+export interface ResolveRequest {
+  by: string;
+  note: string;
+  rootCause?: string;
+  override?: string;
+  verdict?: { ok: boolean; text: string };
+}
+
+/** One incident: what the post-mortem is made of, and what leading it needs besides. */
+export interface Incident {
+  state: RunState;
+  record: IncidentRecord;
+  /** Absent until the configuration was read. */
+  policy?: IncidentPolicy;
+  environment: string;
+  clocks: Clocks;
+  /** A measurement did not hold. */
+  wasIll: boolean;
+  /** The `resolvedAt` of the alert that was already acted upon. */
+  heardResolved?: string;
+  /** Both words of the sender may come before anything acts upon the first. */
+  heardRefires: number;
+  todo: Effect[];
+  /** A message changed something since the run last looked. */
+  woken: boolean;
+  request?: ResolveRequest;
+  /** The runbook that was started; never rejects. */
+  child?: Promise<void>;
+}
+
+export function createIncident(state: RunState): Incident {
+  const openedAt = now();
+  const record: IncidentRecord = {
+    title: '',
+    severity: 'P3',
+    worst: 'P3',
+    severities: [],
+    startedAt: openedAt,
+    openedAt,
+    impact: '',
+    scope: '',
+    reopened: [],
+    updates: 0,
+    pages: 0,
+    escalations: [],
+    findings: [],
+    measured: '',
+    contributing: [],
+    worked: [],
+    failed: [],
+    actions: [],
+    reminders: 0,
+  };
+  return {
+    state,
+    record,
+    environment: '',
+    clocks: startClocks(Date.now()),
+    wasIll: false,
+    woken: false,
+    heardRefires: 0,
+    todo: [],
+  };
+}
+
+/** The policy; messages and clocks come after it. */
+export function policyOf({ policy }: Incident): IncidentPolicy {
+  if (policy === undefined) throw new Error('the policy of the incident is read first');
+  return policy;
+}
+
+/** Every clock counts by the new severity from now on: they are computed from it. */
+export function setSeverity(
+  { record, clocks, state }: Incident,
+  severity: Severity,
+  by: string,
+  reason: string,
+): void {
+  if (record.severities.length > 0 && isWorse(severity, record.severity))
+    clocks.beyond = { escalate: 0, acknowledge: 0 };
+  record.severity = severity;
+  record.worst = record.severities.length === 0 || isWorse(severity, record.worst) ? severity : record.worst;
+  record.severities.push({ severity, by, reason, at: now() });
+  publish(state);
+}
+
+export function isResolved({ record }: Incident): boolean {
+  return record.resolved !== undefined;
+}
+
+/** Its sender said something since that was last acted upon. */
+export function alertChanged({ state, heardResolved, heardRefires }: Incident): boolean {
+  return state.alert.resolvedAt !== heardResolved || state.alert.refires !== heardRefires;
+}
+
+/** Takes note of what the sender said. Returns whether the alert fires again after it had been resolved. */
+export function noteAlert(incident: Incident): boolean {
+  const { alert } = incident.state;
+  const again = alert.refires !== incident.heardRefires && alert.resolvedAt === undefined;
+  incident.heardResolved = alert.resolvedAt;
+  incident.heardRefires = alert.refires;
+  return again;
+}
+
+/** Waits until something is to be done: because of a message, of the alert, or because the time has come. */
+export async function rest(incident: Incident, ms: number): Promise<void> {
+  incident.woken = false;
+  await condition(() => incident.woken || incident.todo.length > 0 || alertChanged(incident), ms);
+}

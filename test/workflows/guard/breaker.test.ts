@@ -1,0 +1,164 @@
+import { admit, closedBreaker, end, openAt, raise, reset } from '../../../src/workflows/guard/breaker';
+import type { Admission, BreakerState } from '../../../src/contract/guard';
+
+const MINUTE = 60_000;
+const START = Date.parse('2026-11-21T03:00:00Z');
+const limits = {
+  windowMs: 60 * MINUTE,
+  maxRecurrences: 3,
+  cooldownMs: 5 * MINUTE,
+  flapLimit: 5,
+  maxConcurrent: 3,
+};
+
+let count = 0;
+const ask = (changes: Partial<Admission> = {}): Admission => ({
+  workflowId: `run-${(count += 1)}`,
+  runId: `id-${count}`,
+  runbook: 'relieveConnectionPool',
+  fingerprint: 'pool',
+  mode: 'auto',
+  limits,
+  child: false,
+  ...changes,
+});
+
+/** One run after the other: admitted at `atMs`, ended a minute later. */
+function go(
+  state: BreakerState,
+  atMs: number,
+  outcome: 'SUCCEEDED' | 'NOTHING_TO_DO' | 'ROLLED_BACK' | 'NEEDS_HUMAN' | 'FAILED',
+  changes: Partial<Admission> = {},
+) {
+  const request = ask(changes);
+  const verdict = admit(state, request, atMs);
+  end(state, { ...request, outcome }, atMs + MINUTE);
+  return verdict;
+}
+
+describe('the breaker', () => {
+  it('counts recurrences whatever came of them: the fourth run within the window must be approved, and is told once', () => {
+    const state = closedBreaker();
+    for (const turn of [0, 1, 2]) {
+      expect(go(state, START + turn * 10 * MINUTE, 'SUCCEEDED')).toMatchObject({ mode: 'auto', reason: '' });
+    }
+    const fourth = go(state, START + 30 * MINUTE, 'SUCCEEDED');
+    expect(fourth).toMatchObject({ mode: 'propose', reason: expect.stringContaining('3 runs') });
+    expect(fourth.tripped).toMatch(/^relieveConnectionPool: 3 runs .*from now on: propose$/);
+    const fifth = go(state, START + 40 * MINUTE, 'SUCCEEDED');
+    expect(fifth).toMatchObject({ mode: 'propose' });
+    expect(fifth.tripped).toBeUndefined();
+    expect(openAt(state, START + 41 * MINUTE)).toHaveLength(1);
+  });
+
+  it('closes by itself once the window has passed without a run', () => {
+    const state = closedBreaker();
+    for (const turn of [0, 1, 2, 3]) go(state, START + turn * MINUTE * 10, 'SUCCEEDED');
+    expect(openAt(state, START + 91 * MINUTE)).toEqual([]);
+    expect(go(state, START + 100 * MINUTE, 'SUCCEEDED')).toMatchObject({ mode: 'auto' });
+  });
+
+  it('counts each alert and each runbook for itself', () => {
+    const state = closedBreaker();
+    for (const turn of [0, 1, 2, 3]) go(state, START + turn * 10 * MINUTE, 'SUCCEEDED');
+    expect(go(state, START + 40 * MINUTE, 'SUCCEEDED', { fingerprint: 'other' }).mode).toBe('auto');
+    expect(go(state, START + 40 * MINUTE, 'SUCCEEDED', { runbook: 'resolveHighErrorRate' }).mode).toBe(
+      'auto',
+    );
+  });
+
+  it('does not count schedules as recurrences', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 10; turn += 1)
+      expect(go(state, START + turn * MINUTE, 'SUCCEEDED', { fingerprint: null })).toEqual({
+        state: 'admitted',
+        mode: 'auto',
+        reason: '',
+      });
+  });
+
+  it('lets a run for the same alert look only after the cooldown', () => {
+    const state = closedBreaker();
+    go(state, START, 'SUCCEEDED');
+    expect(go(state, START + 2 * MINUTE, 'SUCCEEDED').notBefore).toBe('2026-11-21T03:06:00.000Z');
+    expect(go(state, START + 30 * MINUTE, 'SUCCEEDED').notBefore).toBeUndefined();
+  });
+
+  it('only observes an alert that flaps', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 5; turn += 1) go(state, START + turn * MINUTE, 'NOTHING_TO_DO');
+    const sixth = go(state, START + 10 * MINUTE, 'NOTHING_TO_DO');
+    expect(sixth).toMatchObject({ mode: 'observe', reason: expect.stringContaining('flaps') });
+    expect(sixth.tripped).toContain('observe');
+  });
+
+  it('never raises a mode', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 4; turn += 1) go(state, START + turn * MINUTE, 'SUCCEEDED');
+    expect(go(state, START + 10 * MINUTE, 'SUCCEEDED', { mode: 'observe' })).toMatchObject({
+      mode: 'observe',
+    });
+  });
+
+  it('steps down after a bad outcome, for every alert, until a person steps it up', () => {
+    const state = closedBreaker();
+    go(state, START, 'ROLLED_BACK');
+    const later = START + 24 * 60 * MINUTE;
+    expect(go(state, later, 'SUCCEEDED', { fingerprint: 'other' })).toMatchObject({
+      mode: 'propose',
+      reason: expect.stringContaining('ROLLED_BACK'),
+    });
+    go(state, later, 'NEEDS_HUMAN', { fingerprint: 'third' });
+    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('observe');
+    raise(state, 'relieveConnectionPool', 'propose', 'ben', 'looked at it', later);
+    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('propose');
+    raise(state, 'relieveConnectionPool', 'auto', 'ben', 'mended', later);
+    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('auto');
+  });
+
+  it('is not lifted by a milder outcome later', () => {
+    const state = closedBreaker();
+    go(state, START, 'NEEDS_HUMAN');
+    go(state, START + MINUTE, 'ROLLED_BACK', { fingerprint: 'other' });
+    expect(state.ceilings['relieveConnectionPool']?.mode).toBe('observe');
+  });
+
+  it('does not step down for a run that failed before it changed anything, but counts it', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 3; turn += 1) go(state, START + turn * 10 * MINUTE, 'FAILED');
+    expect(state.ceilings).toEqual({});
+    expect(go(state, START + 30 * MINUTE, 'FAILED').mode).toBe('propose');
+  });
+
+  it('keeps to the cap of concurrent runs, in order, and answers a repeated question the same', () => {
+    const state = closedBreaker();
+    const first = [ask({ fingerprint: 'a' }), ask({ fingerprint: 'b' }), ask({ fingerprint: 'c' })];
+    for (const one of first) expect(admit(state, one, START).state).toBe('admitted');
+    expect(admit(state, first[0] as Admission, START)).toMatchObject({ state: 'admitted' });
+    expect(state.running).toHaveLength(3);
+    const late = ask({ fingerprint: 'd' });
+    expect(admit(state, late, START)).toMatchObject({
+      state: 'queued',
+      reason: expect.stringContaining('3 of 3'),
+    });
+    expect(admit(state, ask({ fingerprint: 'e', child: true }), START).state).toBe('admitted');
+    end(state, { ...(first[1] as Admission), outcome: 'SUCCEEDED' }, START);
+    expect(admit(state, late, START).state).toBe('admitted');
+  });
+
+  it('forgets what it had against a runbook when a person says so', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 4; turn += 1) go(state, START + turn * MINUTE, 'SUCCEEDED');
+    reset(state, 'relieveConnectionPool');
+    expect(openAt(state, START + 5 * MINUTE)).toEqual([]);
+    expect(go(state, START + 5 * MINUTE, 'SUCCEEDED').mode).toBe('auto');
+  });
+
+  it('stays small whatever happens to it', () => {
+    const state = closedBreaker();
+    for (let turn = 0; turn < 5_000; turn += 1)
+      go(state, START + turn * 1_000, 'NOTHING_TO_DO', { fingerprint: `alert-${turn % 2_000}` });
+    expect(state.past.length).toBeLessThanOrEqual(500);
+    expect(JSON.stringify(state).length).toBeLessThan(400_000);
+  });
+});

@@ -1,0 +1,109 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { GuardState } from '../../../src/contract/guard';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { stopKit, taskQueue, withKit } from '../kit/harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+// Not result(): that lets the server skip to the guard's own end.
+async function ended(handle: WorkflowHandle): Promise<void> {
+  while ((await handle.describe()).status.name === 'RUNNING')
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+const guardState = () => env.client.workflow.getHandle('guard/leased').query<GuardState>('state');
+
+describe('the guard', () => {
+  it('grants one lease at a time, in order, with growing tokens', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const first = await start('holder');
+      const { facts } = await until(first, (status) => status.facts['token'] !== undefined);
+      const second = await start('holder');
+      const { summary } = await until(second, (status) => status.summary.startsWith('waiting for the lease'));
+      expect(summary).toContain(first.workflowId);
+      await first.cancel();
+      const after = await until(second, (status) => status.facts['token'] !== undefined);
+      expect(after.facts['token']).toBeGreaterThan(facts['token'] as number);
+      await second.cancel();
+    }));
+
+  it('takes the lease back from a holder that was terminated', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const dead = await start('holder');
+      await until(dead, (status) => status.facts['token'] !== undefined);
+      await dead.terminate();
+      const next = await start('holder');
+      // The guard looks at the holder every five seconds while somebody waits.
+      await until(next, (status) => status.summary.startsWith('waiting for the lease'));
+      await env.sleep('10s');
+      await until(next, (status) => status.facts['token'] !== undefined);
+      await next.cancel();
+    }));
+
+  it('starts above the largest token found at the target when it lost its state', () =>
+    withKit(env, async () => {
+      const lost = Date.now() + 10 * 365 * 86_400_000;
+      const handle = await env.client.workflow.signalWithStart('guard', {
+        workflowId: 'guard/lost',
+        taskQueue,
+        args: [{ target: 'lost' }],
+        signal: 'request',
+        signalArgs: [{ kind: 'lease', workflowId: 'nobody', runId: 'x', runbook: 'x', atLeast: lost }],
+      });
+      for (let tries = 0; tries < 50; tries += 1) {
+        const { lastToken } = await handle.query<GuardState>('state');
+        if (lastToken > lost) return handle.terminate().then(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      throw new Error(`token stayed at ${JSON.stringify(await handle.query('state'))}`);
+    }));
+
+  it('grants nothing while paused, says why, and survives a pause sent without words', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const warm = await start('holder');
+      await until(warm, (status) => status.facts['token'] !== undefined);
+      await warm.cancel();
+      await ended(warm);
+      const handle = env.client.workflow.getHandle('guard/leased');
+      await handle.signal('pause');
+      expect((await guardState()).paused).toMatchObject({ by: 'unknown', reason: 'no reason given' });
+      const waiting = await start('holder');
+      await until(waiting, (status) => status.summary.includes('paused by unknown'));
+      await handle.signal('resume', { by: 'ben' });
+      const refused = await guardState();
+      expect(refused.paused).not.toBeNull();
+      expect(refused.changes.at(-1)).toMatchObject({ by: 'ben', what: 'not resumed' });
+      await handle.signal('resume', { by: 'ben', reason: 'over' });
+      await until(waiting, (status) => status.facts['token'] !== undefined);
+      await waiting.cancel();
+    }));
+
+  it('forgets a run that was cancelled while it waited', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const first = await start('holder');
+      await until(first, (status) => status.facts['token'] !== undefined);
+      const second = await start('holder');
+      await until(second, (status) => status.summary.startsWith('waiting for the lease'));
+      await second.cancel();
+      await ended(second);
+      for (let tries = 0; tries < 50 && (await guardState()).waiting.length > 0; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect((await guardState()).waiting).toEqual([]);
+      await first.cancel();
+    }));
+});
