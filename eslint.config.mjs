@@ -2,6 +2,7 @@ import js from '@eslint/js';
 import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import { builtinModules } from 'node:module';
 import tseslint from 'typescript-eslint';
+import { sandboxSafe, zones } from './scripts/rooms.cjs';
 
 const code = ['**/*.ts', '**/*.tsx'];
 
@@ -16,8 +17,8 @@ const noEnvironment = [
   message: 'process.env is read in src/config, src/host and src/local and nowhere else.',
 }));
 
-/** Files in src/workflows that only Node loads: cards, their list, and the schemas that they share. */
-const nodeSide = ['*.card', 'card', 'cards', 'inputs'];
+/** Files in src/workflows that only Node loads: cards, and the schemas that they share. */
+const nodeSide = ['card', 'inputs'];
 
 export default tseslint.config(
   { ignores: ['dist/**', 'coverage/**', 'node_modules/**', '.durable-runbooks/**'] },
@@ -71,6 +72,7 @@ export default tseslint.config(
       'preserve-caught-error': 'off',
       'import-x/no-cycle': ['error', { ignoreExternal: true }],
       'import-x/no-default-export': 'error',
+      'import-x/no-restricted-paths': ['error', { zones }],
       'no-restricted-syntax': ['error', noEnums],
     },
   },
@@ -82,7 +84,7 @@ export default tseslint.config(
   },
   {
     // What runs in the workflow sandbox: deterministic, small, and without the outside world.
-    files: ['src/workflows/**/*.ts'],
+    files: sandboxSafe.map((room) => `src/${room}/**/*.ts`),
     ignores: nodeSide.map((name) => `src/workflows/**/${name}.ts`),
     rules: {
       '@typescript-eslint/no-restricted-imports': [
@@ -100,7 +102,7 @@ export default tseslint.config(
               allowTypeImports: true,
             },
             {
-              regex: '(\\.card|/card|/cards|/inputs)$',
+              regex: '(/card|/inputs)$',
               message: 'A procedure imports only the types of what is on the Node side.',
               allowTypeImports: true,
             },

@@ -8,7 +8,8 @@ import { parseDocument } from 'yaml';
 import { startBookingApp } from '../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../examples/booking/setup';
 import { createActivities } from '../src/activities';
-import { loadConfig, type LoadedConfig } from '../src/config/load';
+import type { Project } from '../src/catalogue/catalogue';
+import { loadProject } from '../src/check/load-project';
 import { setEnvironment } from '../src/config/secrets';
 import { dataPath } from '../src/host/cache';
 import { startPostgres, type LocalPostgres } from '../src/host/postgres';
@@ -22,7 +23,7 @@ import { recordCalls, type Recorder } from './recorder';
 export interface Bench {
   directory: string;
   configFile: string;
-  config: LoadedConfig;
+  config: Project;
   temporal: LocalTemporal;
   postgres: LocalPostgres;
   booking: BookingSetUp;
@@ -103,11 +104,13 @@ async function open(
   stops.push(() => app.stop());
   setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
   writeConfig(booking.configFile, temporal.address);
-  const config = loadConfig(booking.configFile);
+  const config = loadProject(booking.configFile);
   const connection = await Connection.connect({ address: temporal.address });
   stops.push(() => connection.close());
   const client = new Client({ connection });
-  const { calls, activities } = recordCalls(createActivities({ config, client }));
+  const { calls, activities } = recordCalls(
+    createActivities({ config, catalogue: config.catalogue, client }),
+  );
   if (withWorker) {
     const running = await startWorker(config, { activities });
     stops.push(() => running.stop());

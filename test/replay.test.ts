@@ -4,7 +4,7 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
 import { workflowBundle } from '../src/worker/bundle';
 import * as workflows from '../src/workflows';
-import { cards } from '../src/catalogue/cards';
+import { ownCatalogue } from '../src/packs/own-cards';
 import { quietTemporal } from './support/quiet';
 
 quietTemporal();
@@ -31,7 +31,8 @@ const replay = (history: HistoryJson) =>
 describe('stored histories', () => {
   it('exist for every runbook', () => {
     const types = files.map((name) => JSON.stringify(read(name).events[0]));
-    for (const { name } of cards) expect(types.some((first) => first.includes(`"${name}"`))).toBe(true);
+    for (const { name } of ownCatalogue.cards)
+      expect(types.some((first) => first.includes(`"${name}"`))).toBe(true);
   });
 
   it.each(files)('%s replays with the code of today', async (name) => {
@@ -50,7 +51,9 @@ describe('stored histories', () => {
 
 describe('the registry', () => {
   it('offers every runbook of the catalogue under its own name, and no other but the guard', () => {
-    expect(Object.keys(workflows).sort()).toEqual([...cards.map(({ name }) => name), 'guard'].sort());
+    expect(Object.keys(workflows).sort()).toEqual(
+      [...ownCatalogue.cards.map(({ name }) => name), 'guard'].sort(),
+    );
     for (const [exported, workflow] of Object.entries(workflows))
       expect((workflow as { name: string }).name).toBe(exported);
   });

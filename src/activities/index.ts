@@ -4,6 +4,7 @@ import { createApplicationChangeActivities } from './application/changes';
 import { createApplicationFactsActivities } from './application/facts';
 import { createCommandActivities } from './application/commands';
 import { createDeploymentActivities } from './deployments/deployment-activities';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { ActivityDeps } from './support/deps';
 import { createExternalServiceActivities } from './application/external-services';
 import { createFeatureActivities } from './application/features';
@@ -24,12 +25,13 @@ import { createSwapActivities } from './postgres/restore/swap-activities';
 import { createValidateActivities } from './postgres/restore/validation-activities';
 import { createProbeActivities } from './postgres/inspection/probe';
 import { createPrepareActivities } from './policy/prepare';
+import { createMeasureActivities } from './application/measure';
 import { createRateLimitActivities } from './application/rate-limits';
 import { createRemedyActivities } from './application/remedies';
-import { createTriageActivities } from './incidents/incident-activities';
+import { createIncidentActivities } from './incidents/incident-activities';
 
 /** Everything a worker can do to the outside world. */
-export function createActivities(deps: ActivityDeps) {
+export function createActivities(deps: ActivityDeps & WithCatalogue) {
   return {
     ...createPrepareActivities(deps),
     ...createGuardActivities(deps),
@@ -38,7 +40,8 @@ export function createActivities(deps: ActivityDeps) {
     ...createApplicationFactsActivities(deps),
     ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
-    ...createTriageActivities(deps),
+    ...createMeasureActivities(deps),
+    ...createIncidentActivities(deps),
     ...createDeploymentActivities(deps),
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),

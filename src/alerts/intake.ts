@@ -1,4 +1,4 @@
-import type { LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
 import type { Alert } from '../contract/alert';
 import { createOccasion, type Log } from './log';
 import { createRecent } from './recent';
@@ -20,7 +20,7 @@ export interface Dealt {
 }
 
 interface Options {
-  config: LoadedConfig;
+  config: Project;
   starter: Starter;
   log: Log;
 }

@@ -3,7 +3,7 @@ import { inputSchema } from '../catalogue/input-fields';
 import type { AlertRouteConfig } from '../config/alert-schema';
 import type { Severity } from '../contract/modes';
 import type { Config } from '../config/schema';
-import { cardOf } from '../catalogue/cards';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Card } from '../catalogue/card';
 import type { Alert } from '../contract/alert';
 import { readField } from './field';
@@ -44,10 +44,10 @@ export interface PlannedRun {
   problems: string[];
 }
 
-/** Compiles the routes once. The configuration was checked: see check-routes.ts. */
-export function compileRoutes(config: Config): Route[] {
+/** Compiles the routes once. The configuration was checked: see check/routes.ts. */
+export function compileRoutes(config: Config & WithCatalogue): Route[] {
   return config.alerts.routes.map((route) => {
-    const card = cardOf(route.runbook);
+    const card = config.catalogue.cardOf(route.runbook);
     if (card === undefined) throw new Error(`route ${route.name}: there is no runbook "${route.runbook}"`);
     return {
       config: route,

@@ -1,11 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../config/version';
-import { cards } from './cards';
 import type { Card } from './card';
+import type { Catalogue } from './catalogue';
 
 /** The catalogue page: every runbook's card, in the structure that people know from written runbooks. */
-export function renderCatalogue(): string {
+export function renderCatalogue({ cards }: Catalogue): string {
   const rows = cards.map(
     ({ name, title, priority, changes }) =>
       `| [${name}](#${name.toLowerCase()}) | ${title} | ${priority} | ${changes} |`,
@@ -43,5 +40,3 @@ function section(title: string, lines: string[]): string {
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
-
-if (require.main === module) writeFileSync(join(PACKAGE_ROOT, 'docs', 'catalogue.md'), renderCatalogue());

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createApplicationActivities } from '../activities/application/symptoms';
@@ -7,7 +8,6 @@ import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
 import { bytes } from '../contract/text';
-import { withTemporal } from '../cli/connect';
 
 export interface CheckLine {
   what: string;
@@ -15,9 +15,19 @@ export interface CheckLine {
   detail: string;
 }
 
+/** A bracket around a connection to Temporal; throws with a sentence for people when there is none. */
+export type WithTemporal = <T>(config: LoadedConfig, body: (temporal: Reached) => Promise<T>) => Promise<T>;
+
+interface Reached {
+  client: Client;
+  address: string;
+  namespace: string;
+  taskQueue: string;
+}
+
 /** Tries everything a configuration names without changing anything. Never throws: each problem is a line. */
-export async function checkAll(config: LoadedConfig): Promise<CheckLine[]> {
-  const lines: CheckLine[] = [await checkTemporal(config)];
+export async function checkAll(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine[]> {
+  const lines: CheckLine[] = [await checkTemporal(config, withTemporal)];
   for (const [name, service] of Object.entries(config.services)) {
     for (const [environment, settings] of Object.entries(service.environments)) {
       lines.push(...(await checkDatabase(config, name, environment, settings)));
@@ -36,7 +46,7 @@ async function attempt(what: string, body: () => Promise<string> | string): Prom
   }
 }
 
-function checkTemporal(config: LoadedConfig): Promise<CheckLine> {
+function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine> {
   return attempt('temporal', () =>
     withTemporal(config, async ({ client, address, namespace, taskQueue }) => {
       await client.workflowService.describeNamespace({ namespace });

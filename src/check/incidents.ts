@@ -1,10 +1,10 @@
 import { patternProblem } from '../config/pattern';
 import { inputProblems } from '../catalogue/input-problems';
-import { cardOf, cards } from '../catalogue/cards';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Config } from '../config/schema';
 
 /** Problems of the runbooks that incidents start: unknown names, inputs they would refuse, patterns that are none. */
-export function checkIncidents(config: Config): string[] {
+export function checkIncidents(config: Config & WithCatalogue): string[] {
   return Object.entries(config.services).flatMap(([service, { incident }]) =>
     incident.runbooks.flatMap(({ match, runbook, input }, index) => {
       const path = `services.${service}.incident.runbooks.${index}`;
@@ -26,11 +26,15 @@ function checkMatch(match: Record<string, string>, path: string): string[] {
   });
 }
 
-function checkRunbook(config: Config, name: string, input: Record<string, unknown>, path: string): string[] {
-  const card = cardOf(name);
+function checkRunbook(
+  config: Config & WithCatalogue,
+  name: string,
+  input: Record<string, unknown>,
+  path: string,
+): string[] {
+  const card = config.catalogue.cardOf(name);
   if (card === undefined) {
-    const known = cards.map((one) => one.name).join(', ');
-    return [`${path}.runbook: there is no runbook "${name}"; known: ${known}`];
+    return [`${path}.runbook: there is no runbook "${name}"; known: ${config.catalogue.names}`];
   }
   if (card.coordinates === true) return [`${path}.runbook: an incident cannot start ${name}`];
   return inputProblems(card, config, input).map((problem) => `${path}.input.${problem}`);

@@ -1,7 +1,7 @@
 import { inputSchema } from '../catalogue/input-fields';
 import type { AlertRouteConfig } from '../config/alert-schema';
 import type { Config } from '../config/schema';
-import { cardOf, cards } from '../catalogue/cards';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Card } from '../catalogue/card';
 import { FIELD_NAMES, isAlertField } from '../alerts/field';
 import { inputProblems } from '../catalogue/input-problems';
@@ -9,7 +9,7 @@ import { compileMatcher } from '../alerts/matcher';
 import { fill, placeholdersIn, type Read } from '../alerts/template';
 
 /** Problems of the alert routes that only the runbooks' own schemas, and the other parts of the file, show. */
-export function checkRoutes(config: Config): string[] {
+export function checkRoutes(config: Config & WithCatalogue): string[] {
   const { routes } = config.alerts;
   return routes.flatMap((route, index) => {
     const twice = routes.findIndex(({ name }) => name === route.name) !== index;
@@ -54,10 +54,9 @@ const RESERVED: Record<string, string> = {
   alert: 'the intake sets it to the alert',
 };
 
-function checkInput(config: Config, route: AlertRouteConfig): string[] {
-  const card = cardOf(route.runbook);
-  if (card === undefined)
-    return [`runbook: no runbook "${route.runbook}"; known: ${cards.map(({ name }) => name).join(', ')}`];
+function checkInput(config: Config & WithCatalogue, route: AlertRouteConfig): string[] {
+  const card = config.catalogue.cardOf(route.runbook);
+  if (card === undefined) return [`runbook: no runbook "${route.runbook}"; known: ${config.catalogue.names}`];
   const placeholders = placeholdersIn(route.input);
   const reserved = Object.keys(route.input).filter((field) => Object.hasOwn(RESERVED, field));
   const unknown = placeholders.filter(({ field }) => !isAlertField(field));

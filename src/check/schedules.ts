@@ -1,13 +1,13 @@
 import { modeSchema } from '../config/primitives';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
-import { cardOf, cards } from '../catalogue/cards';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import { parseCron } from '../schedules/cron';
 import { startInput, timesOf } from '../schedules/input';
 import { nextWall, timeZoneProblem } from '../schedules/times';
 
 /** Problems of the schedules that only the runbooks' own schemas, the calendar and the time zones show. */
-export function checkSchedules(config: Config): string[] {
+export function checkSchedules(config: Config & WithCatalogue): string[] {
   return Object.entries(config.schedules).flatMap(([id, schedule]) => {
     const problems = [...checkTimes(schedule), ...checkInput(config, id, schedule)];
     return problems.map((problem) => `schedules.${id}.${problem}`);
@@ -43,11 +43,10 @@ const NOT_IN_INPUT: Record<string, string> = {
 };
 
 /** What the run's own first step would refuse is refused now, while somebody is looking. */
-function checkInput(config: Config, id: string, schedule: ScheduleConfig): string[] {
-  const card = cardOf(schedule.runbook);
+function checkInput(config: Config & WithCatalogue, id: string, schedule: ScheduleConfig): string[] {
+  const card = config.catalogue.cardOf(schedule.runbook);
   if (card === undefined) {
-    const known = cards.map(({ name }) => name).join(', ');
-    return [`runbook: there is no runbook "${schedule.runbook}"; known: ${known}`];
+    return [`runbook: there is no runbook "${schedule.runbook}"; known: ${config.catalogue.names}`];
   }
   const misplaced = Object.entries(NOT_IN_INPUT).filter(([field]) => field in schedule.input);
   if (misplaced.length > 0) return misplaced.map(([field, why]) => `input.${field}: ${why}`);

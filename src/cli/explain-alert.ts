@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createPrepareActivities } from '../activities/policy/prepare';
 import { alertSchema } from '../catalogue/alert-schema';
+import type { Project } from '../catalogue/catalogue';
 import { readJson } from '../alerts/read-body';
 import { compileRoutes, judge, planRun, type RouteVerdict } from '../alerts/routing';
 import { BadAlert, type Headers } from '../alerts/sender';
@@ -110,7 +111,7 @@ function parseHeaders(headers: string[]): Headers {
 }
 
 /** Asks every route as the intake does, and the first step of a run what it would make of the input. */
-export async function explainAlert(config: LoadedConfig, alert: Alert): Promise<ExplainedAlert> {
+export async function explainAlert(config: Project, alert: Alert): Promise<ExplainedAlert> {
   const routes = compileRoutes(config);
   const verdicts = routes.map((route) => judge(route, alert));
   const taken = verdicts.findIndex(({ failed }) => failed === undefined);
@@ -144,8 +145,11 @@ export async function explainAlert(config: LoadedConfig, alert: Alert): Promise<
   return { alert, routes: asked, notAsked, run };
 }
 
-async function policyOf(config: LoadedConfig, runbook: string, input: Record<string, unknown>) {
-  const { policy } = await createPrepareActivities({ config }).prepare({ runbook, input });
+async function policyOf(config: Project, runbook: string, input: Record<string, unknown>) {
+  const { policy } = await createPrepareActivities({ config, catalogue: config.catalogue }).prepare({
+    runbook,
+    input,
+  });
   return policy;
 }
 

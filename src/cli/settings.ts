@@ -2,23 +2,31 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { LoadedConfig } from '../config/load';
+import type { Catalogue, Project } from '../catalogue/catalogue';
 import { CliError, EXIT } from './errors';
 import type { GlobalOptions } from './output';
 
 /** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
-export async function requiredConfig(command: Command): Promise<LoadedConfig> {
-  const { configPath, loadConfig } = await import('../config/load.js');
-  return loadConfig(configPath(command.optsWithGlobals<GlobalOptions>().config));
+export async function requiredConfig(command: Command): Promise<Project> {
+  const { configPath } = await import('../config/load.js');
+  const { loadProject } = await import('../check/load-project.js');
+  return loadProject(configPath(command.optsWithGlobals<GlobalOptions>().config));
 }
 
 /** The same, but undefined where none was named and none is here: answering a run needs no configuration. */
-export async function optionalConfig(command: Command): Promise<LoadedConfig | undefined> {
-  const { configPath, loadConfig } = await import('../config/load.js');
+export async function optionalConfig(command: Command): Promise<Project | undefined> {
+  const { configPath } = await import('../config/load.js');
+  const { loadProject } = await import('../check/load-project.js');
   const { config } = command.optsWithGlobals<GlobalOptions>();
   const path = configPath(config);
   const isDefault = config === undefined && path === resolve('runbooks.yaml');
-  return isDefault && !existsSync(path) ? undefined : loadConfig(path);
+  return isDefault && !existsSync(path) ? undefined : loadProject(path);
+}
+
+/** The runbooks of that configuration; our own where there is none. */
+export async function catalogueOf(command: Command): Promise<Catalogue> {
+  const config = await optionalConfig(command);
+  return config?.catalogue ?? (await import('../packs/own-cards.js')).ownCatalogue;
 }
 
 /** The value of --listen. Throws CliError (usage) where it is no host:port. */

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { crossCheck } from '../check/cross-check';
 import {
   configSchema,
   type Config,
@@ -35,7 +34,7 @@ export function configPath(given?: string): string {
   return resolve(given ?? (process.env['RUNBOOKS_CONFIG'] || 'runbooks.yaml'));
 }
 
-/** Reads and parses a configuration file. Throws ConfigError with every problem found. */
+/** Reads and parses a configuration file, without a look at what its names refer to. Throws ConfigError. */
 export function loadConfig(path: string): LoadedConfig {
   const file = resolve(path);
   let text: string;
@@ -58,8 +57,6 @@ export function loadConfig(path: string): LoadedConfig {
   }
   const parsed = configSchema.safeParse(document.toJS());
   if (!parsed.success) throw new ConfigError(file, parsed.error.issues.map(describeIssue));
-  const problems = crossCheck(parsed.data);
-  if (problems.length > 0) throw new ConfigError(file, problems);
   return { ...parsed.data, file, directory: dirname(file) };
 }
 

@@ -1,5 +1,16 @@
 /** What passes between workflows and activities. Plain data: it ends up in histories, so no secret is ever in it. */
 
+/** One environment of a service. */
+export interface Place {
+  service: string;
+  environment: string;
+}
+
+/** Name of the lease of an environment's database. */
+export function targetOf({ service, environment }: Place): string {
+  return `${service}/${environment}`;
+}
+
 /** A database named, not addressed: credentials stay in the configuration. */
 export type DatabaseRef =
   | {

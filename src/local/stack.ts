@@ -15,7 +15,9 @@ import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
 import { startIntake, type RunningIntake } from '../worker/intake';
 import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
-import { loadConfig, type LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
+import { loadProject } from '../check/load-project';
+import type { LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { startWorker, type RunningWorker } from '../worker/worker';
 import { dataPath, type Progress } from '../host/cache';
@@ -36,7 +38,7 @@ export interface StackOptions {
 export interface Stack {
   directory: string;
   configFile: string;
-  config: LoadedConfig;
+  config: Project;
   temporal: LocalTemporal;
   postgres: LocalPostgres;
   app: BookingApp;
@@ -130,7 +132,7 @@ export function createStack({
         });
         completeConfig(booking.configFile, temporal, await freePort());
         parts.configFile = booking.configFile;
-        const config = loadConfig(booking.configFile);
+        const config = loadProject(booking.configFile);
         parts.config = config;
         const connection = await Connection.connect({ address: temporal.address });
         parts.client = new Client({ connection });

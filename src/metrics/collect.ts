@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { Gauge, type Registry } from 'prom-client';
-import type { LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
 import { gaugesOf } from './gauges';
 import { readSnapshot, type Snapshot } from './snapshot';
 
@@ -29,7 +29,7 @@ export interface Collector {
  */
 export function collectFromTemporal(
   client: Client,
-  config: LoadedConfig,
+  config: Project,
   registry: Registry,
   { freshMs = FRESH_MS, waitMs = WAIT_MS, readMs = READ_MS }: CollectOptions = {},
 ): Collector {

@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import type { RunStatus, Waiting } from '../contract/report';
-import { cards } from '../catalogue/cards';
+import type { Catalogue } from '../catalogue/catalogue';
 import { searchAttributes } from '../contract/search-attributes';
 import { inTurns } from './in-turns';
 
@@ -34,6 +34,7 @@ const REPAIR = 'repair-';
 /** What is open and what of it waits for a person. A run that does not answer now is as it was before. */
 export async function readOpenRuns(
   client: Client,
+  { cards }: Catalogue,
   answering: boolean,
   before: WaitingRun[],
 ): Promise<OpenRuns> {

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
 import type { ScheduleState } from '../schedules/read';
 import { together } from './in-turns';
 import { readGuards, type GuardView } from './read-guards';
@@ -25,7 +25,7 @@ export interface Snapshot {
 /** Reads it all, with bounded work. `before` is what was read last. Throws when Temporal does not answer. */
 export async function readSnapshot(
   client: Client,
-  config: LoadedConfig,
+  config: Project,
   before: Snapshot | undefined,
 ): Promise<Snapshot> {
   const atMs = Date.now();
@@ -33,7 +33,7 @@ export async function readSnapshot(
   // Without a worker nothing answers a query, and each would be waited for in vain.
   const answering = workers > 0;
   const [runs, needsHuman, guards, proofs, schedules] = await together([
-    readOpenRuns(client, answering, before?.runs.waiting ?? []),
+    readOpenRuns(client, config.catalogue, answering, before?.runs.waiting ?? []),
     countNeedsHuman(client, config),
     readGuards(client, answering, before?.guards ?? []),
     readProofs(client, config),

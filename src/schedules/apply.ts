@@ -4,6 +4,7 @@ import {
   type ScheduleDescription,
   type ScheduleOptions,
 } from '@temporalio/client';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Config } from '../config/schema';
 import { definitionOf, definitionOnServer } from './definition';
 import { desiredSchedule } from './desired';
@@ -24,7 +25,7 @@ export class ScheduleNotApplied extends Error {
  */
 export async function applySchedules(
   client: Client,
-  config: Config,
+  config: Config & WithCatalogue,
   differences: Difference[],
   { prune = false }: { prune?: boolean } = {},
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import { ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
-import { cardOf } from '../catalogue/cards';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import { parseCron, type Calendar, type Range } from './cron';
 import { startInput, timesOf } from './input';
 
@@ -20,7 +20,7 @@ export const DAYS = [
 const MINUTE_MS = 60_000;
 
 /** What the server shall have for the schedule of that ID. The configuration has been checked. */
-export function desiredSchedule(config: Config, id: string): ScheduleOptions {
+export function desiredSchedule(config: Config & WithCatalogue, id: string): ScheduleOptions {
   const schedule = config.schedules[id] as ScheduleConfig;
   const service = String(schedule.input['service']);
   const { taskQueue } = config.temporal;
@@ -38,7 +38,7 @@ export function desiredSchedule(config: Config, id: string): ScheduleOptions {
       workflowId: `${schedule.runbook}/${service}/schedule-${id}`,
       taskQueue,
       args: [startInput(id, schedule)],
-      staticSummary: `${cardOf(schedule.runbook)?.title ?? schedule.runbook}: ${service}`,
+      staticSummary: `${config.catalogue.cardOf(schedule.runbook)?.title ?? schedule.runbook}: ${service}`,
       ...(schedule.note === '' ? {} : { staticDetails: schedule.note }),
     },
     policies: {

@@ -1,4 +1,5 @@
 import { ScheduleNotFoundError, type Client, type ScheduleDescription } from '@temporalio/client';
+import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Config } from '../config/schema';
 import { definitionOf, definitionOnServer, isSame, type Definition } from './definition';
 import { desiredSchedule, isManaged } from './desired';
@@ -28,7 +29,7 @@ export interface Change {
 }
 
 /** Compares the configuration with the server. Reads only. */
-export async function diffSchedules(client: Client, config: Config): Promise<Difference[]> {
+export async function diffSchedules(client: Client, config: Config & WithCatalogue): Promise<Difference[]> {
   const ids = Object.keys(config.schedules);
   const configured = await Promise.all(ids.map((id) => compareOne(client, config, id)));
   const others: Difference[] = [];
@@ -40,7 +41,7 @@ export async function diffSchedules(client: Client, config: Config): Promise<Dif
   return [...configured, ...others.sort((a, b) => a.what.localeCompare(b.what) || a.id.localeCompare(b.id))];
 }
 
-async function compareOne(client: Client, config: Config, id: string): Promise<Difference> {
+async function compareOne(client: Client, config: Config & WithCatalogue, id: string): Promise<Difference> {
   const schedule = config.schedules[id]!;
   const wanted = definitionOf(desiredSchedule(config, id));
   const remarks = clockChanges(timesOf(schedule), new Date());

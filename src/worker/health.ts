@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { State } from '@temporalio/worker';
 import fastify from 'fastify';
-import type { LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
 import { scrub } from '../config/secrets';
 import { collectFromTemporal } from '../metrics/collect';
 import { createRegistry } from '../metrics/registry';
@@ -14,7 +14,7 @@ export interface HealthServer {
 }
 
 export interface Watched {
-  config: LoadedConfig;
+  config: Project;
   client: Client;
   /** Undefined until there is a worker. */
   state: () => State | undefined;

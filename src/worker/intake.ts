@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
-import { loadConfig, type LoadedConfig } from '../config/load';
+import type { Project } from '../catalogue/catalogue';
+import { loadProject } from '../check/load-project';
 import { collectFromTemporal } from '../metrics/collect';
 import { createRegistry } from '../metrics/registry';
 import { createIntake } from '../alerts/intake';
@@ -38,7 +39,7 @@ const GRACE_MS = 6_000;
 const IDLE_MS = 50;
 
 /** Starts the intake. Comes up also while Temporal is down. Throws MissingSecret, and when the port is taken. */
-export async function startIntake(config: LoadedConfig, options: IntakeOptions = {}): Promise<RunningIntake> {
+export async function startIntake(config: Project, options: IntakeOptions = {}): Promise<RunningIntake> {
   const { log = logAsJson } = options;
   const resolve = secretResolver(config);
   const own = options.client === undefined ? lazyClient(config) : undefined;
@@ -114,7 +115,7 @@ const LOOPBACK = /^(127\.|localhost$|::1$|\[::1\]$)/;
  * the place of the configuration's.
  */
 export async function runAlerts(configFile: string, listen?: string): Promise<void> {
-  const config = loadConfig(configFile);
+  const config = loadProject(configFile);
   if (listen !== undefined) {
     const colon = listen.lastIndexOf(':');
     Object.assign(config.alerts, { host: listen.slice(0, colon), port: Number(listen.slice(colon + 1)) });

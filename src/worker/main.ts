@@ -1,4 +1,5 @@
-import { configPath, loadConfig } from '../config/load';
+import { loadProject } from '../check/load-project';
+import { configPath } from '../config/load';
 import { scrub } from '../config/secrets';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
@@ -9,7 +10,7 @@ import { startWorker } from './worker';
  * `worker.listen` of the configuration.
  */
 export async function runWorker(configFile: string, listen?: string): Promise<void> {
-  const config = loadConfig(configFile);
+  const config = loadProject(configFile);
   if (listen !== undefined) config.worker.listen = listen;
   await installRuntime(config.worker.listen !== undefined);
   const { worker, stopped, healthUrl } = await startWorker(config);

@@ -7,6 +7,7 @@ import {
 } from '@temporalio/worker';
 import { hostname } from 'node:os';
 import { createActivities } from '../activities';
+import type { Project } from '../catalogue/catalogue';
 import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
 import { VERSION } from '../config/version';
@@ -32,7 +33,7 @@ const SWEEP_EVERY_MS = 3_600_000;
  * Temporal cannot be reached, or that address is taken.
  */
 export async function startWorker(
-  config: LoadedConfig,
+  config: Project,
   overrides: Partial<WorkerOptions> = {},
 ): Promise<RunningWorker> {
   const options = connectionOptions(config);
@@ -51,7 +52,7 @@ export async function startWorker(
     if (listen !== undefined)
       health = await serveHealth(listen, { config, client, state: () => worker?.getState() });
     await registerSearchAttributes(connection, options.namespace);
-    const activities = createActivities({ config, client });
+    const activities = createActivities({ config, catalogue: config.catalogue, client });
     worker = await Worker.create({
       connection: native,
       namespace: options.namespace,

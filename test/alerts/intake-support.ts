@@ -2,7 +2,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Alert } from '../../src/contract/alert';
 import type { Log } from '../../src/alerts/log';
 import { configSchema } from '../../src/config/schema';
-import type { LoadedConfig } from '../../src/config/load';
+import type { Project } from '../../src/catalogue/catalogue';
+import { ownCatalogue } from '../../src/packs/own-cards';
 
 export const TOKEN = 'the-token-of-the-monitor';
 
@@ -27,7 +28,7 @@ const MONITOR = {
 };
 
 /** A configuration with two services; `alerts` goes over its sources and routes. */
-export function configOf(alerts: Record<string, unknown> = {}, address = '127.0.0.1:1'): LoadedConfig {
+export function configOf(alerts: Record<string, unknown> = {}, address = '127.0.0.1:1'): Project {
   const service = { environments: { production: { database: DATABASE } } };
   const config = configSchema.parse({
     temporal: { address },
@@ -46,7 +47,7 @@ export function configOf(alerts: Record<string, unknown> = {}, address = '127.0.
       ...alerts,
     },
   });
-  return { ...config, file: 'runbooks.yaml', directory: __dirname };
+  return { ...config, catalogue: ownCatalogue, file: 'runbooks.yaml', directory: __dirname };
 }
 
 export const monitorSource = MONITOR;

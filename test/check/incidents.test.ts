@@ -1,3 +1,4 @@
+import { ownCatalogue } from '../../src/packs/own-cards';
 import { checkIncidents } from '../../src/check/incidents';
 import { configSchema } from '../../src/config/schema';
 
@@ -7,7 +8,10 @@ const database = {
 };
 const problems = (...runbooks: object[]): string[] => {
   const booking = { environments: { production: { database } }, incident: { runbooks } };
-  return checkIncidents(configSchema.parse({ services: { booking } }));
+  return checkIncidents({
+    ...configSchema.parse({ services: { booking } }),
+    catalogue: ownCatalogue,
+  });
 };
 const rule = (part: object = {}) => ({ match: { finding: 'down' }, runbook: 'checkBackups', ...part });
 

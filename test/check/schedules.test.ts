@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { loadConfig } from '../../src/config/load';
+import { loadProject } from '../../src/check/load-project';
 import { checkSchedules } from '../../src/check/schedules';
 import { backup, configWith } from '../schedules/support';
 
@@ -55,7 +55,7 @@ it('every problem of every schedule is reported at once when the configuration i
   const schedules = { a: backup({ cron: 'x', timeZone: 'Y' }), b: backup({ runbook: 'none' }) };
   writeFileSync(file, stringify({ services, schedules }));
   try {
-    expect(() => loadConfig(file)).toThrow(
+    expect(() => loadProject(file)).toThrow(
       /3 problems:[^]*schedules\.a\.timeZone[^]*schedules\.a\.cron[^]*schedules\.b\.runbook/,
     );
   } finally {

@@ -1,4 +1,4 @@
-import { cards } from '../../src/catalogue/cards';
+import { ownCatalogue } from '../../src/packs/own-cards';
 import { findCard } from '../../src/cli/cards';
 import { CliError, exitCodeOf } from '../../src/cli/errors';
 import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
@@ -8,7 +8,7 @@ import { formatTable } from '../../src/cli/table';
 import { startAddress } from '../../src/cli/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';
 
-const card = findCard('migrateDatabase');
+const card = findCard(ownCatalogue, 'migrateDatabase');
 
 function messageOf(body: () => unknown): string {
   try {
@@ -22,9 +22,12 @@ function messageOf(body: () => unknown): string {
 }
 
 describe('the input of a runbook', () => {
-  it.each(cards.map((one) => [one.name, one] as const))('example of %s is a good one', (_, one) => {
-    expect(checkInput(one, one.example, undefined)).toEqual(one.example);
-  });
+  it.each(ownCatalogue.cards.map((one) => [one.name, one] as const))(
+    'example of %s is a good one',
+    (_, one) => {
+      expect(checkInput(one, one.example, undefined)).toEqual(one.example);
+    },
+  );
 
   it('is refused with field, got and wanted for every problem at once', () => {
     const message = messageOf(() =>

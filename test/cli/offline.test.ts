@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load';
+import { loadProject } from '../../src/check/load-project';
 import { runCli, temporaryFolder } from './harness';
 
 // Nothing listens there.
@@ -133,7 +133,7 @@ describe('the command without a Temporal server', () => {
     const first = await runCli(args, { cwd: folder.path, env: { SHOP_URL: '' } });
     expect(first).toMatchObject({ code: 0 });
     const file = join(folder.path, 'runbooks.yaml');
-    const config = loadConfig(file);
+    const config = loadProject(file);
     expect(config.services['my-shop']?.environments['production']?.database.url).toBe('${env:SHOP_URL}');
     expect(config.services['my-shop']?.mode).toBe('propose');
     writeFileSync(file, 'mine');
@@ -151,7 +151,7 @@ describe('the command without a Temporal server', () => {
       // Prose begins with a capital letter, what is optional with a small one.
       .replace(/^( *)# (?=[a-z -])/gm, '$1');
     writeFileSync(target, full);
-    const { services, temporal } = loadConfig(target);
+    const { services, temporal } = loadProject(target);
     expect(temporal.uiUrl).toBe('https://temporal.internal');
     const shop = services['shop']!;
     expect(Object.keys(shop.environments)).toEqual(['production', 'staging']);

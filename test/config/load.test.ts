@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConfigError, configPath, environmentOf, loadConfig, serviceOf } from '../../src/config/load';
+import { type ConfigError, configPath, environmentOf, serviceOf } from '../../src/config/load';
+import { loadProject } from '../../src/check/load-project';
 import { resolveSecrets, scrub } from '../../src/config/secrets';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { configJsonSchema } from '../../src/config/write-json-schema';
@@ -19,7 +20,7 @@ const write = (text: string): string => {
 };
 const problemsOf = (text: string): string[] => {
   try {
-    loadConfig(write(text));
+    loadProject(write(text));
   } catch (error) {
     return (error as ConfigError).problems;
   }
@@ -38,7 +39,7 @@ services:
 
 describe('a configuration', () => {
   it('that is complete gets every default', () => {
-    const config = loadConfig(write(GOOD));
+    const config = loadProject(write(GOOD));
     expect(serviceOf(config, 'shop')).toMatchObject({
       mode: 'propose',
       migrations: { lockTimeoutMs: 500, directory: 'migrations' },
@@ -84,11 +85,11 @@ services:
   });
 
   it('that does not exist says how to make one', () => {
-    expect(() => loadConfig(join(folder, 'nowhere.yaml'))).toThrow(/runbooks init/);
+    expect(() => loadProject(join(folder, 'nowhere.yaml'))).toThrow(/runbooks init/);
   });
 
   it('names the known services when one is unknown', () => {
-    expect(() => serviceOf(loadConfig(write(GOOD)), 'bakery')).toThrow(
+    expect(() => serviceOf(loadProject(write(GOOD)), 'bakery')).toThrow(
       'unknown service "bakery". Known: shop.',
     );
   });

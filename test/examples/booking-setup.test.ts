@@ -3,7 +3,8 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
-import { databaseOf, loadConfig, serviceOf } from '../../src/config/load';
+import { databaseOf, serviceOf } from '../../src/config/load';
+import { loadProject } from '../../src/check/load-project';
 import { query, startTestCluster, type TestCluster } from './support';
 
 let cluster: TestCluster;
@@ -26,7 +27,7 @@ afterAll(async () => {
 });
 
 test('the configuration it writes is complete: it loads, and each identity is that of the database behind the URL', async () => {
-  const config = loadConfig(site.configFile);
+  const config = loadProject(site.configFile);
   for (const environment of ['production', 'staging'] as const) {
     const { identity, url } = databaseOf(config, 'booking', environment);
     const variable = /^\$\{env:(\w+)\}$/.exec(url)![1]!;
@@ -58,7 +59,7 @@ test('the comments of the template come with it', () => {
 });
 
 test('relative paths of the configuration lie in the folder, backups closed to others', async () => {
-  const { migrations, backups } = serviceOf(loadConfig(site.configFile), 'booking');
+  const { migrations, backups } = serviceOf(loadProject(site.configFile), 'booking');
   expect(
     (await stat(join(directory, migrations.directory, '2026_11_01_add_booking_notes.sql'))).isFile(),
   ).toBe(true);
@@ -66,7 +67,7 @@ test('relative paths of the configuration lie in the folder, backups closed to o
 });
 
 test('the tables that a restore must contain exist', async () => {
-  const { restore } = serviceOf(loadConfig(site.configFile), 'booking');
+  const { restore } = serviceOf(loadProject(site.configFile), 'booking');
   const missing = await query(
     site.urls.production.migrator,
     'SELECT t FROM unnest($1::text[]) t WHERE to_regclass(t) IS NULL',

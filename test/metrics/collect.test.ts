@@ -1,12 +1,18 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
-import type { LoadedConfig } from '../../src/config/load';
+import type { Project } from '../../src/catalogue/catalogue';
+import { ownCatalogue } from '../../src/packs/own-cards';
 import { configSchema } from '../../src/config/schema';
 import { collectFromTemporal, type Collector } from '../../src/metrics/collect';
 import { parseMetrics } from '../support/scrape';
 
-const config: LoadedConfig = { ...configSchema.parse({ services: {} }), file: '', directory: '' };
+const config: Project = {
+  catalogue: ownCatalogue,
+  ...configSchema.parse({ services: {} }),
+  file: '',
+  directory: '',
+};
 const sockets = new Set<Socket>();
 let silent: Server;
 let client: Client;

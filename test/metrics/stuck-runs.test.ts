@@ -1,3 +1,4 @@
+import { ownCatalogue } from '../../src/packs/own-cards';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,7 +67,7 @@ const start = (workflowId: string) =>
   });
 const waitingRuns = () =>
   until(async () => {
-    const { waiting } = await readOpenRuns(client, true, []);
+    const { waiting } = await readOpenRuns(client, ownCatalogue, true, []);
     return waiting.length > 0 ? waiting : undefined;
   });
 const services = { services: { booking: {} } } as unknown as LoadedConfig;
@@ -88,7 +89,7 @@ test('a run whose way back failed needs a person now, and after that it did with
   await until(async () =>
     (await countNeedsHuman(client, services)).get('booking') === 1 ? true : undefined,
   );
-  expect(await readOpenRuns(client, true, [])).toEqual({ open: [], waiting: [] });
+  expect(await readOpenRuns(client, ownCatalogue, true, [])).toEqual({ open: [], waiting: [] });
 });
 
 // Last: nobody works here afterwards.
@@ -109,10 +110,10 @@ test('without a worker what waits is still known, and runs and guards are as the
   worker.shutdown();
   await stopped;
 
-  expect((await readOpenRuns(client, false, [before!])).waiting).toEqual([before]);
+  expect((await readOpenRuns(client, ownCatalogue, false, [before!])).waiting).toEqual([before]);
   // One that was started in between knows nothing: since its start is the longest that a run can have waited.
   const startMs = (await handle.describe()).startTime.getTime();
-  const { waiting } = await readOpenRuns(client, false, []);
+  const { waiting } = await readOpenRuns(client, ownCatalogue, false, []);
   expect(waiting).toEqual([{ ...before, sinceMs: startMs, needsHuman: false }]);
   expect(startMs).toBeLessThanOrEqual(before!.sinceMs);
   expect(await readGuards(client, false, guards)).toBe(guards);

@@ -1,10 +1,9 @@
 import type { ScheduleDescription } from '@temporalio/client';
-import type { Config } from '../../src/config/schema';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules, type Difference } from '../../src/schedules/diff';
 import { setPaused } from '../../src/schedules/operate';
 import { startServer, until, type Server } from './server';
-import { backup, configWith } from './support';
+import { backup, configWith, type ScheduleConfigs } from './support';
 
 let server: Server;
 beforeAll(async () => {
@@ -12,16 +11,17 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-const diff = (config: Config) => diffSchedules(server.client, config);
-const whatOf = async (config: Config, id: string) => (await diff(config)).find((one) => one.id === id);
-const apply = async (config: Config, options = {}) => {
+const diff = (config: ScheduleConfigs) => diffSchedules(server.client, config);
+const whatOf = async (config: ScheduleConfigs, id: string) =>
+  (await diff(config)).find((one) => one.id === id);
+const apply = async (config: ScheduleConfigs, options = {}) => {
   await applySchedules(server.client, config, await diff(config), options);
 };
 const describeOne = (id: string) => server.client.schedule.getHandle(id).describe();
 const fields = (difference: Difference | undefined) => difference?.changes.map(({ field }) => field).sort();
 const by = (reason: string) => ({ reason, by: 'ana' });
 /** Listing follows a little later. */
-const listed = (config: Config, id: string, what: string | undefined) =>
+const listed = (config: ScheduleConfigs, id: string, what: string | undefined) =>
   until(
     () => whatOf(config, id),
     (found) => found?.what === what,

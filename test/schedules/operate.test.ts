@@ -1,11 +1,10 @@
-import type { Config } from '../../src/config/schema';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules } from '../../src/schedules/diff';
 import { backfillSchedule, matchingTimes, setPaused, triggerSchedule } from '../../src/schedules/operate';
 import { readSchedules } from '../../src/schedules/read';
 import { nextStarts } from '../../src/schedules/times';
 import { startServer, until, type Server } from './server';
-import { backup, configWith } from './support';
+import { backup, configWith, type ScheduleConfigs } from './support';
 
 // No worker listens: a run that a schedule starts goes on until the test ends it.
 let server: Server;
@@ -14,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-const apply = async (config: Config) =>
+const apply = async (config: ScheduleConfigs) =>
   applySchedules(server.client, config, await diffSchedules(server.client, config));
 const applied = async (id: string, more: Record<string, unknown> = {}) => {
   const config = configWith({ [id]: backup(more) });

@@ -1,16 +1,21 @@
+import type { WithCatalogue } from '../../src/catalogue/catalogue';
 import { configSchema, type Config } from '../../src/config/schema';
+import { ownCatalogue } from '../../src/packs/own-cards';
+
+export type ScheduleConfigs = Config & WithCatalogue;
 
 /** A configuration with one service and these schedules. */
-export function configWith(schedules: Record<string, unknown>, taskQueue = 'runbooks'): Config {
+export function configWith(schedules: Record<string, unknown>, taskQueue = 'runbooks'): ScheduleConfigs {
   const database = {
     url: '${env:SHOP_URL}',
     identity: { systemIdentifier: '7300000000000000001', database: 'shop' },
   };
-  return configSchema.parse({
+  const config = configSchema.parse({
     temporal: { taskQueue },
     services: { shop: { environments: { production: { database } }, approval: { fourEyes: true } } },
     schedules,
   });
+  return { ...config, catalogue: ownCatalogue };
 }
 
 /** A schedule that is right, with what the test wants otherwise. */

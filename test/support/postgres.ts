@@ -6,7 +6,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client, type QueryResult } from 'pg';
 import type { ActivityDeps } from '../../src/activities/support/deps';
-import type { LoadedConfig } from '../../src/config/load';
+import type { Project } from '../../src/catalogue/catalogue';
+import { ownCatalogue } from '../../src/packs/own-cards';
 import { configSchema, serviceSchema } from '../../src/config/schema';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import type { DatabaseRef } from '../../src/contract/place';
@@ -115,7 +116,7 @@ function configFor(
   url: string,
   identity: { systemIdentifier: string; database: string },
   options: FreshOptions,
-): LoadedConfig {
+): Project {
   writeFileSync(join(directory, 'url'), url, { mode: 0o600 });
   const service = {
     environments: {
@@ -126,7 +127,7 @@ function configFor(
     ...options.service,
   };
   const config = configSchema.parse({ services: { shop: serviceSchema.parse(service) }, ...options.config });
-  return { ...config, file: join(directory, 'runbooks.yaml'), directory };
+  return { ...config, catalogue: ownCatalogue, file: join(directory, 'runbooks.yaml'), directory };
 }
 
 /** One statement, or several without values, on a connection of its own. */

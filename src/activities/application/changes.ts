@@ -1,13 +1,12 @@
 import { environmentOf } from '../../config/load';
 import type { CommandConfig } from '../../config/schema';
-import type { EnvironmentRef } from './symptoms';
-import type { CommandResult } from './commands';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { runFencedCommand } from '../postgres/session/fenced-command';
-import type { Fence } from '../../contract/place';
+import type { Fence, Place } from '../../contract/place';
+import type { CommandResult } from '../support/configured-command';
 
-export interface ChangeInput extends EnvironmentRef {
+export interface ChangeInput extends Place {
   /** Of the lease under which the change is made. */
   fence: Fence;
 }

@@ -1,15 +1,9 @@
 import { serviceOf, environmentOf } from '../../config/load';
 import type { CommandConfig } from '../../config/schema';
 import type { ActivityDeps } from '../support/deps';
-import { runConfiguredCommand } from '../support/configured-command';
+import { runConfiguredCommand, type CommandResult } from '../support/configured-command';
 
 export type ServiceCommand = 'stopWrites' | 'resumeWrites' | 'switchTraffic' | 'smoke';
-
-export interface CommandResult {
-  ran: boolean;
-  detail: string;
-  durationMs: number;
-}
 
 /** The service's own commands. Whoever configures one makes it repeatable: a retry runs it again. */
 export function createCommandActivities(deps: ActivityDeps) {

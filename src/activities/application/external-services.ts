@@ -2,9 +2,9 @@ import { request } from 'undici';
 import { environmentOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ApplicationConfig } from '../../config/operation-schema';
-import type { EnvironmentRef } from './symptoms';
 import type { ActivityDeps } from '../support/deps';
 import { valueAt, type Json } from '../support/json';
+import type { Place } from '../../contract/place';
 
 /** What somebody else's status page says. */
 export interface ExternalService {
@@ -22,7 +22,7 @@ type ServiceConfig = ApplicationConfig['externalServices'][number];
 export function createExternalServiceActivities({ config }: ActivityDeps) {
   return {
     /** All of them at once. Reads only, so a retry is safe. Throws InvalidInput: unknown names, a secret that is not set. */
-    async checkExternalServices({ service, environment }: EnvironmentRef): Promise<ExternalService[]> {
+    async checkExternalServices({ service, environment }: Place): Promise<ExternalService[]> {
       const services = environmentOf(config, service, environment).application?.externalServices ?? [];
       return Promise.all(services.map((one) => check(one, resolveSecrets(one.url, config.directory))));
     },

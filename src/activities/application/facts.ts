@@ -1,9 +1,9 @@
 import { request } from 'undici';
 import { environmentOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
-import type { EnvironmentRef } from './symptoms';
 import type { ActivityDeps } from '../support/deps';
 import { numberAt, shortened, type Json } from '../support/json';
+import type { Place } from '../../contract/place';
 
 export type ApplicationEndpoint = 'detailedHealth' | 'connectionLimit' | 'slowQueries' | 'rateLimitStatus';
 
@@ -34,16 +34,14 @@ const maxBytes = 1_000_000;
 
 /** Reads what the application says about itself. Changes nothing, so a retry is safe. */
 export function createApplicationFactsActivities(deps: ActivityDeps) {
-  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+  const applicationOf = ({ service, environment }: Place) =>
     environmentOf(deps.config, service, environment).application;
 
   /**
    * Asks one configured endpoint. An application in trouble often answers late, or 5xx with the reason in the body: that
    * is a fact and no error, so this throws only InvalidInput (unknown names, a secret that is not set).
    */
-  async function readApplication(
-    input: EnvironmentRef & { what: ApplicationEndpoint },
-  ): Promise<ApplicationAnswer> {
+  async function readApplication(input: Place & { what: ApplicationEndpoint }): Promise<ApplicationAnswer> {
     const endpoint = applicationOf(input)?.[input.what];
     const nothing = { ok: false, status: null, body: null };
     if (endpoint === undefined)
@@ -66,7 +64,7 @@ export function createApplicationFactsActivities(deps: ActivityDeps) {
     readApplication,
 
     /** How full the application's own pool is, from its `connectionLimit` endpoint. Throws InvalidInput. */
-    async readPool(place: EnvironmentRef): Promise<PoolFacts> {
+    async readPool(place: Place): Promise<PoolFacts> {
       const application = applicationOf(place);
       const fields = application?.connectionLimit?.fields;
       const { body, detail } = await readApplication({ ...place, what: 'connectionLimit' });

@@ -1,10 +1,9 @@
 import { environmentOf, UnknownName } from '../../config/load';
-import type { EnvironmentRef } from './symptoms';
-import type { CommandResult } from './commands';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { runFencedCommand } from '../postgres/session/fenced-command';
-import type { Fence } from '../../contract/place';
+import type { Fence, Place } from '../../contract/place';
+import type { CommandResult } from '../support/configured-command';
 
 /** Features of the application that can be switched while it runs. */
 export function createFeatureActivities(deps: ActivityDeps) {
@@ -14,7 +13,7 @@ export function createFeatureActivities(deps: ActivityDeps) {
      * InvalidInput (no such feature), StaleFencingToken, WrongDatabase, DatabaseUnreachable, CommandFailed.
      */
     async switchFeature(
-      input: EnvironmentRef & { feature: string; to: 'off' | 'on'; fence: Fence },
+      input: Place & { feature: string; to: 'off' | 'on'; fence: Fence },
     ): Promise<CommandResult> {
       const { service, environment, feature: name, to } = input;
       const features = environmentOf(deps.config, service, environment).application?.features ?? [];

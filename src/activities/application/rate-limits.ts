@@ -1,11 +1,10 @@
 import { environmentOf } from '../../config/load';
-import type { EnvironmentRef } from './symptoms';
 import { createApplicationFactsActivities } from './facts';
-import type { CommandResult } from './commands';
 import type { ActivityDeps } from '../support/deps';
 import { numberAt } from '../support/json';
 import { runFencedCommand } from '../postgres/session/fenced-command';
-import type { Fence } from '../../contract/place';
+import type { Fence, Place } from '../../contract/place';
+import type { CommandResult } from '../support/configured-command';
 
 /** Whether the application turns customers away. */
 export interface RateLimitFacts {
@@ -19,13 +18,10 @@ export interface RateLimitFacts {
 /** The limits of requests that the application sets itself. */
 export function createRateLimitActivities(deps: ActivityDeps) {
   const { readApplication } = createApplicationFactsActivities(deps);
-  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+  const applicationOf = ({ service, environment }: Place) =>
     environmentOf(deps.config, service, environment).application;
 
-  async function set(
-    input: EnvironmentRef & { fence: Fence },
-    to: 'raise' | 'restore',
-  ): Promise<CommandResult> {
+  async function set(input: Place & { fence: Fence }, to: 'raise' | 'restore'): Promise<CommandResult> {
     const command = applicationOf(input)?.raiseRateLimits?.[to];
     if (command === undefined) return { ran: false, detail: 'no raiseRateLimits configured', durationMs: 0 };
     return runFencedCommand(deps, input, command, `${to} the rate limits`);
@@ -33,7 +29,7 @@ export function createRateLimitActivities(deps: ActivityDeps) {
 
   return {
     /** How many requests the limit refuses. Reads only, so a retry is safe. Throws InvalidInput. */
-    async readRateLimits(place: EnvironmentRef): Promise<RateLimitFacts> {
+    async readRateLimits(place: Place): Promise<RateLimitFacts> {
       const config = applicationOf(place)?.rateLimitStatus;
       const { body, detail } = await readApplication({ ...place, what: 'rateLimitStatus' });
       const share = config === undefined ? null : numberAt(body, config.field);
@@ -48,12 +44,12 @@ export function createRateLimitActivities(deps: ActivityDeps) {
     },
 
     /** Raises the limits. A retry runs the command again. Throws StaleFencingToken, DatabaseUnreachable, CommandFailed. */
-    async raiseRateLimits(input: EnvironmentRef & { fence: Fence }): Promise<CommandResult> {
+    async raiseRateLimits(input: Place & { fence: Fence }): Promise<CommandResult> {
       return set(input, 'raise');
     },
 
     /** Back to the usual limits; harmless where they were not raised. Throws as `raiseRateLimits`. */
-    async restoreRateLimits(input: EnvironmentRef & { fence: Fence }): Promise<CommandResult> {
+    async restoreRateLimits(input: Place & { fence: Fence }): Promise<CommandResult> {
       return set(input, 'restore');
     },
   };

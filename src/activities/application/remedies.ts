@@ -1,6 +1,6 @@
 import { environmentOf, serviceOf } from '../../config/load';
-import type { EnvironmentRef } from './symptoms';
 import type { ActivityDeps } from '../support/deps';
+import type { Place } from '../../contract/place';
 
 /** What the configuration lets runbooks do about an application in trouble. Nothing in it is secret. */
 export interface Remedies {
@@ -18,7 +18,7 @@ export interface Remedies {
 export function createRemedyActivities({ config }: ActivityDeps) {
   return {
     /** Reads only the configuration. Throws InvalidInput. */
-    async readRemedies({ service, environment }: EnvironmentRef): Promise<Remedies> {
+    async readRemedies({ service, environment }: Place): Promise<Remedies> {
       const { application } = environmentOf(config, service, environment);
       const { deployments, connections } = serviceOf(config, service);
       const limits = application?.raiseRateLimits;

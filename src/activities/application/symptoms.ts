@@ -5,12 +5,7 @@ import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
-import type { Check } from '../../contract/place';
-
-export interface EnvironmentRef {
-  service: string;
-  environment: string;
-}
+import type { Check, Place } from '../../contract/place';
 
 export interface ErrorRate {
   ok: boolean;
@@ -41,11 +36,11 @@ export interface Symptoms {
 
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
 export function createApplicationActivities({ config }: ActivityDeps) {
-  const applicationOf = ({ service, environment }: EnvironmentRef) =>
+  const applicationOf = ({ service, environment }: Place) =>
     environmentOf(config, service, environment).application;
 
   /** Asks every configured health endpoint. One that does not answer 2xx in time is a failed check, not an error. */
-  async function checkHealth(ref: EnvironmentRef): Promise<Check[]> {
+  async function checkHealth(ref: Place): Promise<Check[]> {
     const endpoints = applicationOf(ref)?.health ?? [];
     return Promise.all(
       endpoints.map(({ name, url, timeoutMs }) =>
@@ -55,7 +50,7 @@ export function createApplicationActivities({ config }: ActivityDeps) {
   }
 
   /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
-  async function readErrorRate(ref: EnvironmentRef): Promise<ErrorRate> {
+  async function readErrorRate(ref: Place): Promise<ErrorRate> {
     const source = applicationOf(ref)?.errorRate;
     if (source === undefined)
       return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
@@ -77,7 +72,7 @@ export function createApplicationActivities({ config }: ActivityDeps) {
      * Health and error rate together. An application that gives no answer is a fact and no error: it serves nobody.
      * Throws InvalidInput, and CommandFailed when the answer has no such number.
      */
-    async readSymptoms(ref: EnvironmentRef): Promise<Symptoms> {
+    async readSymptoms(ref: Place): Promise<Symptoms> {
       const progress = { phase: 'health and error rate', done: 0, total: 0, unit: 'statements' as const };
       const [health, errorRate] = await withProgress(progress, () =>
         Promise.all([checkHealth(ref), readErrorRate(ref).catch((error: unknown) => silent(ref, error))]),
@@ -103,7 +98,7 @@ export function createApplicationActivities({ config }: ActivityDeps) {
   };
 
   /** Only for an application that gave no answer; a mistake in the configuration stays an error. */
-  function silent(ref: EnvironmentRef, error: unknown): ErrorRate & { silent: true } {
+  function silent(ref: Place, error: unknown): ErrorRate & { silent: true } {
     if (!(error instanceof ApplicationFailure) || error.nonRetryable === true) throw error;
     const windowMs = (applicationOf(ref)?.errorRate?.windowSeconds ?? 0) * 1_000;
     return { ok: false, rate: 1, band: 'critical', windowMs, detail: error.message, silent: true };

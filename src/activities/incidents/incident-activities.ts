@@ -3,11 +3,10 @@ import { environmentOf, serviceOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { IncidentConfig } from '../../config/operation-schema';
 import type { Severity } from '../../contract/modes';
-import { createApplicationActivities, type EnvironmentRef, type ErrorRate } from '../application/symptoms';
 import type { ActivityDeps } from '../support/deps';
 import { matches } from '../../config/pattern';
 import { valueAt, type Json } from '../support/json';
-import type { Check } from '../../contract/place';
+import type { Check, Place } from '../../contract/place';
 
 /** How a service leads its incidents, recorded at the start so that a changed configuration cannot change a running one. */
 export interface IncidentPolicy {
@@ -31,17 +30,6 @@ export interface IncidentPolicy {
   suspectMs: number | null;
 }
 
-/** What was measured at the service itself. */
-export interface Measurement {
-  /** Everything that was measured holds, and something was measured: silence proves nothing. */
-  ok: boolean;
-  health: Check[];
-  /** Share between 0 and 1, null where it is unknown. */
-  errorRate: number | null;
-  /** One line for people. */
-  detail: string;
-}
-
 export interface MatchingRunbook {
   runbook: string;
   input: Record<string, unknown>;
@@ -52,13 +40,10 @@ export interface MatchingRunbook {
 const MAX_BYTES = 1_000_000;
 
 /** Looks at what an incident is about. Reads only, so a retry is safe. */
-export function createTriageActivities(deps: ActivityDeps) {
-  const { config } = deps;
-  const { checkHealth, readErrorRate } = createApplicationActivities(deps);
-
+export function createIncidentActivities({ config }: ActivityDeps) {
   return {
     /** What the configuration says about incidents of this service. Throws UnknownName. */
-    async readIncidentPolicy({ service, environment }: EnvironmentRef): Promise<IncidentPolicy> {
+    async readIncidentPolicy({ service, environment }: Place): Promise<IncidentPolicy> {
       const { incident, deployments } = serviceOf(config, service);
       const { application } = environmentOf(config, service, environment);
       const { max, warning, critical } = application?.errorRate ?? {};
@@ -71,15 +56,6 @@ export function createTriageActivities(deps: ActivityDeps) {
         errorRate,
         suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
       };
-    },
-
-    /** Health and error rate now. What cannot be read is a fact that does not hold, never an error. */
-    async measureService(ref: EnvironmentRef): Promise<Measurement> {
-      const [health, rate] = await Promise.all([
-        checkHealth(ref),
-        readErrorRate(ref).catch((error: unknown) => scrub((error as Error).message)),
-      ]);
-      return describeMeasurement(health, rate);
     },
 
     /** The configured further facts, each read once. One that does not answer is a failed check, not an error. */
@@ -126,35 +102,6 @@ function policyOf(incident: IncidentConfig): Omit<IncidentPolicy, 'errorRate' | 
 function inMs(minutes: Record<Severity, number>): Record<Severity, number> {
   const { P0, P1, P2, P3 } = minutes;
   return { P0: P0 * 60_000, P1: P1 * 60_000, P2: P2 * 60_000, P3: P3 * 60_000 };
-}
-
-/** `rate` is a text where it could not be read. */
-function describeMeasurement(health: Check[], rate: ErrorRate | string): Measurement {
-  const failing = health.filter(({ ok }) => !ok);
-  const parts: string[] = [];
-  if (health.length > 0)
-    parts.push(
-      failing.length === 0
-        ? `health ${health.length} of ${health.length} well`
-        : `health ${failing.length} of ${health.length} fail (${failing.map(({ name, detail }) => `${name}: ${brief(detail)}`).join('; ')})`,
-    );
-  const rateKnown = typeof rate !== 'string' && rate.rate !== null;
-  if (typeof rate === 'string') parts.push(rate);
-  else if (rateKnown) parts.push(rate.detail);
-  const measured = health.length > 0 || rateKnown;
-  return {
-    ok: measured && failing.length === 0 && typeof rate !== 'string' && rate.ok,
-    health,
-    errorRate: typeof rate === 'string' ? null : rate.rate,
-    detail: parts.length === 0 ? 'nothing is configured that could be measured' : parts.join(', '),
-  };
-}
-
-/** It goes into every status update; what a check answered in full is among the findings. */
-function brief(text: string): string {
-  const [answered] = /^answered \d+/.exec(text) ?? [];
-  if (answered !== undefined) return answered;
-  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
 }
 
 function ruleMatches(

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { environmentOf, serviceOf, UnknownName } from '../../config/load';
 import type { ServiceConfig } from '../../config/schema';
-import { cardOf } from '../../catalogue/cards';
+import type { WithCatalogue } from '../../catalogue/catalogue';
 import type { Policy, Prepared } from '../../contract/policy';
 import type { Card } from '../../catalogue/card';
 import type { ActivityDeps } from '../support/deps';
@@ -10,7 +10,7 @@ import { VERSION } from '../../config/version';
 import { lower, type Mode } from '../../contract/modes';
 
 /** The first step of every run. Reads only the configuration, so a retry is safe. */
-export function createPrepareActivities({ config }: ActivityDeps) {
+export function createPrepareActivities({ config, catalogue }: ActivityDeps & WithCatalogue) {
   return {
     /** Parses the input of a run and resolves what the configuration says about it. Throws InvalidInput. */
     async prepare({
@@ -20,7 +20,7 @@ export function createPrepareActivities({ config }: ActivityDeps) {
       runbook: string;
       input: unknown;
     }): Promise<Prepared<Record<string, unknown>>> {
-      const card = cardOf(runbook);
+      const card = catalogue.cardOf(runbook);
       if (card === undefined) throw fail('InvalidInput', `this worker has no runbook called ${runbook}`);
       const parsed = parseInput(card, input);
       try {

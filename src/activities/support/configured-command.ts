@@ -6,6 +6,13 @@ import { fail } from './failure';
 import { withProgress } from './heartbeat';
 import { minimalEnvironment, runCommand } from './subprocess';
 
+/** What came of a command that may not be configured. */
+export interface CommandResult {
+  ran: boolean;
+  detail: string;
+  durationMs: number;
+}
+
 /**
  * Runs a command of the configuration with `environment` added to its own. Returns its last line of output, scrubbed.
  * Throws CommandFailed with the end of what it printed when its exit status is not 0, or when it takes too long.

@@ -10,6 +10,7 @@ export function addCheck(program: Command): void {
     .action(async (_: unknown, command: Command) => {
       const config = await requiredConfig(command);
       const { checkAll } = await import('../../check/connections.js');
+      const { withTemporal } = await import('../connect.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       const marks = {
@@ -18,7 +19,7 @@ export function addCheck(program: Command): void {
         failed: output.style('red', '✖ FAILED'),
       };
       output.hint(`${config.file} is well formed: ${Object.keys(config.services).join(', ')}`);
-      const checks = await checkAll(config);
+      const checks = await checkAll(config, withTemporal);
       const failed = checks.filter(({ state }) => state === 'failed').length;
       output.document({ file: config.file, ok: failed === 0, checks });
       output.line(

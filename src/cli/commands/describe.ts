@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Card } from '../../catalogue/card';
 import { outputOf, type Output } from '../output';
-import { optionalConfig } from '../settings';
+import { catalogueOf, optionalConfig } from '../settings';
 
 export function addDescribe(program: Command): void {
   program
@@ -11,7 +11,7 @@ export function addDescribe(program: Command): void {
     .action(async (name: string, _: unknown, command: Command) => {
       const { findCard } = await import('../cards.js');
       const { fieldsOf, inputSchema } = await import('../../catalogue/input-fields.js');
-      const card = findCard(name);
+      const card = findCard(await catalogueOf(command), name);
       const address = await addressOf(command, card);
       const output = outputOf(command);
       output.document({

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import { outputOf } from '../output';
+import { catalogueOf } from '../settings';
 
 export function addList(program: Command): void {
   program
     .command('list')
     .description('the runbooks, what each is for and what it may change')
     .action(async (_: unknown, command: Command) => {
-      const { cards } = await import('../../catalogue/cards.js');
+      const { cards } = await catalogueOf(command);
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       output.document(

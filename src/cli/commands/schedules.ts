@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { LoadedConfig } from '../../config/load';
+import type { Project } from '../../catalogue/catalogue';
 import type { Difference } from '../../schedules/diff';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
@@ -32,7 +32,7 @@ export function addSchedules(program: Command): void {
 }
 
 interface Context {
-  config: LoadedConfig;
+  config: Project;
   temporal: Temporal;
   output: Output;
 }

@@ -5,7 +5,7 @@ import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import type { Field } from '../../catalogue/input-fields';
 import { outputOf, type Output } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { catalogueOf, defaultName, optionalConfig } from '../settings';
 
 interface StartOptions {
   input?: string;
@@ -32,10 +32,13 @@ export async function addStart(program: Command, asked: boolean): Promise<void> 
         );
       // Only an unknown name gets here: known ones have a command of their own.
       const { findCard } = await import('../cards.js');
-      throw new CliError(EXIT.usage, `Runbook names are case-sensitive: write ${findCard(name).name}.`);
+      throw new CliError(
+        EXIT.usage,
+        `Runbook names are case-sensitive: write ${findCard(await catalogueOf(program), name).name}.`,
+      );
     });
   if (!asked) return;
-  const { cards } = await import('../../catalogue/cards.js');
+  const { cards } = await catalogueOf(program);
   const { fieldsOf } = await import('../../catalogue/input-fields.js');
   for (const card of cards) await addRunbook(start, card, fieldsOf(card));
 }

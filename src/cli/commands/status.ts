@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import type { Temporal } from '../connect';
 import { exitCodeOf } from '../errors';
 import { outputOf, type Output } from '../output';
-import { optionalConfig } from '../settings';
+import { catalogueOf, optionalConfig } from '../settings';
+import type { Catalogue } from '../../catalogue/catalogue';
 
 // Asked one after the other; the newest are the ones somebody looks for.
 const MAX_LISTED = 200;
@@ -16,8 +17,9 @@ export function addStatus(program: Command): void {
     .action(async (id: string | undefined, { run }: { run?: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const output = outputOf(command);
+      const catalogue = await catalogueOf(command);
       await withTemporal(await optionalConfig(command), (temporal) =>
-        id === undefined ? listOpen(temporal, output) : showOne(temporal, output, id, run),
+        id === undefined ? listOpen(temporal, output, catalogue) : showOne(temporal, output, id, run),
       );
     });
 }
@@ -36,8 +38,7 @@ async function showOne(
   process.exitCode = exitCodeOf(view.report.outcome);
 }
 
-async function listOpen(temporal: Temporal, output: Output): Promise<void> {
-  const { cards } = await import('../../catalogue/cards.js');
+async function listOpen(temporal: Temporal, output: Output, { cards }: Catalogue): Promise<void> {
   const { answerCommands } = await import('../read-run.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');

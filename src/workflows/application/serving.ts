@@ -5,11 +5,7 @@ import type { Deployment } from '../../activities/deployments/deployment-list';
 import { utc } from '../../contract/text';
 import type { TaskCheck } from '../kit/questions';
 import type { Run, Verdict } from '../kit/run';
-
-export interface Place {
-  service: string;
-  environment: string;
-}
+import type { Place } from '../../contract/place';
 
 /**
  * Name of the lease under which the running application is changed. Not that of its database: a backup holds that one

@@ -1,19 +1,9 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { bytes, duration, utc } from '../../contract/text';
 import type { Run, Verdict } from '../kit/run';
-import type { Check, DatabaseRef, Fence } from '../../contract/place';
+import { type Check, type DatabaseRef, type Fence, type Place, targetOf } from '../../contract/place';
 import type { InvariantResult } from '../../contract/migration';
 import type { BackupListEntry, BackupSummary, ValidationReport } from '../../contract/backup';
-
-export interface Place {
-  service: string;
-  environment: string;
-}
-
-/** Name of the lease of an environment's database. */
-export function targetOf({ service, environment }: Place): string {
-  return `${service}/${environment}`;
-}
 
 export function databaseIn({ service, environment }: Place, database?: string): DatabaseRef {
   return { kind: 'service', service, environment, ...(database === undefined ? {} : { database }) };

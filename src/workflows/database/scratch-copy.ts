@@ -1,7 +1,7 @@
 import { bytes, duration, utc } from '../../contract/text';
 import type { Run } from '../kit/run';
-import { allHold, databaseIn, nameForRun, takeBackup, targetOf, verifyHealth, type Place } from './backups';
-import type { DatabaseRef, Fence } from '../../contract/place';
+import { allHold, databaseIn, nameForRun, takeBackup, verifyHealth } from './backups';
+import { type DatabaseRef, type Fence, type Place, targetOf } from '../../contract/place';
 import type { LostWrites, RestoreResult, ValidationReport } from '../../contract/backup';
 
 export interface RestoredCopy {

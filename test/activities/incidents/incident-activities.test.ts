@@ -1,9 +1,16 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createTriageActivities } from '../../../src/activities/incidents/incident-activities';
+import { createMeasureActivities } from '../../../src/activities/application/measure';
+import { createIncidentActivities } from '../../../src/activities/incidents/incident-activities';
 import { configSchema } from '../../../src/config/schema';
 import type { LoadedConfig } from '../../../src/config/load';
+import type { ActivityDeps } from '../../../src/activities/support/deps';
+
+const createActivities = (deps: ActivityDeps) => ({
+  ...createMeasureActivities(deps),
+  ...createIncidentActivities(deps),
+});
 
 let server: Server;
 let url: string;
@@ -46,7 +53,7 @@ const configOf = (application: object | undefined, incident: object = {}): Loade
 const place = { service: 'booking', environment: 'production' };
 const run = <T>(call: () => Promise<T>): Promise<T> => new MockActivityEnvironment().run(call);
 const activities = (application?: object, incident?: object) =>
-  createTriageActivities({ config: configOf(application, incident) });
+  createActivities({ config: configOf(application, incident) });
 
 describe('measureService', () => {
   const application = () => ({

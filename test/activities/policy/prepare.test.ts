@@ -1,3 +1,4 @@
+import { ownCatalogue } from '../../../src/packs/own-cards';
 import { configSchema } from '../../../src/config/schema';
 import type { LoadedConfig } from '../../../src/config/load';
 import { createPrepareActivities } from '../../../src/activities/policy/prepare';
@@ -12,7 +13,7 @@ function prepareWith(service: Record<string, unknown>) {
     services: { shop: { environments: { production: { database } }, ...service } },
   });
   const config: LoadedConfig = { ...parsed, file: '/x/runbooks.yaml', directory: '/x' };
-  return createPrepareActivities({ config }).prepare;
+  return createPrepareActivities({ config, catalogue: ownCatalogue }).prepare;
 }
 
 const input = { service: 'shop', startedBy: 'ana' };

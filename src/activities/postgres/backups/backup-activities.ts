@@ -19,13 +19,8 @@ import {
   type Manifest,
 } from './manifest';
 import { openTools } from '../session/tools';
-import type { Check } from '../../../contract/place';
+import type { Check, Place } from '../../../contract/place';
 import type { BackupListEntry, ValidationReport } from '../../../contract/backup';
-
-export interface Place {
-  service: string;
-  environment: string;
-}
 
 type OneBackup = Place & { backupId: string };
 

@@ -1,6 +1,6 @@
-import type { EnvironmentRef } from '../../application/symptoms';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
+import type { Place } from '../../../contract/place';
 
 /** Whether a database serves anybody, and how many connections are left. */
 export interface DatabaseProbe {
@@ -31,7 +31,7 @@ export function createProbeActivities(deps: ActivityDeps) {
      * A look at the database of an environment. Reads only; one that gives no answer is a fact and no error. Throws
      * InvalidInput and AuthenticationFailed, which say nothing about the database.
      */
-    async probeDatabase(place: EnvironmentRef): Promise<DatabaseProbe> {
+    async probeDatabase(place: Place): Promise<DatabaseProbe> {
       try {
         return await withClient(
           deps,

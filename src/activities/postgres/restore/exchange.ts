@@ -12,7 +12,7 @@ import {
   maintenanceDatabase,
   type DatabaseOnServer,
 } from './database-marks';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { SwapResult } from '../../../contract/backup';
 import { fenceSession } from '../session/fence';
 
@@ -35,8 +35,6 @@ interface Exchange {
   /** What the outgoing one is marked as. */
   kind: DatabaseMark['kind'];
 }
-
-type Place = Pick<SwapInput, 'service' | 'environment'>;
 
 /** Name of the live database of an environment. */
 export function liveName(deps: ActivityDeps, { service, environment }: Place): string {

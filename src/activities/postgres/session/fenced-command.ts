@@ -1,10 +1,8 @@
 import type { CommandConfig } from '../../../config/schema';
-import type { EnvironmentRef } from '../../application/symptoms';
-import type { CommandResult } from '../../application/commands';
 import type { ActivityDeps } from '../../support/deps';
-import { runConfiguredCommand } from '../../support/configured-command';
+import { runConfiguredCommand, type CommandResult } from '../../support/configured-command';
 import { withClient } from './connection';
-import type { Fence } from '../../../contract/place';
+import type { Fence, Place } from '../../../contract/place';
 import { fenceSession } from './fence';
 
 /**
@@ -14,7 +12,7 @@ import { fenceSession } from './fence';
  */
 export async function runFencedCommand(
   deps: ActivityDeps,
-  { service, environment, fence }: EnvironmentRef & { fence: Fence },
+  { service, environment, fence }: Place & { fence: Fence },
   command: CommandConfig,
   action: string,
   variables: Record<string, string> = {},

@@ -5,8 +5,8 @@ import { causeOf, Stop } from '../../kit/failure';
 import type { PlanDraft } from '../../kit/plan';
 import type { Run } from '../../kit/run';
 import { labelOf, type Finding } from './findings';
-import { applicationIn, isBetter, verifyServing, type Place } from '../serving';
-import type { Fence } from '../../../contract/place';
+import { applicationIn, isBetter, verifyServing } from '../serving';
+import type { Fence, Place } from '../../../contract/place';
 
 /** What every remedy works with. */
 export interface Case {

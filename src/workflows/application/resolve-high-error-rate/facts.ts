@@ -8,7 +8,8 @@ import type { RateLimitFacts } from '../../../activities/application/rate-limits
 import type { Remedies } from '../../../activities/application/remedies';
 import type { Call, Run } from '../../kit/run';
 import { currentOf } from '../choose-deployment';
-import { describeDeployment, type Place } from '../serving';
+import { describeDeployment } from '../serving';
+import type { Place } from '../../../contract/place';
 
 /** What was found out about an application whose requests fail. Null: it could not be found out. */
 export interface ErrorFacts {

@@ -8,7 +8,8 @@ import { failingChecks, readErrorFacts, type ErrorFacts } from './facts';
 import { findingsOf, labelOf, remediesOf, type Finding, type Remedy } from './findings';
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
-import { overCheck, percent, rateFact, type Place } from '../serving';
+import { overCheck, percent, rateFact } from '../serving';
+import type { Place } from '../../../contract/place';
 
 type Input = InputOf<typeof resolveHighErrorRateCard>;
 

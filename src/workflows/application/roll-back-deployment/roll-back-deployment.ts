@@ -6,16 +6,8 @@ import { runbook } from '../../kit/runbook';
 import type { Undo } from '../../kit/undo';
 import { chooseDeployment, currentOf, type Choice } from '../choose-deployment';
 import type { rollBackDeploymentCard } from './card';
-import {
-  applicationIn,
-  describeDeployment,
-  isBetter,
-  nameOf,
-  rateFact,
-  verifyServing,
-  type Place,
-} from '../serving';
-import type { Fence } from '../../../contract/place';
+import { applicationIn, describeDeployment, isBetter, nameOf, rateFact, verifyServing } from '../serving';
+import type { Fence, Place } from '../../../contract/place';
 
 interface Situation extends Choice {
   symptoms: Symptoms;

@@ -1,7 +1,8 @@
 import { bytes } from '../../../contract/text';
 import { runbook } from '../../kit/runbook';
 import type { backUpDatabaseCard } from './card';
-import { allHold, databaseIn, describeAge, nameForRun, takeBackup, targetOf } from '../backups';
+import { allHold, databaseIn, describeAge, nameForRun, takeBackup } from '../backups';
+import { targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */
 export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase', async (input, run) => {

@@ -1,7 +1,8 @@
 import { duration } from '../../../contract/text';
 import { runbook } from '../../kit/runbook';
 import type { checkBackupsCard } from './card';
-import { allHold, describeAge, targetOf } from '../backups';
+import { allHold, describeAge } from '../backups';
+import { targetOf } from '../../../contract/place';
 
 /** Says whether the backups could be relied on right now. Reads only. A missing answer is a failure. */
 export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', async (input, run) => {

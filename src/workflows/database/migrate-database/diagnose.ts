@@ -4,8 +4,9 @@ import type { DatabaseFacts } from '../../../contract/database';
 import { bytes } from '../../../contract/text';
 import type { Run } from '../../kit/run';
 import type { migrateDatabaseCard } from './card';
-import { databaseIn, targetOf, type Place } from '../backups';
+import { databaseIn } from '../backups';
 import type { Hazard, Migration } from '../../../contract/migration';
+import { type Place, targetOf } from '../../../contract/place';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
 

@@ -7,8 +7,8 @@ import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';
 import { rehearseOnClone, rehearseOnStaging, type Rehearsal } from './rehearse';
 import { restoreIntoScratch } from '../scratch-copy';
-import { nameForRun, takeBackup, targetOf } from '../backups';
-import type { Fence } from '../../../contract/place';
+import { nameForRun, takeBackup } from '../backups';
+import { type Fence, targetOf } from '../../../contract/place';
 
 /** Backup, rehearsal on staging and on a clone of that very backup, approval, production, verification; undone on failure. */
 export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatabase', async (input, run) => {

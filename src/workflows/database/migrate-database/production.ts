@@ -3,8 +3,8 @@ import type { Diagnosis } from './diagnose';
 import { applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
 import { describeLoss, takeOver } from '../scratch-copy';
 import { deltasAgree } from '../../../contract/schema-delta';
-import { databaseIn, invariantsHold, nameForRun, targetOf, verifyHealth, type Place } from '../backups';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import { databaseIn, invariantsHold, nameForRun, verifyHealth } from '../backups';
+import { type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { Migration } from '../../../contract/migration';
 
 interface Context {

@@ -3,16 +3,8 @@ import { hashPlan } from '../../kit/plan';
 import type { Run, Verdict } from '../../kit/run';
 import type { Diagnosis } from './diagnose';
 import { touched, type SchemaDelta } from '../../../contract/schema-delta';
-import {
-  databaseIn,
-  invariantsHold,
-  nameForRun,
-  takeBackup,
-  targetOf,
-  verifyHealth,
-  type Place,
-} from '../backups';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import { databaseIn, invariantsHold, nameForRun, takeBackup, verifyHealth } from '../backups';
+import { type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { ApplyResult, Migration } from '../../../contract/migration';
 
 export interface Rehearsal {

@@ -3,7 +3,7 @@ import type { Offender } from '../../../activities/postgres/connections/connecti
 import { countOf } from '../../../contract/text';
 import type { PlanDraft } from '../../kit/plan';
 import { offendersOf, percent, relieved, sessionsText, tightOf, type Look } from './limits';
-import { targetOf, type Place } from '../backups';
+import { type Place, targetOf } from '../../../contract/place';
 
 /** What a run may do, in this order; what comes later only while what came before was not enough. */
 export interface Relief {

@@ -14,8 +14,7 @@ import {
   type Look,
 } from './limits';
 import type { Relief } from './plan';
-import type { Place } from '../backups';
-import type { Fence } from '../../../contract/place';
+import type { Fence, Place } from '../../../contract/place';
 
 // Load comes in waves, and what was just emptied fills up again: one reading says little.
 const LOOKS = 6;

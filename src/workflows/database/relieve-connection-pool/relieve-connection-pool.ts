@@ -4,7 +4,7 @@ import { percent, relieved, snapshotText, utilisationOf, type Look } from './lim
 import { draftOf, planRelief } from './plan';
 import { lookAt, relieve } from './relief';
 import type { relieveConnectionPoolCard } from './card';
-import { targetOf, type Place } from '../backups';
+import { type Place, targetOf } from '../../../contract/place';
 
 /** Gives a database connections again: ends who sits on them, makes room in the pool, restarts as the last resort. */
 export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(

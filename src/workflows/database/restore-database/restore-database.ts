@@ -2,7 +2,8 @@ import { bytes } from '../../../contract/text';
 import { runbook } from '../../kit/runbook';
 import type { restoreDatabaseCard } from './card';
 import { describeLoss, takeOver } from '../scratch-copy';
-import { chooseBackup, databaseIn, describeAge, targetOf } from '../backups';
+import { chooseBackup, databaseIn, describeAge } from '../backups';
+import { targetOf } from '../../../contract/place';
 
 /** Puts a backup in place of the live database, and keeps the former one for the way back. */
 export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatabase', async (input, run) => {

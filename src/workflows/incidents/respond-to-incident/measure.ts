@@ -1,9 +1,9 @@
 import { isCancellation } from '@temporalio/workflow';
-import type { Measurement } from '../../../activities/incidents/incident-activities';
 import { causeOf } from '../../kit/failure';
 import { activitiesFor } from '../../kit/presets';
 import { now } from '../../kit/state';
 import type { Incident } from './incident';
+import type { Measurement } from '../../../activities/application/measure';
 
 /**
  * Looks at the service. Never throws: a measurement that cannot be made is one that does not hold. No line of the

@@ -1,6 +1,6 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
-import type { MatchingRunbook, Measurement } from '../../../activities/incidents/incident-activities';
+import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import { durationsOf } from '../../../contract/incident';
 import { causeOf } from '../../kit/failure';
 import { countOf, duration } from '../../../contract/text';
@@ -19,6 +19,7 @@ import { startRunbook } from './start-runbook';
 import { assess, HEALTH, investigate } from './triage';
 import { sendUpdate } from './updates';
 import type { InputOf } from '../../../catalogue/card';
+import type { Measurement } from '../../../activities/application/measure';
 
 type Input = InputOf<typeof respondToIncidentCard>;
 

@@ -1,6 +1,7 @@
-import type { IncidentPolicy, Measurement } from '../../../activities/incidents/incident-activities';
+import type { IncidentPolicy } from '../../../activities/incidents/incident-activities';
 import { SEVERITIES, type Severity } from '../../../contract/modes';
 import { countOf } from '../../../contract/text';
+import type { Measurement } from '../../../activities/application/measure';
 
 export function isWorse(one: Severity, other: Severity): boolean {
   return SEVERITIES.indexOf(one) < SEVERITIES.indexOf(other);

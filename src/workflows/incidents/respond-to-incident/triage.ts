@@ -1,7 +1,7 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { Deployment } from '../../../activities/deployments/deployment-list';
-import type { MatchingRunbook, Measurement } from '../../../activities/incidents/incident-activities';
+import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import type { Finding } from '../../../contract/incident';
 import { countOf, duration, utc } from '../../../contract/text';
 import type { Run } from '../../kit/run';
@@ -9,6 +9,7 @@ import { addNote } from '../../kit/state';
 import { policyOf, setSeverity, type Incident } from './incident';
 import { measure } from './measure';
 import { bandOf, judgeSeverity } from './severity';
+import type { Measurement } from '../../../activities/application/measure';
 
 /** Before the name of a health check among the findings. */
 export const HEALTH = 'health ';

@@ -7,7 +7,6 @@ import { createGuardActivities } from '../../../../src/activities/guard/guard-ac
 import type {
   IncidentPolicy,
   MatchingRunbook,
-  Measurement,
 } from '../../../../src/activities/incidents/incident-activities';
 import type { LoadedConfig } from '../../../../src/config/load';
 import { incidentSchema } from '../../../../src/config/operation-schema';
@@ -15,6 +14,7 @@ import type { IncidentRecord } from '../../../../src/contract/incident';
 import type { RunReport, RunStatus, TimelineEntry } from '../../../../src/contract/report';
 import type { Policy } from '../../../../src/contract/policy';
 import { POLICY } from '../../kit/harness';
+import type { Measurement } from '../../../../src/activities/application/measure';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;

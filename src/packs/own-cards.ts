@@ -7,10 +7,10 @@ import { migrateDatabaseCard } from '../workflows/database/migrate-database/card
 import { relieveConnectionPoolCard } from '../workflows/database/relieve-connection-pool/card';
 import { restoreDatabaseCard } from '../workflows/database/restore-database/card';
 import { respondToIncidentCard } from '../workflows/incidents/respond-to-incident/card';
-import type { Card } from './card';
+import { createCatalogue } from '../catalogue/catalogue';
 
-/** Every runbook's card, in the order of the catalogue. Node side only. */
-export const cards: Card[] = [
+/** Our own runbooks, in the order of the catalogue. */
+export const ownCatalogue = createCatalogue([
   migrateDatabaseCard,
   backUpDatabaseCard,
   checkBackupsCard,
@@ -20,9 +20,4 @@ export const cards: Card[] = [
   rollBackDeploymentCard,
   resolveHighErrorRateCard,
   respondToIncidentCard,
-];
-
-/** The card of a runbook by its wire name. */
-export function cardOf(name: string): Card | undefined {
-  return cards.find((one) => one.name === name);
-}
+]);

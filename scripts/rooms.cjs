@@ -1,0 +1,56 @@
+/**
+ * The rooms of src, from the ground up: each imports only from those before it. Written once: the zones of
+ * eslint.config.mjs and test/rooms.test.ts are made of it.
+ */
+const rooms = [
+  'contract',
+  'host',
+  'config',
+  'catalogue',
+  'report/text',
+  'report/page',
+  'report/history',
+  'activities/support',
+  'activities/postgres/session',
+  'activities',
+  'workflows/kit',
+  'workflows',
+  'packs',
+  'alerts',
+  'schedules',
+  'check',
+  'metrics',
+  'worker',
+  'local',
+  'cli',
+];
+
+/** What may be in the workflow bundle. */
+const sandboxSafe = ['contract', 'report/text', 'workflows'];
+
+/** The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence. */
+const systems = ['application', 'deployments', 'guard', 'incidents', 'notifications', 'policy', 'postgres'];
+
+const inSrc = (room) => `./src/${room}`;
+const zones = [
+  ...rooms.flatMap((room, index) =>
+    rooms.slice(index + 1).map((later) => ({
+      target: inSrc(room),
+      from: inSrc(later),
+      // A room within a room has a place of its own.
+      except: rooms
+        .slice(0, index + 1)
+        .filter((one) => one.startsWith(`${later}/`))
+        .map((one) => `./${one.slice(later.length + 1)}`),
+      message: `src/${room} imports only from the rooms before it: see scripts/rooms.cjs.`,
+    })),
+  ),
+  ...systems.map((system) => ({
+    target: inSrc(`activities/${system}`),
+    from: inSrc('activities'),
+    except: ['./support', './postgres/session', `./${system}`],
+    message: 'A system knows no other system: what two need is in activities/support or contract.',
+  })),
+];
+
+module.exports = { rooms, sandboxSafe, zones };
