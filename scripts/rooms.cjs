@@ -19,6 +19,7 @@ const rooms = [
   'alerts',
   'schedules',
   'check',
+  'versions',
   'metrics',
   'worker',
   'local',

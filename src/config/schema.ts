@@ -220,6 +220,16 @@ export const configSchema = z
           .regex(/^[^\s:]+:\d{1,5}$/, 'host:port')
           .optional()
           .describe('host:port of /health/live, /health/ready and /metrics of the worker; default: none'),
+        deploymentName: z
+          .string()
+          .regex(
+            /^(?!__)[^\s.:]{1,100}$/,
+            'a name without spaces, dots and colons that does not begin with __',
+          )
+          .optional()
+          .describe(
+            'name of the Worker Deployment in Temporal. Switches Worker Versioning on: a run ends on the version that it began on, and new ones go to the version that `runbooks versions set-current` named. Default: none, and a new release must be able to go on with the runs of the one before',
+          ),
       })
       .prefault({}),
   })

@@ -37,6 +37,8 @@ export interface TemporalOptions {
   searchAttributes?: string[];
   /** Executable of the Temporal CLI; default: found or obtained. */
   cli?: string;
+  /** Beside ours, and over them. */
+  dynamicConfig?: Record<string, string>;
   progress?: Progress;
 }
 
@@ -118,7 +120,7 @@ function serverArguments(options: TemporalOptions, port: number, uiPort: number)
     args.push('--db-filename', join(options.directory, 'temporal.db'));
     args.push('--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=1');
   }
-  for (const [key, value] of Object.entries(DYNAMIC_CONFIG))
+  for (const [key, value] of Object.entries({ ...DYNAMIC_CONFIG, ...options.dynamicConfig }))
     args.push('--dynamic-config-value', `${key}=${value}`);
   for (const name of options.searchAttributes ?? SEARCH_ATTRIBUTES)
     args.push('--search-attribute', `${name}=Keyword`);

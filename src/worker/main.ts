@@ -3,6 +3,7 @@ import { configPath } from '../config/load';
 import { scrub } from '../config/secrets';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
+import type { WorkerVersion } from './versioning';
 import { startWorker } from './worker';
 
 /**
@@ -13,10 +14,11 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   const config = loadProject(configFile);
   if (listen !== undefined) config.worker.listen = listen;
   await installRuntime(config.worker.listen !== undefined);
-  const { worker, stopped, healthUrl } = await startWorker(config);
+  const { worker, stopped, healthUrl, version } = await startWorker(config);
   console.log(
-    `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}`,
+    `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}, ${versionText(version)}`,
   );
+  if (version.note !== undefined) console.error(`! ${version.note}`);
   if (healthUrl !== undefined) console.log(`health and metrics on ${healthUrl}`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // Not once: a second one, forwarded by npm, would end us before what was accepted is finished.
@@ -26,6 +28,9 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   }
   await stopped;
 }
+
+const versionText = ({ deploymentName, buildId }: WorkerVersion): string =>
+  deploymentName === undefined ? `build ${buildId}` : `deployment ${deploymentName}, build ${buildId}`;
 
 const PORT_TRIES = 5;
 

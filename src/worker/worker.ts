@@ -11,14 +11,18 @@ import type { Project } from '../catalogue/catalogue';
 import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
 import { VERSION } from '../config/version';
+import { readBundle } from './build-id';
 import { workflowBundle } from './bundle';
 import { serveHealth, type HealthServer } from './health';
 import { registerSearchAttributes } from './search-attributes';
+import { bundleOptions, readVersion, type WorkerVersion } from './versioning';
 
 export interface RunningWorker {
   worker: Worker;
   /** Settles when the worker has stopped; rejects when it failed. */
   stopped: Promise<void>;
+  /** As it was when the worker started. */
+  version: WorkerVersion;
   /** Base address of its health and metrics; absent where the configuration names none. */
   healthUrl?: string;
   stop(): Promise<void>;
@@ -30,13 +34,14 @@ const SWEEP_EVERY_MS = 3_600_000;
 
 /**
  * Connects and starts a worker for every runbook, and what watches it where `worker.listen` says so. Throws when
- * Temporal cannot be reached, or that address is taken.
+ * Temporal cannot be reached or has no Worker Deployments where one is configured, or that address is taken.
  */
 export async function startWorker(
   config: Project,
   overrides: Partial<WorkerOptions> = {},
 ): Promise<RunningWorker> {
   const options = connectionOptions(config);
+  const bundle = await readBundle(overrides.workflowBundle ?? workflowBundle());
   const native = await NativeConnection.connect(options.connection as NativeConnectionOptions);
   const connection = await Connection.connect(options.connection);
   const client = new Client({ connection, namespace: options.namespace });
@@ -50,7 +55,13 @@ export async function startWorker(
     const { listen } = config.worker;
     // First: an address that is taken is better said before anything is accepted.
     if (listen !== undefined)
-      health = await serveHealth(listen, { config, client, state: () => worker?.getState() });
+      health = await serveHealth(listen, {
+        config,
+        client,
+        buildId: bundle.buildId,
+        state: () => worker?.getState(),
+      });
+    const version = await readVersion(client, config, bundle.buildId);
     await registerSearchAttributes(connection, options.namespace);
     const activities = createActivities({ config, catalogue: config.catalogue, client });
     worker = await Worker.create({
@@ -59,8 +70,9 @@ export async function startWorker(
       ...workerOptions(config),
       activities,
       ...overrides,
+      ...bundleOptions(config, bundle),
     });
-    return running(worker, () => activities.sweepScratch(), close, health?.url);
+    return { ...running(worker, () => activities.sweepScratch(), close, health?.url), version };
   } catch (error) {
     await close();
     throw error;
@@ -71,7 +83,6 @@ function workerOptions(config: LoadedConfig) {
   return {
     taskQueue: config.temporal.taskQueue,
     identity: `runbooks ${VERSION} ${process.pid}@${hostname()}`,
-    workflowBundle: workflowBundle(),
     maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
     // A run that waits for days need not stay in memory; the history brings it back.
@@ -90,7 +101,7 @@ function running(
   sweepScratch: () => Promise<unknown>,
   close: () => Promise<unknown>,
   healthUrl: string | undefined,
-): RunningWorker {
+): Omit<RunningWorker, 'version'> {
   // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
   const sweep = () => void sweepScratch().catch(() => undefined);
   const sweeping = setInterval(sweep, SWEEP_EVERY_MS);

@@ -56,7 +56,13 @@ const get = async (path: string) => {
 
 test('a worker that runs is live and ready, and says what Temporal knows', async () => {
   expect(await get('/health/live')).toMatchObject({ status: 200, text: '{"status":"ok"}' });
-  expect(await get('/health/ready')).toMatchObject({ status: 200, text: '{"status":"ready"}' });
+  const ready = await get('/health/ready');
+  expect(ready.status).toBe(200);
+  const { buildId } = worker.version;
+  expect(JSON.parse(ready.text)).toEqual({ status: 'ready', buildId });
+  expect((await get('/metrics')).text).toContain(
+    `runbooks_worker_build_info{deployment="",build_id="${buildId}"} 1`,
+  );
   const samples = await readUntil((all) => all.get('runbooks_worker_pollers') === 1);
   expect(samples.get('runbooks_temporal_up')).toBe(1);
 });

@@ -15,6 +15,7 @@ import { admitNext, handleAdmissions, isWritten, noteChange, type Letter } from 
 import { describeGuard, obstacleOf } from './details';
 import type { GuardState, LeaseRequest, PauseOrder, Release } from '../../contract/guard';
 import { activitiesFor } from '../kit/presets';
+import { versioned } from '../kit/versioning';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
 export const releaseSignal = defineSignal<[Release]>('release');
@@ -122,7 +123,8 @@ export async function guard(initial: Partial<GuardState> & { target: string }): 
   }
 }
 
-setWorkflowOptions({ failureExceptionTypes: [Error] }, guard);
+// It never ends, so it moves on to each new version, and every change of it needs `patched`.
+setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned('AUTO_UPGRADE') }, guard);
 
 /** To each run in the order in which it was decided; different runs do not wait for each other. */
 async function deliver(letters: Letter[]): Promise<void> {

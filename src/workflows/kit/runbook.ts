@@ -10,6 +10,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { Outcome, RunReport } from '../../contract/report';
+import type { VersioningBehavior } from '@temporalio/common';
 import type { z } from 'zod';
 import type { Alert } from '../../contract/alert';
 import { originOf } from './admission';
@@ -21,6 +22,7 @@ import { prepare } from './presets';
 import { createRun, type Run } from './run';
 import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
+import { versioned } from './versioning';
 
 /** A procedure: returns one sentence about what came of it. */
 export type Procedure<Input, Inbox = undefined> = (input: Input, run: Run, inbox: Inbox) => Promise<string>;
@@ -32,11 +34,14 @@ const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
  * The run completes with its report, or fails with an ApplicationFailure whose type is the outcome and whose details
  * are the report; a cancellation that changed nothing closes as cancelled. The memo has the report in every case.
  * A procedure with messages of its own registers their handlers in `openInbox`, which runs before the first await.
+ * Under Worker Versioning a run ends on the version that it began on; one that leads for weeks moves on instead, with
+ * AUTO_UPGRADE, and must stay replayable for it.
  */
 export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
   name: string,
   procedure: Procedure<z.output<C['input']>, Inbox>,
   openInbox?: (state: RunState) => Inbox,
+  versioningBehavior: VersioningBehavior = 'PINNED',
 ) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
     const state = createState(name);
@@ -64,7 +69,7 @@ export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
   // The client starts by function name, and would otherwise start "workflow".
   Object.defineProperty(workflow, 'name', { value: name });
   // Any error of ours ends the run with a message; without this it would be retried forever.
-  setWorkflowOptions({ failureExceptionTypes: [Error] }, workflow);
+  setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned(versioningBehavior) }, workflow);
   return workflow;
 }
 

@@ -52,6 +52,8 @@ export const respondToIncident = runbook<typeof respondToIncidentCard, Incident>
     return summaryOf(incident);
   },
   openInbox,
+  // Open for weeks until the last action item: it moves on to each new version, and its changes need `patched`.
+  'AUTO_UPGRADE',
 );
 
 function openInbox(state: RunState): Incident {
