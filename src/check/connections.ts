@@ -8,6 +8,7 @@ import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
 import { bytes } from '../contract/text';
+import { checkWorkers } from './workers';
 
 export interface CheckLine {
   what: string;
@@ -18,7 +19,7 @@ export interface CheckLine {
 /** A bracket around a connection to Temporal; throws with a sentence for people when there is none. */
 export type WithTemporal = <T>(config: LoadedConfig, body: (temporal: Reached) => Promise<T>) => Promise<T>;
 
-interface Reached {
+export interface Reached {
   client: Client;
   address: string;
   namespace: string;
@@ -27,7 +28,7 @@ interface Reached {
 
 /** Tries everything a configuration names without changing anything. Never throws: each problem is a line. */
 export async function checkAll(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine[]> {
-  const lines: CheckLine[] = [await checkTemporal(config, withTemporal)];
+  const lines = await checkTemporal(config, withTemporal);
   for (const [name, service] of Object.entries(config.services)) {
     for (const [environment, settings] of Object.entries(service.environments)) {
       lines.push(...(await checkDatabase(config, name, environment, settings)));
@@ -46,19 +47,18 @@ async function attempt(what: string, body: () => Promise<string> | string): Prom
   }
 }
 
-function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine> {
-  return attempt('temporal', () =>
-    withTemporal(config, async ({ client, address, namespace, taskQueue }) => {
+/** Reaching it, and whether a worker would take a run. */
+async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine[]> {
+  const workers: CheckLine[] = [];
+  const reached = await attempt('temporal', () =>
+    withTemporal(config, async (temporal) => {
+      const { client, address, namespace, taskQueue } = temporal;
       await client.workflowService.describeNamespace({ namespace });
-      const { pollers } = await client.workflowService.describeTaskQueue({
-        namespace,
-        taskQueue: { name: taskQueue },
-        taskQueueType: 1, // workflows
-      });
-      const workers = pollers.length === 0 ? 'no worker yet: `runbooks worker`' : 'a worker listens';
-      return `${address}, namespace ${namespace}, task queue ${taskQueue}: ${workers}`;
+      workers.push(await checkWorkers(temporal, config));
+      return `${address}, namespace ${namespace}, task queue ${taskQueue}`;
     }),
   );
+  return [reached, ...workers];
 }
 
 async function checkDatabase(

@@ -22,6 +22,7 @@ import { addSchedules } from './commands/schedules';
 import { addStart } from './commands/start';
 import { addStatus } from './commands/status';
 import { addUp } from './commands/up';
+import { addVersions } from './commands/versions';
 import { addWatch } from './commands/watch';
 import { addWorker } from './commands/worker';
 import { EXIT } from './errors';
@@ -49,7 +50,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
     .showHelpAfterError('(`runbooks --help`, or `runbooks <command> --help`)')
     .addHelpText('after', EXIT_CODES);
   program.commandsGroup('To begin:');
-  for (const add of [addUp, addInit, addCheck, addNotify, addWorker]) add(program);
+  for (const add of [addUp, addInit, addCheck, addNotify, addWorker, addVersions]) add(program);
   program.commandsGroup('Runbooks:');
   addList(program);
   addDescribe(program);

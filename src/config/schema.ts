@@ -222,10 +222,7 @@ export const configSchema = z
           .describe('host:port of /health/live, /health/ready and /metrics of the worker; default: none'),
         deploymentName: z
           .string()
-          .regex(
-            /^(?!__)[^\s.:]{1,100}$/,
-            'a name without spaces, dots and colons that does not begin with __',
-          )
+          .regex(/^[A-Za-z0-9][A-Za-z0-9_/-]{0,99}$/, 'letters, digits, dashes, underscores and slashes')
           .optional()
           .describe(
             'name of the Worker Deployment in Temporal. Switches Worker Versioning on: a run ends on the version that it began on, and new ones go to the version that `runbooks versions set-current` named. Default: none, and a new release must be able to go on with the runs of the one before',

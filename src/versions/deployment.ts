@@ -17,6 +17,8 @@ export interface DeploymentVersion {
 /** A Worker Deployment as the server knows it. */
 export interface Deployment {
   name: string;
+  /** Where new runs go; undefined: to workers without a version. */
+  current: string | undefined;
   /** Newest first. */
   versions: DeploymentVersion[];
   /** Makes a change fail that somebody else came before. */
@@ -42,32 +44,42 @@ const UNIMPLEMENTED = 12;
  * Reads a Worker Deployment; undefined where no worker of it was ever seen. Throws DeploymentsUnsupported.
  */
 export async function readDeployment(client: Client, name: string): Promise<Deployment | undefined> {
+  const { namespace } = client.options;
   try {
-    const { workerDeploymentInfo, conflictToken } = await client.workflowService.describeWorkerDeployment({
-      namespace: client.options.namespace,
-      deploymentName: name,
-    });
+    const { workerDeploymentInfo, conflictToken } = await supported(() =>
+      client.workflowService.describeWorkerDeployment({ namespace, deploymentName: name }),
+    );
     const summaries = [...(workerDeploymentInfo?.versionSummaries ?? [])].sort(
       (a, b) => (millis(b.createTime) ?? 0) - (millis(a.createTime) ?? 0),
     );
-    return { name, versions: summaries.map(versionOf), conflictToken: conflictToken ?? new Uint8Array() };
+    const current = workerDeploymentInfo?.routingConfig?.currentDeploymentVersion?.buildId ?? undefined;
+    const versions = summaries.map((summary) => versionOf(summary, current));
+    return { name, current, versions, conflictToken: conflictToken ?? new Uint8Array() };
+  } catch (error) {
+    if ((error as { code?: number }).code !== NOT_FOUND) throw error;
+    // A server that has them switched off does not find it either, but refuses to list them.
+    await supported(() => client.workflowService.listWorkerDeployments({ namespace, pageSize: 1 }));
+    return undefined;
+  }
+}
+
+async function supported<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
   } catch (error) {
     const { code, details = '' } = error as { code?: number; details?: string };
-    if (code === NOT_FOUND) return undefined;
-    if (
-      code === UNIMPLEMENTED ||
-      (code === PERMISSION_DENIED && /deployment versions are disabled/i.test(details))
-    )
-      throw new DeploymentsUnsupported(details);
+    const switchedOff = code === PERMISSION_DENIED && /deployment versions are disabled/i.test(details);
+    if (code === UNIMPLEMENTED || switchedOff) throw new DeploymentsUnsupported(details);
     throw error;
   }
 }
 
 type Summary = temporal.api.deployment.v1.WorkerDeploymentInfo.IWorkerDeploymentVersionSummary;
 
-function versionOf(summary: Summary): DeploymentVersion {
+function versionOf(summary: Summary, current: string | undefined): DeploymentVersion {
   const { deploymentVersion, currentSinceTime, rampingSinceTime, drainageInfo, createTime } = summary;
-  const state = stateOf(summary);
+  // The summaries follow the routing a moment later.
+  const state = deploymentVersion?.buildId === current ? 'current' : stateOf(summary);
   const since = {
     current: currentSinceTime,
     ramping: rampingSinceTime,
@@ -78,9 +90,8 @@ function versionOf(summary: Summary): DeploymentVersion {
   return { buildId: deploymentVersion?.buildId ?? '', state, sinceMs: millis(since) };
 }
 
-/** From the status; a server of 1.27 fills in only what it is made of. */
-function stateOf({ status, currentSinceTime, rampingSinceTime, drainageInfo }: Summary): VersionState {
-  if (status === STATUS.WORKER_DEPLOYMENT_VERSION_STATUS_CURRENT || currentSinceTime) return 'current';
+/** A server of 1.27 fills in no status, only what it is made of. */
+function stateOf({ status, rampingSinceTime, drainageInfo }: Summary): VersionState {
   if (status === STATUS.WORKER_DEPLOYMENT_VERSION_STATUS_RAMPING || rampingSinceTime) return 'ramping';
   switch (drainageInfo?.status) {
     case DRAINAGE.VERSION_DRAINAGE_STATUS_DRAINED:
@@ -88,7 +99,8 @@ function stateOf({ status, currentSinceTime, rampingSinceTime, drainageInfo }: S
     case DRAINAGE.VERSION_DRAINAGE_STATUS_DRAINING:
       return 'draining';
     default:
-      return 'inactive';
+      // Just taken out of the front, it has runs still.
+      return status === STATUS.WORKER_DEPLOYMENT_VERSION_STATUS_CURRENT ? 'draining' : 'inactive';
   }
 }
 

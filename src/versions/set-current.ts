@@ -45,10 +45,11 @@ export async function setCurrent(client: Client, wanted: Wanted): Promise<{ befo
         `Temporal knows no deployment ${wanted.deploymentName}: no worker of it has asked for work yet. Start one with \`runbooks worker\` where worker.deploymentName is ${wanted.deploymentName}.`,
       );
     refuseUnknown(deployment, wanted.buildId);
+    const { current: before } = deployment;
+    if (before === wanted.buildId) return { before };
     refuseWithoutWorker(await readQueue(client, wanted.taskQueue), wanted);
     const refusal = await trySetting(client, deployment, wanted);
-    if (refusal === undefined)
-      return { before: deployment.versions.find(({ state }) => state === 'current')?.buildId };
+    if (refusal === undefined) return { before };
     if (!/missing active task queues/.test(refusal) || Date.now() > end)
       throw new VersionRefused(
         'refused',

@@ -19,7 +19,7 @@ describe('without a deployment', () => {
   afterAll(() => world?.stop());
 
   it('the history of a run has nothing of a version in it', async () => {
-    const worker = await world.startWorker('old', true);
+    const worker = await world.startWorker('old', { unversioned: true });
     expect(worker.version).toEqual({
       deploymentName: undefined,
       buildId: buildIdOf(world.bundles.old.code),

@@ -17,8 +17,13 @@ export interface World {
   client: Client;
   config: Project;
   bundles: Record<Release, { code: string }>;
+  /** Names the deployment. */
+  file: string;
   /** A worker of a release; `unversioned` leaves the deployment out. */
-  startWorker(release: Release, unversioned?: boolean): Promise<RunningWorker>;
+  startWorker(
+    release: Release,
+    options?: { unversioned?: boolean; taskQueue?: string },
+  ): Promise<RunningWorker>;
   start(runbook: string, workflowId: string): Promise<WorkflowHandle>;
   waiting(handle: WorkflowHandle, kind: Waiting['kind']): Promise<Waiting>;
   cli(...args: string[]): Promise<CliResult>;
@@ -60,13 +65,14 @@ export async function createWorld(dynamicConfig: Record<string, string> = {}): P
     client,
     config,
     bundles,
-    startWorker: async (release, unversioned = false) => {
-      const overrides = {
+    file,
+    startWorker: async (release, { unversioned = false, taskQueue = config.temporal.taskQueue } = {}) => {
+      const worker = await startWorker(unversioned ? loadProject(plainFile) : config, {
         workflowBundle: bundles[release],
         activities,
+        taskQueue,
         identity: `${release}-${workers.length}`,
-      };
-      const worker = await startWorker(unversioned ? loadProject(plainFile) : config, overrides);
+      });
       workers.push(worker);
       return worker;
     },

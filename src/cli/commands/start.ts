@@ -130,16 +130,8 @@ async function startRun(
   return watchRun(temporal, output, workflowId, runId);
 }
 
-const WORKFLOW_QUEUE = 1;
-
-async function warnWithoutWorker({ client, namespace, taskQueue }: Temporal, output: Output): Promise<void> {
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType: WORKFLOW_QUEUE,
-  });
-  if (pollers.length > 0) return;
-  output.hint(
-    `  No worker listens on task queue ${taskQueue}: the run waits for one. Start it with \`runbooks worker\`.`,
-  );
+async function warnWithoutWorker({ client, taskQueue }: Temporal, output: Output): Promise<void> {
+  const { obstacleOf, readQueue } = await import('../../versions/queue.js');
+  const obstacle = obstacleOf(await readQueue(client, taskQueue));
+  if (obstacle !== undefined) output.hint(`  ! ${obstacle}`);
 }
