@@ -91,6 +91,10 @@ services:
     # escalation:
     #   - { name: on call, notify: [oncall] }
 
+# worker:
+#   listen: 127.0.0.1:9464           # its health and metrics
+#   deploymentName: runbooks         # a run ends on the release that it began on; see docs/operating.md, Upgrades
+
 # What starts by itself. See what would change with \`runbooks schedules diff\`, then \`runbooks schedules apply\`.
 # Times in the hour of a change to or from daylight saving are missing, or come twice, once a year each.
 # schedules:

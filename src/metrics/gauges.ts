@@ -13,7 +13,13 @@ const runGauges: GaugeSpec[] = [
     name: 'runbooks_worker_pollers',
     help: 'Workers that asked for work within the last minutes',
     labels: [],
-    samples: ({ workers }) => [{ labels: {}, value: workers }],
+    samples: ({ workers }) => [{ labels: {}, value: workers.all }],
+  },
+  {
+    name: 'runbooks_new_run_workers',
+    help: 'Those of them that new runs go to: with Worker Versioning the workers of the current version',
+    labels: [],
+    samples: ({ workers }) => [{ labels: {}, value: workers.takers }],
   },
   {
     name: 'runbooks_runs_open',

@@ -6,13 +6,12 @@ import { readGuards, type GuardView } from './read-guards';
 import { readProofs, type Proofs } from './read-proofs';
 import { countNeedsHuman, readOpenRuns, type OpenRuns } from './read-runs';
 import { readAllSchedules } from './read-schedules';
-import { readWorkers } from './read-workers';
+import { readWorkers, type Workers } from './read-workers';
 
 /** What Temporal said about everything at one moment. */
 export interface Snapshot {
   atMs: number;
-  /** Workers that asked for work lately. */
-  workers: number;
+  workers: Workers;
   runs: OpenRuns;
   /** Runs of the last day that ended so, by service. */
   needsHuman: Map<string, number>;
@@ -31,7 +30,7 @@ export async function readSnapshot(
   const atMs = Date.now();
   const workers = await readWorkers(client, config.temporal.taskQueue);
   // Without a worker nothing answers a query, and each would be waited for in vain.
-  const answering = workers > 0;
+  const answering = workers.all > 0;
   const [runs, needsHuman, guards, proofs, schedules] = await together([
     readOpenRuns(client, config.catalogue, answering, before?.runs.waiting ?? []),
     countNeedsHuman(client, config),
