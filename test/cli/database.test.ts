@@ -2,6 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import { dataPath } from '../../src/host/cache';
+import { askFor } from '../support/shared/ask';
+import { copyCluster } from '../support/shared/cluster';
 import { runCli, temporaryFolder } from './harness';
 
 // PostgreSQL runs as another user than root, who cannot look into the folders of root.
@@ -25,6 +27,7 @@ async function databaseLines() {
 }
 
 beforeAll(async () => {
+  copyCluster(await askFor('cluster'), data);
   postgres = await startPostgres({ directory: data });
 });
 

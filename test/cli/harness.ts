@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { askFor } from '../support/shared/ask';
 
 const ROOT = resolve(__dirname, '../..');
 
@@ -61,14 +62,10 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
   quiet = true;
   const native = await NativeConnection.connect({ address });
   const connection = await Connection.connect({ address });
-  const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: require.resolve('./workflows'),
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
-  });
   const worker = await Worker.create({
     connection: native,
     taskQueue: 'runbooks',
-    workflowBundle,
+    workflowBundle: { codePath: await askFor('bundle', require.resolve('./workflows')) },
     activities: {
       async flaky(): Promise<string> {
         attempts += 1;

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
+import { askFor } from '../support/shared/ask';
+import { copyCluster } from '../support/shared/cluster';
 
 export interface TestCluster extends LocalPostgres {
   directory: string;
@@ -12,6 +14,7 @@ export interface TestCluster extends LocalPostgres {
 /** A cluster of its own for one test file; nothing in it has to outlive a crash. */
 export async function startTestCluster(): Promise<TestCluster> {
   const directory = await mkdtemp(join(tmpdir(), 'booking-'));
+  copyCluster(await askFor('cluster'), directory);
   const cluster = await startPostgres({ directory, durable: false });
   const remove = async (): Promise<void> => {
     await cluster.stop();

@@ -10,6 +10,7 @@ import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { obtainTemporalCli } from '../../src/local/temporal-cli';
 import { searchAttributes } from '../../src/contract/search-attributes';
 import { quietTemporal } from '../support/quiet';
+import { askFor } from '../support/shared/ask';
 
 const root = resolve(__dirname, '../..');
 const run = promisify(execFile);
@@ -155,7 +156,7 @@ describe('the scripts of the compose set-up', () => {
       connection,
       taskQueue: 'health',
       identity: `runbooks test@${hostname()}`,
-      workflowsPath: require.resolve('../workflows/kit/fixtures'),
+      workflowBundle: { codePath: await askFor('bundle', require.resolve('../workflows/kit/fixtures')) },
     });
     await worker.runUntil(async () => {
       for (let left = 20; ; left--) {

@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../src/config/load';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { readGuards } from '../../src/metrics/read-guards';
 import { countNeedsHuman, readOpenRuns } from '../../src/metrics/read-runs';
 import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
+import { askFor } from '../support/shared/ask';
 import { POLICY } from '../workflows/kit/harness';
 
 quietTemporal();
@@ -28,7 +29,7 @@ beforeAll(async () => {
   worker = await Worker.create({
     connection: native,
     taskQueue,
-    workflowBundle: await bundleWorkflowCode({ workflowsPath: require.resolve('./workflows') }),
+    workflowBundle: { codePath: await askFor('bundle', require.resolve('./workflows')) },
     activities: {
       prepare: async ({ input }: { input: object }) => ({
         title: 'Migrate a database',

@@ -4,7 +4,8 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Client as PgClient } from 'pg';
 import type { RunReport, RunStatus, Waiting } from '../../src/contract/report';
-import { startStack, type Stack } from '../../src/local/stack';
+import type { Stack } from '../../src/local/stack';
+import { startTestStack } from '../support/shared/stack';
 
 export interface Ended {
   handle: WorkflowHandle;
@@ -33,7 +34,7 @@ export interface Driver {
 
 /** Starts a stack with a small booking database. The caller stops it. */
 export async function startDriver(bookings = 400, worker = true): Promise<Driver> {
-  const stack = await startStack({ bookings, worker });
+  const stack = await startTestStack({ bookings, worker });
   let count = 0;
 
   const start: Driver['start'] = (runbook, input = {}) =>

@@ -11,6 +11,8 @@ import { ownCatalogue } from '../../src/packs/own-cards';
 import { configSchema, serviceSchema } from '../../src/config/schema';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import type { DatabaseRef } from '../../src/contract/place';
+import { askFor } from './shared/ask';
+import { copyCluster } from './shared/cluster';
 
 export interface TestPostgres {
   server: LocalPostgres;
@@ -63,8 +65,10 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
   const directory = mkdtempSync(join(tmpdir(), 'dr-test-'));
   chmodSync(directory, 0o755);
   const quick: Record<string, string> = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+  const cluster = join(directory, 'cluster');
+  copyCluster(await askFor('cluster'), cluster);
   const server = await startPostgres({
-    directory: join(directory, 'cluster'),
+    directory: cluster,
     settings: { ...(options.durable === true ? {} : quick), ...options.settings },
   });
   const urlOf: TestPostgres['urlOf'] = (database, role) => {

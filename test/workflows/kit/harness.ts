@@ -1,12 +1,13 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../../src/config/load';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
 import type { Policy } from '../../../src/contract/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
+import { askFor } from '../../support/shared/ask';
 import type { World } from './fixtures';
 
 export type FixtureName = keyof typeof import('./fixtures');
@@ -98,7 +99,7 @@ async function startKit(env: TestWorkflowEnvironment) {
   const worker = await Worker.create({
     connection: env.nativeConnection,
     taskQueue,
-    workflowBundle: await bundleWorkflowCode({ workflowsPath: require.resolve('./fixtures') }),
+    workflowBundle: { codePath: await askFor('bundle', require.resolve('./fixtures')) },
     activities: { ...fakeActivities(world), ...createGuardActivities({ config, client: env.client }) },
   });
   return { kit: createKit(env, world, taskQueue), worker, stopped: worker.run() };

@@ -2,7 +2,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { createGuardActivities } from '../../../../src/activities/guard/guard-activities';
 import type {
   IncidentPolicy,
@@ -15,6 +15,7 @@ import type { RunReport, RunStatus, TimelineEntry } from '../../../../src/contra
 import type { Policy } from '../../../../src/contract/policy';
 import { POLICY } from '../../kit/harness';
 import type { Measurement } from '../../../../src/activities/application/measure';
+import { askFor } from '../../../support/shared/ask';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -137,7 +138,7 @@ async function startWorker(env: TestWorkflowEnvironment) {
   const worker = await Worker.create({
     connection: env.nativeConnection,
     taskQueue,
-    workflowBundle: await bundleWorkflowCode({ workflowsPath: require.resolve('./fixtures') }),
+    workflowBundle: { codePath: await askFor('bundle', require.resolve('./fixtures')) },
     activities: { ...fakeActivities(), ...createGuardActivities({ config, client: env.client }) },
   });
   return { worker, stopped: worker.run() };
