@@ -1,5 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Alert } from '../../src/contract/alert';
+import { request } from 'undici';
 import type { Log } from '../../src/alerts/log';
 import { configSchema } from '../../src/config/schema';
 import type { Project } from '../../src/catalogue/catalogue';
@@ -97,7 +99,7 @@ export function alertOf(alert: Partial<Alert> = {}): Alert {
 
 export interface Answered {
   status: number;
-  headers: Headers;
+  headers: IncomingHttpHeaders;
   body: {
     error?: string;
     result?: string;
@@ -111,13 +113,18 @@ export async function post(
   body: string | Buffer,
   headers: Record<string, string> = {},
 ): Promise<Answered> {
-  const response = await fetch(url, {
+  // Not fetch: tens of thousands of these are sent, and each would take twice as long.
+  const response = await request(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json', ...headers },
-    body: typeof body === 'string' ? body : Uint8Array.from(body),
+    body,
   });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: JSON.parse(text) as Answered['body'] };
+  const text = await response.body.text();
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    body: JSON.parse(text) as Answered['body'],
+  };
 }
 
 /** A log that is read by the test. */
