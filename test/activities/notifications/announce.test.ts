@@ -197,7 +197,8 @@ describe('a channel that fails', () => {
     expect(told).toEqual(['good']);
     expect(problems.sort()).toEqual([
       expect.stringMatching(/^chat: no answer from 127.0.0.1:\d+ within 5 s/),
-      expect.stringMatching(/^mail: Greeting never received/),
+      // Two clocks of the same length: which of them is first is chance.
+      expect.stringMatching(/^mail: (Greeting never received|Timeout)/),
     ]);
     // A minute is what Temporal gives the activity.
     expect(Date.now() - began).toBeLessThan(45_000);
