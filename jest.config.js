@@ -1,3 +1,5 @@
+const { availableParallelism } = require('node:os');
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
@@ -18,8 +20,8 @@ module.exports = {
       },
     ],
   },
-  // Two cores, and each may run a PostgreSQL, a Temporal server and a browser beside itself: three are a fifth faster and
-  // late at times.
-  maxWorkers: 2,
+  testSequencer: '<rootDir>/test/support/sequencer.cjs',
+  // The slow files wait for servers more than they compute: more of them than there are cores.
+  maxWorkers: Math.min(2 * availableParallelism(), 8),
   testTimeout: 120_000,
 };

@@ -11,9 +11,6 @@ import { root, runScript, SetupError, setUp } from './setup.mjs';
 
 const require = createRequire(import.meta.url);
 
-/** More failing files than this are no accident. */
-const MAX_ALONE = 10;
-
 await runScript(async () => {
   await setUp();
   const { obtainTools } = require(join(root, 'dist', 'src', 'local', 'obtain-tools.js'));
@@ -22,11 +19,7 @@ await runScript(async () => {
   });
   const folder = mkdtempSync(join(tmpdir(), 'runbooks-test-'));
   try {
-    const args = process.argv.slice(2);
-    const suites = await runSuites(join(folder, 'first.json'), args);
-    const alone = args.length === 0 ? suites.filter(hasFailed).map(({ name }) => name) : [];
-    if (alone.length > 0 && alone.length <= MAX_ALONE)
-      await runAlone(join(folder, 'alone.json'), suites, alone);
+    const suites = await runSuites(join(folder, 'results.json'), process.argv.slice(2));
     const { passed, failed, skipped } = count(suites);
     // Nothing run is no success, whatever the runner thinks of it.
     process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
@@ -35,19 +28,6 @@ await runScript(async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
-
-/**
- * Files that failed beside others get a second run with the machine to themselves: real servers under load are late at
- * times. What passes only then is named, because somebody should look at it.
- */
-async function runAlone(file, suites, names) {
-  process.stderr.write(`\nonce more, alone:\n${names.map((name) => `  ${name}\n`).join('')}`);
-  for (const again of await runSuites(file, ['--runInBand', ...names])) {
-    const index = suites.findIndex(({ name }) => name === again.name);
-    if (index >= 0) suites[index] = again;
-    if (!hasFailed(again)) process.stderr.write(`PASSED ONLY ALONE: ${again.name}\n`);
-  }
-}
 
 /** Runs Jest and returns its suites. Throws when it ended without results, or failed without saying where. */
 async function runSuites(file, args) {
