@@ -23,5 +23,6 @@ module.exports = {
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   // The slow files wait for servers more than they compute: more of them than there are cores.
   maxWorkers: Math.min(2 * availableParallelism(), 8),
-  testTimeout: 120_000,
+  // Against a hang only: how long something takes is nothing that a test relies on.
+  testTimeout: 300_000,
 };

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { PACKAGE_ROOT } from '../src/config/version';
 
 const run = promisify(execFile);
-jest.setTimeout(300_000);
 
 let folder: string;
 beforeAll(() => {

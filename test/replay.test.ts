@@ -8,7 +8,6 @@ import { ownCatalogue } from '../src/packs/own-cards';
 import { quietTemporal } from './support/quiet';
 
 quietTemporal();
-jest.setTimeout(60_000);
 
 const folder = join(__dirname, 'histories');
 const files = readdirSync(folder).filter((name) => name.endsWith('.json'));

@@ -33,7 +33,7 @@ async function start(reason: string): Promise<string> {
 }
 
 async function waitingIn(id: string): Promise<string> {
-  for (let round = 0; round < 50; round += 1) {
+  for (let round = 0; round < 200; round += 1) {
     const { stdout } = await cli('status', id);
     if (stdout.includes('Waits for a person')) return stdout;
   }

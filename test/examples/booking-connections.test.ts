@@ -6,7 +6,6 @@ import { createBookingDatabase, type BookingDatabase } from '../../examples/book
 import { openIdleTransactions } from '../../examples/booking/trouble';
 import { connected, eventually, query, startTestCluster, type TestCluster } from './support';
 
-jest.setTimeout(60_000);
 const TOKEN = 'token-of-the-operators';
 let cluster: TestCluster;
 let database: BookingDatabase;

@@ -159,7 +159,7 @@ describe('the scripts of the compose set-up', () => {
       workflowBundle: { codePath: await askFor('bundle', require.resolve('../workflows/kit/fixtures')) },
     });
     await worker.runUntil(async () => {
-      for (let left = 20; ; left--) {
+      for (let left = 100; ; left--) {
         const healthy = await check().then(
           () => true,
           () => false,

@@ -5,7 +5,6 @@ import { dataPath } from '../../src/host/cache';
 import { createStack } from '../../src/local/stack';
 import { PACKAGE_ROOT } from '../../src/config/version';
 
-jest.setTimeout(180_000);
 const parent = dataPath('stacks');
 
 it('the folder of a stack whose process is gone is removed by the next one, that of a living one is not', async () => {

@@ -55,7 +55,7 @@ async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
   for (let tries = 0; ; tries += 1) {
     const found = await look();
     if (found !== undefined) return found;
-    if (tries > 600) throw new Error('it never came');
+    if (tries > 1_800) throw new Error('it never came');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -16,7 +16,6 @@ import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
 quietTemporal();
-jest.setTimeout(300_000);
 const missing = missingMonitoring();
 // Not console.warn: Jest keeps to itself what a file says all of whose tests are skipped.
 if (missing.length > 0)

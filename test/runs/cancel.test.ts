@@ -4,7 +4,6 @@ import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
 quietTemporal();
-jest.setTimeout(60_000);
 let driver: Driver;
 beforeAll(async () => {
   driver = await startDriver(3_000);

@@ -8,7 +8,6 @@ import { startDriver, type Driver } from './harness';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
 quietTemporal();
-jest.setTimeout(180_000);
 let driver: Driver;
 let worker: WorkerProcess;
 let restarted: LocalTemporal | undefined;

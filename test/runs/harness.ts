@@ -60,7 +60,7 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
 
   const until: Driver['until'] = async (handle, holds) => {
     let last: RunStatus | undefined;
-    for (let tries = 0; tries < 2_000; tries += 1) {
+    for (let tries = 0; tries < 8_000; tries += 1) {
       last = await handle.query<RunStatus>('status').catch(() => last);
       if (last !== undefined && holds(last)) return last;
       if (last?.outcome !== undefined) break;

@@ -16,7 +16,6 @@ import { startSampleApp, type SampleApp } from './sample-app';
 import { startWorkerProcess } from './worker-process';
 
 quietTemporal();
-jest.setTimeout(120_000);
 let driver: Driver;
 let app: SampleApp;
 beforeAll(async () => {
@@ -440,7 +439,7 @@ it('a worker that is killed while it switches a feature off: the next one does i
   try {
     const handle = await driver.start('resolveHighErrorRate');
     for (let tries = 0; !existsSync(begun); tries += 1) {
-      if (tries > 1_000) throw new Error('the command was never run');
+      if (tries > 4_000) throw new Error('the command was never run');
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     await worker.kill();

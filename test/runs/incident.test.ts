@@ -15,7 +15,6 @@ import { startSampleApp, type SampleApp } from './sample-app';
 import { startWorkerProcess } from './worker-process';
 
 quietTemporal();
-jest.setTimeout(180_000);
 const folder = temporaryFolder();
 let driver: Driver;
 let app: SampleApp;

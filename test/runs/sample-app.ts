@@ -50,7 +50,7 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     return (await answer.json()) as { errorRate: number; requests: number };
   };
   const untilRate: SampleApp['untilRate'] = async (isRight) => {
-    for (let tries = 0; tries < 600; tries += 1) {
+    for (let tries = 0; tries < 2_400; tries += 1) {
       const { errorRate, requests } = await read();
       if (requests > 0 && isRight(errorRate)) return;
       await new Promise((resolve) => setTimeout(resolve, 50));

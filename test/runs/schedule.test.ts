@@ -73,7 +73,7 @@ it('the restore test starts when the calendar says so, nobody having asked', asy
     await until(
       () => stateOf('weekly-restore-test'),
       ({ recent }) => recent.length > before.length && recent[0]?.outcome !== 'RUNNING',
-      120_000,
+      180_000,
     )
   ).recent.slice(-before.length - 1);
   driver.stack.config.schedules['weekly-restore-test']!.cron = '0 5 * * MON';
@@ -87,13 +87,13 @@ it('the restore test starts when the calendar says so, nobody having asked', asy
   expect(report).toMatchObject({ outcome: 'SUCCEEDED', startedBy: 'schedule:weekly-restore-test' });
   for (const fact of facts) expect(report.facts[fact]).toEqual(expect.any(Number));
   expect(searchAttributes['TemporalScheduledById']).toEqual(['weekly-restore-test']);
-}, 180_000);
+});
 
 it('a schedule that shall pause on failure has paused after its failed run, and says why', async () => {
   const state = await until(
     () => stateOf(FAILING),
     ({ paused }) => paused,
-    75_000,
+    180_000,
   );
   expect(state.recent.map(({ outcome }) => outcome)).toEqual(['FAILED']);
   expect(state.pausedWhy).toMatch(/paused due to .*fail/i);

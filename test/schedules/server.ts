@@ -39,7 +39,7 @@ export async function startServer(): Promise<Server> {
 export async function until<T>(
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
 ): Promise<T> {
   for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
     const answer = await ask().catch((error: Error) => error);

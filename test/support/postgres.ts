@@ -196,7 +196,7 @@ export function runActivity<I, T>(
 /** Waits until `probe` gives something else than undefined or false. */
 export async function until<T>(
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 20_000,
+  timeoutMs = 120_000,
 ): Promise<T> {
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline;) {
     const value = await probe();

@@ -62,7 +62,7 @@ describe('the guard', () => {
         signal: 'request',
         signalArgs: [{ kind: 'lease', workflowId: 'nobody', runId: 'x', runbook: 'x', atLeast: lost }],
       });
-      for (let tries = 0; tries < 50; tries += 1) {
+      for (let tries = 0; tries < 2_400; tries += 1) {
         const { lastToken } = await handle.query<GuardState>('state');
         if (lastToken > lost) return handle.terminate().then(() => undefined);
         await new Promise((resolve) => setTimeout(resolve, 50));
@@ -100,7 +100,7 @@ describe('the guard', () => {
       await until(second, (status) => status.summary.startsWith('waiting for the lease'));
       await second.cancel();
       await ended(second);
-      for (let tries = 0; tries < 50 && (await guardState()).waiting.length > 0; tries += 1) {
+      for (let tries = 0; tries < 2_400 && (await guardState()).waiting.length > 0; tries += 1) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       expect((await guardState()).waiting).toEqual([]);

@@ -40,7 +40,7 @@ const settled = (kit: Kit, handle: WorkflowHandle) =>
   kit.until(handle, ({ endedAt }) => endedAt !== undefined);
 
 async function until(target: string, holds: (state: GuardState) => boolean): Promise<GuardState> {
-  for (let tries = 0; tries < 200; tries += 1) {
+  for (let tries = 0; tries < 2_400; tries += 1) {
     const state = await stateOf(target);
     if (holds(state)) return state;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -155,7 +155,7 @@ describe('a run that an alert started', () => {
       for (let turn = 0; turn < missing; turn += 1) await goWrong(kit, service());
       const { paused } = await until('all', (state) => state.paused !== null);
       expect(paused).toMatchObject({ by: 'breaker', reason: expect.stringContaining('3 services') });
-      for (let tries = 0; tries < 200 && !texts.join('\n').includes('ALL automation'); tries += 1)
+      for (let tries = 0; tries < 2_400 && !texts.join('\n').includes('ALL automation'); tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
       expect(texts.join('\n')).toContain('ALL automation is paused');
       kit.world.acts = {};
@@ -180,7 +180,7 @@ describe('a run that an alert started', () => {
         handle,
         ({ timeline }) => timeline.filter(({ title }) => title === 'Look again').length === 2,
       );
-      for (let tries = 0; looks === before && tries < 100; tries += 1)
+      for (let tries = 0; looks === before && tries < 2_400; tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
       expect(looks).toBe(before + 1);
       await kit.waiting(handle);

@@ -151,7 +151,7 @@ function createKit(env: TestWorkflowEnvironment, world: TestWorld, taskQueue: st
     }
   };
   const until: Kit['until'] = async (handle, holds) => {
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 2_400; tries += 1) {
       const status = await handle.query<RunStatus>('status');
       if (holds(status)) return status;
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -38,7 +38,7 @@ function listen(world: TestWorld, reached: (rung: string | null) => boolean = ()
 }
 
 async function arrived(sent: Announcement[], count: number): Promise<void> {
-  for (let tries = 0; sent.length < count && tries < 500; tries += 1)
+  for (let tries = 0; sent.length < count && tries < 6_000; tries += 1)
     await new Promise((resolve) => setTimeout(resolve, 20));
 }
 

@@ -91,7 +91,7 @@ describe('a way back that fails', () => {
       expect(task.question).toMatch(/Change b back failed: disk full/);
       expect(changes(world.log)).toEqual(['change a', 'change b', 'change back b']);
       // The question is there a moment before the one who is to hear it has been told.
-      for (let tries = 0; tries < 200 && !world.log.includes('told on-call'); tries += 1)
+      for (let tries = 0; tries < 2_400 && !world.log.includes('told on-call'); tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
       expect(world.log).toContain('told on-call');
       await handle.executeUpdate('done', { args: [{ task: task.id, by: 'ben', note: 'freed the disk' }] });

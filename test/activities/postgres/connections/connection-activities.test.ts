@@ -8,7 +8,6 @@ import {
 } from '../../../support/postgres';
 import { openSessions, PASSWORD, pidOf, startSessionServer, type Sessions } from './connections-fixtures';
 
-jest.setTimeout(60_000);
 let pg: TestPostgres;
 const opened: Sessions[] = [];
 beforeAll(async () => {

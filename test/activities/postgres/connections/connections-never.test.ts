@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { runActivity, until, type TestPostgres } from '../../../support/postgres';
 import { openSessions, PASSWORD, pidOf, startSessionServer, type Sessions } from './connections-fixtures';
 
-jest.setTimeout(60_000);
 let pg: TestPostgres;
 let sessions: Sessions;
 const children: ChildProcess[] = [];
@@ -44,7 +43,7 @@ describe('a session that is over its limit is never ended when it is', () => {
             AND query LIKE '%orders%'`,
       );
       return row?.pid;
-    }, 40_000);
+    });
     await sessions.overLimit(pid);
     expect(await leftAlone(pid)).toBe('autovacuum worker');
     await expectSpared(pid);

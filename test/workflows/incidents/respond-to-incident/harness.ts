@@ -175,7 +175,7 @@ function createKit(env: TestWorkflowEnvironment): IncidentKit {
     });
   const status: IncidentKit['status'] = (handle) => handle.query('status');
   const until: IncidentKit['until'] = async (handle, holds) => {
-    for (let tries = 0; tries < 400; tries += 1) {
+    for (let tries = 0; tries < 4_800; tries += 1) {
       const now = await status(handle);
       if (holds(now)) return now;
       await new Promise((resolve) => setTimeout(resolve, 25));
