@@ -136,7 +136,7 @@ export function memoryLog(): { log: Log; entries: { level: string; message: stri
 /** Waits for something that will be true soon. */
 export async function until<T>(read: () => Promise<T> | T, holds: (value: T) => boolean): Promise<T> {
   let last: T | undefined;
-  for (const endMs = Date.now() + 60_000; Date.now() < endMs;) {
+  for (const endMs = Date.now() + 180_000; Date.now() < endMs;) {
     last = await read();
     if (holds(last)) return last;
     await new Promise((resolve) => setTimeout(resolve, 20));

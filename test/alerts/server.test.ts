@@ -358,16 +358,25 @@ describe('while Temporal is away', () => {
   });
 
   it('more requests than may be in memory are sent away at once', async () => {
-    const { monitor } = await intake({ sources, routes }, line.address);
+    // Long enough for all of them to arrive while the first ones wait.
+    const { monitor } = await intake({ sources, routes }, line.address, { answerWithinMs: 120_000 });
     line.set('stalled');
-    const answers = Promise.all(
-      Array.from({ length: 1_020 }, (_, index) => post(monitor, bodyOf({ id: `flood-${index}` }))),
+    const refused: string[] = [];
+    const taken: number[] = [];
+    const all = Array.from({ length: 1_020 }, async (_, index) => {
+      const { status, body } = await post(monitor, bodyOf({ id: `flood-${index}` }));
+      if (body.error === undefined) taken.push(status);
+      else refused.push(`${status} ${body.error}`);
+    });
+    await until(
+      () => refused.length,
+      (length) => length >= 20,
     );
-    const errors = (await answers).map(({ status, body }) => `${status} ${body.error}`);
-    expect(errors.filter((error) => error === '503 too many requests at once').length).toBeGreaterThanOrEqual(
-      20,
-    );
-    expect(errors.every((error) => error.startsWith('503'))).toBe(true);
+    expect(refused.every((error) => error === '503 too many requests at once')).toBe(true);
+    expect(taken).toEqual([]);
+    line.set('open');
+    await Promise.all(all);
+    expect([taken.length, new Set(taken)]).toEqual([1_000, new Set([202])]);
   });
 
   it('what was started before the line broke is not started again', async () => {
