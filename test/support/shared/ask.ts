@@ -11,8 +11,6 @@ export interface Makers {
   cluster(): Promise<string>;
   /** The same with the booking sample in it. */
   bookingCluster(bookings: number): Promise<string>;
-  /** A development server that keeps nothing. */
-  temporal(): Promise<{ address: string; port: number; uiUrl: string; uiPort: number }>;
 }
 
 export type Answer = { made: unknown } | { problem: string };

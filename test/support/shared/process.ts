@@ -11,7 +11,6 @@ const folder = (name: string): string => {
   mkdirSync(path);
   return path;
 };
-const stops: (() => Promise<unknown>)[] = [];
 let bundles = 0;
 
 // Loaded when it is asked for: a file that needs a cluster need not wait for webpack.
@@ -42,16 +41,6 @@ const makers: Makers = {
     await setUpBooking({ adminUrl: server.url, directory: sample, bookings });
     await server.stop();
     return directory;
-  },
-
-  temporal: async () => {
-    const { startTemporal } = await import('../../../src/local/temporal.js');
-    const { address, port, uiUrl, uiPort, kill } = await startTemporal({
-      directory: folder('temporal'),
-      ephemeral: true,
-    });
-    stops.push(kill);
-    return { address, port, uiUrl, uiPort };
   },
 };
 
@@ -86,9 +75,7 @@ const server = createServer((asking: Socket) => {
 server.listen(socket);
 
 process.once('SIGTERM', () => {
-  void Promise.allSettled(stops.map((stop) => stop())).then(() => {
-    // Jest does so too, unless it was killed.
-    rmSync(directory, { recursive: true, force: true });
-    process.exit(0);
-  });
+  // Jest does so too, unless it was killed.
+  rmSync(directory, { recursive: true, force: true });
+  process.exit(0);
 });

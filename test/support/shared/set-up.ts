@@ -58,21 +58,11 @@ async function startMaker(directory: string, socket: string): Promise<Guarded> {
     graceSeconds: 20,
   });
   for (const until = Date.now() + START_MS; maker.running() && Date.now() < until;) {
-    if (await isListening(socket)) return maker;
+    if (await isListening({ path: socket })) return maker;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await maker.kill();
   throw new Error('it does not listen');
-}
-
-function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
 
 export = setUp;
