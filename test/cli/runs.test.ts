@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
+import type { RunStatus } from '../../src/contract/report';
 import type { HistoryReport } from '../../src/contract/run-history';
 import { runCli, startStandIns, temporaryFolder, type CliResult } from './harness';
 

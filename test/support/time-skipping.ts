@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { freePort, logTail, spawnGuarded, type Guarded } from '../../src/local/guardian';
+import { freePort, logTail, spawnGuarded, type Guarded } from '../../src/host/guardian';
 import { obtainTestServer } from '../../src/local/test-server';
 import { registerSearchAttributes } from '../../src/worker/search-attributes';
 import { isListening } from './listening';
