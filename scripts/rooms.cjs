@@ -32,6 +32,18 @@ const sandboxSafe = ['contract', 'report/text', 'workflows'];
 /** The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence. */
 const systems = ['application', 'deployments', 'guard', 'incidents', 'notifications', 'policy', 'postgres'];
 
+/**
+ * The kit's only door is its index. The guard has one of its own: it is no runbook, so it has no `run` through which
+ * activities and their retries could come to it.
+ */
+const doors = [
+  {
+    target: ['./src/!(workflows)/**/*', './src/workflows/!(kit|guard|incidents)/**/*'],
+    except: ['./index.ts'],
+  },
+  { target: './src/workflows/guard', except: ['./index.ts', './presets.ts'] },
+];
+
 const inSrc = (room) => `./src/${room}`;
 const zones = [
   ...rooms.flatMap((room, index) =>
@@ -51,6 +63,11 @@ const zones = [
     from: inSrc('activities'),
     except: ['./support', './postgres/session', `./${system}`],
     message: 'A system knows no other system: what two need is in activities/support or contract.',
+  })),
+  ...doors.map((door) => ({
+    ...door,
+    from: inSrc('workflows/kit'),
+    message: 'The kit is imported through its index only.',
   })),
 ];
 

@@ -119,11 +119,16 @@ const REFUSED = [
   ['src/activities/notifications/x.ts', '../deployments/deployment-list', 'A system knows no other system'],
   ['src/workflows/kit/x.ts', '../guard/guard', 'src/workflows/kit imports only'],
   ['src/check/x.ts', '../cli/connect', 'src/check imports only'],
+  ['src/workflows/database/x.ts', '../kit/run', 'through its index only'],
+  ['src/workflows/database/x/x.ts', '../../kit/run', 'through its index only'],
+  ['src/workflows/guard/x.ts', '../kit/state', 'through its index only'],
+  ['src/cli/x.ts', '../workflows/kit/run', 'through its index only'],
 ] as const;
 
 const ALLOWED = [
   ['src/activities/application/x.ts', '../postgres/session/fence'],
-  ['src/workflows/database/x.ts', '../kit/run'],
+  ['src/workflows/database/x.ts', '../kit'],
+  ['src/workflows/guard/x.ts', '../kit/presets'],
 ] as const;
 
 it('makes the linter refuse an import from a later room, or from another system', () => {

@@ -29,3 +29,8 @@ export function bytes(count: number): string {
 export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+/** `12.34 %` of a share between 0 and 1. */
+export function percent(share: number, digits = 2): string {
+  return `${(share * 100).toFixed(digits)} %`;
+}

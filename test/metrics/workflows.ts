@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { runbook } from '../../src/workflows/kit/runbook';
+import { runbook } from '../../src/workflows/kit';
 
 export { guard } from '../../src/workflows/guard/guard';
 

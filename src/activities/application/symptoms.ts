@@ -6,6 +6,7 @@ import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
 import type { Check, Place } from '../../contract/place';
+import { percent } from '../../contract/text';
 
 export interface ErrorRate {
   ok: boolean;
@@ -117,10 +118,6 @@ function bandOf(
   if (rate <= max) return 'objective';
   if (rate > critical) return 'critical';
   return rate > warning ? 'warning' : 'info';
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
 }
 
 async function checkEndpoint(name: string, url: string, timeoutMs: number): Promise<Check> {

@@ -3,8 +3,7 @@ import type { Activities } from '../../activities';
 import type { Symptoms } from '../../activities/application/symptoms';
 import type { Deployment } from '../../activities/deployments/deployment-list';
 import { utc } from '../../contract/text';
-import type { TaskCheck } from '../kit/questions';
-import type { Run, Verdict } from '../kit/run';
+import type { Run, TaskCheck, Verdict } from '../kit';
 import type { Place } from '../../contract/place';
 
 /**
@@ -24,11 +23,6 @@ export function describeDeployment({ id, version, commit, createdAt }: Deploymen
 /** For titles and summaries: the version, or the ID where there is none. */
 export function nameOf({ id, version }: Deployment): string {
   return version ?? id;
-}
-
-/** A share as people read it: `12.34 %`. */
-export function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
 }
 
 /** Records an error rate for the report, where there is one. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import { bytes, duration, utc } from '../../contract/text';
-import type { Run, Verdict } from '../kit/run';
+import type { Run, Verdict } from '../kit';
 import { type Check, type DatabaseRef, type Fence, type Place, targetOf } from '../../contract/place';
 import type { InvariantResult } from '../../contract/migration';
 import type { BackupListEntry, BackupSummary, ValidationReport } from '../../contract/backup';

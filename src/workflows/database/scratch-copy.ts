@@ -1,5 +1,5 @@
 import { bytes, duration, utc } from '../../contract/text';
-import type { Run } from '../kit/run';
+import type { Run } from '../kit';
 import { allHold, databaseIn, nameForRun, takeBackup, verifyHealth } from './backups';
 import { type DatabaseRef, type Fence, type Place, targetOf } from '../../contract/place';
 import type { LostWrites, RestoreResult, ValidationReport } from '../../contract/backup';

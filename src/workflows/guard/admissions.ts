@@ -10,7 +10,7 @@ import type {
   Admission,
   Verdict,
 } from '../../contract/guard';
-import { need, refused } from '../kit/words';
+import { need, refused } from '../kit';
 
 export const admitSignal = defineSignal<[Admission]>('admit');
 export const endedSignal = defineSignal<[Ending]>('ended');

@@ -1,5 +1,5 @@
 import { openAt } from './breaker';
-import { code, inline } from '../kit/details-text';
+import { code, inline } from '../kit';
 import { utc } from '../../contract/text';
 import type { GuardState } from '../../contract/guard';
 

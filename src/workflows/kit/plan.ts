@@ -9,13 +9,15 @@ export interface PlanDraft {
   facts?: Record<string, string | number | boolean>;
 }
 
-/** Gives a plan its hash: 12 hex digits of the SHA-256 over its canonical JSON. */
+/** Gives a plan its hash. */
 export function hashPlan(draft: PlanDraft): Plan {
   const { actions, warnings = [], facts = {} } = draft;
-  const hash = bytesToHex(
-    sha256(new TextEncoder().encode(canonicalJson({ actions, warnings, facts }))),
-  ).slice(0, 12);
-  return { hash, actions, warnings };
+  return { hash: digest({ actions, warnings, facts }), actions, warnings };
+}
+
+/** 12 hex digits of the SHA-256 over the canonical JSON of `value`: equal for equal values, whoever wrote them. */
+export function digest(value: unknown): string {
+  return bytesToHex(sha256(new TextEncoder().encode(canonicalJson(value)))).slice(0, 12);
 }
 
 /** JSON with sorted keys, so that equal plans have equal hashes whoever wrote them. */

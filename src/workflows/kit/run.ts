@@ -1,4 +1,5 @@
-import { Stop } from './failure';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { causeOf, Stop } from './failure';
 import { createAdmission, type Origin } from './admission';
 import { createChildren } from './children';
 import { createGates } from './gates';
@@ -11,8 +12,6 @@ import { createSteps } from './steps';
 import { createTidying } from './tidying';
 import { createUndoStack } from './undo';
 import type { Fence } from '../../contract/place';
-
-export type { Call, StepOptions, Verdict } from './steps';
 
 /** What a procedure works with. One per run. */
 export type Run = ReturnType<typeof createRun>;
@@ -40,9 +39,30 @@ export function createRun(state: RunState, policy: Policy, origin: Origin) {
     }
   }
 
+  /**
+   * Runs `body`; where it fails, undoes what it did and says why. An answer of a person, a cancellation, and a way back that
+   * failed are not for the procedure to go on from: they are thrown.
+   */
+  async function attempt(body: () => Promise<unknown>): Promise<{ ok: boolean; why: string }> {
+    const mark = undos.mark();
+    try {
+      await body();
+      return { ok: true, why: '' };
+    } catch (error) {
+      const ends = error instanceof Stop || isCancellation(error) || undos.result().stuck !== undefined;
+      if (ends || CancellationScope.current().consideredCancelled) throw error;
+      await undos.unwind(mark, error);
+      if (undos.result().stuck !== undefined) throw error;
+      return { ok: false, why: causeOf(error).message };
+    }
+  }
+
   return {
     policy,
     undos,
+    attempt,
+    /** Registers a way back by itself, for what is done by several steps. */
+    undo: (title: string, back: () => Promise<unknown>) => undos.push({ title, back }),
     ...steps,
     ...createGates(state, policy, tell, within),
     ...createQuestions(state, policy, tell, steps.step),
@@ -52,7 +72,7 @@ export function createRun(state: RunState, policy: Policy, origin: Origin) {
     exclusively,
     ...messenger,
     /** What the sender of the alert has said since the run began. */
-    alert: state.alert as Readonly<AlertState>,
+    sender: state.alert as Readonly<AlertState>,
     /** A measured fact for the report, e.g. `rtoSeconds`. */
     fact: (name: string, value: string | number | boolean) => {
       state.report.facts[name] = value;

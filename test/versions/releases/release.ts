@@ -1,7 +1,6 @@
 /** Two releases of one small world, whose `waiting` runs cannot follow each other's code. */
 import type { z } from 'zod';
-import { runbook } from '../../../src/workflows/kit/runbook';
-import type { Call } from '../../../src/workflows/kit/run';
+import { type Call, runbook } from '../../../src/workflows/kit';
 
 export interface Input {
   service: string;

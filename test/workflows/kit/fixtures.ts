@@ -1,8 +1,7 @@
 /** Small runbooks that exercise one part of the kit each. They run in the workflow sandbox like real ones. */
 import { defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { runbook } from '../../../src/workflows/kit/runbook';
-import type { Call, Run, Verdict } from '../../../src/workflows/kit/run';
+import { type Call, type Run, runbook, type Verdict } from '../../../src/workflows/kit';
 
 export { guard } from '../../../src/workflows/guard/guard';
 

@@ -1,9 +1,7 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { Symptoms } from '../../../activities/application/symptoms';
-import { causeOf, Stop } from '../../kit/failure';
-import type { PlanDraft } from '../../kit/plan';
-import type { Run } from '../../kit/run';
+import { causeOf, type PlanDraft, type Run } from '../../kit';
 import { labelOf, type Finding } from './findings';
 import { applicationIn, isBetter, verifyServing } from '../serving';
 import type { Fence, Place } from '../../../contract/place';
@@ -101,15 +99,9 @@ export function draftOf({ place, finding }: Case, detail?: string): PlanDraft {
   };
 }
 
-/** False when `body` failed, and what it did is undone. People's answers, a cancellation, and an undo that failed go on. */
+/** False when `body` failed, and what it did is undone. */
 export async function attempt({ run, finding }: Case, body: () => Promise<void>): Promise<boolean> {
-  try {
-    await body();
-    return true;
-  } catch (error) {
-    const ends = error instanceof Stop || isCancellation(error) || run.undos.result().stuck !== undefined;
-    if (ends || CancellationScope.current().consideredCancelled) throw error;
-    run.note(`Did not help: ${labelOf(finding.remedy)}`, causeOf(error).message);
-    return false;
-  }
+  const { ok, why } = await run.attempt(body);
+  if (!ok) run.note(`Did not help: ${labelOf(finding.remedy)}`, why);
+  return ok;
 }

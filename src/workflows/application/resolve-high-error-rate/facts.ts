@@ -6,7 +6,7 @@ import type { ExternalService } from '../../../activities/application/external-s
 import type { DatabaseProbe } from '../../../activities/postgres/inspection/probe';
 import type { RateLimitFacts } from '../../../activities/application/rate-limits';
 import type { Remedies } from '../../../activities/application/remedies';
-import type { Call, Run } from '../../kit/run';
+import type { Call, Run } from '../../kit';
 import { currentOf } from '../choose-deployment';
 import { describeDeployment } from '../serving';
 import type { Place } from '../../../contract/place';

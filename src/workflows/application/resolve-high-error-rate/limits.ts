@@ -1,5 +1,5 @@
 import { sleep } from '@temporalio/workflow';
-import { causeOf } from '../../kit/failure';
+import { causeOf } from '../../kit';
 import { duration, utc } from '../../../contract/text';
 import { allow, attempt, draftOf, verified, type Case, type Effect } from './case';
 import { applicationIn, overCheck, verifyServing } from '../serving';
@@ -52,8 +52,7 @@ export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
 }
 
 async function callForLimits({ run, place }: Case, error: unknown): Promise<never> {
-  await run.tell(
-    0,
+  await run.page(
     `${place.service}: the rate limits are still raised (${causeOf(error).message}). Restore them by hand.`,
   );
   throw error;

@@ -1,4 +1,4 @@
-import type { Undo } from '../../kit/undo';
+import type { Undo } from '../../kit';
 import { change, draftOf, verified, type Case, type Effect } from './case';
 import { labelOf } from './findings';
 import { raiseLimits } from './limits';

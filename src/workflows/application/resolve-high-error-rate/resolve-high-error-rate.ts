@@ -1,14 +1,12 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Symptoms } from '../../../activities/application/symptoms';
 import type { InputOf } from '../../../catalogue/card';
-import { duration } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { runbook } from '../../kit/runbook';
+import { duration, percent, type Run, runbook } from '../../kit';
 import { failingChecks, readErrorFacts, type ErrorFacts } from './facts';
 import { findingsOf, labelOf, remediesOf, type Finding, type Remedy } from './findings';
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
-import { overCheck, percent, rateFact } from '../serving';
+import { overCheck, rateFact } from '../serving';
 import type { Place } from '../../../contract/place';
 
 type Input = InputOf<typeof resolveHighErrorRateCard>;

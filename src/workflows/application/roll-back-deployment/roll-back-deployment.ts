@@ -1,9 +1,6 @@
 import type { Symptoms } from '../../../activities/application/symptoms';
 import type { InputOf } from '../../../catalogue/card';
-import type { PlanDraft } from '../../kit/plan';
-import type { Run } from '../../kit/run';
-import { runbook } from '../../kit/runbook';
-import type { Undo } from '../../kit/undo';
+import { type PlanDraft, type Run, runbook, type Undo } from '../../kit';
 import { chooseDeployment, currentOf, type Choice } from '../choose-deployment';
 import type { rollBackDeploymentCard } from './card';
 import { applicationIn, describeDeployment, isBetter, nameOf, rateFact, verifyServing } from '../serving';

@@ -1,5 +1,5 @@
 import { bytes } from '../../../contract/text';
-import { runbook } from '../../kit/runbook';
+import { runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold, databaseIn, describeAge, nameForRun, takeBackup } from '../backups';
 import { targetOf } from '../../../contract/place';

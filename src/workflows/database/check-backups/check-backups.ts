@@ -1,5 +1,5 @@
 import { duration } from '../../../contract/text';
-import { runbook } from '../../kit/runbook';
+import { runbook } from '../../kit';
 import type { checkBackupsCard } from './card';
 import { allHold, describeAge } from '../backups';
 import { targetOf } from '../../../contract/place';

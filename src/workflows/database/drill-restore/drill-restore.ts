@@ -1,6 +1,5 @@
 import { duration } from '../../../contract/text';
-import { runbook } from '../../kit/runbook';
-import type { Run } from '../../kit/run';
+import { type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
 import { describeLoss, restoreIntoScratch, takeOver, type RestoredCopy } from '../scratch-copy';
 import { chooseBackup, databaseIn, describeAge } from '../backups';

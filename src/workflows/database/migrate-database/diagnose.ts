@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { InputOf } from '../../../catalogue/card';
 import type { DatabaseFacts } from '../../../contract/database';
 import { bytes } from '../../../contract/text';
-import type { Run } from '../../kit/run';
+import type { Run } from '../../kit';
 import type { migrateDatabaseCard } from './card';
 import { databaseIn } from '../backups';
 import type { Hazard, Migration } from '../../../contract/migration';

@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { countOf, duration } from '../../../contract/text';
-import { runbook } from '../../kit/runbook';
-import type { Run } from '../../kit/run';
+import { type Run, runbook } from '../../kit';
 import { diagnoseMigration, type Diagnosis } from './diagnose';
 import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';

@@ -1,4 +1,4 @@
-import type { Run } from '../../kit/run';
+import type { Run } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
 import { describeLoss, takeOver } from '../scratch-copy';
@@ -29,18 +29,12 @@ export async function migrateProduction(
 
   // A restored database deparses some old definitions differently; its own validation is the check then.
   let restored = false;
-  run.undos.push({
-    title: `Check that ${where} is as before`,
-    back: async () => restored || checkBack(run, place, database, id),
-  });
+  run.undo(`Check that ${where} is as before`, async () => restored || checkBack(run, place, database, id));
   let blockedMs = 0;
   for (const migration of pending) {
-    run.undos.push({
-      title: `Take ${migration.name} back from ${where}`,
-      back: async () => {
-        restored =
-          (await takeBack(run, diagnosis, { migration, backupId, fence })) === 'restored' || restored;
-      },
+    run.undo(`Take ${migration.name} back from ${where}`, async () => {
+      const way = await takeBack(run, diagnosis, { migration, backupId, fence });
+      restored = way === 'restored' || restored;
     });
     const result = await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
     blockedMs += result.totalBlockMs;

@@ -1,6 +1,5 @@
 import { countOf, duration } from '../../../contract/text';
-import { hashPlan } from '../../kit/plan';
-import type { Run, Verdict } from '../../kit/run';
+import { digest, type Run, type Verdict } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { touched, type SchemaDelta } from '../../../contract/schema-delta';
 import { databaseIn, invariantsHold, nameForRun, takeBackup, verifyHealth } from '../backups';
@@ -137,11 +136,9 @@ export async function rehearseOnStaging(run: Run, diagnosis: Diagnosis, fence: F
   );
   const backupId = await backUpStagingIfNeeded(run, staging, missing, fence);
   for (const migration of missing) {
-    run.undos.push({
-      title: `Take ${migration.name} back from ${where}`,
-      back: () =>
-        takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
-    });
+    run.undo(`Take ${migration.name} back from ${where}`, () =>
+      takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
+    );
     await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
   }
   await run.verify(
@@ -192,6 +189,7 @@ export async function isApplied(run: Run, { database, migration, where }: Apply)
   return ledger.some(({ name, sha256 }) => name === migration.name && sha256 === migration.sha256);
 }
 
+/** In the shape of a plan's facts, as approvals in stored histories have it. */
 function digestOf(delta: SchemaDelta): string {
-  return hashPlan({ actions: [], facts: { delta: JSON.stringify(delta) } }).hash;
+  return digest({ actions: [], warnings: [], facts: { delta: JSON.stringify(delta) } });
 }

@@ -1,7 +1,6 @@
 import type { PoolFacts } from '../../../activities/application/facts';
 import type { ConnectionFacts, Offender } from '../../../activities/postgres/connections/connection-facts';
-import { countOf, utc } from '../../../contract/text';
-import type { Verdict } from '../../kit/run';
+import { countOf, percent, utc, type Verdict } from '../../kit';
 
 /** The connections as the server and the application see them at one moment. */
 export interface Look {
@@ -54,7 +53,7 @@ export function offendersOf(look: Look): { idle: Offender[]; queries: Offender[]
 /** Whether the symptom is gone. */
 export function relieved(look: Look): Verdict {
   const { idle } = offendersOf(look);
-  const full = `${sharesOf(look).map(shareText).join(', ')}; limit ${percent(look.connections.settings.maxUtilisation)}`;
+  const full = `${sharesOf(look).map(shareText).join(', ')}; limit ${wholePercent(look.connections.settings.maxUtilisation)}`;
   const offending =
     idle.length === 0 ? '' : `; ${countOf(idle.length, 'transaction')} open and idle for too long`;
   return { ok: tightOf(look).length === 0 && idle.length === 0, detail: `${full}${offending}` };
@@ -74,11 +73,11 @@ export function raisedPool({ connections, pool }: Look): number {
 }
 
 export function shareText({ name, used, limit }: Share): string {
-  return `${name} ${used} of ${limit} (${percent(used / limit)})`;
+  return `${name} ${used} of ${limit} (${wholePercent(used / limit)})`;
 }
 
-export function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
+export function wholePercent(share: number): string {
+  return percent(share, 0);
 }
 
 /** `pid 77 (nightly report of booking_app) since 2026-11-21 03:10:22`. Absolute, so that it says the same tomorrow. */

@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Offender } from '../../../activities/postgres/connections/connection-facts';
 import { countOf } from '../../../contract/text';
-import type { PlanDraft } from '../../kit/plan';
-import { offendersOf, percent, relieved, sessionsText, tightOf, type Look } from './limits';
+import type { PlanDraft } from '../../kit';
+import { offendersOf, wholePercent, relieved, sessionsText, tightOf, type Look } from './limits';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** What a run may do, in this order; what comes later only while what came before was not enough. */
@@ -59,7 +59,7 @@ export function draftOf(place: Place, look: Look, { idle, queries, pool, restart
     actions.push({ action: 'if only the pool is exhausted then, raise it', target, detail });
   }
   if (restart) {
-    const detail = `only if still at ${percent(maxUtilisation)} or more after all that`;
+    const detail = `only if still at ${wholePercent(maxUtilisation)} or more after all that`;
     actions.push({ action: 'as the last resort, restart the application', target, detail });
   }
   const ended = [...idle, ...queries];

@@ -3,10 +3,10 @@ import type { Activities } from '../../../activities';
 import type { Offender } from '../../../activities/postgres/connections/connection-facts';
 import type { SessionsResult } from '../../../activities/postgres/connections/connection-activities';
 import { countOf } from '../../../contract/text';
-import type { Run } from '../../kit/run';
+import type { Run } from '../../kit';
 import {
   isOnlyPoolExhausted,
-  percent,
+  wholePercent,
   raisedPool,
   relieved,
   tightOf,
@@ -120,7 +120,7 @@ async function restartApplication(run: Run, place: Place, fence: Fence): Promise
 }
 
 async function verify(run: Run, place: Place, { connections }: Look): Promise<number> {
-  const below = `Connections are below ${percent(connections.settings.maxUtilisation)}`;
+  const below = `Connections are below ${wholePercent(connections.settings.maxUtilisation)}`;
   const after = await run.verify(below, (act) => lookAgain(act, place), relieved);
   run.fact('utilisationAfterPercent', Math.round(utilisationOf(after) * 100));
   await run.soak(`${below} and stay there`, async (act) => relieved(await lookAgain(act, place, 1)), {

@@ -1,6 +1,5 @@
-import { runbook } from '../../kit/runbook';
-import type { Run } from '../../kit/run';
-import { percent, relieved, snapshotText, utilisationOf, type Look } from './limits';
+import { type Run, runbook } from '../../kit';
+import { wholePercent, relieved, snapshotText, utilisationOf, type Look } from './limits';
 import { draftOf, planRelief } from './plan';
 import { lookAt, relieve } from './relief';
 import type { relieveConnectionPoolCard } from './card';
@@ -30,7 +29,7 @@ export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(
       (fence) => relieve(run, place, relief, fence),
       look.connections.fenceToken,
     );
-    return `the connections of ${targetOf(place)} are relieved: ${percent(before)} in use before, ${percent(after)} now`;
+    return `the connections of ${targetOf(place)} are relieved: ${wholePercent(before)} in use before, ${wholePercent(after)} now`;
   },
 );
 

@@ -1,5 +1,5 @@
 import { bytes } from '../../../contract/text';
-import { runbook } from '../../kit/runbook';
+import { runbook } from '../../kit';
 import type { restoreDatabaseCard } from './card';
 import { describeLoss, takeOver } from '../scratch-copy';
 import { chooseBackup, databaseIn, describeAge } from '../backups';

@@ -1,6 +1,6 @@
 import type { IncidentPolicy } from '../../../activities/incidents/incident-activities';
 import { SEVERITIES, type Severity } from '../../../contract/modes';
-import { countOf } from '../../../contract/text';
+import { countOf, percent } from '../../../contract/text';
 import type { Measurement } from '../../../activities/application/measure';
 
 export function isWorse(one: Severity, other: Severity): boolean {
@@ -88,8 +88,4 @@ export function bandOf({ errorRate: bands }: IncidentPolicy, rate: number | null
   if (rate > bands.critical) return 'critical';
   if (rate > bands.warning) return 'warning';
   return rate > bands.max ? 'elevated' : undefined;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
 }

@@ -1,7 +1,7 @@
 /** What the worker of these tests offers: the incident itself, and a runbook for it to start. */
 import { condition } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { runbook } from '../../../../src/workflows/kit/runbook';
+import { runbook } from '../../../../src/workflows/kit';
 
 export { guard } from '../../../../src/workflows/guard/guard';
 export { respondToIncident } from '../../../../src/workflows/incidents/respond-to-incident/respond-to-incident';
@@ -15,6 +15,6 @@ interface Input {
 export const mend = runbook<{ input: z.ZodType<Input, Input> }>('mend', async (_, run) => {
   const what = await run.step('Mend it', (act: unknown) => (act as { mendIt(): Promise<string> }).mendIt());
   if (what === 'break') run.needsHuman('the way back failed');
-  if (what === 'wait') await condition(() => run.alert.resolvedAt !== undefined);
+  if (what === 'wait') await condition(() => run.sender.resolvedAt !== undefined);
   return `mended: ${what}`;
 });
