@@ -7,7 +7,7 @@ import { Client as PgClient } from 'pg';
 import { parseDocument } from 'yaml';
 import { startBookingApp } from '../examples/booking/app';
 import { setUpBooking, type BookingSetUp } from '../examples/booking/setup';
-import { createActivities } from '../src/activities';
+import { createPackActivities } from '../src/packs/definition/combine';
 import type { Project } from '../src/catalogue/catalogue';
 import { loadProject } from '../src/check/load-project';
 import { setEnvironment } from '../src/config/secrets';
@@ -109,7 +109,7 @@ async function open(
   stops.push(() => connection.close());
   const client = new Client({ connection });
   const { calls, activities } = recordCalls(
-    createActivities({ config, catalogue: config.catalogue, client }),
+    createPackActivities(config.installed, { config, catalogue: config.catalogue, client }),
   );
   if (withWorker) {
     const running = await startWorker(config, { activities });

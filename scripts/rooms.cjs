@@ -12,10 +12,15 @@ const rooms = [
   'report/history',
   'activities/support',
   'activities/postgres/session',
+  'packs/definition',
+  'doors/pack',
+  'doors/activity',
   'activities',
   'workflows/kit',
+  'doors/workflow',
   'workflows',
   'packs',
+  'build',
   'alerts',
   'schedules',
   'versions',
@@ -27,7 +32,7 @@ const rooms = [
 ];
 
 /** What may be in the workflow bundle. */
-const sandboxSafe = ['contract', 'report/text', 'workflows'];
+const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
 
 /** The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence. */
 const systems = ['application', 'deployments', 'guard', 'incidents', 'notifications', 'policy', 'postgres'];

@@ -22,7 +22,7 @@ describe('the packed tarball', () => {
     );
     const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
     const paths = files.map(({ path }) => path);
-    expect(paths).toContain('dist/src/worker/workflows.bundle.js');
+    expect(paths).toContain('dist/src/build/workflows.bundle.js');
     expect(paths).toContain('dist/examples/booking/smoke.js');
     expect(paths.filter((path) => /^(test|bench|src|node_modules)\//.test(path))).toEqual([]);
 

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
-import { workflowBundle } from '../src/worker/bundle';
-import * as workflows from '../src/workflows';
-import { ownCatalogue } from '../src/packs/own-cards';
+import { procedureProblems } from '../src/build/inspect';
+import { workflowBundle } from '../src/build/workflow-bundle';
+import type { Pack } from '../src/packs/definition/pack';
+import { ownCatalogue, ownPacks } from '../src/packs/own';
 import { quietTemporal } from './support/quiet';
 
 quietTemporal();
@@ -48,12 +49,28 @@ describe('stored histories', () => {
   });
 });
 
-describe('the registry', () => {
-  it('offers every runbook of the catalogue under its own name, and no other but the guard', () => {
-    expect(Object.keys(workflows).sort()).toEqual(
-      [...ownCatalogue.cards.map(({ name }) => name), 'guard'].sort(),
-    );
-    for (const [exported, workflow] of Object.entries(workflows))
-      expect((workflow as { name: string }).name).toBe(exported);
+describe('the prebuilt bundle', () => {
+  const code = readFileSync(workflowBundle().codePath, 'utf8');
+
+  it('has a procedure for every card, under its own name, and no other workflow but the guard', () => {
+    expect(procedureProblems(code, ownPacks)).toEqual([]);
+  });
+
+  it('is refused when a card or a procedure stands alone', () => {
+    const [platform, database, application, incidents] = ownPacks as Pack[];
+    const [first, ...others] = application!.cards;
+    const changed = [
+      { ...platform!, entities: [] },
+      database!,
+      { ...application!, cards: others },
+      { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
+    ];
+    expect(procedureProblems(code, changed)).toEqual([
+      expect.stringMatching(/^pack platform: the procedure guard has no card\. Add one/),
+      expect.stringMatching(/^pack application: the procedure rollBackDeployment has no card\. Add one/),
+      expect.stringMatching(
+        /^pack incidents: the card leadNobody has no procedure: .* exports respondToIncident$/,
+      ),
+    ]);
   });
 });

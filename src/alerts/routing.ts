@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { inputSchema } from '../catalogue/input-fields';
+import { incidentOf } from '../activities/incidents/settings';
 import type { AlertRouteConfig } from '../config/alert-schema';
 import type { Severity } from '../contract/modes';
 import type { Config } from '../config/schema';
@@ -111,7 +112,7 @@ function workflowIdOf(runbook: string, service: string, { name, group }: AlertRo
 function severityOf(config: Config, service: string, route: AlertRouteConfig, alert: Alert): Severity {
   if (route.severity !== undefined) return route.severity;
   if (!Object.hasOwn(config.services, service)) return 'P2';
-  const { severities, defaultSeverity } = config.services[service]!.incident;
+  const { severities, defaultSeverity } = incidentOf(config.services[service]!);
   const found = Object.hasOwn(severities, alert.severity) ? severities[alert.severity] : undefined;
   return found ?? defaultSeverity;
 }

@@ -1,17 +1,11 @@
 import { checkRoutes } from './routes';
 import { checkSchedules } from './schedules';
-import { checkIncidents } from './incidents';
 import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Config } from '../config/schema';
 
 /** Problems that are not within one value: names that refer to each other, inputs that a runbook would refuse. */
 export function crossCheck(config: Config & WithCatalogue): string[] {
-  return [
-    ...checkChannels(config),
-    ...checkRoutes(config),
-    ...checkSchedules(config),
-    ...checkIncidents(config),
-  ];
+  return [...checkChannels(config), ...checkRoutes(config), ...checkSchedules(config)];
 }
 
 function checkChannels({ services }: Config): string[] {

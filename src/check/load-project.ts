@@ -1,12 +1,51 @@
-import type { Project } from '../catalogue/catalogue';
-import { ConfigError, loadConfig } from '../config/load';
-import { ownCatalogue } from '../packs/own-cards';
+import { ConfigError, parseConfig, readConfigFile, type ConfigFile } from '../config/load';
+import { combinePacks, type LoadedProject } from '../packs/definition/combine';
+import { loadPack } from '../packs/definition/load';
+import { PackError, type Pack } from '../packs/definition/pack';
+import { ownPacks } from '../packs/own';
 import { crossCheck } from './cross-check';
 
-/** Reads a configuration with the runbooks that it can name. Throws ConfigError with every problem found. */
-export function loadProject(path: string): Project {
-  const project: Project = { ...loadConfig(path), catalogue: ownCatalogue };
-  const problems = crossCheck(project);
+/**
+ * Reads a configuration with the packs that it names, after `packs` if there are any: their runbooks, their sections.
+ * Throws ConfigError with every problem found.
+ */
+export function loadProject(path: string, packs: readonly Pack[] = []): LoadedProject {
+  const read = readConfigFile(path);
+  const installed = [...ownPacks, ...packs, ...namedPacks(read)];
+  const { catalogue, schema } = orConfigError(read.file, () => combinePacks(installed));
+  const project: LoadedProject = { ...parseConfig(read, schema), catalogue, installed };
+  const problems = [...crossCheck(project), ...installed.flatMap((pack) => pack.check?.(project) ?? [])];
   if (problems.length > 0) throw new ConfigError(project.file, problems);
   return project;
+}
+
+/** The packs of the file. What is no list of names is left for the schema to refuse. */
+function namedPacks({ file, directory, document }: ConfigFile): Pack[] {
+  const named = (document as { packs?: unknown } | null)?.packs;
+  const problems: string[] = [];
+  const packs = (Array.isArray(named) ? named : []).flatMap((name, index) => {
+    if (typeof name !== 'string') return [];
+    try {
+      return [loadPack(name, directory)];
+    } catch (error) {
+      if (!(error instanceof PackError)) throw error;
+      problems.push(...error.problems.map((problem) => `packs.${index}: ${problem}`));
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(file, problems);
+  return packs;
+}
+
+function orConfigError<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof PackError)
+      throw new ConfigError(
+        file,
+        error.problems.map((one) => `packs: ${one}`),
+      );
+    throw error;
+  }
 }

@@ -28,6 +28,7 @@ function explain(error: unknown): Explained {
   if (!(error instanceof Error)) return { exitCode: EXIT.runFailed, message: String(error) };
   switch (error.name) {
     case 'ConfigError':
+    case 'PackError':
     case 'UnknownName':
     case 'MissingSecret':
       return { exitCode: EXIT.usage, message: error.message };

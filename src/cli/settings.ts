@@ -26,7 +26,7 @@ export async function optionalConfig(command: Command): Promise<Project | undefi
 /** The runbooks of that configuration; our own where there is none. */
 export async function catalogueOf(command: Command): Promise<Catalogue> {
   const config = await optionalConfig(command);
-  return config?.catalogue ?? (await import('../packs/own-cards.js')).ownCatalogue;
+  return config?.catalogue ?? (await import('../packs/own.js')).ownCatalogue;
 }
 
 /** The value of --listen. Throws CliError (usage) where it is no host:port. */

@@ -2,13 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import {
-  configSchema,
-  type Config,
-  type DatabaseConfig,
-  type EnvironmentConfig,
-  type ServiceConfig,
-} from './schema';
+import type { Config, DatabaseConfig } from './schema';
 
 /** A configuration as the worker uses it: parsed, with the folder that its relative paths start from. */
 export interface LoadedConfig extends Config {
@@ -34,8 +28,15 @@ export function configPath(given?: string): string {
   return resolve(given ?? (process.env['RUNBOOKS_CONFIG'] || 'runbooks.yaml'));
 }
 
-/** Reads and parses a configuration file, without a look at what its names refer to. Throws ConfigError. */
-export function loadConfig(path: string): LoadedConfig {
+/** A configuration file that is YAML; nothing else is known of it yet. */
+export interface ConfigFile {
+  file: string;
+  directory: string;
+  document: unknown;
+}
+
+/** Reads a configuration file. Throws ConfigError. */
+export function readConfigFile(path: string): ConfigFile {
   const file = resolve(path);
   let text: string;
   try {
@@ -55,9 +56,17 @@ export function loadConfig(path: string): LoadedConfig {
       ),
     );
   }
-  const parsed = configSchema.safeParse(document.toJS());
+  return { file, directory: dirname(file), document: document.toJS() as unknown };
+}
+
+/** Parses what was read, without a look at what its names refer to. Throws ConfigError with every problem. */
+export function parseConfig(
+  { file, directory, document }: ConfigFile,
+  schema: typeof import('./schema').configSchema,
+): LoadedConfig {
+  const parsed = schema.safeParse(document);
   if (!parsed.success) throw new ConfigError(file, parsed.error.issues.map(describeIssue));
-  return { ...parsed.data, file, directory: dirname(file) };
+  return { ...parsed.data, file, directory };
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
@@ -73,14 +82,18 @@ export class UnknownName extends Error {
 }
 
 /** The service of that name. Throws UnknownName. */
-export function serviceOf(config: Config, name: string): ServiceConfig {
+export function serviceOf<Service>(config: { services: Record<string, Service> }, name: string): Service {
   const service = config.services[name];
   if (service === undefined) throw new UnknownName('service', name, Object.keys(config.services));
   return service;
 }
 
 /** The environment of that name. Throws UnknownName. */
-export function environmentOf(config: Config, service: string, name: string): EnvironmentConfig {
+export function environmentOf<Environment>(
+  config: { services: Record<string, { environments: Record<string, Environment> }> },
+  service: string,
+  name: string,
+): Environment {
   const { environments } = serviceOf(config, service);
   const environment = environments[name];
   if (environment === undefined)

@@ -5,13 +5,7 @@
 import { z } from 'zod';
 import { alertsSchema } from './alert-schema';
 import { notificationSchema } from './notification-schema';
-import {
-  applicationSchema,
-  breakerSchema,
-  connectionsSchema,
-  deploymentsSchema,
-  incidentSchema,
-} from './operation-schema';
+import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
 
@@ -123,7 +117,7 @@ const canarySchema = z
   })
   .describe('a row written before each backup that a restore must contain');
 
-const environmentSchema = z
+export const environmentSchema = z
   .strictObject({
     database: databaseSchema,
     application: applicationSchema.optional(),
@@ -145,11 +139,14 @@ const approvalSchema = z
   })
   .describe('who may say yes, and for how long the question stands');
 
+const environmentsOf = (schema: typeof environmentSchema) =>
+  z
+    .record(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/), schema)
+    .refine((all) => 'production' in all, 'a service needs an environment called "production"');
+
 export const serviceSchema = z
   .strictObject({
-    environments: z
-      .record(z.string().regex(/^[a-z][a-z0-9-]{0,30}$/), environmentSchema)
-      .refine((all) => 'production' in all, 'a service needs an environment called "production"'),
+    environments: environmentsOf(environmentSchema),
     migrations: migrationsSchema.default(() => migrationsSchema.parse({})),
     backups: backupsSchema.optional(),
     restore: restoreSchema.default(() => restoreSchema.parse({})),
@@ -159,7 +156,6 @@ export const serviceSchema = z
     deployments: deploymentsSchema.optional(),
     connections: connectionsSchema.prefault({}),
     breaker: breakerSchema.prefault({}),
-    incident: incidentSchema.prefault({}),
     notify: z.array(notificationSchema).default([]),
     escalation: z
       .array(z.strictObject({ name: z.string().min(1), notify: z.array(z.string()).min(1) }))
@@ -194,6 +190,10 @@ export const configSchema = z
       .string()
       .optional()
       .describe('folder of pg_dump and friends; default: PG_BIN, PATH, usual folders'),
+    packs: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('runbooks of others: names of packages, or folders relative to this file'),
     services: z.record(serviceName, serviceSchema),
     limits: z
       .strictObject({
@@ -231,6 +231,23 @@ export const configSchema = z
       .prefault({}),
   })
   .describe('durable-runbooks configuration');
+
+/** The schema with more fields of a service and of an environment. */
+export function configSchemaOf(more: {
+  service: z.ZodRawShape;
+  environment: z.ZodRawShape;
+}): typeof configSchema {
+  const environment = extended(environmentSchema, more.environment);
+  const service = extended(serviceSchema, {
+    environments: environmentsOf(environment),
+    ...more.service,
+  });
+  return extended(configSchema, { services: z.record(serviceName, service) });
+}
+
+function extended<T extends z.ZodObject>(schema: T, more: z.ZodRawShape): T {
+  return schema.extend(more).describe(schema.description ?? '') as unknown as T;
+}
 
 export type Config = z.infer<typeof configSchema>;
 export type ServiceConfig = z.infer<typeof serviceSchema>;

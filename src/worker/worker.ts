@@ -6,13 +6,15 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { hostname } from 'node:os';
-import { createActivities } from '../activities';
+import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
 import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
 import { VERSION } from '../config/version';
+import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
+import type { PackDeps } from '../packs/definition/pack';
+import { ownPacks } from '../packs/own';
 import { readBundle } from './build-id';
-import { workflowBundle } from './bundle';
 import { serveHealth, type HealthServer } from './health';
 import { registerSearchAttributes } from './search-attributes';
 import { bundleOptions, readVersion, type WorkerVersion } from './versioning';
@@ -30,18 +32,22 @@ export interface RunningWorker {
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
-const SWEEP_EVERY_MS = 3_600_000;
+const HOURLY_MS = 3_600_000;
+
+/** A configuration with its packs; without, our own. */
+export type WorkerProject = Project & Partial<Pick<LoadedProject, 'installed'>>;
 
 /**
  * Connects and starts a worker for every runbook, and what watches it where `worker.listen` says so. Throws when
  * Temporal cannot be reached or has no Worker Deployments where one is configured, or that address is taken.
  */
 export async function startWorker(
-  config: Project,
+  config: WorkerProject,
   overrides: Partial<WorkerOptions> = {},
 ): Promise<RunningWorker> {
   const options = connectionOptions(config);
-  const bundle = await readBundle(overrides.workflowBundle ?? workflowBundle());
+  const { installed = ownPacks } = config;
+  const bundle = await readBundle(overrides.workflowBundle ?? (await bundleOf({ ...config, installed })));
   const native = await NativeConnection.connect(options.connection as NativeConnectionOptions);
   const connection = await Connection.connect(options.connection);
   const client = new Client({ connection, namespace: options.namespace });
@@ -63,7 +69,8 @@ export async function startWorker(
       });
     const version = await readVersion(client, config, bundle.buildId);
     await registerSearchAttributes(connection, options.namespace);
-    const activities = createActivities({ config, catalogue: config.catalogue, client });
+    const deps: PackDeps = { config, catalogue: config.catalogue, client };
+    const activities = createPackActivities(installed, deps);
     worker = await Worker.create({
       connection: native,
       namespace: options.namespace,
@@ -72,7 +79,8 @@ export async function startWorker(
       ...overrides,
       ...bundleOptions(config, bundle),
     });
-    return { ...running(worker, () => activities.sweepScratch(), close, health?.url), version };
+    const hourly = () => Promise.allSettled(installed.map(async (pack) => pack.hourly?.(deps)));
+    return { ...running(worker, hourly, close, health?.url), version };
   } catch (error) {
     await close();
     throw error;
@@ -98,16 +106,14 @@ function workerOptions(config: LoadedConfig) {
 
 function running(
   worker: Worker,
-  sweepScratch: () => Promise<unknown>,
+  hourly: () => Promise<unknown>,
   close: () => Promise<unknown>,
   healthUrl: string | undefined,
 ): Omit<RunningWorker, 'version'> {
-  // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
-  const sweep = () => void sweepScratch().catch(() => undefined);
-  const sweeping = setInterval(sweep, SWEEP_EVERY_MS);
-  sweep();
+  const everyHour = setInterval(() => void hourly(), HOURLY_MS);
+  void hourly();
   const stopped = worker.run().finally(async () => {
-    clearInterval(sweeping);
+    clearInterval(everyHour);
     await close();
   });
   // Whoever started it awaits `stopped`; until then a failure must not count as unhandled.

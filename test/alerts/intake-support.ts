@@ -5,7 +5,7 @@ import { request } from 'undici';
 import type { Log } from '../../src/alerts/log';
 import { configSchema } from '../../src/config/schema';
 import type { Project } from '../../src/catalogue/catalogue';
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 
 export const TOKEN = 'the-token-of-the-monitor';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderCatalogue } from '../../src/catalogue/page';
 import { PACKAGE_ROOT } from '../../src/config/version';
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 
 it('the committed catalogue is that of the cards, and has every runbook', () => {
   const page = readFileSync(join(PACKAGE_ROOT, 'docs', 'catalogue.md'), 'utf8');

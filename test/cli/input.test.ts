@@ -1,4 +1,4 @@
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 import { findCard } from '../../src/cli/cards';
 import { CliError, exitCodeOf } from '../../src/cli/errors';
 import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';

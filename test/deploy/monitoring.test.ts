@@ -1,4 +1,5 @@
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { incidentSchema } from '../../src/activities/incidents/settings';
+import { ownCatalogue } from '../../src/packs/own';
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,17 +75,7 @@ describe('the alert rules', () => {
   );
 
   test('their severities are words that an incident knows', () => {
-    const { severities } = configSchema.parse({
-      services: {
-        shop: {
-          environments: {
-            production: {
-              database: { url: 'x', identity: { systemIdentifier: '1234567890', database: 'x' } },
-            },
-          },
-        },
-      },
-    }).services['shop']!.incident;
+    const { severities } = incidentSchema.parse({});
     for (const { alert, labels } of rules) {
       if (alert !== 'RunbooksWatchdog')
         expect([alert, Object.keys(severities)]).toEqual([alert, expect.arrayContaining([labels.severity])]);

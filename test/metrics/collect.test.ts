@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import type { Project } from '../../src/catalogue/catalogue';
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 import { configSchema } from '../../src/config/schema';
 import { collectFromTemporal, type Collector } from '../../src/metrics/collect';
 import { parseMetrics } from '../support/scrape';

@@ -1,4 +1,4 @@
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { deployVersion } from '../../examples/booking/deployments';
-import { incidentSchema } from '../../src/config/operation-schema';
+import { incidentSchema } from '../../src/activities/incidents/settings';
 import type { IncidentRecord } from '../../src/contract/incident';
 import { reportFromHistory } from '../../src/report/history/read-history';
 import { renderHtml } from '../../src/report/page/html';
@@ -44,11 +44,12 @@ const incidentOf = async (handle: WorkflowHandle, holds: (incident: IncidentReco
 };
 /** A rollback that waits for an approval, whatever the mode of the incident. */
 const rollBackAfterApproval = () => {
-  app.service.incident = incidentSchema.parse({
+  const incident = incidentSchema.parse({
     runbooks: [
       { match: { finding: 'recent-deployment' }, runbook: 'rollBackDeployment', input: { mode: 'propose' } },
     ],
   });
+  Object.assign(app.service, { incident });
 };
 
 describe('respondToIncident', () => {

@@ -1,6 +1,6 @@
 import type { WithCatalogue } from '../../src/catalogue/catalogue';
 import { configSchema, type Config } from '../../src/config/schema';
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 
 export type ScheduleConfigs = Config & WithCatalogue;
 

@@ -7,7 +7,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { Client, type QueryResult } from 'pg';
 import type { ActivityDeps } from '../../src/activities/support/deps';
 import type { Project } from '../../src/catalogue/catalogue';
-import { ownCatalogue } from '../../src/packs/own-cards';
+import { ownCatalogue } from '../../src/packs/own';
 import { configSchema, serviceSchema } from '../../src/config/schema';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import type { DatabaseRef } from '../../src/contract/place';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { DeploymentsUnsupported } from '../../src/versions/deployment';
 import { buildIdOf, readBundle } from '../../src/worker/build-id';
-import { workflowBundle } from '../../src/worker/bundle';
+import { workflowBundle } from '../../src/build/workflow-bundle';
 import { quietTemporal } from '../support/quiet';
 import { createWorld, until, type World } from './world';
 

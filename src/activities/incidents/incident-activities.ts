@@ -1,10 +1,10 @@
 import { request } from 'undici';
 import { environmentOf, serviceOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
-import type { IncidentConfig } from '../../config/operation-schema';
 import type { Severity } from '../../contract/modes';
 import type { ActivityDeps } from '../support/deps';
 import { matches } from '../../config/pattern';
+import type { IncidentConfig, incidentSettings } from './settings';
 import { valueAt, type Json } from '../support/json';
 import type { Check, Place } from '../../contract/place';
 
@@ -40,7 +40,7 @@ export interface MatchingRunbook {
 const MAX_BYTES = 1_000_000;
 
 /** Looks at what an incident is about. Reads only, so a retry is safe. */
-export function createIncidentActivities({ config }: ActivityDeps) {
+export function createIncidentActivities({ config }: ActivityDeps<typeof incidentSettings>) {
   return {
     /** What the configuration says about incidents of this service. Throws UnknownName. */
     async readIncidentPolicy({ service, environment }: Place): Promise<IncidentPolicy> {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createMeasureActivities } from '../../../src/activities/application/measure';
 import { createIncidentActivities } from '../../../src/activities/incidents/incident-activities';
-import { configSchema } from '../../../src/config/schema';
+import { ownConfigSchema } from '../../../src/packs/own';
 import type { LoadedConfig } from '../../../src/config/load';
 import type { ActivityDeps } from '../../../src/activities/support/deps';
 
@@ -32,7 +32,7 @@ afterAll(() => {
 const configOf = (application: object | undefined, incident: object = {}): LoadedConfig =>
   ({
     directory: '/tmp',
-    ...configSchema.parse({
+    ...ownConfigSchema.parse({
       services: {
         booking: {
           environments: {

@@ -1,4 +1,4 @@
-import { ownCatalogue } from '../../../src/packs/own-cards';
+import { ownCatalogue } from '../../../src/packs/own';
 import { configSchema } from '../../../src/config/schema';
 import type { LoadedConfig } from '../../../src/config/load';
 import { createPrepareActivities } from '../../../src/activities/policy/prepare';

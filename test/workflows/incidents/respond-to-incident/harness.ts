@@ -9,7 +9,7 @@ import type {
   MatchingRunbook,
 } from '../../../../src/activities/incidents/incident-activities';
 import type { LoadedConfig } from '../../../../src/config/load';
-import { incidentSchema } from '../../../../src/config/operation-schema';
+import { incidentSchema } from '../../../../src/activities/incidents/settings';
 import type { IncidentRecord } from '../../../../src/contract/incident';
 import type { RunReport, RunStatus, TimelineEntry } from '../../../../src/contract/report';
 import type { Policy } from '../../../../src/contract/policy';

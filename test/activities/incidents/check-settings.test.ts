@@ -1,6 +1,5 @@
-import { ownCatalogue } from '../../src/packs/own-cards';
-import { checkIncidents } from '../../src/check/incidents';
-import { configSchema } from '../../src/config/schema';
+import { ownCatalogue, ownConfigSchema } from '../../../src/packs/own';
+import { checkIncidents } from '../../../src/activities/incidents/check-settings';
 
 const database = {
   url: 'postgresql://x/y',
@@ -9,7 +8,7 @@ const database = {
 const problems = (...runbooks: object[]): string[] => {
   const booking = { environments: { production: { database } }, incident: { runbooks } };
   return checkIncidents({
-    ...configSchema.parse({ services: { booking } }),
+    ...ownConfigSchema.parse({ services: { booking } }),
     catalogue: ownCatalogue,
   });
 };

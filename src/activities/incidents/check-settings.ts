@@ -1,12 +1,13 @@
-import { patternProblem } from '../config/pattern';
-import { inputProblems } from '../catalogue/input-problems';
-import type { WithCatalogue } from '../catalogue/catalogue';
-import type { Config } from '../config/schema';
+import { patternProblem } from '../../config/pattern';
+import { inputProblems } from '../../catalogue/input-problems';
+import type { WithCatalogue } from '../../catalogue/catalogue';
+import type { Config } from '../../config/schema';
+import { incidentOf } from './settings';
 
 /** Problems of the runbooks that incidents start: unknown names, inputs they would refuse, patterns that are none. */
 export function checkIncidents(config: Config & WithCatalogue): string[] {
-  return Object.entries(config.services).flatMap(([service, { incident }]) =>
-    incident.runbooks.flatMap(({ match, runbook, input }, index) => {
+  return Object.entries(config.services).flatMap(([service, settings]) =>
+    incidentOf(settings).runbooks.flatMap(({ match, runbook, input }, index) => {
       const path = `services.${service}.incident.runbooks.${index}`;
       return [
         ...checkMatch(match, path),

@@ -1,0 +1,27 @@
+import { createApplicationChangeActivities } from './application/changes';
+import { createCommandActivities } from './application/commands';
+import { createExternalServiceActivities } from './application/external-services';
+import { createApplicationFactsActivities } from './application/facts';
+import { createFeatureActivities } from './application/features';
+import { createMeasureActivities } from './application/measure';
+import { createRateLimitActivities } from './application/rate-limits';
+import { createRemedyActivities } from './application/remedies';
+import { createApplicationActivities } from './application/symptoms';
+import { createDeploymentActivities } from './deployments/deployment-activities';
+import type { ActivityDeps } from './support/deps';
+
+/** What can be read from, and done to, a running application and its deployments. */
+export function createServingActivities(deps: ActivityDeps) {
+  return {
+    ...createApplicationActivities(deps),
+    ...createApplicationFactsActivities(deps),
+    ...createApplicationChangeActivities(deps),
+    ...createCommandActivities(deps),
+    ...createMeasureActivities(deps),
+    ...createDeploymentActivities(deps),
+    ...createExternalServiceActivities(deps),
+    ...createFeatureActivities(deps),
+    ...createRateLimitActivities(deps),
+    ...createRemedyActivities(deps),
+  };
+}

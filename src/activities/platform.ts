@@ -1,0 +1,14 @@
+import type { WithCatalogue } from '../catalogue/catalogue';
+import { createGuardActivities } from './guard/guard-activities';
+import { createAnnounceActivities } from './notifications/announce';
+import { createPrepareActivities } from './policy/prepare';
+import type { ActivityDeps } from './support/deps';
+
+/** What every run needs, whatever it operates. */
+export function createPlatformActivities(deps: ActivityDeps & WithCatalogue) {
+  return {
+    ...createPrepareActivities(deps),
+    ...createGuardActivities(deps),
+    ...createAnnounceActivities(deps),
+  };
+}

@@ -1,0 +1,12 @@
+import { createServingActivities } from '../activities/application';
+import { definePack } from '../doors/pack';
+import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
+import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
+
+/** What is in front of the databases, and how it is deployed. */
+export const applicationPack = definePack({
+  name: 'application',
+  cards: [rollBackDeploymentCard, resolveHighErrorRateCard],
+  workflows: require.resolve('../workflows/application'),
+  activities: createServingActivities,
+});

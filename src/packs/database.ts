@@ -1,0 +1,26 @@
+import { createDatabaseActivities } from '../activities/database';
+import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
+import { definePack } from '../doors/pack';
+import { backUpDatabaseCard } from '../workflows/database/back-up-database/card';
+import { checkBackupsCard } from '../workflows/database/check-backups/card';
+import { drillRestoreCard } from '../workflows/database/drill-restore/card';
+import { migrateDatabaseCard } from '../workflows/database/migrate-database/card';
+import { relieveConnectionPoolCard } from '../workflows/database/relieve-connection-pool/card';
+import { restoreDatabaseCard } from '../workflows/database/restore-database/card';
+
+/** Migrations, backups, restores and connections of PostgreSQL. */
+export const databasePack = definePack({
+  name: 'database',
+  cards: [
+    migrateDatabaseCard,
+    backUpDatabaseCard,
+    checkBackupsCard,
+    drillRestoreCard,
+    restoreDatabaseCard,
+    relieveConnectionPoolCard,
+  ],
+  workflows: require.resolve('../workflows/database'),
+  activities: createDatabaseActivities,
+  // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
+  hourly: (deps) => createScratchActivities(deps).sweepScratch(),
+});

@@ -1,0 +1,12 @@
+import { applicationPack } from './application';
+import { databasePack } from './database';
+import { combinePacks } from './definition/combine';
+import type { Pack } from './definition/pack';
+import { incidentsPack } from './incidents';
+import { platformPack } from './platform';
+
+/** Our own packs, in the order of the catalogue. */
+export const ownPacks: readonly Pack[] = [platformPack, databasePack, applicationPack, incidentsPack];
+
+/** Our own runbooks, and the configuration that they alone need. */
+export const { catalogue: ownCatalogue, schema: ownConfigSchema } = combinePacks(ownPacks);

@@ -1,0 +1,2 @@
+export { resolveHighErrorRate } from './resolve-high-error-rate/resolve-high-error-rate';
+export { rollBackDeployment } from './roll-back-deployment/roll-back-deployment';

@@ -1,0 +1,6 @@
+export { backUpDatabase } from './back-up-database/back-up-database';
+export { checkBackups } from './check-backups/check-backups';
+export { drillRestore } from './drill-restore/drill-restore';
+export { migrateDatabase } from './migrate-database/migrate-database';
+export { relieveConnectionPool } from './relieve-connection-pool/relieve-connection-pool';
+export { restoreDatabase } from './restore-database/restore-database';

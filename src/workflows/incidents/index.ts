@@ -1,0 +1,1 @@
+export { respondToIncident } from './respond-to-incident/respond-to-incident';
