@@ -2,19 +2,20 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Catalogue, Project } from '../catalogue/catalogue';
+import type { Catalogue } from '../catalogue/catalogue';
+import type { LoadedProject } from '../packs/definition/combine';
 import { CliError, EXIT } from './errors';
 import type { GlobalOptions } from './output';
 
 /** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
-export async function requiredConfig(command: Command): Promise<Project> {
+export async function requiredConfig(command: Command): Promise<LoadedProject> {
   const { configPath } = await import('../config/load.js');
   const { loadProject } = await import('../check/load-project.js');
   return loadProject(configPath(command.optsWithGlobals<GlobalOptions>().config));
 }
 
 /** The same, but undefined where none was named and none is here: answering a run needs no configuration. */
-export async function optionalConfig(command: Command): Promise<Project | undefined> {
+export async function optionalConfig(command: Command): Promise<LoadedProject | undefined> {
   const { configPath } = await import('../config/load.js');
   const { loadProject } = await import('../check/load-project.js');
   const { config } = command.optsWithGlobals<GlobalOptions>();

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../../config/load';
+import type { LoadedProject } from '../../packs/definition/combine';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';
@@ -37,6 +38,7 @@ export function addVersions(program: Command): void {
 interface Context {
   temporal: Temporal;
   output: Output;
+  config: LoadedProject;
   deploymentName: string;
 }
 
@@ -50,7 +52,7 @@ async function withVersions(
   const config = await requiredConfig(command);
   const deploymentName = deployment ?? nameOf(config);
   try {
-    await withTemporal(config, (temporal) => body({ temporal, output: outputOf(command), deploymentName }));
+    await withTemporal(config, (temporal) => body({ temporal, output: outputOf(command), config, deploymentName }));
   } catch (error) {
     const { name, message, kind } = error as Error & { kind?: string };
     if (name !== 'VersionRefused' && name !== 'DeploymentsUnsupported') throw error;
@@ -87,14 +89,14 @@ async function list({ temporal: { client, taskQueue }, output, deploymentName }:
 }
 
 async function setCurrentVersion(
-  { temporal: { client, taskQueue }, output, deploymentName }: Context,
+  { temporal: { client, taskQueue }, output, config, deploymentName }: Context,
   version: string | undefined,
   { unversioned = false, by }: Options,
 ): Promise<void> {
   if (unversioned && version !== undefined)
     throw new CliError(EXIT.usage, `Either the version ${version} or --unversioned, not both.`);
   const { setCurrent } = await import('../../versions/set-current.js');
-  const buildId = unversioned ? undefined : (version ?? (await installedBuildId()));
+  const buildId = unversioned ? undefined : (version ?? (await buildIdHere(config)));
   const { before } = await setCurrent(client, { taskQueue, deploymentName, buildId, by });
   output.document({ deployment: deploymentName, current: buildId ?? null, before: before ?? null, by });
   const where = buildId === undefined ? 'workers without a version' : `version ${buildId}`;
@@ -109,9 +111,9 @@ async function setCurrentVersion(
     );
 }
 
-/** The version of the release that this command belongs to. */
-async function installedBuildId(): Promise<string> {
-  const { readBundle } = await import('../../worker/build-id.js');
-  const { workflowBundle } = await import('../../worker/bundle.js');
-  return (await readBundle(workflowBundle())).buildId;
+/** The version that a worker started here would be: of this release, with the packs of the configuration. */
+async function buildIdHere(config: LoadedProject): Promise<string> {
+  const { bundleOf } = await import('../../build/workflow-bundle.js');
+  const { buildIdOf } = await import('../../worker/build-id.js');
+  return buildIdOf((await bundleOf(config)).code);
 }
