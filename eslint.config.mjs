@@ -17,6 +17,12 @@ const noEnvironment = [
   message: 'process.env is read in src/config, src/host and src/local and nowhere else.',
 }));
 
+/** What a module fixes once stands out where it is used: `MAX_BYTES`. Functions, schemas and what holds state are camelCase. */
+const constantCase = ['Program', 'Program > ExportNamedDeclaration'].map((parent) => ({
+  selector: `${parent} > VariableDeclaration[kind='const'] > VariableDeclarator[id.name=/[a-z]/][init.type=/^(Literal|TemplateLiteral|UnaryExpression|BinaryExpression)$/]`,
+  message: 'A constant of a module is written in UPPER_SNAKE_CASE.',
+}));
+
 /** Files in src/workflows that only Node loads: cards, and the schemas that they share. */
 const nodeSide = ['card', 'inputs'];
 
@@ -78,9 +84,13 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts', 'src/**/*.tsx'],
+    rules: { 'no-restricted-syntax': ['error', noEnums, ...constantCase] },
+  },
+  {
+    files: ['src/**/*.ts', 'src/**/*.tsx'],
     // subprocess.ts hands PATH, HOME and the like on to child processes.
     ignores: ['src/config/**', 'src/local/**', 'src/host/**', 'src/activities/support/subprocess.ts'],
-    rules: { 'no-restricted-syntax': ['error', noEnums, ...noEnvironment] },
+    rules: { 'no-restricted-syntax': ['error', noEnums, ...constantCase, ...noEnvironment] },
   },
   {
     // What runs in the workflow sandbox: deterministic, small, and without the outside world.

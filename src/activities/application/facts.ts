@@ -30,7 +30,7 @@ export interface PoolFacts {
   canRestart: boolean;
 }
 
-const maxBytes = 1_000_000;
+const MAX_BYTES = 1_000_000;
 
 /** Reads what the application says about itself. Changes nothing, so a retry is safe. */
 export function createApplicationFactsActivities(deps: ActivityDeps) {
@@ -91,7 +91,7 @@ async function ask(url: string, headers: Record<string, string>, timeoutMs: numb
   let size = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`);
+    if (size > MAX_BYTES) throw new Error(`it is longer than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
   const json = parse(Buffer.concat(chunks).toString('utf8'));

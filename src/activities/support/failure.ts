@@ -66,7 +66,7 @@ export interface SqlErrorDetails {
   constraint?: string;
 }
 
-const unreachable = 'Check that the server is up and that the worker may reach it; this is tried again.';
+const UNREACHABLE = 'Check that the server is up and that the worker may reach it; this is tried again.';
 
 interface Verdict {
   type?: FailureType;
@@ -75,7 +75,7 @@ interface Verdict {
 }
 
 /** By full SQLSTATE first, then by its class. https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const sqlStates: Record<string, Verdict> = {
+const SQL_STATES: Record<string, Verdict> = {
   '3D000': { type: 'WrongDatabase', next: 'Correct the database name in the URL.' },
   '28': {
     type: 'AuthenticationFailed',
@@ -96,13 +96,13 @@ const sqlStates: Record<string, Verdict> = {
     retryable: true,
     next: 'The server is short of resources; this is tried again.',
   },
-  '08': { type: 'DatabaseUnreachable', retryable: true, next: unreachable },
+  '08': { type: 'DatabaseUnreachable', retryable: true, next: UNREACHABLE },
   '57P01': {
     type: 'DatabaseUnreachable',
     retryable: true,
     next: 'The session was ended by the server; this is tried again.',
   },
-  '57P02': { type: 'DatabaseUnreachable', retryable: true, next: unreachable },
+  '57P02': { type: 'DatabaseUnreachable', retryable: true, next: UNREACHABLE },
   '57P03': {
     type: 'DatabaseUnreachable',
     retryable: true,
@@ -145,8 +145,8 @@ export function mapError(error: unknown, context: ErrorContext): Error {
 
 function fromSqlState(error: Error, sqlState: string, context: ErrorContext): ApplicationFailure {
   const fields = error as unknown as Record<string, string | undefined>;
-  const verdict = sqlStates[sqlState] ??
-    sqlStates[sqlState.slice(0, 2)] ?? { next: 'Correct the cause, then start again.' };
+  const verdict = SQL_STATES[sqlState] ??
+    SQL_STATES[sqlState.slice(0, 2)] ?? { next: 'Correct the cause, then start again.' };
   const details: SqlErrorDetails = { sqlState };
   for (const key of ['detail', 'hint', 'position', 'table', 'constraint'] as const) {
     if (fields[key] !== undefined) details[key] = scrub(fields[key]);
@@ -164,7 +164,7 @@ interface TextRule extends Verdict {
 }
 
 /** For errors that have no SQLSTATE: of the network, of files, and the last lines of the client tools. */
-const textRules: TextRule[] = [
+const TEXT_RULES: TextRule[] = [
   {
     pattern: /ENOSPC|No space left on device|EDQUOT|disk quota exceeded/i,
     type: 'OutOfDisk',
@@ -191,7 +191,7 @@ const textRules: TextRule[] = [
       /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection terminated|timeout expired|timeout exceeded when trying to connect|could not connect|Connection refused|could not translate host|server closed the connection|terminating connection|connection to server .* failed|not queryable|database system is (starting|shutting)|too many clients|remaining connection slots/i,
     type: 'DatabaseUnreachable',
     retryable: true,
-    next: unreachable,
+    next: UNREACHABLE,
   },
   {
     // pg_dump waits for its locks under statement_timeout, whatever its option is called.
@@ -205,7 +205,7 @@ const textRules: TextRule[] = [
 ];
 
 function fromText(message: string, code: string, context: ErrorContext): ApplicationFailure {
-  const rule = textRules.find(({ pattern }) => pattern.test(`${code} ${message}`));
+  const rule = TEXT_RULES.find(({ pattern }) => pattern.test(`${code} ${message}`));
   return fail(
     rule?.type ?? context.type ?? 'CommandFailed',
     `Could not ${context.action} on ${context.target}: ${message.trim().replace(/^Error: /, '')}. ${rule?.next ?? 'Correct the cause, then start again.'}`,

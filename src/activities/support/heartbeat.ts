@@ -49,7 +49,7 @@ export function currentActivity(): ActivityScope {
 }
 
 /** How often the last known progress is repeated: a silent phase must not look like a dead worker. */
-const beatEveryMs = 1_000;
+const BEAT_EVERY_MS = 1_000;
 
 /** The phase that is being reported; one inside another silences it for as long as it lasts. */
 const current = new AsyncLocalStorage<{ silenced: number }>();
@@ -71,7 +71,7 @@ export async function withProgress<T>(
   };
   if (outer !== undefined) outer.silenced += 1;
   beat();
-  const timer = setInterval(beat, beatEveryMs);
+  const timer = setInterval(beat, BEAT_EVERY_MS);
   try {
     return await current.run(own, () =>
       body((changed) => {
@@ -86,7 +86,7 @@ export async function withProgress<T>(
 }
 
 /** PostgreSQL cuts application_name at 63 bytes. */
-const maxNameBytes = 63;
+const MAX_NAME_BYTES = 63;
 
 /**
  * `dr:<workflowId>#<activityId>/<attempt>`: the sessions of one attempt of one activity. A long workflow ID
@@ -96,8 +96,8 @@ export function applicationName(attempt = currentActivity().attempt): string {
   const { workflowId, activityId } = currentActivity();
   const tail = `#${activityId}/${attempt}`;
   const plain = `dr:${workflowId.replace(/[^\x21-\x7e]/g, '_')}${tail}`;
-  if (plain.length <= maxNameBytes) return plain;
+  if (plain.length <= MAX_NAME_BYTES) return plain;
   const hash = createHash('sha256').update(`${workflowId}#${activityId}`).digest('hex').slice(0, 12);
   const end = `~${hash}/${attempt}`;
-  return plain.slice(0, maxNameBytes - end.length) + end;
+  return plain.slice(0, MAX_NAME_BYTES - end.length) + end;
 }

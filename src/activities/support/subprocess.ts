@@ -28,9 +28,9 @@ export interface CommandResult {
   durationMs: number;
 }
 
-const killAfterMs = 5_000;
-const stdoutLimit = 4 * 1024 * 1024;
-const stderrLimit = 16 * 1024;
+const KILL_AFTER_MS = 5_000;
+const STDOUT_LIMIT = 4 * 1024 * 1024;
+const STDERR_LIMIT = 16 * 1024;
 
 /**
  * Runs a program without a shell, in a process group of its own. On abort or timeout the whole group
@@ -92,7 +92,7 @@ function exitOf(child: ChildProcess, program: string): Promise<number> {
 
 function collectOutput(child: ChildProcess, onLine: Command['onLine']) {
   const kept = { stdout: '', stderr: '' };
-  const limits = { stdout: stdoutLimit, stderr: stderrLimit };
+  const limits = { stdout: STDOUT_LIMIT, stderr: STDERR_LIMIT };
   const ends = (['stdout', 'stderr'] as const).map((name) => {
     const stream = child[name];
     if (stream === null) return Promise.resolve();
@@ -113,8 +113,8 @@ function collectOutput(child: ChildProcess, onLine: Command['onLine']) {
   });
   return {
     ended,
-    stdout: () => kept.stdout.slice(-stdoutLimit),
-    stderr: () => kept.stderr.slice(-stderrLimit),
+    stdout: () => kept.stdout.slice(-STDOUT_LIMIT),
+    stderr: () => kept.stderr.slice(-STDERR_LIMIT),
   };
 }
 
@@ -123,7 +123,7 @@ function stopOn(child: ChildProcess, signal: AbortSignal, timeoutMs: number | un
   let killTimer: NodeJS.Timeout | undefined;
   const stop = (): void => {
     killGroup(child, 'SIGTERM');
-    killTimer ??= setTimeout(() => killGroup(child, 'SIGKILL'), killAfterMs);
+    killTimer ??= setTimeout(() => killGroup(child, 'SIGKILL'), KILL_AFTER_MS);
   };
   const timer =
     timeoutMs === undefined

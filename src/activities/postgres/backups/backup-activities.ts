@@ -12,8 +12,8 @@ import { damagedFiles } from './verify-files';
 import {
   backupFolder,
   backupsFolder,
-  dataFolder,
-  provenFile,
+  DATA_FOLDER,
+  PROVEN_FILE,
   readManifest,
   syncPath,
   type Manifest,
@@ -69,7 +69,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
       const provenAt = new Date().toISOString();
       try {
         // It names the manifest it is about: the proof of another backup is none of this one.
-        await writeFile(join(folder, provenFile), JSON.stringify({ provenAt, manifestSha256: sha256 }), {
+        await writeFile(join(folder, PROVEN_FILE), JSON.stringify({ provenAt, manifestSha256: sha256 }), {
           mode: 0o600,
           flush: true,
         });
@@ -145,7 +145,7 @@ async function checkFiles(folder: string, manifest: Manifest): Promise<Check> {
 async function checkListing(deps: ActivityDeps, folder: string, manifest: Manifest): Promise<Check> {
   const name = 'table of contents';
   try {
-    const { entries } = await listDumpContents(await openTools(deps), join(folder, dataFolder));
+    const { entries } = await listDumpContents(await openTools(deps), join(folder, DATA_FOLDER));
     return {
       name,
       ok: entries === manifest.tocEntries,

@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isBackupId, partialSuffix, provenFile, readManifest, summaryOf, type Manifest } from './manifest';
+import { isBackupId, PARTIAL_SUFFIX, PROVEN_FILE, readManifest, summaryOf, type Manifest } from './manifest';
 import type { BackupListEntry } from '../../../contract/backup';
 
 export interface ListedBackup extends BackupListEntry {
@@ -17,7 +17,7 @@ export interface BackupStore {
   oddities: string[];
 }
 
-export const deletingPrefix = '.deleting-';
+export const DELETING_PREFIX = '.deleting-';
 
 /** Everything in the folder of an environment's backups. A folder that does not exist holds none. */
 export async function readStore(folder: string): Promise<BackupStore> {
@@ -28,7 +28,7 @@ export async function readStore(folder: string): Promise<BackupStore> {
   });
   for (const entry of names) {
     const { name } = entry;
-    if (entry.isDirectory() && (name.endsWith(partialSuffix) || name.startsWith(deletingPrefix)))
+    if (entry.isDirectory() && (name.endsWith(PARTIAL_SUFFIX) || name.startsWith(DELETING_PREFIX)))
       store.leftovers.push(name);
     else if (entry.isDirectory() && isBackupId(name)) await addBackup(store, folder, name);
     else store.oddities.push(`${name} is no backup`);
@@ -78,7 +78,7 @@ export async function missingFiles(folder: string, manifest: Manifest): Promise<
 }
 
 async function readProof(folder: string): Promise<{ provenAt: string; manifestSha256: string } | undefined> {
-  const text = await readFile(join(folder, provenFile), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readFile(join(folder, PROVEN_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });

@@ -6,7 +6,7 @@ import { takeFence } from '../session/fence';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 
 /** Old canaries say nothing: the newest two hundred stay. */
-const kept = 200;
+const KEPT_CANARIES = 200;
 
 export function createCanaryActivities(deps: ActivityDeps) {
   return {
@@ -35,7 +35,7 @@ export function createCanaryActivities(deps: ActivityDeps) {
               );
               await client.query(
                 `DELETE FROM durable_runbooks.canary WHERE id <> $1 AND id IN
-                   (SELECT id FROM durable_runbooks.canary ORDER BY written_at DESC OFFSET ${kept})`,
+                   (SELECT id FROM durable_runbooks.canary ORDER BY written_at DESC OFFSET ${KEPT_CANARIES})`,
                 [input.id],
               );
               const { rows } = await client.query<{ at: Date }>(

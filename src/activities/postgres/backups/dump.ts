@@ -22,7 +22,7 @@ import {
   readSurroundings,
   type CountableTable,
 } from './inventory';
-import { dataFolder, type Manifest, type TableEntry } from './manifest';
+import { DATA_FOLDER, type Manifest, type TableEntry } from './manifest';
 import { requireClientFor, runTool, type Tools } from '../session/tools';
 import type { DatabaseRef } from '../../../contract/place';
 import { fenceSession } from '../session/fence';
@@ -42,14 +42,14 @@ export type DumpOutcome = Omit<
 >;
 
 /** How long pg_dump waits for a lock behind a migration before it gives up. */
-const lockWaitMs = 10_000;
+const LOCK_WAIT_MS = 10_000;
 
-const snapshotOptions: ConnectionOptions = {
+const SNAPSHOT_OPTIONS: ConnectionOptions = {
   identity: true,
   // Without it a role that row security applies to would count, and dump, fewer rows and say nothing.
   allRows: true,
   statementTimeoutMs: 0,
-  lockTimeoutMs: lockWaitMs,
+  lockTimeoutMs: LOCK_WAIT_MS,
   // The snapshot lives as long as this transaction sits there.
   idleInTransactionTimeoutMs: 0,
   action: 'back up',
@@ -97,7 +97,7 @@ export async function dumpSnapshot(
       await holder.query('COMMIT');
       return outcome;
     },
-    snapshotOptions,
+    SNAPSHOT_OPTIONS,
   );
 }
 
@@ -167,11 +167,11 @@ async function runDump(run: DumpRun, signal: AbortSignal): Promise<void> {
   const { url, environment } = libpqOf(endpoint);
   const args = [
     '--format=directory',
-    `--file=${join(run.partial, dataFolder)}`,
+    `--file=${join(run.partial, DATA_FOLDER)}`,
     `--jobs=${backups?.jobs ?? 2}`,
     `--compress=${backups?.compression ?? 1}`,
     `--snapshot=${run.snapshot}`,
-    `--lock-wait-timeout=${lockWaitMs}`,
+    `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     // An old token restored would let a run pass that lost its lease long ago.
     '--exclude-table-data=durable_runbooks.fence',
     // Synced by us, while the checksums are computed.
@@ -214,7 +214,7 @@ async function countTables(
         `${a.table.schema}.${a.table.name}` < `${b.table.schema}.${b.table.name}` ? -1 : 1,
       );
     },
-    { ...snapshotOptions, action: 'count rows' },
+    { ...SNAPSHOT_OPTIONS, action: 'count rows' },
   );
 }
 
@@ -233,10 +233,10 @@ async function endOwnSessions(run: DumpRun): Promise<void> {
 
 async function bytesBelow(folder: string): Promise<number> {
   try {
-    const names = await readdir(join(folder, dataFolder));
+    const names = await readdir(join(folder, DATA_FOLDER));
     const sizes = await Promise.all(
       names.map((name) =>
-        stat(join(folder, dataFolder, name)).then(
+        stat(join(folder, DATA_FOLDER, name)).then(
           ({ size }) => size,
           () => 0,
         ),

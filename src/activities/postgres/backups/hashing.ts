@@ -14,7 +14,7 @@ interface HashOptions {
 }
 
 /** Below this, starting threads takes longer than hashing. */
-const worthThreadsBytes = 32 * 1024 * 1024;
+const WORTH_THREADS_BYTES = 32 * 1024 * 1024;
 
 /**
  * SHA-256 and size of files below a folder, sorted by path. Hashing is as much work as dumping without compression, so
@@ -26,7 +26,7 @@ export async function hashFiles(folder: string, paths: string[], options: HashOp
   );
   // The largest first: what is left at the end is small.
   const queue = sizes.sort((a, b) => b.bytes - a.bytes);
-  const large = queue.reduce((sum, { bytes }) => sum + bytes, 0) >= worthThreadsBytes;
+  const large = queue.reduce((sum, { bytes }) => sum + bytes, 0) >= WORTH_THREADS_BYTES;
   const done: FileEntry[] = [];
   let total = 0;
   const work = async (): Promise<void> => {
@@ -61,7 +61,7 @@ async function hashHere(path: string, signal?: AbortSignal): Promise<Hashed> {
 }
 
 /** As text, because a thread needs a file of its own, and which one depends on how this code was compiled. */
-const threadSource = `
+const THREAD_SOURCE = `
   const { parentPort } = require('node:worker_threads');
   const { createHash } = require('node:crypto');
   const { openSync, readSync, closeSync } = require('node:fs');
@@ -87,7 +87,7 @@ const threadSource = `
 `;
 
 function hashingThread(signal?: AbortSignal) {
-  const thread = new Worker(threadSource, { eval: true });
+  const thread = new Worker(THREAD_SOURCE, { eval: true });
   const stop = (): void => void thread.terminate();
   signal?.addEventListener('abort', stop, { once: true });
   return {

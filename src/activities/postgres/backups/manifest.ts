@@ -97,11 +97,11 @@ export interface Manifest {
   files: FileEntry[];
 }
 
-export const manifestFile = 'manifest.json';
-export const manifestHashFile = 'manifest.sha256';
-export const provenFile = 'proven.json';
-export const dataFolder = 'data';
-export const partialSuffix = '.partial';
+export const MANIFEST_FILE = 'manifest.json';
+export const MANIFEST_HASH_FILE = 'manifest.sha256';
+export const PROVEN_FILE = 'proven.json';
+export const DATA_FOLDER = 'data';
+export const PARTIAL_SUFFIX = '.partial';
 
 /** Folder of all backups of an environment. Throws InvalidInput where none is configured. */
 export function backupsFolder(deps: ActivityDeps, service: string, environment: string): string {
@@ -132,7 +132,7 @@ export function backupFolder(
 }
 
 export function isBackupId(text: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(text) && !text.endsWith(partialSuffix);
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(text) && !text.endsWith(PARTIAL_SUFFIX);
 }
 
 /** A manifest whose own hash was checked, with that hash. Throws BackupCorrupt or BackupIncomplete. */
@@ -140,8 +140,8 @@ export async function readManifest(folder: string): Promise<{ manifest: Manifest
   let text: string;
   let expected: string;
   try {
-    text = await readFile(join(folder, manifestFile), 'utf8');
-    expected = (await readFile(join(folder, manifestHashFile), 'utf8')).trim();
+    text = await readFile(join(folder, MANIFEST_FILE), 'utf8');
+    expected = (await readFile(join(folder, MANIFEST_HASH_FILE), 'utf8')).trim();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
     throw fail(

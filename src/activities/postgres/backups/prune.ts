@@ -1,11 +1,11 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../../support/failure';
-import { deletingPrefix, readStore, type BackupStore, type ListedBackup } from './backup-store';
-import { partialSuffix, syncPath } from './manifest';
+import { DELETING_PREFIX, readStore, type BackupStore, type ListedBackup } from './backup-store';
+import { PARTIAL_SUFFIX, syncPath } from './manifest';
 
 /** A partial backup younger than this may still be growing under another worker. */
-const leftoverAgeMs = 24 * 3_600_000;
+const LEFTOVER_AGE_MS = 24 * 3_600_000;
 
 /**
  * Deletes what goes beyond the retention. Throws BackupCorrupt, and deletes nothing, while the folder holds anything
@@ -67,8 +67,8 @@ async function oldLeftovers(folder: string, names: string[]): Promise<string[]> 
   for (const name of names) {
     const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Date.now() }));
     if (
-      name.startsWith(deletingPrefix) ||
-      (name.endsWith(partialSuffix) && Date.now() - mtimeMs > leftoverAgeMs)
+      name.startsWith(DELETING_PREFIX) ||
+      (name.endsWith(PARTIAL_SUFFIX) && Date.now() - mtimeMs > LEFTOVER_AGE_MS)
     )
       old.push(name);
   }
@@ -77,7 +77,7 @@ async function oldLeftovers(folder: string, names: string[]): Promise<string[]> 
 
 /** Renamed first: what an interrupted deletion leaves must not look like a backup. */
 async function remove(folder: string, backupId: string): Promise<void> {
-  const doomed = join(folder, `${deletingPrefix}${backupId}`);
+  const doomed = join(folder, `${DELETING_PREFIX}${backupId}`);
   await rename(join(folder, backupId), doomed).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });

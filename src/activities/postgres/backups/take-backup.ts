@@ -13,11 +13,11 @@ import { hashFiles } from './hashing';
 import {
   backupFolder,
   backupsFolder,
-  dataFolder,
+  DATA_FOLDER,
   filesBelow,
-  manifestFile,
-  manifestHashFile,
-  partialSuffix,
+  MANIFEST_FILE,
+  MANIFEST_HASH_FILE,
+  PARTIAL_SUFFIX,
   readManifest,
   summaryOf,
   syncPath,
@@ -48,7 +48,7 @@ export function createBackupActivities(deps: ActivityDeps) {
       const folder = backupFolder(deps, input.service, input.environment, input.backupId);
       const finished = await finishedBackup(folder);
       if (finished !== undefined) return finished;
-      const partial = `${folder}${partialSuffix}`;
+      const partial = `${folder}${PARTIAL_SUFFIX}`;
       const startedAt = Date.now();
       try {
         const tools = await openTools(deps);
@@ -100,7 +100,7 @@ async function finish(
   const globals = await dumpGlobals(deps, tools, input, partial);
   const [files, contents] = await Promise.all([
     hashAndSync(partial, backups?.jobs ?? 2),
-    listDumpContents(tools, join(partial, dataFolder)),
+    listDumpContents(tools, join(partial, DATA_FOLDER)),
   ]);
   const previous = await newestComplete(
     backupsFolder(deps, input.service, input.environment),
@@ -169,11 +169,11 @@ async function hashAndSync(partial: string, jobs: number): Promise<FileEntry[]> 
 async function publish(partial: string, folder: string, manifest: Manifest): Promise<BackupSummary> {
   const text = `${JSON.stringify(manifest, null, 1)}\n`;
   const sha256 = createHash('sha256').update(text).digest('hex');
-  const written = { [manifestFile]: text, [manifestHashFile]: `${sha256}\n` };
+  const written = { [MANIFEST_FILE]: text, [MANIFEST_HASH_FILE]: `${sha256}\n` };
   for (const [name, content] of Object.entries(written)) {
     await writeFile(join(partial, name), content, { mode: 0o600, flush: true });
   }
-  await syncPath(join(partial, dataFolder));
+  await syncPath(join(partial, DATA_FOLDER));
   await syncPath(partial);
   // A folder without a readable manifest is in the way only if somebody else made it: rename then fails, rightly.
   await rename(partial, folder).catch((error: NodeJS.ErrnoException) => {

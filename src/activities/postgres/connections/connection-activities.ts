@@ -12,7 +12,7 @@ import {
   type SessionRef,
 } from './connection-facts';
 import { takeFence } from '../session/fence';
-import { offenderParameters, offendersSql } from './session-rules';
+import { offenderParameters, OFFENDERS_SQL } from './session-rules';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 
 export interface SessionsInput {
@@ -31,7 +31,7 @@ export interface SessionsResult {
   staying: number[];
 }
 
-const goneWithinMs = 10_000;
+const GONE_WITHIN_MS = 10_000;
 
 /** The sessions of a database: who has them, and an end to those that have them for too long. */
 export function createConnectionActivities(deps: ActivityDeps) {
@@ -83,12 +83,12 @@ export function createConnectionActivities(deps: ActivityDeps) {
      * TooManyTargets, MissingPrivilege, StaleFencingToken, WrongDatabase.
      */
     async cancelSessions(input: SessionsInput): Promise<SessionsResult> {
-      return signal(input, cancel);
+      return signal(input, CANCELLING);
     },
 
     /** Ends each of these sessions that is still over its limit, and waits until it has gone. Otherwise as `cancelSessions`. */
     async terminateSessions(input: SessionsInput): Promise<SessionsResult> {
-      return signal(input, terminate);
+      return signal(input, TERMINATING);
     },
   };
 }
@@ -101,14 +101,14 @@ interface Signal {
   ends: boolean;
 }
 
-const cancel: Signal = {
+const CANCELLING: Signal = {
   phase: 'cancel queries',
   call: 'pg_cancel_backend',
   offences: ['long query'],
   ends: false,
 };
 
-const terminate: Signal = {
+const TERMINATING: Signal = {
   phase: 'end sessions',
   call: 'pg_terminate_backend',
   offences: ['long query', 'idle in transaction'],
@@ -154,7 +154,7 @@ async function signalOffenders(
   // In a transaction the list of sessions is read once and kept.
   await client.query('SELECT pg_stat_clear_snapshot()');
   const { rows } = await client.query<{ pid: number; sent: boolean }>(
-    `SELECT now.pid, ${how.call}(now.pid) AS sent FROM (${offendersSql}) now
+    `SELECT now.pid, ${how.call}(now.pid) AS sent FROM (${OFFENDERS_SQL}) now
        JOIN unnest($5::int[], $6::text[], $7::text[]) AS wanted(pid, started, since)
          ON now.pid = wanted.pid AND now."backendStart" = wanted.started AND now.since = wanted.since
       WHERE now.untouchable IS NULL AND now.offence = ANY($8)`,
@@ -171,7 +171,7 @@ async function signalOffenders(
 
 async function stillThere(client: Client, sessions: SessionRef[], pids: number[]): Promise<number[]> {
   const ended = sessions.filter(({ pid }) => pids.includes(pid));
-  for (const until = Date.now() + goneWithinMs; ;) {
+  for (const until = Date.now() + GONE_WITHIN_MS; ;) {
     const { rows } = await client.query<{ pid: number }>(
       `SELECT a.pid FROM pg_stat_activity a JOIN unnest($1::int[], $2::timestamptz[]) AS wanted(pid, started)
            ON a.pid = wanted.pid AND a.backend_start = wanted.started`,

@@ -3,7 +3,7 @@ import type { ConnectionsConfig } from '../../../config/operation-schema';
 import { scrub } from '../../../config/secrets';
 import { highestFenceToken } from '../session/bookkeeping';
 import { fail } from '../../support/failure';
-import { offenderParameters, offendersSql } from './session-rules';
+import { offenderParameters, OFFENDERS_SQL } from './session-rules';
 
 /** One session and what it does now: a session that moved on, or whose pid was given to another one, is not it. */
 export interface SessionRef {
@@ -102,7 +102,10 @@ export async function needPrivileges(client: Client): Promise<void> {
 type Row = Offender & { untouchable: string | null };
 
 async function readOffenders(client: Client, config: ConnectionsConfig): Promise<Row[]> {
-  const { rows } = await client.query<Row>(`${offendersSql} ORDER BY since, pid`, offenderParameters(config));
+  const { rows } = await client.query<Row>(
+    `${OFFENDERS_SQL} ORDER BY since, pid`,
+    offenderParameters(config),
+  );
   return rows.map((row) => ({ ...row, query: scrub(row.query.replace(/\s+/g, ' ').trim()) }));
 }
 

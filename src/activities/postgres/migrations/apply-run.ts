@@ -59,16 +59,16 @@ export interface ApplyRun {
 }
 
 /** A fence is held for one transaction: whoever holds it is about to end, or stuck. */
-export const fenceTimeoutMs = 5_000;
+export const FENCE_TIMEOUT_MS = 5_000;
 /** A worker that stops in the middle of a transaction must not leave its locks behind. */
-const idleTimeoutMs = 30_000;
+const IDLE_TIMEOUT_MS = 30_000;
 
 export type OpenRun = Pick<ApplyRun, 'deps' | 'input' | 'script' | 'settings' | 'report' | 'fenced'>;
 
 /** Opens the sessions of an apply, with identity and role checked, and leaves nothing of an earlier attempt running. */
 export async function withApplyRun<T>(given: OpenRun, body: (run: ApplyRun) => Promise<T>): Promise<T> {
   const { deps, input, settings } = given;
-  const options = { identity: true, action: `apply ${given.script.file}`, lockTimeoutMs: fenceTimeoutMs };
+  const options = { identity: true, action: `apply ${given.script.file}`, lockTimeoutMs: FENCE_TIMEOUT_MS };
   const statementTimeoutMs = settings.statementTimeoutSeconds * 1_000;
   return withClient(
     deps,
@@ -84,7 +84,7 @@ export async function withApplyRun<T>(given: OpenRun, body: (run: ApplyRun) => P
           await becomeProductionRole(deps, client, input);
           return body({ ...given, client, watcher, evictsAutovacuum, ...fresh(given) });
         },
-        { ...options, statementTimeoutMs, idleInTransactionTimeoutMs: idleTimeoutMs },
+        { ...options, statementTimeoutMs, idleInTransactionTimeoutMs: IDLE_TIMEOUT_MS },
       ),
     options,
   );
@@ -120,7 +120,7 @@ async function quickDeadlockCheck(client: ClientBase, lockTimeoutMs: number): Pr
 }
 
 /** Ours to set, not the role's. */
-const ourSettings =
+const OUR_SETTINGS =
   /^(lock_timeout|statement_timeout|role|session_authorization|idle_in_transaction_session_timeout)=/;
 
 /** A disposable cluster is entered as its superuser; what production's role may not do must fail there already. */
@@ -143,7 +143,7 @@ async function becomeProductionRole(
   await client.query(`GRANT USAGE ON SCHEMA durable_runbooks TO ${quoted(role)}`);
   await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA durable_runbooks TO ${quoted(role)}`);
   await client.query(`SET SESSION AUTHORIZATION ${quoted(role)}`);
-  for (const setting of (rows[0].settings ?? []).filter((text) => !ourSettings.test(text))) {
+  for (const setting of (rows[0].settings ?? []).filter((text) => !OUR_SETTINGS.test(text))) {
     const equals = setting.indexOf('=');
     await client
       .query('SELECT set_config($1, $2, false)', [setting.slice(0, equals), setting.slice(equals + 1)])

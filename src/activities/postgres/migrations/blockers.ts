@@ -12,7 +12,7 @@ export interface Holder extends Session {
 }
 
 /** https://www.postgresql.org/docs/current/explicit-locking.html: what a lock that stops writes has to wait for. */
-const writers = [
+const WRITERS = [
   'RowExclusiveLock',
   'ShareUpdateExclusiveLock',
   'ShareLock',
@@ -37,7 +37,7 @@ export async function listHolders(client: ClientBase, locks: TableLock[]): Promi
         AND (wanted.blocks = 'reads' OR l.mode = ANY($3))
        JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
       ORDER BY a.pid`,
-    [locks.map(({ table }) => table), locks.map(({ blocks }) => blocks), writers],
+    [locks.map(({ table }) => table), locks.map(({ blocks }) => blocks), WRITERS],
   );
   return rows.map(({ autovacuum, ...session }) => ({
     ...session,
@@ -47,7 +47,7 @@ export async function listHolders(client: ClientBase, locks: TableLock[]): Promi
   }));
 }
 
-const watchEveryMs = 50;
+const WATCH_EVERY_MS = 50;
 
 /** Whether the working session holds a lock that stops readers or writers of a table which others can see. */
 export async function stopsOthers({ client, watcher }: ApplyRun): Promise<boolean> {
@@ -75,7 +75,7 @@ export async function watchingBlockers<T>(
     for (;;) {
       let timer: NodeJS.Timeout | undefined;
       const tick = new Promise<'tick'>(
-        (resolve) => (timer = setTimeout(() => resolve('tick'), watchEveryMs)),
+        (resolve) => (timer = setTimeout(() => resolve('tick'), WATCH_EVERY_MS)),
       );
       const next = await Promise.race([stopped, tick]);
       clearTimeout(timer);

@@ -2,7 +2,7 @@ import type { Node } from 'libpg-query';
 import { constantsIn, nodesIn } from './parse-tree';
 
 /** Settings that carry our guarantees: who we are, how long we wait, how long we may take. */
-const ourSettings = [
+const OUR_SETTINGS = [
   'lock_timeout',
   'statement_timeout',
   'transaction_timeout',
@@ -20,15 +20,15 @@ const ourSettings = [
   'transaction_deferrable',
 ];
 
-const setOurs = new RegExp(
-  `\\b(?:set|reset)\\s+(?:(?:local|session)\\s+)?(${ourSettings.join('|')}|session\\s+authorization|transaction|session\\s+characteristics)\\b`,
+const SET_OURS = new RegExp(
+  `\\b(?:set|reset)\\s+(?:(?:local|session)\\s+)?(${OUR_SETTINGS.join('|')}|session\\s+authorization|transaction|session\\s+characteristics)\\b`,
   'i',
 );
-const endsTransaction = /\b(commit|rollback)(?:\s+and\s+(?:no\s+)?chain)?\s*;/i;
-const configOurs = new RegExp(`\\bset_config\\s*\\(\\s*'(${ourSettings.join('|')})'`, 'i');
+const ENDS_TRANSACTION = /\b(commit|rollback)(?:\s+and\s+(?:no\s+)?chain)?\s*;/i;
+const CONFIG_OURS = new RegExp(`\\bset_config\\s*\\(\\s*'(${OUR_SETTINGS.join('|')})'`, 'i');
 
 /** Statements about the server or other databases: no transaction covers them and no retry of them is safe. */
-const serverWide: Record<string, string> = {
+const SERVER_WIDE: Record<string, string> = {
   CreatedbStmt: 'CREATE DATABASE',
   DropdbStmt: 'DROP DATABASE',
   AlterDatabaseStmt: 'ALTER DATABASE',
@@ -46,7 +46,7 @@ export function refusalOf(node: Node): string | undefined {
   if (kind === 'TransactionStmt') {
     return 'transaction control is not allowed: the file runs in a transaction of ours, together with its ledger row. Remove it; `-- runbooks: split` at the head of the file commits each statement by itself';
   }
-  const server = serverWide[kind];
+  const server = SERVER_WIDE[kind];
   if (server !== undefined) return `${server} is not part of a migration of this database. Run it by itself`;
   if (kind === 'DiscardStmt')
     return 'DISCARD would drop the settings that keep this migration safe. Remove it';
@@ -67,13 +67,13 @@ function refusedSetting(node: Node): string | undefined {
   for (const call of calls) {
     // A name that is put together could be any of them.
     const name = plainText(call.args?.[0]);
-    if (name === undefined || ourSettings.includes(name.toLowerCase())) return ours(name ?? 'set_config');
+    if (name === undefined || OUR_SETTINGS.includes(name.toLowerCase())) return ours(name ?? 'set_config');
   }
   if (!('VariableSetStmt' in node)) return undefined;
   const { kind, name } = node.VariableSetStmt;
   if (kind === 'VAR_RESET_ALL') return ours('RESET ALL');
   if (kind === 'VAR_SET_MULTI') return 'SET TRANSACTION is not allowed: the transaction is ours. Remove it';
-  return name !== undefined && ourSettings.includes(name.toLowerCase()) ? ours(name) : undefined;
+  return name !== undefined && OUR_SETTINGS.includes(name.toLowerCase()) ? ours(name) : undefined;
 }
 
 function plainText(arg: Node | undefined): string | undefined {
@@ -115,9 +115,9 @@ function refusedMaintenance(node: Node): string | undefined {
 function refusedBody(node: Node): string | undefined {
   if (!('DoStmt' in node)) return undefined;
   for (const text of constantsIn(node)) {
-    const end = endsTransaction.exec(text)?.[1]?.toUpperCase();
+    const end = ENDS_TRANSACTION.exec(text)?.[1]?.toUpperCase();
     if (end !== undefined) return `${end} in a DO block would end the transaction, which is ours. Remove it`;
-    const found = setOurs.exec(text)?.[1] ?? configOurs.exec(text)?.[1];
+    const found = SET_OURS.exec(text)?.[1] ?? CONFIG_OURS.exec(text)?.[1];
     if (found !== undefined) return ours(found);
   }
   return undefined;

@@ -19,13 +19,13 @@ export interface Work {
 }
 
 /** Others than us were in the way: trying again is safe, because the transaction is gone. */
-const lostLock = new Set(['55P03', '40P01', '40001']);
+const LOST_LOCK = new Set(['55P03', '40P01', '40001']);
 /** Looking asks for no lock, so it may be done often. */
-const lookEveryMs = 200;
+const LOOK_EVERY_MS = 200;
 /** Between two tries everybody who waited behind us gets through. */
-export const backOffFactor = 10;
+export const BACK_OFF_FACTOR = 10;
 /** With no right to set `deadlock_timeout`: long enough for its default of 1 s to evict an autovacuum. */
-const autovacuumTimeoutMs = 1_500;
+const AUTOVACUUM_TIMEOUT_MS = 1_500;
 
 /**
  * Runs statements and their ledger rows in one transaction, as often as it takes to get the locks before the deadline.
@@ -71,10 +71,10 @@ export async function waitUntilFree(
     for (const { yields: _, ...session } of stubborn) run.stats.blockers.set(session.pid, session);
     first ??= new Set(stubborn.map(({ pid }) => pid));
     const changed = !stubborn.some(({ pid }) => first?.has(pid));
-    if (changed && Date.now() - since > backOffFactor * lockTimeoutMs) return holders;
+    if (changed && Date.now() - since > BACK_OFF_FACTOR * lockTimeoutMs) return holders;
     if (Date.now() >= run.deadline) throw lockTimeout(run, work, locks, stubborn);
     run.report({ phase: `waiting for pid ${stubborn[0]?.pid} to let go of ${locks[0]?.table}` });
-    await pause(Math.min(lookEveryMs, Math.max(1, run.deadline - Date.now())));
+    await pause(Math.min(LOOK_EVERY_MS, Math.max(1, run.deadline - Date.now())));
   }
 }
 
@@ -82,7 +82,7 @@ export async function waitUntilFree(
 async function attempt(run: ApplyRun, work: Work, holders: Holder[]): Promise<boolean | number> {
   const lockTimeoutMs =
     !run.evictsAutovacuum && holders.some(({ yields }) => yields)
-      ? Math.max(autovacuumTimeoutMs, run.settings.lockTimeoutMs)
+      ? Math.max(AUTOVACUUM_TIMEOUT_MS, run.settings.lockTimeoutMs)
       : run.settings.lockTimeoutMs;
   const hold = { since: 0 };
   run.report({ phase: run.input.direction });
@@ -92,7 +92,7 @@ async function attempt(run: ApplyRun, work: Work, holders: Holder[]): Promise<bo
   } catch (error) {
     await run.client.query('ROLLBACK').catch(() => undefined);
     if (!(error instanceof LockLost)) throw error;
-    return lockTimeoutMs * backOffFactor * (1 + Math.random());
+    return lockTimeoutMs * BACK_OFF_FACTOR * (1 + Math.random());
   } finally {
     countBlock(run, hold.since);
   }
@@ -160,8 +160,8 @@ async function runStatement(
     if (limits.hold.since === 0 && (await stopsOthers(run))) limits.hold.since = startedAt;
   } catch (error) {
     const sqlState = sqlStateOf(error) ?? '';
-    if (lostLock.has(sqlState)) limits.hold.since ||= startedAt;
-    if (lostLock.has(sqlState)) throw new LockLost(sqlState);
+    if (LOST_LOCK.has(sqlState)) limits.hold.since ||= startedAt;
+    if (LOST_LOCK.has(sqlState)) throw new LockLost(sqlState);
     if (sqlState === '57014' && limits.hold.stopped === true) throw heldTooLong(run, statement);
     // A cancellation by somebody else comes earlier than the timeout.
     const ranOut =
@@ -209,7 +209,7 @@ async function commit(run: ApplyRun, last: Statement | undefined): Promise<boole
     return true;
   } catch (error) {
     const sqlState = sqlStateOf(error);
-    if (sqlState !== undefined && lostLock.has(sqlState)) throw new LockLost(sqlState);
+    if (sqlState !== undefined && LOST_LOCK.has(sqlState)) throw new LockLost(sqlState);
     if (sqlState !== undefined && !/^(08|57)/.test(sqlState) && last !== undefined)
       throw explainFailure(run, last, error);
     throw fail(

@@ -12,7 +12,7 @@ export interface IndexState {
   building: boolean;
 }
 
-const findSql = `
+const FIND_SQL = `
   SELECT format('%I.%I', n.nspname, c.relname) AS name, i.indisvalid AND i.indisready AS valid,
          EXISTS (SELECT 1 FROM pg_stat_progress_create_index p
                   WHERE p.datname = current_database() AND (p.index_relid = c.oid OR p.relid IS NULL)) AS building
@@ -23,7 +23,7 @@ export async function findIndex(client: ClientBase, { node }: Statement): Promis
   if (!('IndexStmt' in node)) return undefined;
   const { relation, idxname } = node.IndexStmt;
   const { rows } = await client.query<IndexState>(
-    `${findSql} JOIN pg_class t ON t.oid = to_regclass($1) AND t.relnamespace = c.relnamespace WHERE c.relname = $2`,
+    `${FIND_SQL} JOIN pg_class t ON t.oid = to_regclass($1) AND t.relnamespace = c.relnamespace WHERE c.relname = $2`,
     [tableOf(relation), idxname],
   );
   return rows[0];
@@ -41,7 +41,7 @@ export async function findLeftovers(client: ClientBase, statement: Statement): P
   }
   if (!('ReindexStmt' in node)) return [];
   const { rows } = await client.query<IndexState>(
-    `${findSql} WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+    `${FIND_SQL} WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
         AND i.indrelid IN (to_regclass($1), (SELECT x.indrelid FROM pg_index x WHERE x.indexrelid = to_regclass($1)))`,
     [tableOf(node.ReindexStmt.relation)],
   );

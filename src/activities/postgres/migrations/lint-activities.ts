@@ -9,7 +9,7 @@ import { readScriptFile, type ScriptFile } from './script-files';
 import type { Hazard, MigrationRef } from '../../../contract/migration';
 
 /** What Squawk asks for and we do ourselves: timeouts, transactions, no second run over half a file. */
-const ours = [
+const OURS = [
   'require-lock-timeout',
   'require-statement-timeout',
   'prefer-robust-stmts',
@@ -17,7 +17,7 @@ const ours = [
 ];
 
 /** Findings that stop a site or break its clients; the rest is advice. Our own rules cover rewrites and lost data. */
-const severe = new Set([
+const SEVERE = new Set([
   'adding-field-with-default',
   'adding-foreign-key-constraint',
   'adding-not-nullable-field',
@@ -69,7 +69,7 @@ export function createLintActivities(deps: ActivityDeps) {
 
 async function lint(deps: ActivityDeps, service: string, script: ScriptFile): Promise<Hazard[]> {
   const { transactional } = await parseScript(script.name, script.content);
-  const excluded = [...ours, ...serviceOf(deps.config, service).migrations.lintIgnore];
+  const excluded = [...OURS, ...serviceOf(deps.config, service).migrations.lintIgnore];
   const { stdout, stderr, exitCode } = await runCommand({
     program: squawkPath(),
     args: [
@@ -110,7 +110,7 @@ function toHazard(migration: string, { line, message, help, rule_name }: Finding
   return {
     migration,
     line: line + 1,
-    level: severe.has(rule_name) ? 'error' : 'warning',
+    level: SEVERE.has(rule_name) ? 'error' : 'warning',
     rule: rule_name,
     message: [message, help].filter((text) => text !== null && text !== '').join(' '),
   };

@@ -1,19 +1,19 @@
 import type { Client } from 'pg';
 import { withClient } from '../session/connection';
 import { fail, sqlStateOf } from '../../support/failure';
-import { fenceTimeoutMs, newDeadline, pause, type ApplyRun } from './apply-run';
+import { FENCE_TIMEOUT_MS, newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
 import { describeBlockers, watchingBlockers } from './blockers';
 import { findIndex, findLeftovers, isDropped, partitionState, type IndexState } from './index-state';
 import { recordFinished, recordStarted, type LedgerRow } from './ledger';
 import { detachedBy, isSessionSetting, locksOutside } from './statements';
-import { backOffFactor, countBlock, lockTimeout, waitUntilFree } from './in-transaction';
+import { BACK_OFF_FACTOR, countBlock, lockTimeout, waitUntilFree } from './in-transaction';
 import type { Script, Statement } from './parse';
 import { explainFailure, failAt } from './sql-error';
 
-const pollMs = 200;
+const POLL_MS = 200;
 /** Cleaning up waits for old transactions too; what it cannot remove, the next try does. */
-const cleanUpTimeoutMs = 30_000;
+const CLEAN_UP_TIMEOUT_MS = 30_000;
 
 /**
  * Runs a statement that no transaction covers, between a started and a finished ledger row. A session of its own holds
@@ -25,7 +25,7 @@ export async function runOutsideTransaction(
   statement: Statement,
   last: boolean,
 ): Promise<boolean> {
-  const options = { identity: true, lockTimeoutMs: fenceTimeoutMs, idleInTransactionTimeoutMs: 0 };
+  const options = { identity: true, lockTimeoutMs: FENCE_TIMEOUT_MS, idleInTransactionTimeoutMs: 0 };
   return withClient(
     run.deps,
     run.input.database,
@@ -134,7 +134,7 @@ async function execute(run: ApplyRun, statement: Statement, { again, trace }: Ex
       if (!['40P01', '55P03'].includes(sqlStateOf(error) ?? '')) throw explain(run, statement, error);
       if (Date.now() >= run.deadline)
         throw lockTimeout(run, { statements: [statement] }, locksOutside(statement.node));
-      const waitMs = backOffFactor * run.settings.lockTimeoutMs * (1 + Math.random());
+      const waitMs = BACK_OFF_FACTOR * run.settings.lockTimeoutMs * (1 + Math.random());
       await pause(Math.max(0, Math.min(waitMs, run.deadline - Date.now())));
       continue;
     }
@@ -168,7 +168,7 @@ async function send(run: ApplyRun, statement: Statement): Promise<void> {
     await watchingBlockers(run, () => run.client.query(text));
   } finally {
     if (stopsReaders) countBlock(run, startedAt);
-    const usual = [`${fenceTimeoutMs}ms`, `${statementTimeoutSeconds * 1_000}ms`];
+    const usual = [`${FENCE_TIMEOUT_MS}ms`, `${statementTimeoutSeconds * 1_000}ms`];
     await run.client
       .query(
         `SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)`,
@@ -211,7 +211,7 @@ async function dropLeftovers(run: ApplyRun, client: Client, statement: Statement
     }
     if (Date.now() >= run.deadline) throw stillBuilding(run, left);
     run.report({ phase: `waiting for another build of ${left[0]?.name} to end` });
-    await pause(pollMs);
+    await pause(POLL_MS);
   }
 }
 
@@ -231,7 +231,7 @@ async function cleanUp(run: ApplyRun, statement: Statement, searchPath: string):
     identity: true,
     ignoreCancellation: true,
     lockTimeoutMs: 0,
-    statementTimeoutMs: cleanUpTimeoutMs,
+    statementTimeoutMs: CLEAN_UP_TIMEOUT_MS,
   };
   const clean = async (client: Client): Promise<boolean> => {
     await client.query(`SELECT set_config('search_path', $1, false)`, [searchPath]);

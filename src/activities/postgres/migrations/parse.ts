@@ -27,9 +27,9 @@ export interface Script {
 }
 
 /** Data belongs into batches or COPY, and the parse tree of a file takes a hundred times its size in memory. */
-const maxSizeBytes = 5 * 1024 * 1024;
+const MAX_SIZE_BYTES = 5 * 1024 * 1024;
 
-const splitHeader = /^--\s*runbooks:\s*split\s*$/i;
+const SPLIT_HEADER = /^--\s*runbooks:\s*split\s*$/i;
 
 /**
  * Splits a script with PostgreSQL's own parser. Throws MigrationInvalid for what is empty, not UTF-8, does not parse,
@@ -51,10 +51,10 @@ export async function parseScript(file: string, content: Buffer): Promise<Script
 }
 
 function decode(file: string, content: Buffer): string {
-  if (content.length > maxSizeBytes) {
+  if (content.length > MAX_SIZE_BYTES) {
     throw invalid(
       file,
-      `has ${content.length} bytes, more than ${maxSizeBytes}. Split it, or load data in another way`,
+      `has ${content.length} bytes, more than ${MAX_SIZE_BYTES}. Split it, or load data in another way`,
     );
   }
   let text: string;
@@ -135,7 +135,7 @@ async function hasSplitHeader(text: string): Promise<boolean> {
   const { tokens } = await scan(text);
   for (const token of tokens) {
     if (token.tokenName !== 'SQL_COMMENT' && token.tokenName !== 'C_COMMENT') return false;
-    if (splitHeader.test(token.text.trim())) return true;
+    if (SPLIT_HEADER.test(token.text.trim())) return true;
   }
   return false;
 }

@@ -9,7 +9,7 @@ export interface Rewrite {
   why: string;
 }
 
-const serials = ['smallserial', 'serial', 'bigserial', 'serial2', 'serial4', 'serial8'];
+const SERIALS = ['smallserial', 'serial', 'bigserial', 'serial2', 'serial4', 'serial8'];
 
 /**
  * Statements that write a table anew under ACCESS EXCLUSIVE, as far as the file and the catalogue tell. Tables that
@@ -60,7 +60,7 @@ async function rewriteOf(
 /** A constant default is kept in the catalogue since PostgreSQL 11; one that differs from row to row is not. */
 async function rewriteForColumn(client: ClientBase, column: ColumnDef): Promise<string | undefined> {
   const type = namesOf(column.typeName?.names).at(-1) ?? '';
-  if (serials.includes(type)) return `column ${column.colname} of type ${type} gets a number in each row`;
+  if (SERIALS.includes(type)) return `column ${column.colname} of type ${type} gets a number in each row`;
   const constraints = (column.constraints ?? []).flatMap((node) =>
     'Constraint' in node ? [node.Constraint] : [],
   );

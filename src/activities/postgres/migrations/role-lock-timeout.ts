@@ -10,7 +10,7 @@ interface Role {
   settings: string[];
 }
 
-const ownRole = `
+const OWN_ROLE = `
   SELECT current_user AS role, current_database() AS database,
          coalesce((SELECT setconfig FROM pg_db_role_setting
                     WHERE setrole = current_user::regrole
@@ -34,7 +34,7 @@ export async function withRoleLockTimeout<T>(
     deps,
     database,
     async (client) => {
-      const { role, database: name, settings } = (await client.query<Role>(ownRole)).rows[0]!;
+      const { role, database: name, settings } = (await client.query<Role>(OWN_ROLE)).rows[0]!;
       const alter = `ALTER ROLE ${quoted(role)} IN DATABASE ${quoted(name)}`;
       await client.query(`${alter} SET lock_timeout = '${ours.lock_timeout}'`);
       // Not every platform of a server can see that.

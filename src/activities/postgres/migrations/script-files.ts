@@ -13,7 +13,7 @@ export interface ScriptFile {
 }
 
 /** Names only: nothing that leads out of the directory, and no down script in the place of a migration. */
-const migrationName = /^[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql$/;
+const MIGRATION_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql$/;
 
 export function downNameOf(migration: string): string {
   return migration.replace(/\.sql$/, '.down.sql');
@@ -31,7 +31,7 @@ export function listMigrationFiles(deps: ActivityDeps, service: string): string[
     const names = readdirSync(directory, { withFileTypes: true }).filter((entry) => !entry.isDirectory());
     return names
       .map(({ name }) => name)
-      .filter((name) => migrationName.test(name) && !name.endsWith('.down.sql'))
+      .filter((name) => MIGRATION_NAME.test(name) && !name.endsWith('.down.sql'))
       .sort((a, b) => (a < b ? -1 : 1));
   } catch (error) {
     throw fail(
@@ -43,7 +43,7 @@ export function listMigrationFiles(deps: ActivityDeps, service: string): string[
 
 /** Refuses what is no name of a migration. Throws InvalidInput. */
 export function checkMigrationName(name: string): void {
-  if (migrationName.test(name) && !name.endsWith('.down.sql')) return;
+  if (MIGRATION_NAME.test(name) && !name.endsWith('.down.sql')) return;
   throw fail(
     'InvalidInput',
     `"${name}" is no migration: give the name of a file NAME.sql in the migrations directory, without a folder and not its .down.sql.`,

@@ -16,10 +16,10 @@ interface ServerError extends Error {
 }
 
 /** Classes and states that say something about the server and not about the statement. */
-const serverTrouble = /^(08|53|57P|25006|28)/;
+const SERVER_TROUBLE = /^(08|53|57P|25006|28)/;
 
 /** Next steps for the mistakes that migrations make most. */
-const nextSteps: Record<string, string> = {
+const NEXT_STEPS: Record<string, string> = {
   '42501': 'Grant the role of the migration this privilege, or make it a member of the owner.',
   '42P07': 'It is there already: was it made by hand? Drop it, or adopt it with another migration.',
   '42701': 'The column is there already: was it made by hand? Drop it, or leave this statement out.',
@@ -34,7 +34,7 @@ const nextSteps: Record<string, string> = {
 /** Server trouble as it is mapped everywhere; anything else as MigrationFailed with line, caret, SQLSTATE and hint. */
 export function explainFailure(run: ApplyRun, statement: Statement, error: unknown): Error {
   const sqlState = sqlStateOf(error);
-  if (sqlState === undefined || serverTrouble.test(sqlState)) {
+  if (sqlState === undefined || SERVER_TROUBLE.test(sqlState)) {
     return mapError(error, {
       action: `apply ${run.script.file}`,
       target: run.label,
@@ -43,7 +43,7 @@ export function explainFailure(run: ApplyRun, statement: Statement, error: unkno
   }
   return failAt(run, statement, 'MigrationFailed', {
     why: describeServerError(error as ServerError, sqlState),
-    next: nextSteps[sqlState] ?? 'Correct the file and start again.',
+    next: NEXT_STEPS[sqlState] ?? 'Correct the file and start again.',
     offset: offsetOf(statement, error as ServerError),
     details: { sqlState, ...tableOf(error as ServerError, statement) },
   });

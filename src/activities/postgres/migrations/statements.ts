@@ -63,7 +63,7 @@ export function isSessionSetting(node: Node): boolean {
 }
 
 // https://www.postgresql.org/docs/current/sql-altertable.html: what does not take ACCESS EXCLUSIVE.
-const lighterCommands: Record<string, Blocks> = {
+const LIGHTER_COMMANDS: Record<string, Blocks> = {
   AT_ValidateConstraint: 'nothing',
   AT_SetStatistics: 'nothing',
   AT_ClusterOn: 'nothing',
@@ -125,7 +125,7 @@ function strengthOf({ subtype, def }: AlterTableCmd): Blocks {
   if (subtype === 'AT_AddConstraint' && def !== undefined && 'Constraint' in def) {
     return def.Constraint.contype === 'CONSTR_FOREIGN' ? 'writes' : 'reads';
   }
-  return lighterCommands[subtype ?? ''] ?? 'reads';
+  return LIGHTER_COMMANDS[subtype ?? ''] ?? 'reads';
 }
 
 /** A foreign key also locks the table that it points to. */

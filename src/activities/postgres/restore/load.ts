@@ -7,7 +7,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
-import { dataFolder, type Manifest } from '../backups/manifest';
+import { DATA_FOLDER, type Manifest } from '../backups/manifest';
 import { runTool, type Tools } from '../session/tools';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 
@@ -34,12 +34,12 @@ export interface RestoreRun {
 }
 
 /** Not restored into a disposable cluster: it runs jobs by itself and needs to be preloaded. */
-export const neverInScratch = ['pg_cron'];
+export const NEVER_IN_SCRATCH = ['pg_cron'];
 
 /** Runs pg_restore into the copy, without what must not be restored there. Throws RestoreFailed, BackupCorrupt. */
 export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
   const { deps, tools, input, manifest, folder } = run;
-  const data = join(folder, dataFolder);
+  const data = join(folder, DATA_FOLDER);
   const workspace = await mkdtemp(join(tmpdir(), 'durable-runbooks-'));
   try {
     const list = join(workspace, 'list');

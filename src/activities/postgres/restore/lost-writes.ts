@@ -5,7 +5,7 @@ import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import type { LostWrites } from '../../../contract/backup';
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
-const leastWalBytesPerRow = 8;
+const LEAST_WAL_BYTES_PER_ROW = 8;
 
 /**
  * Upper bound of the row changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset
@@ -34,7 +34,7 @@ export async function estimateLostWrites(
       const counted =
         same && grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
       return {
-        rowsAtMost: counted ? grown : Math.ceil(walBytes / leastWalBytesPerRow),
+        rowsAtMost: counted ? grown : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW),
         since: manifest.snapshotAt,
         walBytes,
       };

@@ -18,7 +18,7 @@ import {
   createTarget,
   maintenanceOf,
 } from './target';
-import { load, neverInScratch, type RestoreInput, type RestoreRun } from './load';
+import { load, NEVER_IN_SCRATCH, type RestoreInput, type RestoreRun } from './load';
 import { openTools, requireMajor, runTool } from '../session/tools';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { RestoreResult } from '../../../contract/backup';
@@ -111,7 +111,7 @@ async function restore(run: RestoreRun): Promise<number> {
   const disposable = input.into.kind === 'scratch';
   await terminateEarlierAttempts(client);
   if (input.fence !== null && !disposable) await enter(client, input.fence);
-  const left = new Set(disposable ? neverInScratch : []);
+  const left = new Set(disposable ? NEVER_IN_SCRATCH : []);
   await checkExtensions(client, manifest, left);
   await clearTarget(client, name, disposable);
   await createRoles(client, manifest.roles, disposable);

@@ -14,7 +14,7 @@ import {
   readScratchMark,
   scratchBases,
   scratchFolder,
-  scratchMarkFile,
+  SCRATCH_MARK_FILE,
   type ScratchMark,
 } from '../session/scratch-files';
 import { disposableSettings } from './scratch-settings';
@@ -38,7 +38,7 @@ export interface OpenInput {
   major?: number;
 }
 
-const clusterFolder = 'cluster';
+const CLUSTER_FOLDER = 'cluster';
 
 type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
 
@@ -175,7 +175,7 @@ async function createCluster(
   await writeMark(directory, mark);
   // A daemon: it must survive the worker, because a retry goes on with what it holds.
   const { url, systemIdentifier } = await startCluster({
-    directory: join(directory, clusterFolder),
+    directory: join(directory, CLUSTER_FOLDER),
     binDirectory,
     durable: false,
     settings: disposableSettings(),
@@ -187,7 +187,7 @@ async function createCluster(
 
 /** Written beside and renamed, so that a reader never sees half of it. Only the worker may read the password. */
 async function writeMark(directory: string, mark: ScratchMark): Promise<void> {
-  const path = join(directory, scratchMarkFile);
+  const path = join(directory, SCRATCH_MARK_FILE);
   await writeFile(`${path}.new`, JSON.stringify(mark, null, 1), { mode: 0o600, flush: true });
   await rename(`${path}.new`, path);
 }
@@ -205,12 +205,12 @@ async function dropDirectory(deps: ActivityDeps, directory: string, key: string)
   if (mark === undefined || mark.scratch !== key) {
     throw fail('TargetNotOurs', `${directory} does not carry our mark of "${key}". Nothing was removed.`);
   }
-  await stopCluster(join(directory, clusterFolder), {
+  await stopCluster(join(directory, CLUSTER_FOLDER), {
     binDirectory: await findServer(deps, mark.major),
     mode: 'immediate',
   });
   // The mark goes last: what an interrupted removal leaves must still be recognised as ours.
-  await rm(join(directory, clusterFolder), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  await rm(join(directory, CLUSTER_FOLDER), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   await rm(directory, { recursive: true, force: true });
   return true;
 }

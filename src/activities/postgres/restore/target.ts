@@ -40,7 +40,7 @@ export function copyName(deps: ActivityDeps, into: DatabaseRef): string {
 }
 
 /** Databases of this prefix are ours before they carry a mark: CREATE DATABASE and COMMENT cannot be one step. */
-const newPrefix = 'durable_runbooks_new_';
+const NEW_PREFIX = 'durable_runbooks_new_';
 
 /** Drops what an earlier attempt left under that name. Throws TargetNotOurs for a database without our mark. */
 export async function clearTarget(client: Client, name: string, anyIsOurs: boolean): Promise<void> {
@@ -58,7 +58,7 @@ export async function clearTarget(client: Client, name: string, anyIsOurs: boole
 }
 
 function temporaryName(name: string): string {
-  return newPrefix + createHash('sha256').update(name).digest('hex').slice(0, 16);
+  return NEW_PREFIX + createHash('sha256').update(name).digest('hex').slice(0, 16);
 }
 
 /**

@@ -28,11 +28,11 @@ export async function listForeignKeys(client: Client): Promise<ForeignKey[]> {
 }
 
 /** Of a child table larger than this only a sample is compared: the restore itself has checked every row. */
-const sampleBytes = 16 * 1024 * 1024;
+const SAMPLE_BYTES = 16 * 1024 * 1024;
 
 /** Rows whose parent is missing: a foreign key that says "valid" over such data was made so by force. */
 export async function checkOrphans(client: Client, key: ForeignKey): Promise<string[]> {
-  const percent = Math.min(100, (sampleBytes / Math.max(1, key.childBytes)) * 100);
+  const percent = Math.min(100, (SAMPLE_BYTES / Math.max(1, key.childBytes)) * 100);
   const sample = percent < 100 ? `TABLESAMPLE SYSTEM (${percent.toFixed(4)})` : '';
   const pairs = key.childColumns.map(
     (column, index) => `p.${escapeIdentifier(key.parentColumns[index]!)} = c.${escapeIdentifier(column)}`,

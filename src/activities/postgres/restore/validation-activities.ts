@@ -27,7 +27,7 @@ export interface ValidateInput {
 type Task = (client: Client) => Promise<void>;
 
 /** Two cores are the least we reckon with; the counts of big tables use more than one by themselves. */
-const sessions = 2;
+const CHECKING_SESSIONS = 2;
 
 export function createValidateActivities(deps: ActivityDeps) {
   return {
@@ -91,7 +91,7 @@ async function checkAll(
     async (client) => void checks.push(...(await checkContents(client, manifest, service, keys))),
   ];
   await Promise.all(
-    Array.from({ length: sessions }, () =>
+    Array.from({ length: CHECKING_SESSIONS }, () =>
       withClient(
         deps,
         input.database,

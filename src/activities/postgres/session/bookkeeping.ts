@@ -1,9 +1,9 @@
 import type { ClientBase } from 'pg';
 
 /** Schema in every operated database that holds the fence, the ledger and the canary. */
-export const bookkeepingSchema = 'durable_runbooks';
+export const BOOKKEEPING_SCHEMA = 'durable_runbooks';
 
-const fenceTable = `
+const FENCE_TABLE = `
   CREATE TABLE IF NOT EXISTS durable_runbooks.fence (
     target   text PRIMARY KEY,
     token    bigint NOT NULL,
@@ -13,7 +13,7 @@ const fenceTable = `
   )`;
 
 /** One row per script (statement 0), or per statement where a script cannot run in one transaction. */
-const ledgerTable = `
+const LEDGER_TABLE = `
   CREATE TABLE IF NOT EXISTS durable_runbooks.ledger (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     migration   text NOT NULL,
@@ -28,21 +28,26 @@ const ledgerTable = `
     duration_ms bigint
   )`;
 
-const canaryTable = `
+const CANARY_TABLE = `
   CREATE TABLE IF NOT EXISTS durable_runbooks.canary (
     id         text PRIMARY KEY,
     written_at timestamptz NOT NULL DEFAULT now()
   )`;
 
 /** Schemas as they were when a run began to change them. */
-const fingerprintTable = `
+const FINGERPRINT_TABLE = `
   CREATE TABLE IF NOT EXISTS durable_runbooks.fingerprint (
     id       text PRIMARY KEY,
     taken_at timestamptz NOT NULL DEFAULT now(),
     objects  jsonb NOT NULL
   )`;
 
-const tables = { fence: fenceTable, ledger: ledgerTable, canary: canaryTable, fingerprint: fingerprintTable };
+const TABLES = {
+  fence: FENCE_TABLE,
+  ledger: LEDGER_TABLE,
+  canary: CANARY_TABLE,
+  fingerprint: FINGERPRINT_TABLE,
+};
 
 /**
  * Creates the schema and its tables where they are missing. Safe to repeat and to run at once from several
@@ -54,9 +59,11 @@ export async function ensureBookkeeping(client: ClientBase): Promise<void> {
   try {
     // IF NOT EXISTS is not safe against itself: two sessions can both find nothing and one then fails.
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('durable_runbooks.bookkeeping'))`);
-    const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [bookkeepingSchema]);
-    if (rows.length === 0) await client.query(`CREATE SCHEMA ${bookkeepingSchema}`);
-    for (const name of await missingTables(client)) await client.query(tables[name]);
+    const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [
+      BOOKKEEPING_SCHEMA,
+    ]);
+    if (rows.length === 0) await client.query(`CREATE SCHEMA ${BOOKKEEPING_SCHEMA}`);
+    for (const name of await missingTables(client)) await client.query(TABLES[name]);
     await client.query('COMMIT');
   } catch (error) {
     // The first error is the one that explains; a failing rollback ends with the session.
@@ -65,12 +72,12 @@ export async function ensureBookkeeping(client: ClientBase): Promise<void> {
   }
 }
 
-async function missingTables(client: ClientBase): Promise<(keyof typeof tables)[]> {
-  const { rows } = await client.query<{ name: keyof typeof tables }>(
+async function missingTables(client: ClientBase): Promise<(keyof typeof TABLES)[]> {
+  const { rows } = await client.query<{ name: keyof typeof TABLES }>(
     `SELECT name FROM unnest($1::text[]) AS name
       WHERE NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname = 'durable_runbooks' AND c.relname = name)`,
-    [Object.keys(tables)],
+    [Object.keys(TABLES)],
   );
   return rows.map(({ name }) => name);
 }

@@ -33,7 +33,7 @@ export interface ConnectionOptions {
   type?: FailureType;
 }
 
-const connectTimeoutMs = 10_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Opens a session, runs `body` and closes it. Every error comes out mapped (see `mapError`), with the action and the
@@ -129,7 +129,7 @@ async function commit(client: Client, action: string): Promise<void> {
 export async function openClient(endpoint: Endpoint, options: ConnectionOptions = {}): Promise<Client> {
   const client = new Client({
     connectionString: driverUrl(endpoint.url),
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: applicationName(),
     keepAlive: true,
   });

@@ -17,7 +17,7 @@ export interface Endpoint {
 }
 
 /** Parameters that libpq understands; those of ORMs (`schema`, `pgbouncer` ...) would make its tools fail. */
-const libpqParameters = new Set(
+const LIBPQ_PARAMETERS = new Set(
   `host hostaddr port connect_timeout client_encoding options keepalives keepalives_idle keepalives_interval
    keepalives_count tcp_user_timeout gssencmode sslmode sslcert sslkey sslrootcert sslcrl sslsni sslpassword
    ssl_min_protocol_version channel_binding krbsrvname target_session_attrs`.split(/\s+/),
@@ -60,7 +60,7 @@ export function libpqOf(endpoint: Endpoint): { url: string; environment: Record<
   if (url.password !== '') environment['PGPASSWORD'] = decodeURIComponent(url.password);
   url.password = '';
   for (const name of [...url.searchParams.keys()]) {
-    if (!libpqParameters.has(name)) url.searchParams.delete(name);
+    if (!LIBPQ_PARAMETERS.has(name)) url.searchParams.delete(name);
   }
   if (!url.searchParams.has('connect_timeout')) url.searchParams.set('connect_timeout', '10');
   return { url: url.href, environment };

@@ -6,7 +6,7 @@ import { cachePath } from '../../../host/cache';
 import { fail } from '../../support/failure';
 
 /** Name of the file that says a cluster is ours; without it nothing is ever removed. */
-export const scratchMarkFile = 'durable-runbooks-scratch.json';
+export const SCRATCH_MARK_FILE = 'durable-runbooks-scratch.json';
 
 /** What is known about a disposable cluster. It lies beside the data folder, readable by the worker only. */
 export interface ScratchMark {
@@ -49,13 +49,13 @@ export function scratchFolder(key: string): string {
 export function findScratch(config: LoadedConfig, key: string): string | undefined {
   return scratchBases(config)
     .map((base) => join(base, scratchFolder(key)))
-    .find((directory) => existsSync(join(directory, scratchMarkFile)));
+    .find((directory) => existsSync(join(directory, SCRATCH_MARK_FILE)));
 }
 
 /** The mark in a folder; undefined where there is none or it is not ours. */
 export function readScratchMark(directory: string): ScratchMark | undefined {
   try {
-    const mark = JSON.parse(readFileSync(join(directory, scratchMarkFile), 'utf8')) as Partial<ScratchMark>;
+    const mark = JSON.parse(readFileSync(join(directory, SCRATCH_MARK_FILE), 'utf8')) as Partial<ScratchMark>;
     return mark.by === 'durable-runbooks' && typeof mark.scratch === 'string'
       ? (mark as ScratchMark)
       : undefined;

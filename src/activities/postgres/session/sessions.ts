@@ -11,7 +11,7 @@ interface Row {
   query: string;
 }
 
-const columns = `
+const COLUMNS = `
   a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,
   coalesce(a.state, a.backend_type, '') AS state,
   greatest(0, extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change, a.backend_start)))::float8 AS age,
@@ -34,7 +34,7 @@ function toSession(row: Row): Session {
  */
 export async function listLongTransactions(client: ClientBase, olderThanSeconds = 30): Promise<Session[]> {
   const { rows } = await client.query<Row>(
-    `SELECT ${columns} FROM pg_stat_activity a
+    `SELECT ${COLUMNS} FROM pg_stat_activity a
       WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL
         AND a.xact_start < clock_timestamp() - make_interval(secs => $1)
       ORDER BY a.xact_start LIMIT 20`,
@@ -46,7 +46,7 @@ export async function listLongTransactions(client: ClientBase, olderThanSeconds 
 /** The sessions that the backend `pid` waits for at this moment, oldest transaction first. */
 export async function listBlockers(client: ClientBase, pid: number): Promise<Session[]> {
   const { rows } = await client.query<Row>(
-    `SELECT ${columns} FROM pg_stat_activity a WHERE a.pid = ANY(pg_blocking_pids($1)) ORDER BY a.xact_start NULLS LAST`,
+    `SELECT ${COLUMNS} FROM pg_stat_activity a WHERE a.pid = ANY(pg_blocking_pids($1)) ORDER BY a.xact_start NULLS LAST`,
     [pid],
   );
   return rows.map(toSession);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
 import {
   scratchFolder,
-  scratchMarkFile,
+  SCRATCH_MARK_FILE,
   type ScratchMark,
 } from '../../../../src/activities/postgres/session/scratch-files';
 import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
@@ -37,7 +37,7 @@ const open = (scratch: string) => {
 };
 const folderOf = (scratch: string) => join(db.directory, 'scratch', scratchFolder(scratch));
 const markOf = (scratch: string) =>
-  JSON.parse(readFileSync(join(folderOf(scratch), scratchMarkFile), 'utf8')) as ScratchMark;
+  JSON.parse(readFileSync(join(folderOf(scratch), SCRATCH_MARK_FILE), 'utf8')) as ScratchMark;
 const inside = (scratch: string, database = 'postgres'): DatabaseRef => ({
   kind: 'scratch',
   scratch,
@@ -65,7 +65,7 @@ test('runs without durability and cannot reach what it was copied from', async (
     shared_preload_libraries: '',
     listen_addresses: '127.0.0.1',
   });
-  expect(statSync(join(folderOf('settings'), scratchMarkFile)).mode & 0o077).toBe(0);
+  expect(statSync(join(folderOf('settings'), SCRATCH_MARK_FILE)).mode & 0o077).toBe(0);
 });
 
 test('a retry on the same host goes on with what it holds, also after the worker died', async () => {
@@ -98,7 +98,7 @@ test('what an interrupted set-up left is removed and made anew', async () => {
   mkdirSync(join(folder, 'cluster'), { recursive: true });
   writeFileSync(join(folder, 'cluster', 'half'), 'x');
   writeFileSync(
-    join(folder, scratchMarkFile),
+    join(folder, SCRATCH_MARK_FILE),
     JSON.stringify({
       by: 'durable-runbooks',
       scratch: 'interrupted',
@@ -120,14 +120,14 @@ test('a folder without our mark is neither used nor removed', async () => {
     'TargetNotOurs',
   );
   writeFileSync(
-    join(folder, scratchMarkFile),
+    join(folder, SCRATCH_MARK_FILE),
     JSON.stringify({ by: 'durable-runbooks', scratch: 'another', major: 15, expiresAt: '2000-01-01' }),
   );
   expect((await failureOf(runActivity(act().dropScratch, { scratch: 'foreign' }))).type).toBe(
     'TargetNotOurs',
   );
   expect(existsSync(join(folder, 'precious'))).toBe(true);
-  writeFileSync(join(folder, scratchMarkFile), '{}');
+  writeFileSync(join(folder, SCRATCH_MARK_FILE), '{}');
 });
 
 test('is dropped with everything in it, and dropping it again is fine', async () => {
@@ -144,7 +144,7 @@ test('only those whose time is over are swept', async () => {
   await open('young');
   const mark = markOf('old');
   writeFileSync(
-    join(folderOf('old'), scratchMarkFile),
+    join(folderOf('old'), SCRATCH_MARK_FILE),
     JSON.stringify({ ...mark, expiresAt: '2001-01-01T00:00:00Z' }),
   );
   expect(await runActivity(act().sweepScratch, undefined)).toEqual({ dropped: ['old'] });
@@ -156,7 +156,7 @@ test('another cluster on its port is not taken for it', async () => {
   await open('moved');
   const mark = markOf('moved');
   writeFileSync(
-    join(folderOf('moved'), scratchMarkFile),
+    join(folderOf('moved'), SCRATCH_MARK_FILE),
     JSON.stringify({ ...mark, systemIdentifier: '12345678901' }),
   );
   const failure = await failureOf(
