@@ -1,4 +1,5 @@
 import type { Severity } from './modes';
+import type { Check } from './place';
 /** What an incident knows about itself: part of its run's report, and what its post-mortem is made of. ISO times in UTC. */
 
 /** Something said or done by a person. */
@@ -42,13 +43,6 @@ export interface Resolution extends Deed {
   override?: string;
 }
 
-/** A line of triage. */
-export interface Finding {
-  name: string;
-  ok: boolean;
-  detail: string;
-}
-
 export interface StatusUpdate extends Deed {
   text: string;
 }
@@ -81,7 +75,8 @@ export interface IncidentRecord {
   /** Highest rung of the ladder that was paged, and how often people were paged. */
   pages: number;
   escalations: string[];
-  findings: Finding[];
+  /** The lines of triage. */
+  findings: Check[];
   /** What was measured last, one line. */
   measured: string;
   runbook?: StartedRunbook;

@@ -68,14 +68,14 @@ export interface SqlErrorDetails {
 
 const UNREACHABLE = 'Check that the server is up and that the worker may reach it; this is tried again.';
 
-interface Verdict {
+interface ErrorMeaning {
   type?: FailureType;
   retryable?: boolean;
   next: string;
 }
 
 /** By full SQLSTATE first, then by its class. https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const SQL_STATES: Record<string, Verdict> = {
+const SQL_STATES: Record<string, ErrorMeaning> = {
   '3D000': { type: 'WrongDatabase', next: 'Correct the database name in the URL.' },
   '28': {
     type: 'AuthenticationFailed',
@@ -145,7 +145,7 @@ export function mapError(error: unknown, context: ErrorContext): Error {
 
 function fromSqlState(error: Error, sqlState: string, context: ErrorContext): ApplicationFailure {
   const fields = error as unknown as Record<string, string | undefined>;
-  const verdict = SQL_STATES[sqlState] ??
+  const meaning = SQL_STATES[sqlState] ??
     SQL_STATES[sqlState.slice(0, 2)] ?? { next: 'Correct the cause, then start again.' };
   const details: SqlErrorDetails = { sqlState };
   for (const key of ['detail', 'hint', 'position', 'table', 'constraint'] as const) {
@@ -153,13 +153,13 @@ function fromSqlState(error: Error, sqlState: string, context: ErrorContext): Ap
   }
   const hint = details.hint === undefined ? '' : ` Hint: ${details.hint}`;
   return fail(
-    verdict.type ?? context.type ?? 'CommandFailed',
-    `Could not ${context.action} on ${context.target}: ${error.message} (SQLSTATE ${sqlState}).${hint} ${verdict.next}`,
-    { retryable: verdict.retryable === true, details },
+    meaning.type ?? context.type ?? 'CommandFailed',
+    `Could not ${context.action} on ${context.target}: ${error.message} (SQLSTATE ${sqlState}).${hint} ${meaning.next}`,
+    { retryable: meaning.retryable === true, details },
   );
 }
 
-interface TextRule extends Verdict {
+interface TextRule extends ErrorMeaning {
   pattern: RegExp;
 }
 

@@ -19,7 +19,7 @@ export interface Command {
   input?: string;
 }
 
-export interface CommandResult {
+export interface ProcessResult {
   exitCode: number;
   /** At most the last 4 MB. */
   stdout: string;
@@ -37,7 +37,7 @@ const STDERR_LIMIT = 16 * 1024;
  * gets SIGTERM and 5 s later SIGKILL. A non-zero exit code is returned, not thrown.
  * Throws CommandFailed (cannot be started, timeout) and the activity's CancelledFailure.
  */
-export async function runCommand(command: Command): Promise<CommandResult> {
+export async function runCommand(command: Command): Promise<ProcessResult> {
   const signal = command.signal ?? currentActivity().signal;
   signal.throwIfAborted();
   const startedAt = Date.now();

@@ -1,17 +1,16 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { ensureBookkeeping } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
-import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
+import { withProgress } from '../../support/heartbeat';
 import {
   needPrivileges,
   readConnectionFacts,
   type ConnectionFacts,
   type SessionRef,
 } from './connection-facts';
-import { takeFence } from '../session/fence';
+import { underFence } from '../session/fence';
 import { offenderParameters, OFFENDERS_SQL } from './session-rules';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 
@@ -130,21 +129,7 @@ function checkSelection({ service, environment, sessions }: SessionsInput, maxDe
   }
 }
 
-/** A signal is no part of a transaction, but the lock on the fence is: nobody newer gets in before all are sent. */
-async function underFence<T>(client: Client, fence: Fence, body: () => Promise<T>): Promise<T> {
-  await ensureBookkeeping(client);
-  await client.query('BEGIN');
-  try {
-    await takeFence(client, fence, currentActivity().attempt, applicationName());
-    const result = await body();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
-}
-
+/** Under the fence: a signal is no part of a transaction, but nobody newer gets in before all are sent. */
 async function signalOffenders(
   client: Client,
   sessions: SessionRef[],

@@ -7,11 +7,12 @@ import {
   type SchemaFingerprint,
 } from '../../../contract/schema-delta';
 import type { ActivityDeps } from '../../support/deps';
-import { ensureBookkeeping } from '../session/bookkeeping';
 import { withClient, type ConnectionOptions } from '../session/connection';
 import { fail } from '../../support/failure';
+import { applicationName } from '../../support/heartbeat';
 import type { DatabaseRef, Fence } from '../../../contract/place';
-import { fenceSession } from '../session/fence';
+import { fenceSession, keepFence } from '../session/fence';
+import { inTransaction } from '../session/transaction';
 
 /** Older fingerprints are of runs that ended long ago. */
 const KEPT = '30 days';
@@ -33,16 +34,19 @@ export function createFingerprintActivities(deps: ActivityDeps) {
         deps,
         database,
         async (client) => {
-          await ensureBookkeeping(client);
           await fenceSession(client, fence);
           const fingerprint = await readFingerprint(client);
-          await client.query(
-            `DELETE FROM durable_runbooks.fingerprint WHERE taken_at < now() - interval '${KEPT}'`,
-          );
-          await client.query(
-            `INSERT INTO durable_runbooks.fingerprint (id, objects) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET objects = excluded.objects`,
-            [id, JSON.stringify(fingerprint.objects)],
-          );
+          await inTransaction(client, async () => {
+            // An attempt that everybody has given up must not save what a later step has made of the schema.
+            await keepFence(client, fence, applicationName());
+            await client.query(
+              `DELETE FROM durable_runbooks.fingerprint WHERE taken_at < now() - interval '${KEPT}'`,
+            );
+            await client.query(
+              `INSERT INTO durable_runbooks.fingerprint (id, objects) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET objects = excluded.objects`,
+              [id, JSON.stringify(fingerprint.objects)],
+            );
+          });
           return { objects: Object.keys(fingerprint.objects).length, digest: fingerprint.digest };
         },
         optionsFor(database),

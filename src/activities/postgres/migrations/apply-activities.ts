@@ -5,6 +5,7 @@ import { fail } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { withApplyRun, type ApplyInput, type ApplyRun, type OpenRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
+import { inTransaction } from '../session/transaction';
 import { clearHalfUp, runOutsideTransaction } from './outside-transaction';
 import {
   isCommandMigration,
@@ -123,12 +124,7 @@ async function refuseRewrites(run: ApplyRun): Promise<void> {
 
 /** Answers from the ledger before anybody is made to wait, and settles what an up script left half-way. */
 async function isNothingLeft(run: ApplyRun): Promise<boolean> {
-  await run.client.query('BEGIN');
-  const { done, halfUp } = await takeFenceAndRead(run, run.client).catch(async (error: unknown) => {
-    await run.client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  });
-  await run.client.query('COMMIT');
+  const { done, halfUp } = await inTransaction(run.client, () => takeFenceAndRead(run, run.client));
   run.fenced = true;
   if (done || halfUp.length === 0) return done;
   const up = findScriptFile(run.deps, run.input.service, run.input.migration.name);

@@ -6,7 +6,7 @@ import type { ApplyRun } from './apply-run';
 import { listBlockers } from '../session/sessions';
 import type { TableLock } from './statements';
 
-export interface Holder extends Session {
+export interface LockHolder extends Session {
   /** Gives way by itself when somebody waits for long enough. */
   yields: boolean;
 }
@@ -23,7 +23,7 @@ const WRITERS = [
 
 // Without pg_read_all_stats most of such a row is NULL; autovacuum is then known by having no user.
 /** Who holds what `locks` would have to wait for, seen without asking for any lock. */
-export async function listHolders(client: ClientBase, locks: TableLock[]): Promise<Holder[]> {
+export async function listHolders(client: ClientBase, locks: TableLock[]): Promise<LockHolder[]> {
   if (locks.length === 0) return [];
   const { rows } = await client.query<Session & { autovacuum: boolean }>(
     `SELECT DISTINCT ON (a.pid) a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,

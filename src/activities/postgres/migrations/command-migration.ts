@@ -6,13 +6,12 @@ import { serviceOf } from '../../../config/load';
 import { scrub } from '../../../config/secrets';
 import type { CommandConfig, ServiceConfig } from '../../../config/schema';
 import type { ActivityDeps } from '../../support/deps';
-import { ensureBookkeeping } from '../session/bookkeeping';
 import { runConfiguredCommand } from '../../support/configured-command';
 import { withClient } from '../session/connection';
 import { endpointOf } from '../session/endpoint';
 import { fail } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
-import { takeFence } from '../session/fence';
+import { underFence } from '../session/fence';
 import { finishStarted, recordFinished, recordStarted, type LedgerEntry } from './ledger';
 import { readMigrationState } from './ledger-state';
 import { withRoleLockTimeout } from './role-lock-timeout';
@@ -133,7 +132,7 @@ export async function runCommandMigration(
         },
       );
       const durationMs = Date.now() - startedAt;
-      await inFence(client, input.fence, async () => {
+      await underFence(client, input.fence, async () => {
         await finishStarted(client, begun.row, durationMs);
         await recordFinished(client, { ...entry, statement: 0 }, durationMs);
       });
@@ -164,9 +163,8 @@ interface Begun {
 
 /** The started row; undefined where this very command succeeded already. Refuses to run it twice on its own account. */
 async function begin(client: Client, { entry, fence, settings, label }: Begin): Promise<Begun | undefined> {
-  await ensureBookkeeping(client);
   const before = await readToolLedger(client, settings);
-  return inFence(client, fence, async () => {
+  return underFence(client, fence, async () => {
     const { last, partial } = await readMigrationState(client, entry.migration);
     const open = partial?.rows.some(({ status }) => status === 'started') === true;
     if (currentActivity().attempt > 1) {
@@ -191,19 +189,6 @@ function interrupted(
     'MigrationFailed',
     `${name} on ${label} was interrupted, and it is not run a second time by itself: its outcome is unknown. ${seen} Look at the database; start again where it may run again.`,
   );
-}
-
-async function inFence<T>(client: Client, fence: Fence, body: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
-  try {
-    await takeFence(client, fence, currentActivity().attempt, applicationName());
-    const result = await body();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
 }
 
 /** Names that the tool's own table has; empty where none is configured or the table does not exist yet. */

@@ -4,7 +4,7 @@ import { endpointOf } from '../session/endpoint';
 import { fail, sqlStateOf } from '../../support/failure';
 import { newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead, type Remaining } from './apply-state';
-import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type Holder } from './blockers';
+import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type LockHolder } from './blockers';
 import type { Statement } from './parse';
 import { rewrittenTables } from './rewrites';
 import { explainFailure, failAt } from './sql-error';
@@ -58,7 +58,7 @@ export async function waitUntilFree(
   run: ApplyRun,
   work: Pick<Work, 'statements'>,
   locks: TableLock[],
-): Promise<Holder[]> {
+): Promise<LockHolder[]> {
   const { lockTimeoutMs } = run.settings;
   const since = Date.now();
   let first: Set<number> | undefined;
@@ -79,7 +79,7 @@ export async function waitUntilFree(
 }
 
 /** One try. True or false: it is over, and whether it ran. A number: the lock was not to be had, wait so long. */
-async function attempt(run: ApplyRun, work: Work, holders: Holder[]): Promise<boolean | number> {
+async function attempt(run: ApplyRun, work: Work, holders: LockHolder[]): Promise<boolean | number> {
   const lockTimeoutMs =
     !run.evictsAutovacuum && holders.some(({ yields }) => yields)
       ? Math.max(AUTOVACUUM_TIMEOUT_MS, run.settings.lockTimeoutMs)
@@ -246,7 +246,7 @@ export function lockTimeout(
   run: ApplyRun,
   { statements }: Pick<Work, 'statements'>,
   locks: TableLock[],
-  now: Holder[] = [],
+  now: LockHolder[] = [],
 ): Error {
   const blockers =
     now.length > 0 ? now.map(({ yields: _, ...session }) => session) : [...run.stats.blockers.values()];

@@ -38,7 +38,7 @@ const SEVERE = new Set([
   'syntax-error',
 ]);
 
-interface Finding {
+interface LintFinding {
   line: number;
   message: string;
   help: string | null;
@@ -92,10 +92,10 @@ async function lint(deps: ActivityDeps, service: string, script: ScriptFile): Pr
   );
 }
 
-function parseFindings(name: string, stdout: string, why: string): Finding[] {
+function parseFindings(name: string, stdout: string, why: string): LintFinding[] {
   try {
     const findings: unknown = JSON.parse(stdout);
-    if (Array.isArray(findings)) return findings as Finding[];
+    if (Array.isArray(findings)) return findings as LintFinding[];
   } catch {
     // Anything but a list is a linter that did not do its work, and never a clean file.
   }
@@ -106,7 +106,7 @@ function parseFindings(name: string, stdout: string, why: string): Finding[] {
 }
 
 /** Squawk counts lines from 0. */
-function toHazard(migration: string, { line, message, help, rule_name }: Finding): Hazard {
+function toHazard(migration: string, { line, message, help, rule_name }: LintFinding): Hazard {
   return {
     migration,
     line: line + 1,

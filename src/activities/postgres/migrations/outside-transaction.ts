@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { withClient } from '../session/connection';
+import { inTransaction } from '../session/transaction';
 import { fail, sqlStateOf } from '../../support/failure';
 import { FENCE_TIMEOUT_MS, newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
@@ -66,8 +67,7 @@ async function announce(
   guard: Client,
   statement: Statement,
 ): Promise<'first' | 'again' | 'done'> {
-  await guard.query('BEGIN');
-  try {
+  return inTransaction(guard, async () => {
     const { done, finished, started } = await takeFenceAndRead(run, guard);
     const needed = !done && !finished.has(statement.number);
     const again = started.has(statement.number);
@@ -75,12 +75,8 @@ async function announce(
       await refuseForeign(run, statement);
       await recordStarted(guard, { ...run.entry, statement: statement.number });
     }
-    await guard.query('COMMIT');
     return !needed ? 'done' : again ? 'again' : 'first';
-  } catch (error) {
-    await guard.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 /** Before our own started row exists, whatever has that name was made by somebody else: not ours to drop or to trust. */

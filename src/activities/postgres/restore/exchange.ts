@@ -15,6 +15,7 @@ import {
 import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { SwapResult } from '../../../contract/backup';
 import { fenceSession } from '../session/fence';
+import { inTransaction } from '../session/transaction';
 
 export interface SwapInput {
   service: string;
@@ -140,25 +141,24 @@ async function swap(
     // RENAME fails while anybody is connected, and applications reconnect at once: close the door first.
     for (const name of [names.live, names.incoming]) await allowConnections(client, name, false);
     await endSessions(client, [names.live, names.incoming]);
-    await client.query('BEGIN');
-    await client.query(
-      `ALTER DATABASE ${escapeIdentifier(names.live)} RENAME TO ${escapeIdentifier(names.outgoing)}`,
-    );
-    await client.query(
-      `ALTER DATABASE ${escapeIdentifier(names.incoming)} RENAME TO ${escapeIdentifier(names.live)}`,
-    );
-    await commentDatabase(client, names.live, pair.incoming.mark.comment);
-    await commentDatabase(client, names.outgoing, {
-      ...pair.incoming.mark,
-      kind: names.kind,
-      createdAt: new Date().toISOString(),
-      comment: pair.live.comment,
+    await inTransaction(client, async () => {
+      await client.query(
+        `ALTER DATABASE ${escapeIdentifier(names.live)} RENAME TO ${escapeIdentifier(names.outgoing)}`,
+      );
+      await client.query(
+        `ALTER DATABASE ${escapeIdentifier(names.incoming)} RENAME TO ${escapeIdentifier(names.live)}`,
+      );
+      await commentDatabase(client, names.live, pair.incoming.mark.comment);
+      await commentDatabase(client, names.outgoing, {
+        ...pair.incoming.mark,
+        kind: names.kind,
+        createdAt: new Date().toISOString(),
+        comment: pair.live.comment,
+      });
+      await allowConnections(client, names.live, true);
+      await allowConnections(client, names.outgoing, true);
     });
-    await allowConnections(client, names.live, true);
-    await allowConnections(client, names.outgoing, true);
-    await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
     // Failed or cancelled: the door must not stay closed. Whichever names they have now.
     await inMaintenance(
       deps,

@@ -5,6 +5,7 @@ import type { ActivityDeps } from '../../support/deps';
 import type { ConnectionOptions } from '../session/connection';
 import { fail } from '../../support/failure';
 import type { DatabaseMark } from '../session/identity';
+import { inTransaction } from '../session/transaction';
 import type { Manifest, RoleEntry } from '../backups/manifest';
 import { commentDatabase, findDatabase, maintenanceDatabase } from './database-marks';
 import type { DatabaseRef } from '../../../contract/place';
@@ -86,11 +87,11 @@ export async function createTarget(
     `CREATE DATABASE ${escapeIdentifier(temporary)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
        LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
   );
-  await client.query('BEGIN');
-  await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${escapeIdentifier(temporary)} FROM PUBLIC`);
-  await client.query(`ALTER DATABASE ${escapeIdentifier(temporary)} RENAME TO ${escapeIdentifier(name)}`);
-  await commentDatabase(client, name, mark);
-  await client.query('COMMIT');
+  await inTransaction(client, async () => {
+    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${escapeIdentifier(temporary)} FROM PUBLIC`);
+    await client.query(`ALTER DATABASE ${escapeIdentifier(temporary)} RENAME TO ${escapeIdentifier(name)}`);
+    await commentDatabase(client, name, mark);
+  });
 }
 
 async function mayOwn(client: Client, owner: string): Promise<boolean> {
@@ -149,24 +150,24 @@ export async function createRoles(
 export async function applyProperties(client: Client, name: string, manifest: Manifest): Promise<void> {
   const { owner, grants, settings, connectionLimit } = manifest.properties;
   const database = escapeIdentifier(name);
-  await client.query('BEGIN');
-  await client.query(`ALTER DATABASE ${database} OWNER TO ${escapeIdentifier(owner)}`);
-  await client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${Math.trunc(connectionLimit)}`);
-  for (const { role, name: setting, value } of settings) {
-    const who =
-      role === null ? `DATABASE ${database}` : `ROLE ${escapeIdentifier(role)} IN DATABASE ${database}`;
-    await client.query(
-      `ALTER ${who} SET ${setting.split('.').map(escapeIdentifier).join('.')} TO ${settingValue(setting, value)}`,
-    );
-  }
-  for (const { grantee, privilege, grantable } of grants.filter((grant) => grant.grantee !== owner)) {
-    const who = grantee === 'PUBLIC' ? 'PUBLIC' : escapeIdentifier(grantee);
-    if (!/^[A-Z]+$/.test(privilege)) continue;
-    await client.query(
-      `GRANT ${privilege} ON DATABASE ${database} TO ${who}${grantable ? ' WITH GRANT OPTION' : ''}`,
-    );
-  }
-  await client.query('COMMIT');
+  await inTransaction(client, async () => {
+    await client.query(`ALTER DATABASE ${database} OWNER TO ${escapeIdentifier(owner)}`);
+    await client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${Math.trunc(connectionLimit)}`);
+    for (const { role, name: setting, value } of settings) {
+      const who =
+        role === null ? `DATABASE ${database}` : `ROLE ${escapeIdentifier(role)} IN DATABASE ${database}`;
+      await client.query(
+        `ALTER ${who} SET ${setting.split('.').map(escapeIdentifier).join('.')} TO ${settingValue(setting, value)}`,
+      );
+    }
+    for (const { grantee, privilege, grantable } of grants.filter((grant) => grant.grantee !== owner)) {
+      const who = grantee === 'PUBLIC' ? 'PUBLIC' : escapeIdentifier(grantee);
+      if (!/^[A-Z]+$/.test(privilege)) continue;
+      await client.query(
+        `GRANT ${privilege} ON DATABASE ${database} TO ${who}${grantable ? ' WITH GRANT OPTION' : ''}`,
+      );
+    }
+  });
 }
 
 /** Settings that are lists are stored as one text and must not be quoted as one name. */

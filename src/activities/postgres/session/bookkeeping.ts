@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { inTransaction } from './transaction';
 
 /** Schema in every operated database that holds the fence, the ledger and the canary. */
 export const BOOKKEEPING_SCHEMA = 'durable_runbooks';
@@ -55,8 +56,7 @@ const TABLES = {
  */
 export async function ensureBookkeeping(client: ClientBase): Promise<void> {
   if ((await missingTables(client)).length === 0) return;
-  await client.query('BEGIN');
-  try {
+  await inTransaction(client, async () => {
     // IF NOT EXISTS is not safe against itself: two sessions can both find nothing and one then fails.
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('durable_runbooks.bookkeeping'))`);
     const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [
@@ -64,12 +64,7 @@ export async function ensureBookkeeping(client: ClientBase): Promise<void> {
     ]);
     if (rows.length === 0) await client.query(`CREATE SCHEMA ${BOOKKEEPING_SCHEMA}`);
     for (const name of await missingTables(client)) await client.query(TABLES[name]);
-    await client.query('COMMIT');
-  } catch (error) {
-    // The first error is the one that explains; a failing rollback ends with the session.
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 async function missingTables(client: ClientBase): Promise<(keyof typeof TABLES)[]> {

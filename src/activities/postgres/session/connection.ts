@@ -1,10 +1,11 @@
 import { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, onDatabase, type Endpoint } from './endpoint';
-import { fail, mapError, sqlStateOf, type FailureType } from '../../support/failure';
+import { fail, mapError, type FailureType } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { checkIdentity } from './identity';
 import { refusePooler } from './pooler';
+import { commit, inTransaction } from './transaction';
 import type { DatabaseRef } from '../../../contract/place';
 
 export interface ConnectionOptions {
@@ -90,39 +91,13 @@ export async function withTransaction<T>(
   return withClient(
     deps,
     ref,
-    async (client) => {
-      await client.query(
-        `BEGIN ${options.isolation === undefined ? '' : `ISOLATION LEVEL ${options.isolation}`}`,
-      );
-      let result: T;
-      try {
-        result = await body(client);
-      } catch (error) {
-        // The first error is the one that explains; the end of the session rolls back anyway.
-        await client.query('ROLLBACK').catch(() => undefined);
-        throw error;
-      }
-      await commit(client, options.action ?? 'commit');
-      return result;
-    },
+    (client) =>
+      inTransaction(client, () => body(client), {
+        begin: `BEGIN ${options.isolation === undefined ? '' : `ISOLATION LEVEL ${options.isolation}`}`,
+        commit: () => commit(client, options.action ?? 'commit'),
+      }),
     options,
   );
-}
-
-async function commit(client: Client, action: string): Promise<void> {
-  try {
-    await client.query('COMMIT');
-  } catch (error) {
-    if (sqlStateOf(error) !== undefined && !/^(57|08)/.test(sqlStateOf(error) ?? '')) throw error;
-    throw fail(
-      'DatabaseUnreachable',
-      `The connection was lost while committing (${action}): the outcome is unknown.`,
-      {
-        retryable: true,
-        details: { outcomeUnknown: true },
-      },
-    );
-  }
 }
 
 /** Opens a session with our settings. The caller ends it. */

@@ -1,8 +1,8 @@
 import type { ClientBase } from 'pg';
 import { fail, sqlStateOf } from '../../support/failure';
 import type { Fence } from '../../../contract/place';
-import type { Client } from '../../../../node_modules/@types/pg/index';
 import { ensureBookkeeping } from './bookkeeping';
+import { commit, inTransaction } from './transaction';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 
 /**
@@ -91,18 +91,33 @@ async function endEarlierAttempts(client: ClientBase, activity: string, attempt:
     [earlier],
   );
 }
+
 /**
- * Takes the fence in a transaction of its own: for work that cannot run inside one (dump, CREATE DATABASE, RENAME of
- * a database from outside). Throws StaleFencingToken. Creates the bookkeeping where it is missing.
+ * Runs `body` in one transaction that holds the fence of a target from its first statement to its COMMIT: nobody newer
+ * gets in before, and an older holder comes too late. What `body` does to the database is done with the fence or not at
+ * all; a signal or a command that it sends is not taken back by the ROLLBACK, only kept from being sent by two at once.
+ *
+ * `client` is a session outside of a transaction (`withClient`); the bookkeeping is created where it is missing. An error
+ * of `body` comes out as it is. Throws StaleFencingToken (a newer token, or a later attempt of this activity, was there
+ * first; nothing was done), FenceBusy (tried again), and DatabaseUnreachable with `{ outcomeUnknown: true }` in its
+ * details where the connection was lost at the COMMIT: read the state again, never assume.
  */
-export async function fenceSession(client: Client, fence: Fence): Promise<void> {
+export async function underFence<T>(client: ClientBase, fence: Fence, body: () => Promise<T>): Promise<T> {
   await ensureBookkeeping(client);
-  await client.query('BEGIN');
-  try {
-    await takeFence(client, fence, currentActivity().attempt, applicationName());
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  return inTransaction(
+    client,
+    async () => {
+      await takeFence(client, fence, currentActivity().attempt, applicationName());
+      return body();
+    },
+    { commit: () => commit(client, `under the fence of ${fence.target}`) },
+  );
+}
+
+/**
+ * Takes the fence and lets its lock go: for work that cannot run inside a transaction (a dump, CREATE DATABASE, a program
+ * of the configuration), which therefore looks at the token itself where it can. Throws as `underFence`.
+ */
+export async function fenceSession(client: ClientBase, fence: Fence): Promise<void> {
+  await underFence(client, fence, async () => undefined);
 }

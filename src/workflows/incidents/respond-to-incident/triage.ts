@@ -2,7 +2,7 @@ import { isCancellation } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { Deployment } from '../../../activities/deployments/deployment-list';
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
-import type { Finding } from '../../../contract/incident';
+import type { Check } from '../../../contract/place';
 import { countOf, duration, utc } from '../../../contract/text';
 import type { Run } from '../../kit/run';
 import { addNote } from '../../kit/state';
@@ -59,7 +59,7 @@ function namesOf(
   given: string | undefined,
   band: ReturnType<typeof bandOf>,
   { health }: Measurement,
-  findings: Finding[],
+  findings: Check[],
 ): string[] {
   const failing = health.filter(({ ok }) => !ok).length;
   return [
@@ -70,7 +70,7 @@ function namesOf(
   ];
 }
 
-async function readChecks(run: Run, service: string): Promise<Finding[]> {
+async function readChecks(run: Run, service: string): Promise<Check[]> {
   return run.step('Read the further checks', (act) => act.readIncidentChecks({ service }), {
     describe: (checks) => {
       if (checks.length === 0) return 'none is configured';
@@ -81,7 +81,7 @@ async function readChecks(run: Run, service: string): Promise<Finding[]> {
 }
 
 /** A deployment from shortly before the symptom is the first suspect. */
-async function readDeployment({ record, policy, state }: Incident, run: Run): Promise<Finding[]> {
+async function readDeployment({ record, policy, state }: Incident, run: Run): Promise<Check[]> {
   const suspectMs = policy?.suspectMs ?? null;
   if (suspectMs === null) return [];
   const { service } = state.report;

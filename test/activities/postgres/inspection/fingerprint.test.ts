@@ -1,9 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { readFingerprint } from '../../../../src/activities/postgres/inspection/fingerprint';
+import {
+  createFingerprintActivities,
+  readFingerprint,
+} from '../../../../src/activities/postgres/inspection/fingerprint';
+import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
+import { takeFence } from '../../../../src/activities/postgres/session/fence';
 import { deltasAgree, schemaDelta, type SchemaFingerprint } from '../../../../src/contract/schema-delta';
-import { runSql, startTestPostgres, type TestPostgres } from '../../../support/postgres';
+import {
+  failureOf,
+  runActivity,
+  runSql,
+  startTestPostgres,
+  until,
+  type TestPostgres,
+} from '../../../support/postgres';
 
 /** What PostgreSQL deparses differently after a restore, and some of everything else. */
 const schema = `
@@ -157,5 +169,35 @@ describe('fingerprints', () => {
       "INSERT INTO bookings (status) VALUES ('held'); ALTER TABLE durable_runbooks.ledger ADD COLUMN b int; SELECT nextval('numbers');",
     );
     expect(quiet).toEqual({ added: {}, removed: [], changed: [] });
+  });
+});
+
+describe('saveSchema', () => {
+  const fence = { target: 'shop/production', token: 5 };
+
+  it('does not save what a later step made of the schema', async () => {
+    const shop = await server.fresh({ sql: 'DROP SCHEMA durable_runbooks CASCADE' });
+    const { saveSchema } = createFingerprintActivities(shop.deps);
+    const [locker, later] = [new Client(shop.url), new Client(shop.url)];
+    await Promise.all([locker.connect(), later.connect()]);
+    try {
+      await ensureBookkeeping(later);
+      await locker.query('BEGIN; LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE');
+      // Its reading of the view waits for the lock.
+      const late = runActivity(saveSchema, { database: shop.ref, id: 'before', fence });
+      const failure = failureOf(late);
+      await until(async () => {
+        const { rows } = await later.query('SELECT 1 FROM pg_locks WHERE NOT granted');
+        return rows.length > 0;
+      });
+      await later.query('BEGIN');
+      await takeFence(later, fence, 1, 'dr:test-run#8/1');
+      await later.query('COMMIT');
+      await locker.query('COMMIT');
+      expect(await failure).toMatchObject({ type: 'StaleFencingToken' });
+      expect(await shop.query('SELECT id FROM durable_runbooks.fingerprint')).toEqual([]);
+    } finally {
+      await Promise.all([locker.end(), later.end()]);
+    }
   });
 });

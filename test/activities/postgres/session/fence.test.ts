@@ -1,10 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { readFence, takeFence } from '../../../../src/activities/postgres/session/fence';
+import {
+  fenceSession,
+  readFence,
+  takeFence,
+  underFence,
+} from '../../../../src/activities/postgres/session/fence';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
 import {
   failureOf,
+  runSql,
   startTestPostgres,
   until,
   type TestDatabase,
@@ -95,6 +101,77 @@ describe('takeFence', () => {
     await take(1, 'dr:a#8/1');
   });
 });
+
+describe('underFence', () => {
+  const later = { target: 't', token: 11 };
+
+  it('does the work and its fence together, and makes the bookkeeping where it is missing', async () => {
+    const shop = await server.fresh();
+    const [a, b] = [await connect(shop), await connect(shop)];
+    const locked = await underFence(a, later, async () => {
+      await a.query(`INSERT INTO customers (name) VALUES ('new 77')`);
+      return lockedFence(b);
+    });
+    expect(locked).toBe(true);
+    expect(await lockedFence(b)).toBe(false);
+    expect(await shop.query(`SELECT 1 FROM customers WHERE name = 'new 77'`)).toHaveLength(1);
+    expect(await readFence(a, 't')).toBe(11);
+  });
+
+  it('does nothing for an older holder, and leaves the session usable', async () => {
+    const { a, b, shop } = await fencedDatabase();
+    await fenceSession(a, later);
+    const work = jest.fn(async () => undefined);
+    expect(await failureOf(underFence(b, { target: 't', token: 10 }, work))).toMatchObject({
+      type: 'StaleFencingToken',
+    });
+    expect(work).not.toHaveBeenCalled();
+    await expect(b.query('SELECT 1')).resolves.toBeDefined();
+    expect(await shop.query('SELECT token::int FROM durable_runbooks.fence')).toEqual([{ token: 11 }]);
+  });
+
+  it('takes work and fence back when the work fails, and lets its own error out', async () => {
+    const { a, shop } = await fencedDatabase();
+    const failing = underFence(a, later, async () => {
+      await a.query(`INSERT INTO customers (name) VALUES ('new 78')`);
+      throw new Error('the work failed');
+    });
+    await expect(failing).rejects.toThrow('the work failed');
+    expect(await readFence(a, 't')).toBe(0);
+    expect(await shop.query(`SELECT 1 FROM customers WHERE name = 'new 78'`)).toEqual([]);
+  });
+
+  it('keeps the first error when the rollback fails too', async () => {
+    const { a } = await fencedDatabase();
+    const pid = (await a.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid;
+    const failing = underFence(a, later, async () => {
+      await runSql(server.urlOf('postgres'), 'SELECT pg_terminate_backend($1, 5000)', [pid]);
+      throw new Error('the work failed');
+    });
+    await expect(failing).rejects.toThrow('the work failed');
+  });
+
+  it('says that the outcome is unknown when the connection is lost at the COMMIT', async () => {
+    const { a } = await fencedDatabase();
+    const pid = (await a.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid;
+    const lost = underFence(a, later, () =>
+      runSql(server.urlOf('postgres'), 'SELECT pg_terminate_backend($1, 5000)', [pid]),
+    );
+    expect(await failureOf(lost)).toMatchObject({
+      type: 'DatabaseUnreachable',
+      nonRetryable: false,
+      details: [{ outcomeUnknown: true }],
+    });
+  });
+});
+
+/** Whether another session holds the row of the fence now. */
+async function lockedFence(client: Client): Promise<boolean> {
+  const { rows } = await client.query(
+    "SELECT 1 FROM durable_runbooks.fence WHERE target = 't' FOR UPDATE SKIP LOCKED",
+  );
+  return rows.length === 0;
+}
 
 describe('applyMigration under the fence', () => {
   it('changes nothing with a stale token', async () => {
