@@ -1,9 +1,9 @@
-import { request } from 'undici';
 import { environmentOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ApplicationConfig } from '../../config/operation-schema';
 import type { ActivityDeps } from '../support/deps';
-import { valueAt, type Json } from '../support/json';
+import { ask, jsonOf, problemOf } from '../support/http';
+import { valueAt } from '../support/json';
 import type { Place } from '../../contract/place';
 
 /** What somebody else's status page says. */
@@ -33,18 +33,19 @@ async function check(service: ServiceConfig, url: string): Promise<ExternalServi
   const { name, contact, field, healthy, timeoutMs } = service;
   const found = { name, ...(contact === undefined ? {} : { contact }) };
   try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(timeoutMs) });
-    const value = valueAt((await body.json()) as Json, field);
+    const answer = await ask({ url, timeoutMs, headers: { accept: 'application/json' } });
+    // A page may answer 5xx and still say in its body what is wrong.
+    const value = valueAt(jsonOf(answer), field);
     if (value === undefined || value === null || typeof value === 'object')
-      return { ...found, state: 'unknown', detail: `answered ${statusCode} without a value at "${field}"` };
+      return {
+        ...found,
+        state: 'unknown',
+        detail: `answered ${answer.status} without a value at "${field}"`,
+      };
     const status = scrub(String(value)).slice(0, 100);
     const ok = healthy.some((word) => word.toLowerCase() === status.toLowerCase());
     return { ...found, state: ok ? 'healthy' : 'unhealthy', detail: `says "${status}"` };
   } catch (error) {
-    return {
-      ...found,
-      state: 'unknown',
-      detail: scrub(`its status cannot be read: ${(error as Error).message}`),
-    };
+    return { ...found, state: 'unknown', detail: `its status cannot be read: ${problemOf(error)}` };
   }
 }

@@ -1,7 +1,7 @@
-import { request } from 'undici';
 import { environmentOf } from '../../config/load';
-import { resolveSecrets, scrub } from '../../config/secrets';
+import { resolveSecrets } from '../../config/secrets';
 import type { ActivityDeps } from '../support/deps';
+import { ask, isOk, jsonOf, problemOf, type HttpAnswer } from '../support/http';
 import { numberAt, shortened, type Json } from '../support/json';
 import type { Place } from '../../contract/place';
 
@@ -30,8 +30,6 @@ export interface PoolFacts {
   canRestart: boolean;
 }
 
-const MAX_BYTES = 1_000_000;
-
 /** Reads what the application says about itself. Changes nothing, so a retry is safe. */
 export function createApplicationFactsActivities(deps: ActivityDeps) {
   const applicationOf = ({ service, environment }: Place) =>
@@ -52,11 +50,9 @@ export function createApplicationFactsActivities(deps: ActivityDeps) {
       Object.entries(endpoint.headers).map(([name, value]) => [name, resolveSecrets(value, directory)]),
     );
     try {
-      return { configured: true, ...(await ask(url, headers, endpoint.timeoutMs)) };
+      return { configured: true, ...(await read(url, headers, endpoint.timeoutMs)) };
     } catch (error) {
-      const why = (error as Error).name === 'TimeoutError' ? 'not in time' : (error as Error).message;
-      const detail = scrub(`no answer from ${hostOf(url)}: ${why}`);
-      return { ...nothing, configured: true, detail };
+      return { ...nothing, configured: true, detail: problemOf(error) };
     }
   }
 
@@ -84,30 +80,18 @@ export function createApplicationFactsActivities(deps: ActivityDeps) {
   };
 }
 
-async function ask(url: string, headers: Record<string, string>, timeoutMs: number) {
-  const signal = AbortSignal.timeout(timeoutMs);
-  const { statusCode, body } = await request(url, { signal, headers });
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw new Error(`it is longer than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  const json = parse(Buffer.concat(chunks).toString('utf8'));
-  const ok = statusCode >= 200 && statusCode < 300 && json !== undefined;
-  const detail = `answered ${statusCode}${json === undefined ? ', but no JSON' : ''}`;
-  return { ok, status: statusCode, body: json === undefined ? null : shortened(json), detail };
+async function read(url: string, headers: Record<string, string>, timeoutMs: number) {
+  const answer = await ask({ url, headers, timeoutMs });
+  const json = parse(answer);
+  const detail = `answered ${answer.status}${json === undefined ? ', but no JSON' : ''}`;
+  const body = json === undefined ? null : shortened(json);
+  return { ok: isOk(answer) && json !== undefined, status: answer.status, body, detail };
 }
 
-function parse(text: string): Json | undefined {
+function parse(answer: HttpAnswer): Json | undefined {
   try {
-    return JSON.parse(text) as Json;
+    return jsonOf(answer);
   } catch {
     return undefined;
   }
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : 'an address that is no URL';
 }

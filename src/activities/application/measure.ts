@@ -1,6 +1,6 @@
-import { scrub } from '../../config/secrets';
 import type { Check, Place } from '../../contract/place';
 import type { ActivityDeps } from '../support/deps';
+import { problemOf } from '../support/http';
 import { createApplicationActivities, type ErrorRate } from './symptoms';
 
 /** What was measured at the service itself. */
@@ -21,10 +21,7 @@ export function createMeasureActivities(deps: ActivityDeps) {
   return {
     /** Health and error rate now. What cannot be read is a fact that does not hold, never an error. */
     async measureService(ref: Place): Promise<Measurement> {
-      const [health, rate] = await Promise.all([
-        checkHealth(ref),
-        readErrorRate(ref).catch((error: unknown) => scrub((error as Error).message)),
-      ]);
+      const [health, rate] = await Promise.all([checkHealth(ref), readErrorRate(ref).catch(problemOf)]);
       return describeMeasurement(health, rate);
     },
   };

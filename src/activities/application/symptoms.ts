@@ -1,10 +1,11 @@
-import { ApplicationFailure } from '@temporalio/common';
-import { request } from 'undici';
 import { environmentOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
+import { ask, askJson, hostOf, isHttpFailure, isOk, problemOf } from '../support/http';
+import { said } from '../support/http-status';
+import { numberAt } from '../support/json';
 import type { Check, Place } from '../../contract/place';
 import { percent } from '../../contract/text';
 
@@ -35,6 +36,9 @@ export interface Symptoms {
   detail: string;
 }
 
+const ERROR_RATE_TIMEOUT_MS = 10_000;
+const MAX_HEALTH_BYTES = 1_000;
+
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
 export function createApplicationActivities({ config }: ActivityDeps) {
   const applicationOf = ({ service, environment }: Place) =>
@@ -50,7 +54,7 @@ export function createApplicationActivities({ config }: ActivityDeps) {
     );
   }
 
-  /** Reads the application's own error rate. Throws CommandFailed when the answer has no such number. */
+  /** Reads the application's own error rate. Throws HttpFailed, and CommandFailed when the answer has no such number. */
   async function readErrorRate(ref: Place): Promise<ErrorRate> {
     const source = applicationOf(ref)?.errorRate;
     if (source === undefined)
@@ -98,11 +102,11 @@ export function createApplicationActivities({ config }: ActivityDeps) {
     },
   };
 
-  /** Only for an application that gave no answer; a mistake in the configuration stays an error. */
+  /** Only for an application that gave no usable answer; a mistake in the configuration stays an error. */
   function silent(ref: Place, error: unknown): ErrorRate & { silent: true } {
-    if (!(error instanceof ApplicationFailure) || error.nonRetryable === true) throw error;
+    if (!isHttpFailure(error)) throw error;
     const windowMs = (applicationOf(ref)?.errorRate?.windowSeconds ?? 0) * 1_000;
-    return { ok: false, rate: 1, band: 'critical', windowMs, detail: error.message, silent: true };
+    return { ok: false, rate: 1, band: 'critical', windowMs, detail: (error as Error).message, silent: true };
   }
 }
 
@@ -120,39 +124,23 @@ function bandOf(
   return rate > warning ? 'warning' : 'info';
 }
 
+/** It answers 2xx in time. What it says beyond the first bytes is of no interest, however long it is. */
 async function checkEndpoint(name: string, url: string, timeoutMs: number): Promise<Check> {
   try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(timeoutMs) });
-    const text = (await body.text()).slice(0, 300);
-    const ok = statusCode >= 200 && statusCode < 300;
-    return { name, ok, detail: ok ? `answered ${statusCode}` : scrub(`answered ${statusCode}: ${text}`) };
+    const answer = await ask({ url, timeoutMs, maxBytes: MAX_HEALTH_BYTES, longer: 'cut' });
+    const ok = isOk(answer);
+    return { name, ok, detail: ok ? `answered ${answer.status}` : scrub(said(answer)) };
   } catch (error) {
-    return {
-      name,
-      ok: false,
-      detail: scrub(`no answer from ${new URL(url).host}: ${(error as Error).message}`),
-    };
+    return { name, ok: false, detail: problemOf(error) };
   }
 }
 
+/** Throws HttpFailed where no answer can be used, and CommandFailed where it has no such number. */
 async function fetchNumber(url: string, field: string): Promise<number> {
-  const target = new URL(url).host;
-  let answer: unknown;
-  try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(10_000) });
-    if (statusCode >= 300) throw new Error(`answered ${statusCode}`);
-    answer = await body.json();
-  } catch (error) {
-    throw fail('CommandFailed', `could not read the error rate from ${target}: ${(error as Error).message}`, {
-      retryable: true,
-    });
-  }
-  const value = field
-    .split('.')
-    .reduce<unknown>((node, key) => (node as Record<string, unknown> | null | undefined)?.[key], answer);
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  const value = numberAt(await askJson({ url, timeoutMs: ERROR_RATE_TIMEOUT_MS }), field);
+  if (value !== null) return value;
   throw fail(
     'CommandFailed',
-    `the answer of ${target} has no number at "${field}"; correct application.errorRate.field`,
+    `the answer of ${hostOf(url)} has no number at "${field}"; correct application.errorRate.field`,
   );
 }

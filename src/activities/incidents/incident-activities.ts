@@ -1,11 +1,11 @@
-import { request } from 'undici';
 import { environmentOf, serviceOf } from '../../config/load';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { Severity } from '../../contract/modes';
 import type { ActivityDeps } from '../support/deps';
 import { matches } from '../../config/pattern';
 import type { IncidentConfig, incidentSettings } from './settings';
-import { valueAt, type Json } from '../support/json';
+import { askJson, problemOf } from '../support/http';
+import { valueAt } from '../support/json';
 import type { Check, Place } from '../../contract/place';
 
 /** How a service leads its incidents, recorded at the start so that a changed configuration cannot change a running one. */
@@ -36,8 +36,6 @@ export interface MatchingRunbook {
   /** Which rule matched, for the timeline. */
   because: string;
 }
-
-const MAX_BYTES = 1_000_000;
 
 /** Looks at what an incident is about. Reads only, so a retry is safe. */
 export function createIncidentActivities({ config }: ActivityDeps<typeof incidentSettings>) {
@@ -120,33 +118,16 @@ async function readCheck(
 ): Promise<Check> {
   try {
     const sent = Object.entries(headers).map(([key, value]) => [key, resolveSecrets(value, directory)]);
-    const answer = await fetchJson(
-      resolveSecrets(url, directory),
-      Object.fromEntries(sent) as Record<string, string>,
+    const answer = await askJson({
+      url: resolveSecrets(url, directory),
+      headers: Object.fromEntries(sent) as Record<string, string>,
       timeoutMs,
-    );
+    });
     const value = valueAt(answer, field);
     if (value === undefined) return { name, ok: false, detail: `the answer has no "${field}"` };
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     return { name, ok: healthy.includes(text), detail: scrub(text).slice(0, 200) };
   } catch (error) {
-    return { name, ok: false, detail: scrub(`could not be read: ${(error as Error).message}`).slice(0, 300) };
+    return { name, ok: false, detail: `could not be read: ${problemOf(error)}`.slice(0, 300) };
   }
-}
-
-async function fetchJson(url: string, headers: Record<string, string>, timeoutMs: number): Promise<Json> {
-  const { statusCode, body } = await request(url, {
-    // GitHub refuses requests that do not say who asks.
-    headers: { accept: 'application/json', 'user-agent': 'durable-runbooks', ...headers },
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw new Error(`its answer is longer than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  if (statusCode >= 300) throw new Error(`it answered ${statusCode}`);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Json;
 }

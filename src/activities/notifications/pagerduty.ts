@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { NotificationConfig } from '../../config/notification-schema';
 import type { Severity } from '../../contract/modes';
 import { cut, oneLine, type Message, type MessageKind, type Sending, type Sent } from './message';
-import { postJson, refusal } from './post';
+import { said } from '../support/http-status';
+import { postJson } from './post';
 
 const MAX_KEY = 255;
 const MAX_SUMMARY = 1_024;
@@ -39,7 +40,7 @@ export async function sendToPagerDuty(
   if (answer.status === 202) return {};
   const advice =
     answer.status === 400 ? '; check routingKey: it is the integration key of Events API v2' : '';
-  throw new Error(`PagerDuty ${refusal(answer)}${advice}`);
+  throw new Error(`PagerDuty ${said(answer)}${advice}`);
 }
 
 function trigger({ service, text, title, severity, at, workflowId, link, rung }: Message) {

@@ -1,16 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { request } from 'undici';
+import { ApplicationFailure } from '@temporalio/common';
+import { ask, isHttpFailure, type HttpAnswer } from '../support/http';
 
 export interface PostOptions {
   headers?: Record<string, string>;
   signal: AbortSignal;
   /** `throttled`: only where the server says so (429); `lost`: also after 5xx and without an answer. */
   again?: 'throttled' | 'lost';
-}
-
-export interface Answer {
-  status: number;
-  text: string;
 }
 
 const TRY_MS = 5_000;
@@ -21,47 +17,37 @@ const PAUSES_MS = [1_000, 3_000];
 const MAX_ANSWER = 256 * 1_024;
 
 /**
- * Posts JSON and returns the answer, whatever its status. Throws when there is none, and when the server wants to be left
- * alone for more than 10 s. Messages name the host: the path may be a secret.
+ * Posts JSON and returns the answer, whatever its status; of a long one its beginning. Throws HttpFailed when there is
+ * none, and when the server wants to be left alone for more than 10 s. Messages name the host: the path may be a secret.
  */
-export async function postJson(address: string, body: unknown, options: PostOptions): Promise<Answer> {
-  const url = urlOf(address);
+export async function postJson(address: string, body: unknown, options: PostOptions): Promise<HttpAnswer> {
   for (let tries = 1; ; tries += 1) {
-    const result = await attempt(url, body, options);
-    const pauseMs = tries < MAX_TRIES ? pauseAfter(result, tries, url, options) : undefined;
+    const result = await attempt(address, body, options);
+    const pauseMs = tries < MAX_TRIES ? pauseAfter(result, tries, options) : undefined;
     if (pauseMs !== undefined) await wait(pauseMs, undefined, { signal: options.signal });
-    else if ('lost' in result) throw new Error(result.lost);
-    else return { status: result.status, text: result.text };
+    else if ('lost' in result) throw result.lost;
+    else return result;
   }
 }
 
-/** The beginning of an answer, for people. */
-export function refusal({ status, text }: Answer): string {
-  const words = text.replace(/\s+/g, ' ').trim().slice(0, 200);
-  return words === '' ? `answered ${status}` : `answered ${status}: ${words}`;
-}
+type Attempt = { lost: Error } | HttpAnswer;
 
-type Attempt = { lost: string } | (Answer & { retryAfter?: string });
-
-async function attempt(url: URL, body: unknown, { headers = {}, signal }: PostOptions): Promise<Attempt> {
-  const timer = AbortSignal.timeout(TRY_MS);
+async function attempt(url: string, json: unknown, { headers, signal }: PostOptions): Promise<Attempt> {
   try {
-    const answer = await request(url, {
+    return await ask({
+      url,
       method: 'POST',
-      headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
-      body: JSON.stringify(body),
-      signal: AbortSignal.any([signal, timer]),
+      json,
+      timeoutMs: TRY_MS,
+      maxBytes: MAX_ANSWER,
+      longer: 'cut',
+      signal,
+      ...(headers === undefined ? {} : { headers }),
     });
-    const retryAfter = answer.headers['retry-after'];
-    return {
-      status: answer.statusCode,
-      text: await beginningOf(answer.body),
-      ...(typeof retryAfter === 'string' ? { retryAfter } : {}),
-    };
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    const why = timer.aborted ? ` within ${TRY_MS / 1_000} s` : `: ${(error as Error).message}`;
-    return { lost: `no answer from ${url.host}${why}` };
+    if (isHttpFailure(error) && error instanceof ApplicationFailure && error.nonRetryable !== true)
+      return { lost: error };
+    throw error;
   }
 }
 
@@ -69,33 +55,13 @@ async function attempt(url: URL, body: unknown, { headers = {}, signal }: PostOp
 function pauseAfter(
   result: Attempt,
   tries: number,
-  url: URL,
   { again = 'throttled' }: PostOptions,
 ): number | undefined {
   const usual = PAUSES_MS[tries - 1] ?? 0;
-  if ('lost' in result) return again === 'lost' ? usual : undefined;
-  if (result.status >= 500) return again === 'lost' ? usual : undefined;
+  if ('lost' in result || result.status >= 500) return again === 'lost' ? usual : undefined;
   if (result.status !== 429) return undefined;
-  const seconds = Number(result.retryAfter);
-  const askedMs = Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : usual;
-  if (askedMs > MAX_PATIENCE_MS)
-    throw new Error(`${url.host} takes no message for another ${seconds} s (429, too many messages)`);
-  return askedMs;
-}
-
-async function beginningOf(body: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of body) {
-    parts.push(part);
-    size += part.length;
-    if (size > MAX_ANSWER) break;
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-function urlOf(address: string): URL {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-  throw new Error('its address is no http(s) URL; correct it in the configuration');
+  const askedMs = result.retryAfterMs ?? usual;
+  if (askedMs <= MAX_PATIENCE_MS) return askedMs;
+  const seconds = Math.ceil(askedMs / 1_000);
+  throw new Error(`${result.host} takes no message for another ${seconds} s (429, too many messages)`);
 }

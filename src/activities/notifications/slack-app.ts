@@ -1,6 +1,8 @@
 import type { NotificationConfig } from '../../config/notification-schema';
 import type { Message, Sending, Sent } from './message';
-import { postJson, refusal, type Answer } from './post';
+import { said } from '../support/http-status';
+import type { HttpAnswer } from '../support/http';
+import { postJson } from './post';
 import { slackMessage } from './slack-blocks';
 import { slackProblem } from './slack-errors';
 
@@ -44,7 +46,7 @@ export async function sendToSlackApp(
   return parent === undefined ? {} : { thread: parent };
 }
 
-function parse(answer: Answer): PostMessageAnswer {
+function parse(answer: HttpAnswer): PostMessageAnswer {
   if (answer.status === 429) return { ok: false, error: 'ratelimited' };
   try {
     const body = JSON.parse(answer.text) as PostMessageAnswer | null;
@@ -52,5 +54,5 @@ function parse(answer: Answer): PostMessageAnswer {
   } catch {
     // Not Slack: a proxy, or a wrong address.
   }
-  throw new Error(`${refusal(answer)}; this is no answer of Slack, check apiUrl`);
+  throw new Error(`${said(answer)}; this is no answer of Slack, check apiUrl`);
 }

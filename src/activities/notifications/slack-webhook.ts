@@ -1,6 +1,7 @@
 import type { NotificationConfig } from '../../config/notification-schema';
 import type { Message, Sending, Sent } from './message';
-import { postJson, refusal } from './post';
+import { said } from '../support/http-status';
+import { postJson } from './post';
 import { slackMessage } from './slack-blocks';
 import { slackProblem } from './slack-errors';
 
@@ -13,5 +14,5 @@ export async function sendToSlackWebhook(
   const answer = await postJson(resolve(webhookUrl), slackMessage(message, false), { signal });
   const word = answer.text.trim();
   if (answer.status < 300) return {};
-  throw new Error(/^\w{3,60}$/.test(word) ? slackProblem(word) : refusal(answer));
+  throw new Error(/^\w{3,60}$/.test(word) ? slackProblem(word) : said(answer));
 }

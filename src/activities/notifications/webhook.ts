@@ -1,6 +1,7 @@
 import type { NotificationConfig } from '../../config/notification-schema';
 import type { Message, Sending, Sent } from './message';
-import { postJson, refusal } from './post';
+import { said } from '../support/http-status';
+import { postJson } from './post';
 
 /** Posts the message as JSON to an address of one's own. Anything but 2xx is a failure. */
 export async function sendToWebhook(
@@ -25,6 +26,6 @@ export async function sendToWebhook(
     headers: Object.fromEntries(resolved) as Record<string, string>,
     signal,
   });
-  if (answer.status < 200 || answer.status >= 300) throw new Error(refusal(answer));
+  if (answer.status < 200 || answer.status >= 300) throw new Error(said(answer));
   return {};
 }

@@ -23,6 +23,7 @@ export type FailureType =
   | 'BackupCorrupt'
   | 'RestoreFailed'
   | 'CommandFailed'
+  | 'HttpFailed'
   | 'DeploymentChanged'
   | 'PoolerRefused'
   | 'TargetNotOurs'
@@ -34,8 +35,12 @@ export type FailureType =
 export interface FailOptions {
   /** Default false: Temporal does not try again. */
   retryable?: boolean;
+  /** Not before this much time has passed; at most a minute, because somebody waits. */
+  nextTryMs?: number | undefined;
   details?: unknown;
 }
+
+const MAX_NEXT_TRY_MS = 60_000;
 
 /** An ApplicationFailure of that type with its message scrubbed of secrets. */
 export function fail(type: FailureType, message: string, options: FailOptions = {}): ApplicationFailure {
@@ -43,6 +48,9 @@ export function fail(type: FailureType, message: string, options: FailOptions = 
     type,
     message: scrub(message),
     nonRetryable: options.retryable !== true,
+    ...(options.nextTryMs === undefined
+      ? {}
+      : { nextRetryDelay: Math.min(options.nextTryMs, MAX_NEXT_TRY_MS) }),
     details: options.details === undefined ? undefined : [options.details],
   });
 }

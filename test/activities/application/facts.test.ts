@@ -88,13 +88,13 @@ describe('readApplication', () => {
 
   it.each<[string, RequestListener, Record<string, unknown>, RegExp]>([
     ['no JSON', say(200, '<html>'), {}, /^answered 200, but no JSON$/],
-    ['too much', say(200, 'x'.repeat(1_100_000)), {}, /^no answer from .*: it is longer than 1000000 bytes$/],
-    ['too late', () => undefined, { timeoutMs: 100 }, /^no answer from .*: not in time$/],
+    ['too much', say(200, 'x'.repeat(1_100_000)), {}, /^the answer of .* is longer than 1000000 bytes/],
+    ['too late', () => undefined, { timeoutMs: 100 }, /^no answer from .* within 0\.1 s$/],
     [
       'a body that never ends',
       (_, response) => void response.writeHead(200).write('{'),
       { timeoutMs: 100 },
-      /^no answer from .*: not in time$/,
+      /^no answer from .* within 0\.1 s$/,
     ],
     [
       'nobody there',

@@ -38,6 +38,12 @@ describe('the application', () => {
     });
   });
 
+  it('is read no further than needed, however much it says', async () => {
+    server.reply = () => ({ body: 'x'.repeat(3_000_000) });
+    expect((await activities().checkHealth(place))[0]).toMatchObject({ ok: true, detail: 'answered 200' });
+    await expect(activities().readErrorRate(place)).rejects.toThrow(/longer than 1000000 bytes/);
+  });
+
   it.each([
     ['{"now":{"rate":0.002}}', true],
     ['{"now":{"rate":0.05}}', false],
