@@ -39,14 +39,15 @@ const systems = ['application', 'deployments', 'guard', 'incidents', 'notificati
 
 /**
  * The kit's only door is its index. The guard has one of its own: it is no runbook, so it has no `run` through which
- * activities and their retries could come to it.
+ * activities and their retries, and its versioning, could come to it. The worker sets the flag that versioning reads.
  */
 const doors = [
   {
-    target: ['./src/!(workflows)/**/*', './src/workflows/!(kit|guard|incidents)/**/*'],
+    target: ['./src/!(workflows|worker)/**/*', './src/workflows/!(kit|guard)/**/*'],
     except: ['./index.ts'],
   },
-  { target: './src/workflows/guard', except: ['./index.ts', './presets.ts'] },
+  { target: './src/workflows/guard', except: ['./index.ts', './presets.ts', './versioning.ts'] },
+  { target: './src/worker', except: ['./versioning.ts'] },
 ];
 
 const inSrc = (room) => `./src/${room}`;

@@ -21,7 +21,7 @@ export class CliError extends Error {
   }
 }
 
-const ENDED_BADLY = ['FAILED', 'ROLLED_BACK', 'REJECTED', 'CANCELLED'];
+const ENDED_BADLY = ['FAILED', 'PARTIAL', 'ROLLED_BACK', 'REJECTED', 'CANCELLED'];
 
 /** The exit code of a run's outcome; a run that has not ended counts as success. */
 export function exitCodeOf(outcome: string | undefined): ExitCode {

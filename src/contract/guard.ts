@@ -39,7 +39,7 @@ export interface Holder {
 }
 
 /** What a guard tells a run that asked for admission. */
-export interface VerdictNotice extends Verdict {
+export interface AdmissionNotice extends AdmissionAnswer {
   target: string;
 }
 
@@ -107,7 +107,7 @@ export interface Admission {
   child: boolean;
 }
 
-export interface Verdict {
+export interface AdmissionAnswer {
   state: 'queued' | 'admitted';
   mode: Mode;
   /** Why the mode is lower than asked, or why it has to wait; empty when neither. */
@@ -130,7 +130,7 @@ export interface RunningRun extends PastRun {
   workflowId: string;
   runId: string;
   child: boolean;
-  verdict: Verdict;
+  verdict: AdmissionAnswer;
 }
 
 /** A breaker that is open: runs for this alert get a lower mode until the time given. */

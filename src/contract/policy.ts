@@ -22,9 +22,11 @@ export interface Policy {
   environments: string[];
   soakMs: number;
   soakEveryMs: number;
-  rtoSeconds: number;
-  rpoSeconds: number;
-  backupMaxAgeSeconds: number;
+  /**
+   * Objectives of the service by name, for the runbooks that know them, e.g. `rtoSeconds`. In runs that began before there
+   * was this place they are fields of the policy itself; the kit reads both.
+   */
+  objectives?: Record<string, number>;
   /** For runs that nobody started by hand. */
   breaker: BreakerLimits;
   /** False for a runbook that only coordinates others, for hours or weeks. */

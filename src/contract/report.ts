@@ -11,6 +11,7 @@ export type Outcome =
   | 'REJECTED'
   | 'ROLLED_BACK'
   | 'FAILED'
+  | 'PARTIAL'
   | 'NEEDS_HUMAN';
 
 export type Movement = 'diagnose' | 'plan' | 'gate' | 'act' | 'verify' | 'undo';
@@ -49,6 +50,21 @@ export interface Approval {
   note?: string;
 }
 
+/** Something that a run changed and did not undo. */
+export interface Change {
+  /** Title of the step. */
+  step: string;
+  at: string;
+  /**
+   * `irreversible`: nothing brings it back. `kept`: it was finished, and its way back is given up. `harmless`: it stays
+   * beside what is there, as a backup does.
+   */
+  kind: 'irreversible' | 'kept' | 'harmless';
+  what: string;
+  /** False where the step began and it is not known how far it came. */
+  done: boolean;
+}
+
 export interface RunReport {
   runbook: string;
   title: string;
@@ -69,6 +85,10 @@ export interface RunReport {
   timeline: TimelineEntry[];
   /** Measured facts, e.g. { rtoSeconds: 12.4 }. */
   facts: Record<string, string | number | boolean>;
+  /** What it changed and did not undo; absent where there is nothing. */
+  changes?: Change[];
+  /** Of PARTIAL: what it would have ended as, had nothing stayed. */
+  instead?: Outcome;
   /** Of a run that leads an incident. */
   incident?: IncidentRecord;
 }
@@ -95,4 +115,6 @@ export interface Offer {
 export interface RunStatus extends RunReport {
   waiting: Waiting[];
   offers?: Offer[];
+  /** Markdown of the runbook's own, for Current Details. */
+  sections?: string[];
 }

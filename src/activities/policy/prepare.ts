@@ -88,9 +88,11 @@ function policyOf(
     environments: Object.keys(environments),
     soakMs: application === undefined ? 0 : application.soakSeconds * 1_000,
     soakEveryMs: (application?.soakEverySeconds ?? 10) * 1_000,
-    rtoSeconds: restore.rtoMinutes * 60,
-    rpoSeconds: restore.rpoMinutes * 60,
-    backupMaxAgeSeconds: (service.backups?.maxAgeHours ?? 26) * 3_600,
+    objectives: {
+      rtoSeconds: restore.rtoMinutes * 60,
+      rpoSeconds: restore.rpoMinutes * 60,
+      backupMaxAgeSeconds: (service.backups?.maxAgeHours ?? 26) * 3_600,
+    },
     breaker: {
       windowMs: breaker.windowMinutes * 60_000,
       maxRecurrences: breaker.maxRecurrences,

@@ -54,6 +54,14 @@ const MEANINGS: Record<Outcome, Meaning> = {
     tone: 'bad',
     next: ['Nothing was changed. Correct the cause named above, then start it again.'],
   },
+  PARTIAL: {
+    words: 'it did not reach its end, and part of what it changed stays',
+    tone: 'alarm',
+    next: [
+      'Read what was changed and not undone, and look at it: nothing will bring it back by itself.',
+      'Decide whether to go on by hand, to put it right, or to start it again: in mode `observe` first.',
+    ],
+  },
   NEEDS_HUMAN: {
     words: 'it could not bring the system back by itself: a person must look now',
     tone: 'alarm',

@@ -26,10 +26,11 @@ export async function takeBackup(
   const database = databaseIn(place);
   await run.step('Write the canary', (act) => act.writeCanary({ database, fence, id: backupId }), {
     kind: 'mutate',
-    undo: 'none',
+    undo: { harmless: `a canary row in ${targetOf(place)}` },
   });
   return run.step(`Back up ${targetOf(place)}`, (act) => act.backUp({ ...place, backupId, fence }), {
     kind: 'long',
+    undo: { harmless: `backup ${backupId}` },
     describe: describeBackup,
   });
 }

@@ -17,16 +17,17 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
   run.defer('Drop the disposable cluster', (act) => act.dropScratch({ scratch }));
   await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place }), {
     kind: 'long',
+    undo: 'disposable',
   });
   const restore = await run.step(
     `Restore ${backupId} into it`,
     (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null }),
-    { kind: 'long', describe: describeRestore },
+    { kind: 'long', undo: 'disposable', describe: describeRestore },
   );
   const validation = await validate(run, place, backupId, database);
   await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
     kind: 'mutate',
-    undo: 'none',
+    undo: { harmless: `the proof of ${backupId}` },
   });
   return { database, restore, validation };
 }
@@ -74,6 +75,7 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
       back: () =>
         run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
           kind: 'long',
+          undo: { takesBack: 'Stop writes' },
         }),
     },
   });
@@ -91,7 +93,7 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
         back: () =>
           run.step('Drop the restored copy', (act) => act.dropRestored({ database: beside, fence }), {
             kind: 'mutate',
-            undo: 'none',
+            undo: { takesBack: 'Restore beside it' },
           }),
       },
     },
@@ -108,10 +110,12 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
   });
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',
+    undo: { coveredBy: 'Swap back' },
     describe: ({ detail }) => detail,
   });
   await run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
     kind: 'long',
+    undo: { takesBack: 'Stop writes' },
     describe: ({ detail }) => detail,
   });
   await verifyHealth(run, place);
@@ -141,10 +145,11 @@ async function swapBack(
     run.needsHuman(`${names.restored} stays live in ${targetOf(place)}, as decided`);
   await run.step('Swap back', (act) => act.swapBack({ ...place, ...names }), {
     kind: 'mutate',
-    undo: 'none',
+    undo: { takesBack: 'Swap' },
   });
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',
+    undo: { takesBack: 'Switch traffic' },
   });
 }
 

@@ -8,7 +8,7 @@ import type {
   LadderOrder,
   SickReport,
   Admission,
-  Verdict,
+  AdmissionAnswer,
 } from '../../contract/guard';
 import { need, refused } from '../kit';
 
@@ -92,7 +92,7 @@ export function admitNext(state: GuardState, outbox: Letter[]): void {
   state.queue = waiting;
 }
 
-async function answer(state: GuardState, request: Admission, verdict: Verdict): Promise<void> {
+async function answer(state: GuardState, request: Admission, verdict: AdmissionAnswer): Promise<void> {
   try {
     const handle = getExternalWorkflowHandle(request.workflowId, request.runId);
     await handle.signal('verdict', { target: state.target, ...verdict });

@@ -1,6 +1,6 @@
 import { lower, type Mode } from '../../contract/modes';
 import type { Outcome } from '../../contract/report';
-import type { Admission, Verdict, PastRun, OpenBreaker, BreakerState } from '../../contract/guard';
+import type { Admission, AdmissionAnswer, PastRun, OpenBreaker, BreakerState } from '../../contract/guard';
 
 const MAX_PAST = 500;
 
@@ -9,7 +9,7 @@ export function closedBreaker(): BreakerState {
 }
 
 /** Decides about a run and remembers it when it is admitted. Asking again gives the same answer. */
-export function admit(state: BreakerState, request: Admission, nowMs: number): Verdict {
+export function admit(state: BreakerState, request: Admission, nowMs: number): AdmissionAnswer {
   const known = state.running.find((run) => isSame(run, request));
   if (known !== undefined) return { ...known.verdict, tripped: undefined };
   const places = state.running.filter(({ child }) => !child).length;
@@ -74,17 +74,17 @@ export function openAt(state: BreakerState, nowMs: number): OpenBreaker[] {
   return state.open.filter(({ until }) => Date.parse(until) > nowMs);
 }
 
-/** A run that was undone may be tried again with a person's word; one that needed a person only looks. */
+/** A run that was undone, or left something half done, may be tried again with a person's word; one that needed a person only looks. */
 function afterOutcome(outcome: string): Mode | undefined {
   if (outcome === 'NEEDS_HUMAN') return 'observe';
-  return outcome === 'ROLLED_BACK' ? 'propose' : undefined;
+  return outcome === 'ROLLED_BACK' || outcome === 'PARTIAL' ? 'propose' : undefined;
 }
 
-function judge(state: BreakerState, request: Admission, nowMs: number): Verdict {
+function judge(state: BreakerState, request: Admission, nowMs: number): AdmissionAnswer {
   const { runbook, fingerprint, limits } = request;
   state.open = openAt(state, nowMs);
   const ceiling = state.ceilings[runbook];
-  let verdict: Verdict = { state: 'admitted', mode: request.mode, reason: '' };
+  let verdict: AdmissionAnswer = { state: 'admitted', mode: request.mode, reason: '' };
   if (ceiling !== undefined && lower(ceiling.mode, verdict.mode) !== verdict.mode) {
     verdict = {
       ...verdict,
@@ -111,11 +111,11 @@ function judge(state: BreakerState, request: Admission, nowMs: number): Verdict 
 function trip(
   state: BreakerState,
   { runbook, fingerprint, limits }: Admission,
-  verdict: Verdict,
+  verdict: AdmissionAnswer,
   mode: Mode,
   reason: string,
   nowMs: number,
-): Verdict {
+): AdmissionAnswer {
   const known = state.open.find((one) => one.runbook === runbook && one.fingerprint === fingerprint);
   const until = iso(nowMs + limits.windowMs);
   const worse = known !== undefined && lower(mode, known.mode) === mode && mode !== known.mode;

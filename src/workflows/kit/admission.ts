@@ -9,7 +9,7 @@ import type { Alert } from '../../contract/alert';
 import type { Outcome } from '../../contract/report';
 import { lower } from '../../contract/modes';
 import { causeOf } from './failure';
-import { GUARD_ALL, guardId, type VerdictNotice, type BreakerLimits } from '../../contract/guard';
+import { GUARD_ALL, guardId, type AdmissionNotice, type BreakerLimits } from '../../contract/guard';
 import type { Tell } from './people';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
@@ -17,7 +17,7 @@ import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, endEntry, publish, startEntry, type RunState } from './state';
 
 const ASK_AGAIN_MS = 60_000;
-const BAD: Outcome[] = ['ROLLED_BACK', 'NEEDS_HUMAN'];
+const BAD: Outcome[] = ['ROLLED_BACK', 'PARTIAL', 'NEEDS_HUMAN'];
 
 export interface Origin {
   /** Nobody started it by hand: an alert or a schedule did. */
@@ -82,13 +82,13 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     });
   }
 
-  async function ask(target: string, limits: BreakerLimits): Promise<VerdictNotice> {
+  async function ask(target: string, limits: BreakerLimits): Promise<AdmissionNotice> {
     const { workflowId, runId } = workflowInfo();
     const { runbook } = state.report;
     const fingerprint = target === GUARD_ALL ? null : origin.fingerprint;
     const { seekAdmission } = activitiesFor('read', `Admission by ${guardId(target)}`);
     const summary = state.report.summary;
-    const verdict = () => state.verdicts.get(target);
+    const verdict = () => state.admissions.get(target);
     for (;;) {
       await seekAdmission({
         target,
@@ -119,7 +119,7 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     await condition(() => state.alert.resolvedAt !== undefined, left);
   }
 
-  function lowerMode({ mode, reason }: VerdictNotice): void {
+  function lowerMode({ mode, reason }: AdmissionNotice): void {
     policy.mode = mode;
     policy.modeReason = reason;
     state.report.mode = mode;

@@ -1,17 +1,17 @@
-import { CancellationScope, condition, startChild, type ChildWorkflowHandle } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowFailure,
+  condition,
+  startChild,
+  type ChildWorkflowHandle,
+} from '@temporalio/workflow';
 import type { RunReport } from '../../contract/report';
+import { takeOverChanges } from './changes';
 import { causeOf } from './failure';
+import type { ChildRun } from './run';
 import { endEntry, now, startEntry, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
-
-/** What became of a runbook that this run started. */
-export interface ChildRun {
-  runbook: string;
-  workflowId: string;
-  /** An outcome of a run, or the type of the failure that kept it from having one, e.g. InvalidInput. */
-  outcome: string;
-  summary: string;
-}
 
 /** Other runbooks as part of this run. */
 export function createChildren(state: RunState) {
@@ -40,21 +40,37 @@ export function createChildren(state: RunState) {
       });
       void passAlertOn(state, handle, () => ended);
       began?.(workflowId);
-      const { outcome = 'SUCCEEDED', summary } = (await handle.result()) as RunReport;
+      const { outcome = 'SUCCEEDED', summary, changes } = (await handle.result()) as RunReport;
+      takeOverChanges(state, runbook, changes);
       endEntry(state, entry, 'done', `${outcome}: ${summary}`);
       return { runbook, workflowId, outcome, summary };
     } catch (error) {
       const { type, message } = causeOf(error);
       endEntry(state, entry, 'failed', message);
+      const { changes, instead } = reportOf(error);
+      takeOverChanges(state, runbook, changes);
       // Somebody may also have cancelled only the child.
       if (CancellationScope.current().consideredCancelled) throw error;
-      return { runbook, workflowId, outcome: type, summary: message };
+      return {
+        runbook,
+        workflowId,
+        outcome: type,
+        summary: message,
+        ...(instead === undefined ? {} : { instead }),
+      };
     } finally {
       ended = true;
     }
   }
 
   return { child };
+}
+
+/** What a run that did not reach its end tells about itself; empty where it could not. */
+function reportOf(error: unknown): Partial<RunReport> {
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
+  const [report] = cause instanceof ApplicationFailure ? (cause.details ?? []) : [];
+  return (report ?? {});
 }
 
 /** The sender of the alert knows only this run: that it is resolved, or fires again, goes on to the child. */

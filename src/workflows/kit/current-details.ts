@@ -1,7 +1,6 @@
-import type { Plan, RunStatus, TimelineEntry, Waiting } from '../../contract/report';
+import type { Offer, Plan, RunStatus, TimelineEntry, Waiting } from '../../contract/report';
 import { addressLength, code, inline, shortened, wellFormed } from './details-text';
 import { duration, utc } from '../../contract/text';
-import { renderIncident, renderOffers } from './incident-details';
 
 /**
  * The UI asks for Current Details by an address that contains them, and proxies in front of it take 8 kB (nginx) to 16 kB.
@@ -33,7 +32,7 @@ const KINDS: Record<Waiting['kind'], string> = {
  */
 export function renderDetails(status: RunStatus): string {
   const parts = [`# ${inline(titleOf(status))}`, headline(status)];
-  if (status.incident !== undefined) parts.push(renderIncident(status.incident));
+  parts.push(...(status.sections ?? []));
   for (const waiting of status.waiting) parts.push(renderWaiting(waiting));
   if (status.plan !== undefined) parts.push(renderPlan(status.plan));
   parts.push(...renderOffers(status.offers));
@@ -84,6 +83,16 @@ function renderPlan({ hash, actions, warnings }: Plan): string {
   if (warnings.length > 0)
     parts.push('**Warnings**', warnings.map((warning) => `- ⚠ ${inline(warning)}`).join('\n'));
   return parts.join('\n\n');
+}
+
+/** What a person may say to the run although it does not wait for it, with the data to paste. */
+function renderOffers(offers: Offer[] = []): string[] {
+  if (offers.length === 0) return [];
+  const lines = offers.map(
+    ({ name, what, argument }) => `- **${name}** (${inline(what)}): ${code(JSON.stringify(argument))}`,
+  );
+  const how = 'By **More Actions**, **Send an Update**: the name, and as data, with your own words:';
+  return ['## Messages it takes', how, lines.join('\n')];
 }
 
 function renderTimeline({ timeline, startedAt }: RunStatus, room: number): string {

@@ -1,7 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { RunStatus, TimelineEntry } from '../../contract/report';
 import { renderMarkdown } from '../../report/text/markdown';
-import type { VerdictNotice } from '../../contract/guard';
+import type { AdmissionNotice } from '../../contract/guard';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
@@ -18,7 +18,7 @@ export const statusQuery = defineQuery<RunStatus>('status');
 export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const postmortemQuery = defineQuery<string>('postmortem');
 export const leaseSignal = defineSignal<[LeaseAnswer]>('lease');
-export const verdictSignal = defineSignal<[VerdictNotice]>('verdict');
+export const verdictSignal = defineSignal<[AdmissionNotice]>('verdict');
 export const alertSignal = defineSignal<[AlertNotice]>('alert');
 
 type Words = Record<string, string>;
@@ -39,7 +39,7 @@ export function handleMessages(state: RunState): void {
     state.leases.set(answer.target, answer);
   });
   setHandler(verdictSignal, (verdict) => {
-    state.verdicts.set(verdict.target, verdict);
+    state.admissions.set(verdict.target, verdict);
   });
   setHandler(alertSignal, (notice) => hearAlert(state, notice));
   handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');

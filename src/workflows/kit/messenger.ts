@@ -6,10 +6,11 @@ import { causeOf } from './failure';
 import type { Tell } from './people';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
+import type { PageOptions } from './run';
 import { addNote, type RunState } from './state';
 
-/** People are still needed, or do not know yet that nothing was done. */
-const STAY_OPEN: Outcome[] = ['NEEDS_HUMAN', 'FAILED'];
+/** People are still needed, or do not know yet what was done, or that nothing was. */
+const STAY_OPEN: Outcome[] = ['NEEDS_HUMAN', 'PARTIAL', 'FAILED'];
 
 const SUMMARIES: Record<MessageKind, string> = {
   status: 'Announce',
@@ -17,13 +18,6 @@ const SUMMARIES: Record<MessageKind, string> = {
   acknowledged: 'Acknowledge the page',
   resolved: 'Resolve the page',
 };
-
-export interface PageOptions {
-  /** Of the ladder; 0, the default, is the first. Past its end the last one is paged again. */
-  rung?: number;
-  /** Default: the runbook's priority. */
-  severity?: Severity;
-}
 
 /** Messages to people who do not look at the run. Best effort: none of them fails a run, and failures are on the timeline. */
 export function createMessenger(state: RunState, policy: Policy) {

@@ -5,14 +5,8 @@ import { hashPlan } from './plan';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
 import type { RunState } from './state';
-import type { Call, Steps, Verdict } from './steps';
-
-export interface TaskCheck {
-  title: string;
-  call: Call<Verdict>;
-  /** Look this often, and when the alert is resolved, whether the work is done: not everybody says so. */
-  everyMs?: number;
-}
+import type { TaskCheck } from './run';
+import type { Steps } from './steps';
 
 /** What only people can decide or do. */
 export function createQuestions(state: RunState, policy: Policy, tell: Tell, step: Steps['step']) {

@@ -14,62 +14,84 @@ import type { VersioningBehavior } from '@temporalio/common';
 import type { z } from 'zod';
 import type { Alert } from '../../contract/alert';
 import { originOf } from './admission';
-import { causeOf, Stop } from './failure';
+import { causeOf } from './failure';
 import { handleMessages } from './messages';
 import { countRun } from './metrics';
 import type { Prepared } from '../../contract/policy';
 import { prepare } from './presets';
-import { createRun, type Run } from './run';
+import { createEngine } from './engine';
+import { handleInbox, type Inbox } from './inbox';
+import type { Run } from './run';
+import { settle } from './settle';
 import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
+import type { Activities } from '../../activities';
 import { versioned } from './versioning';
 
-/** A procedure: returns one sentence about what came of it. */
-export type Procedure<Input, Inbox = undefined> = (input: Input, run: Run, inbox: Inbox) => Promise<string>;
+/** A procedure: returns one sentence about what came of it. `shared` is what it shares with messages of its own. */
+export type Procedure<Input, A = Activities, Shared = undefined> = (
+  input: Input,
+  run: Run<A>,
+  shared: Shared,
+) => Promise<string>;
 
 const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
 
+export interface RunbookOptions<A, Shared> {
+  /** Messages of its own: see `messages`. */
+  inbox?: Inbox<Shared, A>;
+  /**
+   * Under Worker Versioning a run ends on the version that it began on; one that leads for weeks moves on instead, with
+   * AUTO_UPGRADE, and must stay replayable for it.
+   */
+  versioning?: VersioningBehavior;
+}
+
 /**
- * Makes a workflow of a procedure. `name` is the wire name: the card's name and the export's.
+ * Makes a workflow of a procedure. `name` is the wire name: the card's name and the export's. `A` are the activities that
+ * it may call, `Shared` is what it shares with messages of its own.
  * The run completes with its report, or fails with an ApplicationFailure whose type is the outcome and whose details
  * are the report; a cancellation that changed nothing closes as cancelled. The memo has the report in every case.
- * A procedure with messages of its own registers their handlers in `openInbox`, which runs before the first await.
- * Under Worker Versioning a run ends on the version that it began on; one that leads for weeks moves on instead, with
- * AUTO_UPGRADE, and must stay replayable for it.
+ * @example export const recoverCron = runbook<typeof recoverCronCard, Activities & Mine>('recoverCron', async (input, run) => ...)
  */
-export function runbook<C extends { input: z.ZodType }, Inbox = undefined>(
+export function runbook<C extends { input: z.ZodType }, A = Activities, Shared = undefined>(
   name: string,
-  procedure: Procedure<z.output<C['input']>, Inbox>,
-  openInbox?: (state: RunState) => Inbox,
-  versioningBehavior: VersioningBehavior = 'PINNED',
+  procedure: Procedure<z.output<C['input']>, A, Shared>,
+  { inbox, versioning = 'PINNED' }: RunbookOptions<A, Shared> = {},
 ) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
     const state = createState(name);
+    const ready: { run?: Run<A> } = {};
     handleMessages(state);
-    const inbox = openInbox?.(state) as Inbox;
+    const shared = handleInbox(state, inbox, () => ready.run);
     publish(state);
     const prepared = await prepareRun<z.output<C['input']>>(state, name, input);
-    const run = createRun(state, prepared.policy, originOf(prepared.input as { alert?: Alert }));
+    const origin = originOf(prepared.input as { alert?: Alert });
+    const { admission, endPages, tidy, undos, run: face } = createEngine(state, prepared.policy, origin);
+    // Activities are called by name, so the same face serves those of anybody.
+    const run = face as unknown as Run<A>;
+    ready.run = run;
     let failure: unknown;
     try {
-      await run.admission.enter();
-      state.report.summary = await procedure(prepared.input, run, inbox);
+      await admission.enter();
+      state.report.summary = await procedure(prepared.input, run, shared);
       state.report.outcome = 'SUCCEEDED';
+      undos.keep(0);
     } catch (error) {
       failure = error;
-      await run.undos.unwind(0, error);
-      settle(state, error, run.undos.result());
+      await undos.unwind(0, error);
+      settle(state, error, undos);
     }
-    if (state.report.outcome !== 'NEEDS_HUMAN') await run.tidy();
+    if (state.report.outcome !== 'NEEDS_HUMAN') await tidy();
     const { outcome, summary } = state.report as RunReport & { outcome: Outcome };
-    if (!run.admission.callsPeople(outcome)) await run.endPages(outcome, summary);
-    await run.admission.leave(outcome, summary);
+    if (!admission.callsPeople(outcome)) await endPages(outcome, summary);
+    await admission.leave(outcome, summary);
     return close(state, failure);
   }
   // The client starts by function name, and would otherwise start "workflow".
   Object.defineProperty(workflow, 'name', { value: name });
   // Any error of ours ends the run with a message; without this it would be retried forever.
-  setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned(versioningBehavior) }, workflow);
+  setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned(versioning) }, workflow);
   return workflow;
 }
 
@@ -110,39 +132,6 @@ async function prepareOrRefuse<Input>(runbookName: string, input: unknown): Prom
     const { type, message } = causeOf(error);
     if (isCancellation(error)) throw error;
     throw ApplicationFailure.nonRetryable(message, type);
-  }
-}
-
-function cancelledText(undone: number, kept: number): string {
-  if (undone > 0) return 'cancelled; what had been done was undone';
-  return kept > 0 ? 'cancelled; what was finished before stays' : 'cancelled before anything was changed';
-}
-
-/** What came of a cancellation is the cancellation, whatever the interrupted step made of it. */
-function wasCancelled(error: unknown): boolean {
-  return isCancellation(error) || CancellationScope.current().consideredCancelled;
-}
-
-/** Decides the outcome of a run that did not reach its end. */
-function settle(
-  state: RunState,
-  error: unknown,
-  { undone, kept, stuck }: { undone: number; kept: number; stuck?: string },
-): void {
-  const { report } = state;
-  const { type, message } = causeOf(error);
-  if (stuck !== undefined) {
-    report.outcome = 'NEEDS_HUMAN';
-    report.summary = `${stuck} (after: ${message})`;
-  } else if (error instanceof Stop) {
-    report.outcome = error.outcome;
-    report.summary = undone > 0 ? `${error.summary}; what had been done was undone` : error.summary;
-  } else if (wasCancelled(error)) {
-    report.outcome = undone > 0 ? 'ROLLED_BACK' : 'CANCELLED';
-    report.summary = cancelledText(undone, kept);
-  } else {
-    report.outcome = undone > 0 ? 'ROLLED_BACK' : 'FAILED';
-    report.summary = `${message} (${type})`;
   }
 }
 

@@ -9,8 +9,9 @@ import type {
   Waiting,
 } from '../../contract/report';
 import { renderDetails } from './current-details';
-import type { VerdictNotice } from '../../contract/guard';
+import type { AdmissionNotice } from '../../contract/guard';
 import type { Policy } from '../../contract/policy';
+import type { Sender } from './run';
 
 /** A question to a person that stands open. */
 export interface Question extends Waiting {
@@ -27,16 +28,6 @@ export interface Answer {
   note?: string;
 }
 
-/** What the sender of the alert that started the run has said since. */
-export interface AlertState {
-  /** Deliveries after the first. */
-  repeats: number;
-  /** Times that it fired again after it had been resolved. */
-  refires: number;
-  /** ISO time; absent while it fires, or where no alert started the run. */
-  resolvedAt?: string;
-}
-
 /** Everything a run knows about itself. One per workflow; handlers and the procedure share it. */
 export interface RunState {
   report: RunReport;
@@ -46,12 +37,14 @@ export interface RunState {
   /** Answers of leases asked for, by target. */
   leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
   /** Answers of breakers, by target. */
-  verdicts: Map<string, VerdictNotice>;
-  alert: AlertState;
+  admissions: Map<string, AdmissionNotice>;
+  alert: Sender;
   /** Whether it counts among the concurrent runs that nobody started. */
   holdsPlace: boolean;
   /** Messages of its own that the run takes now, beside answers. */
   offers?: () => Offer[];
+  /** Markdown of its own. */
+  details?: () => string[];
 }
 
 // A run with a longer timeline keeps its newest lines; the history has all of them.
@@ -63,7 +56,7 @@ export function createState(runbook: string): RunState {
     movement: 'diagnose',
     questions: [],
     leases: new Map(),
-    verdicts: new Map(),
+    admissions: new Map(),
     alert: { repeats: 0, refires: 0 },
     holdsPlace: false,
     report: {
@@ -90,9 +83,11 @@ export function now(): string {
 
 export function statusOf(state: RunState): RunStatus {
   const offers = state.offers?.() ?? [];
+  const sections = state.details?.() ?? [];
   return {
     ...state.report,
     ...(offers.length === 0 ? {} : { offers }),
+    ...(sections.length === 0 ? {} : { sections }),
     waiting: state.questions
       .filter((question) => question.answer === undefined)
       .map(({ kind, id, question, choices, expiresAt, update }) => ({
@@ -132,7 +127,12 @@ export function endEntry(state: RunState, entry: TimelineEntry, status: EntrySta
   publish(state);
 }
 
-export function addNote(state: RunState, title: string, detail?: string): void {
-  const entry = startEntry(state, title, 'note', detail);
+export function addNote(
+  state: RunState,
+  title: string,
+  detail?: string,
+  status: 'note' | 'failed' = 'note',
+): void {
+  const entry = startEntry(state, title, status, detail);
   entry.endedAt = entry.startedAt;
 }

@@ -1,28 +1,11 @@
 import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
-import type { Activities } from '../../activities';
 import type { Movement, TimelineEntry } from '../../contract/report';
 import { causeOf, verificationFailed } from './failure';
-import { activitiesFor, type StepKind } from './presets';
+import { beginChange, forgetChange } from './changes';
+import { activitiesFor } from './presets';
 import { endEntry, publish, startEntry, type RunState } from './state';
-import type { Undo, UndoStack } from './undo';
-
-export interface StepOptions<T> {
-  kind?: StepKind;
-  /**
-   * The way back, registered before the step starts because its outcome may stay unknown. `none` says that a failed
-   * step has changed nothing (one transaction, or only our own copy).
-   */
-  undo?: Undo | 'none';
-  /** One line about the result for the timeline. */
-  describe?: (result: T) => string;
-}
-
-export interface Verdict {
-  ok: boolean;
-  detail: string;
-}
-
-export type Call<T> = (act: Activities) => Promise<T>;
+import type { Call, Run, StepOptions, Verdict } from './run';
+import type { UndoStack } from './undo';
 
 export type Steps = ReturnType<typeof createSteps>;
 
@@ -32,13 +15,13 @@ const MAX_SOAK_CHECKS = 200;
 export function createSteps(state: RunState, undos: UndoStack) {
   /** One activity, or several that belong together, as one line of the timeline. */
   async function step<T>(title: string, call: Call<T>, options: StepOptions<T> = {}): Promise<T> {
-    const { kind = 'read', undo, describe } = options;
+    const { kind = 'read', describe } = options;
     stopIfCancelled();
-    // A step of an undo has no way back of its own.
-    if (undo !== undefined && undo !== 'none' && state.movement !== 'undo') undos.push(undo);
+    const done = begin(title, options);
     const entry = startEntry(state, title, 'running');
     try {
       const result = await call(activitiesFor(kind, title));
+      done(result);
       endEntry(state, entry, 'done', describe?.(result));
       // The result of an activity that did not hear the cancellation still arrives.
       stopIfCancelled();
@@ -47,6 +30,41 @@ export function createSteps(state: RunState, undos: UndoStack) {
       if (entry.status === 'running') endEntry(state, entry, 'failed', causeOf(error).message);
       throw error;
     }
+  }
+
+  /** Before it starts, because its outcome may stay unknown. Returns what to call once it is done. */
+  function begin<T>(title: string, { kind = 'read', undo }: StepOptions<T>): (result: T) => void {
+    if (kind === 'read') return () => undefined;
+    if (undo === undefined)
+      throw new TypeError(`"${title}" changes something: its "undo" must say what of it stays`);
+    // A step of an undo has no way back of its own.
+    const undoing = state.movement === 'undo';
+    if (typeof undo === 'object' && 'back' in undo && !undoing) undos.push({ ...undo, changed: title });
+    if (typeof undo === 'object' && 'coveredBy' in undo && !undoing && !undos.has(undo.coveredBy))
+      throw new TypeError(`"${title}" is not covered: no way back called "${undo.coveredBy}" is registered`);
+    if (typeof undo !== 'object' || !('takesBack' in undo)) return beginChange(state, title, undo);
+    return () => {
+      undos.settle(undo.takesBack);
+      forgetChange(state, undo.takesBack);
+    };
+  }
+
+  /** Nothing of it is on the timeline. */
+  const look: Run['look'] = (title, call) => call(activitiesFor('read', title));
+
+  /** Its answer may be no. */
+  async function check(title: string, call: Call<Verdict>): Promise<Verdict> {
+    return within('verify', async () => {
+      const entry = startEntry(state, title, 'running');
+      try {
+        const verdict = await call(activitiesFor('read', title));
+        endEntry(state, entry, verdict.ok ? 'done' : 'failed', verdict.detail);
+        return verdict;
+      } catch (error) {
+        endEntry(state, entry, 'failed', causeOf(error).message);
+        throw error;
+      }
+    });
   }
 
   /** A step whose result must satisfy `holds`; otherwise the run fails and unwinds. */
@@ -122,7 +140,7 @@ export function createSteps(state: RunState, undos: UndoStack) {
     }
   }
 
-  return { step, verify, soak, within };
+  return { step, look, check, verify, soak, within };
 }
 
 /** The result of an activity that did not hear the cancellation still arrives; nothing may follow it. */

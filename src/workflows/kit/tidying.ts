@@ -1,7 +1,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { causeOf } from './failure';
 import { addNote, type RunState } from './state';
-import type { Call, Steps } from './steps';
+import type { Call } from './run';
+import type { Steps } from './steps';
 
 /** Cleaning up at the end of a run, whatever came of it. */
 export function createTidying(state: RunState, step: Steps['step']) {
@@ -16,7 +17,7 @@ export function createTidying(state: RunState, step: Steps['step']) {
     await CancellationScope.nonCancellable(async () => {
       for (const { title, call } of deferred.splice(0).reverse()) {
         try {
-          await step(title, call, { kind: 'long' });
+          await step(title, call, { kind: 'long', undo: 'disposable' });
         } catch (error) {
           addNote(state, `${title} failed`, `${causeOf(error).message}. Its time to live will remove it.`);
         }

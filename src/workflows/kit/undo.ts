@@ -1,27 +1,25 @@
 import { CancellationScope } from '@temporalio/workflow';
+import type { Policy } from '../../contract/policy';
+import { keepChange } from './changes';
 import { causeOf, Stop } from './failure';
 import { askPeople, type Tell } from './people';
-import type { Policy } from '../../contract/policy';
 import { addNote, type RunState } from './state';
-
-/** The way back of one step. `back` may use steps and questions, and calls `run.needsHuman` where it would be unsafe. */
-export interface Undo {
-  title: string;
-  back: () => Promise<unknown>;
-}
+import type { Undo } from './way-back';
 
 interface Messages {
   announce: (text: string) => Promise<void>;
   tell: Tell;
 }
 
+/** `changed` says what stays where the way back is not gone. */
+export type Registered = Undo & { changed?: string | undefined };
+
 export type UndoStack = ReturnType<typeof createUndoStack>;
 
 /** Steps back, newest first, whatever happened; stops for a person where a step back fails. */
 export function createUndoStack(state: RunState, policy: Policy, { announce, tell }: Messages) {
-  const stack: Undo[] = [];
+  const stack: Registered[] = [];
   let undone = 0;
-  let kept = 0;
   let stuck: string | undefined;
 
   async function unwind(mark: number, reason: unknown): Promise<void> {
@@ -30,7 +28,7 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
       const before = state.movement;
       state.movement = 'undo';
       addNote(state, 'Going back', causeOf(reason).message);
-      while (stack.length > mark && stuck === undefined) await stepBack(stack.pop() as Undo);
+      while (stack.length > mark && stuck === undefined) await stepBack(stack.at(-1) as Registered);
       state.movement = before;
     });
   }
@@ -39,6 +37,7 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
     try {
       // Its own steps are the lines of the timeline.
       await back();
+      stack.pop();
       undone += 1;
     } catch (error) {
       stuck = error instanceof Stop ? error.summary : `${title} failed: ${causeOf(error).message}`;
@@ -66,14 +65,19 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
   }
 
   return {
-    push: (undo: Undo) => void stack.push(undo),
+    push: (undo: Registered) => void stack.push(undo),
+    has: (title: string) => stack.some((one) => one.title === title),
+    /** What that step did is taken back already: nothing of it stays when its way back is given up. */
+    settle: (step: string) => {
+      for (const one of stack) if (one.changed === step) delete one.changed;
+    },
     mark: () => stack.length,
     unwind,
     /** What was done since `mark` is finished and stays, whatever the run comes to: nobody holds its lease any longer. */
     keep: (mark: number) => {
-      kept += stack.splice(mark).length;
+      for (const { changed } of stack.splice(mark)) if (changed !== undefined) keepChange(state, changed);
     },
     /** What unwinding came to. */
-    result: () => ({ undone, kept, stuck }),
+    result: () => ({ undone, stuck }),
   };
 }

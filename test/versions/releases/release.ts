@@ -27,8 +27,7 @@ export function release(name: 'old' | 'new') {
         const { summary } = await run.child('Part', 'part', { ...input });
         return summary;
       },
-      undefined,
-      'AUTO_UPGRADE',
+      { versioning: 'AUTO_UPGRADE' },
     ),
     part: runbook<Card>('part', async () => `part of the ${name} release`),
   };

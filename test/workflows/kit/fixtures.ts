@@ -38,7 +38,7 @@ const change = (run: Run, what: string) =>
           run.step(
             `Change ${what} back`,
             world((act) => act.changeBack({ what })),
-            { kind: 'mutate', undo: 'none' },
+            { kind: 'mutate', undo: { takesBack: `Change ${what}` } },
           ),
       },
     },

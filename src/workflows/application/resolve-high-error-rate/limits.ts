@@ -1,9 +1,12 @@
 import { sleep } from '@temporalio/workflow';
-import { causeOf } from '../../kit';
+import { causeOf, type WayBack } from '../../kit';
 import { duration, utc } from '../../../contract/text';
 import { allow, attempt, draftOf, verified, type Case, type Effect } from './case';
 import { applicationIn, overCheck, verifyServing } from '../serving';
 import type { Fence } from '../../../contract/place';
+
+const RAISE = 'Raise the rate limits';
+const RESTORE = 'Usual rate limits again';
 
 /** Only a person can tell customers from an attack, so `auto` asks too. Raised limits go back by themselves. */
 export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
@@ -15,22 +18,25 @@ export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
     if (choice === undefined) return run.nothingToDo('it went away before anybody decided');
     if (choice === 'leave them') return 'failed';
   }
-  const limits = (to: 'raise' | 'restore', fence: Fence, undo?: () => Promise<unknown>) =>
+  const limits = (to: 'raise' | 'restore', fence: Fence, undo: WayBack) =>
     run.step(
-      to === 'raise' ? 'Raise the rate limits' : 'Usual rate limits again',
+      to === 'raise' ? RAISE : RESTORE,
       (act) =>
         to === 'raise'
           ? act.raiseRateLimits({ ...place, fence })
           : act.restoreRateLimits({ ...place, fence }),
       {
         kind: 'mutate',
+        undo,
         describe: ({ detail }) => detail,
-        ...(undo === undefined ? {} : { undo: { title: 'Usual rate limits again', back: undo } }),
       },
     );
   const helped = await attempt(one, () =>
     run.exclusively(applicationIn(place), async (fence) => {
-      await limits('raise', fence, () => limits('restore', fence));
+      await limits('raise', fence, {
+        title: RESTORE,
+        back: () => limits('restore', fence, { takesBack: RAISE }),
+      });
       await verifyServing(run, place);
     }),
   );
@@ -38,7 +44,7 @@ export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
   let raised = true;
   const restore = () =>
     run.exclusively(applicationIn(place), async (fence) => {
-      await limits('restore', fence);
+      await limits('restore', fence, { takesBack: RAISE });
       raised = false;
     });
   run.defer('Rate limits are as usual', async () => {

@@ -1,4 +1,4 @@
-import type { Undo } from '../../kit';
+import type { WayBack } from '../../kit';
 import { change, draftOf, verified, type Case, type Effect } from './case';
 import { labelOf } from './findings';
 import { raiseLimits } from './limits';
@@ -32,7 +32,7 @@ async function runChild(one: Case, runbook: string, input: Record<string, unknow
   const where = mode === 'propose' ? ', which asks for its approval in its own run' : '';
   await run.plan(draftOf(one, `by ${runbook}${where}`));
   await run.announce(`${place.service}: ${finding.cause} (${finding.evidence}). ${runbook} starts${where}.`);
-  const { outcome, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
+  const { outcome, instead, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
     service: place.service,
     mode,
     startedBy,
@@ -40,7 +40,8 @@ async function runChild(one: Case, runbook: string, input: Record<string, unknow
     ...(alert === undefined ? {} : { alert }),
     ...input,
   });
-  if (outcome === 'REJECTED' || outcome === 'CANCELLED') return run.reject(`${workflowId}: ${summary}`);
+  const asked = instead ?? outcome;
+  if (asked === 'REJECTED' || asked === 'CANCELLED') return run.reject(`${workflowId}: ${summary}`);
   if (outcome === 'NEEDS_HUMAN') return run.needsHuman(`${workflowId} needs a person: ${summary}`);
   if (outcome !== 'SUCCEEDED') return 'failed';
   // A rollback has waited for the errors to go, and watched; of the others each has verified only what it changed.
@@ -51,22 +52,22 @@ async function runChild(one: Case, runbook: string, input: Record<string, unknow
 async function restart({ run, place }: Case, fence: Fence): Promise<void> {
   await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
     kind: 'mutate',
-    // A restart leaves nothing that could be taken back.
-    undo: 'none',
+    undo: { irreversible: 'the application was restarted' },
     describe: ({ detail }) => detail,
   });
 }
 
 async function switchOff(one: Case, feature: string): Promise<Effect> {
   const { run, place } = one;
-  const to = (position: 'off' | 'on', fence: Fence, undo?: Undo): Promise<unknown> =>
-    run.step(
-      `Switch ${position} ${feature}`,
-      (act) => act.switchFeature({ ...place, feature, to: position, fence }),
-      { kind: 'mutate', describe: ({ detail }) => detail, ...(undo === undefined ? {} : { undo }) },
-    );
+  const title = (position: 'off' | 'on') => `Switch ${position} ${feature}`;
+  const to = (position: 'off' | 'on', fence: Fence, undo: WayBack): Promise<unknown> =>
+    run.step(title(position), (act) => act.switchFeature({ ...place, feature, to: position, fence }), {
+      kind: 'mutate',
+      undo,
+      describe: ({ detail }) => detail,
+    });
   const effect = await change(one, (fence) =>
-    to('off', fence, { title: `Switch on ${feature}`, back: () => to('on', fence) }),
+    to('off', fence, { title: title('on'), back: () => to('on', fence, { takesBack: title('off') }) }),
   );
   if (effect !== 'failed')
     await run.announce(`${place.service}: ${feature} stays switched off. Switch it on when it is mended.`);

@@ -34,7 +34,7 @@ export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
     );
     const after = await run.exclusively(applicationIn(place), async (fence) => {
       await run.step(
-        `Put ${nameOf(target)} in front`,
+        frontTitle(target),
         (act) =>
           act.promoteDeployment({ service: place.service, deployment: target.id, from: current.id, fence }),
         { kind: 'mutate', undo: wayForward(run, place, found, fence), describe: ({ detail }) => detail },
@@ -92,6 +92,10 @@ function planFor(run: Run, place: Place, input: Input, { current, target, sympto
   };
 }
 
+function frontTitle(deployment: Situation['target']): string {
+  return `Put ${nameOf(deployment)} in front`;
+}
+
 async function verifyInFront(run: Run, place: Place, id: string): Promise<void> {
   await run.verify(
     `${id} is in front`,
@@ -124,7 +128,7 @@ function wayForward(run: Run, place: Place, { current, target, symptoms }: Situa
     await run.step(
       title,
       (act) => act.promoteDeployment({ service, deployment: current.id, from: target.id, fence }),
-      { kind: 'mutate', describe: ({ detail }) => detail },
+      { kind: 'mutate', undo: { takesBack: frontTitle(target) }, describe: ({ detail }) => detail },
     );
     return verifyInFront(run, place, current.id);
   };

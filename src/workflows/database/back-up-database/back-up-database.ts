@@ -41,11 +41,13 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   );
   await run.step('Copy off site', (act) => act.uploadBackup({ ...place, backupId }), {
     kind: 'long',
+    undo: { harmless: `a copy of ${backupId} off site` },
     describe: ({ uploaded, detail }) => (uploaded ? detail : 'no upload configured'),
   });
   await run.step('Apply the retention', (act) => act.pruneBackups({ ...place, dryRun: false }), {
     kind: 'mutate',
-    undo: 'none',
+    // Only what the configuration no longer wants, and nothing of the service.
+    undo: { harmless: 'the deletion of backups beyond the retention' },
     describe: ({ deleted, kept }) => `${deleted.length} deleted, ${kept.length} kept`,
   });
 

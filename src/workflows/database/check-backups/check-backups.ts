@@ -8,7 +8,7 @@ import { targetOf } from '../../../contract/place';
 export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', async (input, run) => {
   const place = { service: input.service, environment: input.environment };
   const target = targetOf(place);
-  const { backupMaxAgeSeconds } = run.policy;
+  const backupMaxAgeSeconds = run.objective('backupMaxAgeSeconds');
 
   const backups = await run.verify(
     `Backups of ${target} exist`,

@@ -38,14 +38,18 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
 
   const copy = await restoreIntoScratch(run, place, backup.backupId);
   const { rtoSeconds, rpoSeconds } = measure(run, backup, copy, startedAt);
+  const objective = {
+    rtoSeconds: run.objective('rtoSeconds'),
+    rpoSeconds: run.objective('rpoSeconds'),
+  };
   await run.verify(
     'Objectives',
     async () => ({ rtoSeconds, rpoSeconds }),
     (measured) => ({
-      ok: measured.rtoSeconds <= run.policy.rtoSeconds && measured.rpoSeconds <= run.policy.rpoSeconds,
+      ok: measured.rtoSeconds <= objective.rtoSeconds && measured.rpoSeconds <= objective.rpoSeconds,
       detail:
-        `RTO ${duration(measured.rtoSeconds * 1_000)} estimated, objective ${duration(run.policy.rtoSeconds * 1_000)}; ` +
-        `RPO ${duration(measured.rpoSeconds * 1_000)}, objective ${duration(run.policy.rpoSeconds * 1_000)}`,
+        `RTO ${duration(measured.rtoSeconds * 1_000)} estimated, objective ${duration(objective.rtoSeconds * 1_000)}; ` +
+        `RPO ${duration(measured.rpoSeconds * 1_000)}, objective ${duration(objective.rpoSeconds * 1_000)}`,
     }),
   );
   if (input.promote) await promote(run, place, backup);

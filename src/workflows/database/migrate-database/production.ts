@@ -1,6 +1,6 @@
 import type { Run } from '../../kit';
 import type { Diagnosis } from './diagnose';
-import { applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
+import { applyTitle, applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
 import { describeLoss, takeOver } from '../scratch-copy';
 import { deltasAgree } from '../../../contract/schema-delta';
 import { databaseIn, invariantsHold, nameForRun, verifyHealth } from '../backups';
@@ -32,11 +32,18 @@ export async function migrateProduction(
   run.undo(`Check that ${where} is as before`, async () => restored || checkBack(run, place, database, id));
   let blockedMs = 0;
   for (const migration of pending) {
-    run.undo(`Take ${migration.name} back from ${where}`, async () => {
+    const back = async () => {
       const way = await takeBack(run, diagnosis, { migration, backupId, fence });
       restored = way === 'restored' || restored;
+    };
+    const result = await applyTo(run, diagnosis, {
+      database,
+      migration,
+      fence,
+      where,
+      direction: 'up',
+      undo: { title: `Take ${migration.name} back from ${where}`, back },
     });
-    const result = await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
     blockedMs += result.totalBlockMs;
     run.fact('othersBlockedAtMostMs', Math.round(blockedMs));
   }
@@ -73,7 +80,7 @@ async function takeBack(
 ): Promise<'nothing to undo' | 'down' | 'restored'> {
   const { place } = diagnosis;
   const where = targetOf(place);
-  const apply = { database: databaseIn(place), migration, fence, where, direction: 'down' as const };
+  const apply = { database: databaseIn(place), migration, fence, where };
   // The transaction was aborted, or never began.
   if (!(await isApplied(run, apply))) return 'nothing to undo';
   if (migration.downSha256 === null) {
@@ -87,7 +94,8 @@ async function takeBack(
     );
     if (choice !== 'run the down script') run.needsHuman(`${migration.name} stays on ${where}, as decided`);
   }
-  await applyTo(run, diagnosis, apply);
+  const undo = { takesBack: applyTitle(migration.name, where) };
+  await applyTo(run, diagnosis, { ...apply, direction: 'down', undo });
   return 'down';
 }
 

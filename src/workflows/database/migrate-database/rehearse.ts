@@ -1,5 +1,5 @@
 import { countOf, duration } from '../../../contract/text';
-import { digest, type Run, type Verdict } from '../../kit';
+import { digest, type Run, type Verdict, type WayBack } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { touched, type SchemaDelta } from '../../../contract/schema-delta';
 import { databaseIn, invariantsHold, nameForRun, takeBackup, verifyHealth } from '../backups';
@@ -49,6 +49,7 @@ export async function rehearseOnClone(
         fence,
         where: 'the clone',
         direction: 'up',
+        undo: 'disposable',
       }),
     );
   }
@@ -73,6 +74,7 @@ export async function rehearseOnClone(
       fence,
       where: 'the clone',
       direction: 'down',
+      undo: 'disposable',
     });
   }
   const warnings: string[] = [];
@@ -95,23 +97,31 @@ export function isAsBefore(delta: SchemaDelta): Verdict {
   return { ok: false, detail: `differs in ${left.slice(0, 10).join(', ')}` };
 }
 
-interface Apply {
+interface Target {
   database: DatabaseRef;
   migration: Migration;
   fence: Fence;
   where: string;
-  direction: 'up' | 'down';
 }
+
+interface Apply extends Target {
+  direction: 'up' | 'down';
+  /** What becomes of it when the run fails. */
+  undo: WayBack;
+}
+
+/** Title of the step that applies a migration. */
+export const applyTitle = (name: string, where: string) => `Apply ${name} on ${where}`;
 
 /** Applies one migration up or down. Idempotent: the ledger at the target knows what was done. */
 export function applyTo(
   run: Run,
   { place, input }: Diagnosis,
-  { database, migration, fence, where, direction }: Apply,
+  { database, migration, fence, where, direction, undo }: Apply,
 ): Promise<ApplyResult> {
-  const verb = direction === 'up' ? 'Apply' : 'Undo';
+  const { name } = migration;
   return run.step(
-    `${verb} ${migration.name} on ${where}`,
+    direction === 'up' ? applyTitle(name, where) : `Undo ${name} on ${where}`,
     (act) =>
       act.applyMigration({
         service: place.service,
@@ -121,7 +131,7 @@ export function applyTo(
         fence,
         allowRewrite: input.accept.includes('table-rewrite'),
       }),
-    { kind: 'mutate', undo: 'none', describe: describeApplied },
+    { kind: 'mutate', undo, describe: describeApplied },
   );
 }
 
@@ -136,10 +146,15 @@ export async function rehearseOnStaging(run: Run, diagnosis: Diagnosis, fence: F
   );
   const backupId = await backUpStagingIfNeeded(run, staging, missing, fence);
   for (const migration of missing) {
-    run.undo(`Take ${migration.name} back from ${where}`, () =>
-      takeBack(run, diagnosis, { database, migration, fence, where, direction: 'down' }, backupId),
-    );
-    await applyTo(run, diagnosis, { database, migration, fence, where, direction: 'up' });
+    const apply = { database, migration, fence, where };
+    await applyTo(run, diagnosis, {
+      ...apply,
+      direction: 'up',
+      undo: {
+        title: `Take ${migration.name} back from ${where}`,
+        back: () => takeBack(run, diagnosis, apply, backupId),
+      },
+    });
   }
   await run.verify(
     `Invariants of ${where}`,
@@ -169,11 +184,12 @@ async function backUpStagingIfNeeded(
 async function takeBack(
   run: Run,
   diagnosis: Diagnosis,
-  apply: Apply,
+  apply: Target,
   backupId: string | undefined,
 ): Promise<void> {
   if (apply.migration.downSha256 !== null) {
-    await applyTo(run, diagnosis, apply);
+    const undo = { takesBack: applyTitle(apply.migration.name, apply.where) };
+    await applyTo(run, diagnosis, { ...apply, direction: 'down', undo });
     return;
   }
   const applied = await isApplied(run, apply);
@@ -184,7 +200,7 @@ async function takeBack(
 }
 
 /** Whether the ledger of that database says so; an aborted transaction left nothing to undo. */
-export async function isApplied(run: Run, { database, migration, where }: Apply): Promise<boolean> {
+export async function isApplied(run: Run, { database, migration, where }: Target): Promise<boolean> {
   const ledger = await run.step(`Ledger of ${where}`, (act) => act.readLedger({ database }));
   return ledger.some(({ name, sha256 }) => name === migration.name && sha256 === migration.sha256);
 }

@@ -3,7 +3,7 @@ import type { Activities } from '../../../activities';
 import type { Offender } from '../../../activities/postgres/connections/connection-facts';
 import type { SessionsResult } from '../../../activities/postgres/connections/connection-activities';
 import { countOf } from '../../../contract/text';
-import type { Run } from '../../kit';
+import type { Run, WayBack } from '../../kit';
 import {
   isOnlyPoolExhausted,
   wholePercent,
@@ -66,7 +66,11 @@ async function endIdle(run: Run, place: Place, sessions: Offender[], fence: Fenc
   const { signalled } = await run.step(
     'End sessions that sit idle in a transaction',
     (act) => act.terminateSessions({ ...place, sessions: sessions.map(refOf), fence }),
-    { kind: 'mutate', describe: describeSignalled },
+    {
+      kind: 'mutate',
+      undo: { irreversible: 'sessions that sat idle in a transaction were ended', unless: reachedNone },
+      describe: describeSignalled,
+    },
   );
   run.fact('idleSessionsEnded', signalled.length);
 }
@@ -83,14 +87,22 @@ async function stopQueries(
   const cancelled = await run.step(
     'Cancel long queries',
     (act) => act.cancelSessions({ ...place, sessions, fence }),
-    { kind: 'mutate', describe: describeSignalled },
+    {
+      kind: 'mutate',
+      undo: { irreversible: 'long queries were cancelled', unless: reachedNone },
+      describe: describeSignalled,
+    },
   );
   run.fact('queriesCancelled', cancelled.signalled.length);
   await sleep(graceSeconds * 1_000);
   const ended = await run.step(
     'End sessions that did not stop',
     (act) => act.terminateSessions({ ...place, sessions, fence }),
-    { kind: 'mutate', describe: describeSignalled },
+    {
+      kind: 'mutate',
+      undo: { irreversible: 'sessions with long queries were ended', unless: reachedNone },
+      describe: describeSignalled,
+    },
   );
   run.fact('querySessionsEnded', ended.signalled.length);
 }
@@ -101,20 +113,25 @@ async function raisePool(
   { from, to }: { from: number; to: number },
   fence: Fence,
 ): Promise<void> {
-  const set = (poolMax: number): Promise<unknown> =>
-    run.step(`Set the pool to ${poolMax}`, (act) => act.setPoolMax({ ...place, poolMax, fence }), {
+  const title = (poolMax: number) => `Set the pool to ${poolMax}`;
+  const set = (poolMax: number, undo: WayBack): Promise<unknown> =>
+    run.step(title(poolMax), (act) => act.setPoolMax({ ...place, poolMax, fence }), {
       kind: 'mutate',
+      undo,
       describe: ({ detail }) => detail,
-      undo: { title: `Set the pool back to ${from}`, back: () => set(from) },
     });
-  await set(to);
+  await set(to, {
+    title: `Set the pool back to ${from}`,
+    back: () => set(from, { takesBack: title(to) }),
+  });
   run.fact('poolMax', to);
 }
 
-/** Nothing to undo: the application comes back as it was. */
+/** The application comes back as it was, but what was under way in it is lost. */
 async function restartApplication(run: Run, place: Place, fence: Fence): Promise<void> {
   await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
     kind: 'mutate',
+    undo: { irreversible: 'the application was restarted' },
     describe: ({ detail }) => detail,
   });
 }
@@ -133,6 +150,10 @@ async function verify(run: Run, place: Place, { connections }: Look): Promise<nu
 /** What the target needs to recognise a session again. */
 function refOf({ pid, backendStart, since }: Offender) {
   return { pid, backendStart, since };
+}
+
+function reachedNone({ signalled }: SessionsResult): boolean {
+  return signalled.length === 0;
 }
 
 function describeSignalled({ asked, signalled, staying }: SessionsResult): string {

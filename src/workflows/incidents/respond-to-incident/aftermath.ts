@@ -1,7 +1,5 @@
 import { openDuties } from '../../../contract/incident';
-import { countOf, duration, utc } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { addNote, now, publish } from '../../kit/state';
+import { countOf, duration, now, type Run, utc } from '../../kit';
 import { page } from './escalation';
 import { alertChanged, isResolved, noteAlert, policyOf, rest, type Incident } from './incident';
 import { sendUpdate } from './updates';
@@ -13,9 +11,9 @@ const WEEK_MS = 7 * DAY_MS;
 
 /** After the resolution: the post-mortem, until nothing is left to do, or until it turns out not to be over. */
 export async function learn(incident: Incident, run: Run): Promise<void> {
-  const { record, state } = incident;
-  openPostmortem(incident);
-  await run.announce(draftText(incident));
+  const { record } = incident;
+  openPostmortem(incident, run);
+  await run.announce(draftText(incident, run));
   let remindedAt = Date.now();
   while (isResolved(incident)) {
     const effect = incident.todo.shift();
@@ -23,18 +21,17 @@ export async function learn(incident: Incident, run: Run): Promise<void> {
       await effect(run);
       continue;
     }
-    if (alertChanged(incident)) {
+    if (alertChanged(incident, run)) {
       // Only a sender that had said `resolved` can take it back; others just repeat themselves.
-      if (noteAlert(incident)) reopen(incident, 'the alert', 'its sender says that it fires again');
+      if (noteAlert(incident, run)) reopen(incident, run, 'the alert', 'its sender says that it fires again');
       continue;
     }
     const duties = openDuties(record, Date.now());
     if (duties.length === 0) return;
-    state.report.summary = `resolved; ${countOf(duties.length, 'thing')} to do: ${duties[0]}`;
-    publish(state);
+    run.summary(`resolved; ${countOf(duties.length, 'thing')} to do: ${duties[0]}`);
     const due = nextReminder(incident, remindedAt);
     const left = due - Date.now();
-    if (left > 0) await rest(incident, left);
+    if (left > 0) await rest(incident, run, left);
     else {
       remindedAt = Date.now();
       await remind(incident, run);
@@ -43,8 +40,8 @@ export async function learn(incident: Incident, run: Run): Promise<void> {
 }
 
 /** It is not over after all: everything counts anew, and somebody must acknowledge anew. */
-export function reopen(incident: Incident, by: string, reason: string): void {
-  const { record, clocks, state } = incident;
+export function reopen(incident: Incident, run: Run, by: string, reason: string): void {
+  const { record, clocks } = incident;
   record.reopened.push({ by, at: now(), reason });
   delete record.resolved;
   delete record.mitigatedAt;
@@ -52,15 +49,15 @@ export function reopen(incident: Incident, by: string, reason: string): void {
   const nowMs = Date.now();
   const beyond = { escalate: 0, acknowledge: 0 };
   Object.assign(clocks, { openedAt: nowMs, pagedAt: nowMs, escalatedAt: nowMs, rung: 0, beyond });
-  addNote(state, `Reopened by ${by}`, reason);
-  incident.todo.push(async (run) => {
+  run.note(`Reopened by ${by}`, reason);
+  incident.todo.push(async () => {
     await page(incident, run, `open again, says ${by}: ${reason}`);
     await sendUpdate(incident, run, `reopened by ${by}: ${reason}`);
   });
 }
 
-function openPostmortem(incident: Incident): void {
-  const { record, state } = incident;
+function openPostmortem(incident: Incident, run: Run): void {
+  const { record } = incident;
   const policy = policyOf(incident);
   const resolvedAt = Date.parse(record.resolved?.at ?? now());
   record.meeting ??= { dueAt: new Date(resolvedAt + policy.meetingMs).toISOString() };
@@ -73,15 +70,10 @@ function openPostmortem(incident: Incident): void {
     owner: record.commander ?? '',
     due,
   }));
-  addNote(
-    state,
-    'Post-mortem draft',
-    `${record.postmortem?.because}; runbooks report ${state.report.workflowId} --html`,
-  );
+  run.note('Post-mortem draft', `${record.postmortem?.because}; runbooks report ${run.id} --html`);
 }
 
-function draftText({ record, state }: Incident): string {
-  const id = state.report.workflowId;
+function draftText({ record }: Incident, { id }: Run): string {
   return [
     `${record.worst}: ${record.title}: the post-mortem is drafted (${record.postmortem?.because}).`,
     `Read it: runbooks report ${id} --html --out postmortem.html`,
@@ -102,15 +94,15 @@ function nextReminder(incident: Incident, remindedAt: number): number {
   return Math.min(...moments);
 }
 
-async function remind({ record, state }: Incident, run: Run): Promise<void> {
+async function remind({ record }: Incident, run: Run): Promise<void> {
   const open = openDuties(record, Date.now());
   if (open.length === 0) return;
   record.reminders += 1;
   const sinceMs = Date.now() - Date.parse(record.resolved?.at ?? now());
   const since = sinceMs < 2 * DAY_MS ? duration(sinceMs) : `${Math.floor(sinceMs / DAY_MS)} days`;
-  addNote(state, `Reminder ${record.reminders}`, open.join('; '));
+  run.note(`Reminder ${record.reminders}`, open.join('; '));
   const lines = open.map((duty) => `- ${duty}`).join('\n');
   await run.announce(
-    `${record.worst}: ${record.title}, resolved ${since} ago. Still to do:\n${lines}\nrunbooks report ${state.report.workflowId}`,
+    `${record.worst}: ${record.title}, resolved ${since} ago. Still to do:\n${lines}\nrunbooks report ${run.id}`,
   );
 }

@@ -1,18 +1,16 @@
-import { countOf, duration } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { addNote } from '../../kit/state';
+import { countOf, duration, type Run } from '../../kit';
 import { climb } from './clocks';
 import { policyOf, type Incident } from './incident';
 import { pageText } from './texts';
 
 /** Pages the rung that was reached. */
 export async function page(incident: Incident, run: Run, why: string): Promise<void> {
-  const { clocks, record, state } = incident;
+  const { clocks, record } = incident;
   clocks.pagedAt = Date.now();
   record.pages += 1;
   const rung = run.policy.ladder[clocks.rung] ?? 'every channel';
-  addNote(state, `Paged ${rung}`, why);
-  await run.page(pageText(incident, why), { rung: clocks.rung, severity: record.severity });
+  run.note(`Paged ${rung}`, why);
+  await run.page(pageText(incident, run, why), { rung: clocks.rung, severity: record.severity });
 }
 
 /** Nobody answered the last page: the next rung. */

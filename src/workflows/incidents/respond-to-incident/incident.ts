@@ -1,8 +1,7 @@
 import { condition } from '@temporalio/workflow';
 import type { IncidentPolicy } from '../../../activities/incidents/incident-activities';
 import type { IncidentRecord } from '../../../contract/incident';
-import type { Run } from '../../kit/run';
-import { now, publish, type RunState } from '../../kit/state';
+import { now, type Run } from '../../kit';
 import { startClocks, type Clocks } from './clocks';
 import { isWorse } from './severity';
 import type { Severity } from '../../../contract/modes';
@@ -21,7 +20,6 @@ export interface ResolveRequest {
 
 /** One incident: what the post-mortem is made of, and what leading it needs besides. */
 export interface Incident {
-  state: RunState;
   record: IncidentRecord;
   /** Absent until the configuration was read. */
   policy?: IncidentPolicy;
@@ -41,7 +39,7 @@ export interface Incident {
   child?: Promise<void>;
 }
 
-export function createIncident(state: RunState): Incident {
+export function createIncident(): Incident {
   const openedAt = now();
   const record: IncidentRecord = {
     title: '',
@@ -65,7 +63,6 @@ export function createIncident(state: RunState): Incident {
     reminders: 0,
   };
   return {
-    state,
     record,
     environment: '',
     clocks: startClocks(Date.now()),
@@ -84,7 +81,7 @@ export function policyOf({ policy }: Incident): IncidentPolicy {
 
 /** Every clock counts by the new severity from now on: they are computed from it. */
 export function setSeverity(
-  { record, clocks, state }: Incident,
+  { record, clocks }: Incident,
   severity: Severity,
   by: string,
   reason: string,
@@ -94,7 +91,6 @@ export function setSeverity(
   record.severity = severity;
   record.worst = record.severities.length === 0 || isWorse(severity, record.worst) ? severity : record.worst;
   record.severities.push({ severity, by, reason, at: now() });
-  publish(state);
 }
 
 export function isResolved({ record }: Incident): boolean {
@@ -102,21 +98,20 @@ export function isResolved({ record }: Incident): boolean {
 }
 
 /** Its sender said something since that was last acted upon. */
-export function alertChanged({ state, heardResolved, heardRefires }: Incident): boolean {
-  return state.alert.resolvedAt !== heardResolved || state.alert.refires !== heardRefires;
+export function alertChanged({ heardResolved, heardRefires }: Incident, { sender }: Run): boolean {
+  return sender.resolvedAt !== heardResolved || sender.refires !== heardRefires;
 }
 
 /** Takes note of what the sender said. Returns whether the alert fires again after it had been resolved. */
-export function noteAlert(incident: Incident): boolean {
-  const { alert } = incident.state;
-  const again = alert.refires !== incident.heardRefires && alert.resolvedAt === undefined;
-  incident.heardResolved = alert.resolvedAt;
-  incident.heardRefires = alert.refires;
+export function noteAlert(incident: Incident, { sender }: Run): boolean {
+  const again = sender.refires !== incident.heardRefires && sender.resolvedAt === undefined;
+  incident.heardResolved = sender.resolvedAt;
+  incident.heardRefires = sender.refires;
   return again;
 }
 
 /** Waits until something is to be done: because of a message, of the alert, or because the time has come. */
-export async function rest(incident: Incident, ms: number): Promise<void> {
+export async function rest(incident: Incident, run: Run, ms: number): Promise<void> {
   incident.woken = false;
-  await condition(() => incident.woken || incident.todo.length > 0 || alertChanged(incident), ms);
+  await condition(() => incident.woken || incident.todo.length > 0 || alertChanged(incident, run), ms);
 }

@@ -1,11 +1,9 @@
 import { condition } from '@temporalio/workflow';
 import type { Deed } from '../../../contract/incident';
-import { duration, utc } from '../../../contract/text';
-import { addNote, now } from '../../kit/state';
-import { refused } from '../../kit/words';
+import { duration, now, refused, type Message, type Run, utc, type Words } from '../../kit';
 import { page } from './escalation';
 import { isResolved, policyOf, setSeverity, type Incident, type ResolveRequest } from './incident';
-import { sameName, type Message, type Words } from './inbox';
+import { sameName } from './inbox';
 import { answerRequest } from './resolution';
 import { isWorse, severityOf } from './severity';
 import { sendUpdate } from './updates';
@@ -23,7 +21,7 @@ export function leadMessages(incident: Incident): Message[] {
       fields: {},
       offered: () => open() && record.acknowledged === undefined,
       refuse: whileOpen(() => alreadyAcknowledged(record.acknowledged)),
-      take: ({ by = '' }) => acknowledge(incident, by),
+      take: ({ by = '' }, run) => acknowledge(incident, run, by),
     },
     {
       name: 'command',
@@ -31,7 +29,7 @@ export function leadMessages(incident: Incident): Message[] {
       fields: {},
       offered: open,
       refuse: whileOpen(({ by = '' }) => refuseCommander(incident, by)),
-      take: ({ by = '' }) => takeCommand(incident, by),
+      take: ({ by = '' }, run) => takeCommand(incident, run, by),
     },
     {
       name: 'severity',
@@ -39,7 +37,8 @@ export function leadMessages(incident: Incident): Message[] {
       fields: { severity: 'P0', reason: '<why>' },
       offered: open,
       refuse: whileOpen(({ severity = '' }) => refuseSeverity(incident, severity)),
-      take: ({ severity = '', by = '', reason = '' }) => changeSeverity(incident, severity, by, reason),
+      take: ({ severity = '', by = '', reason = '' }, run) =>
+        changeSeverity(incident, run, { word: severity, by, reason }),
     },
     {
       name: 'update',
@@ -69,16 +68,16 @@ function alreadyAcknowledged(deed: Deed | undefined): string | undefined {
   return deed && `already acknowledged by ${deed.by} at ${utc(deed.at)} UTC`;
 }
 
-function acknowledge(incident: Incident, by: string): string {
-  const { record, state, clocks } = incident;
+function acknowledge(incident: Incident, run: Run, by: string): string {
+  const { record, clocks } = incident;
   record.acknowledged = { by, at: now() };
   record.firstAcknowledgedAt ??= record.acknowledged.at;
   // Somebody has to lead, and this is somebody.
   record.commander ??= by;
   const after = duration(Date.now() - clocks.openedAt);
-  addNote(state, `Acknowledged by ${by}`, `after ${after}; commander: ${record.commander}`);
+  run.note(`Acknowledged by ${by}`, `after ${after}; commander: ${record.commander}`);
   const text = `${record.title}: acknowledged by ${by} after ${after}. Commander: ${record.commander}.`;
-  incident.todo.push((run) => run.acknowledgePage(text));
+  incident.todo.push(() => run.acknowledgePage(text));
   return `acknowledged by ${by}; commander: ${record.commander}`;
 }
 
@@ -90,14 +89,14 @@ function refuseCommander(incident: Incident, by: string): string | undefined {
   return `${by} is not among those who may lead an incident: ${commanders.join(', ')}`;
 }
 
-function takeCommand(incident: Incident, by: string): string {
-  const { record, state } = incident;
+function takeCommand(incident: Incident, run: Run, by: string): string {
+  const { record } = incident;
   const from = record.commander === undefined ? '' : ` from ${record.commander}`;
   record.commander = by;
-  addNote(state, `${by} takes command`, from === '' ? undefined : from.trim());
+  run.note(`${by} takes command`, from === '' ? undefined : from.trim());
   // Whoever leads has seen it.
-  if (record.acknowledged === undefined) acknowledge(incident, by);
-  incident.todo.push((run) => run.announce(`${record.title}: ${by} takes command${from}.`));
+  if (record.acknowledged === undefined) acknowledge(incident, run, by);
+  incident.todo.push(() => run.announce(`${record.title}: ${by} takes command${from}.`));
   return `${by} commands`;
 }
 
@@ -109,14 +108,18 @@ function refuseSeverity(incident: Incident, word: string): string | undefined {
   return severity === incident.record.severity ? `it is ${severity} already` : undefined;
 }
 
-function changeSeverity(incident: Incident, word: string, by: string, reason: string): string {
-  const { record, state } = incident;
+function changeSeverity(
+  incident: Incident,
+  run: Run,
+  { word, by, reason }: { word: string; by: string; reason: string },
+): string {
+  const { record } = incident;
   const before = record.severity;
   const severity = severityOf(policyOf(incident), word) ?? before;
   setSeverity(incident, severity, by, reason);
-  addNote(state, `Severity ${before} becomes ${severity}`, `${by}: ${reason}`);
+  run.note(`Severity ${before} becomes ${severity}`, `${by}: ${reason}`);
   const why = `${by} changed the severity from ${before} to ${severity}: ${reason}`;
-  incident.todo.push(async (run) => {
+  incident.todo.push(async () => {
     if (isWorse(severity, before)) await page(incident, run, why);
     await sendUpdate(incident, run, why);
   });

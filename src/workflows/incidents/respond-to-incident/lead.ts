@@ -1,5 +1,4 @@
-import type { Run } from '../../kit/run';
-import { publish } from '../../kit/state';
+import type { Run } from '../../kit';
 import { nextClock, type ClockName } from './clocks';
 import { climbUnacknowledged, escalateUnresolved } from './escalation';
 import { alertChanged, isResolved, noteAlert, policyOf, rest, type Incident } from './incident';
@@ -23,28 +22,27 @@ export async function lead(incident: Incident, run: Run): Promise<void> {
       await effect(run);
       continue;
     }
-    hearAlert(incident);
+    hearAlert(incident, run);
     const due = nextClock(policyOf(incident), incident.record, incident.clocks);
-    summarise(incident);
+    summarise(incident, run);
     const left = due.at - Date.now();
     if (left <= 0) await RINGS[due.name](incident, run);
-    else await rest(incident, left);
+    else await rest(incident, run, left);
   }
 }
 
 /** The sender's word starts a look at the service; only that decides. */
-function hearAlert(incident: Incident): void {
-  if (!alertChanged(incident)) return;
-  const { clocks, state } = incident;
-  noteAlert(incident);
+function hearAlert(incident: Incident, run: Run): void {
+  if (!alertChanged(incident, run)) return;
+  const { clocks } = incident;
+  noteAlert(incident, run);
   delete clocks.holdsSince;
-  if (state.alert.resolvedAt === undefined) delete clocks.checkAt;
+  if (run.sender.resolvedAt === undefined) delete clocks.checkAt;
   else clocks.checkAt = Date.now();
 }
 
-function summarise({ state, record }: Incident): void {
+function summarise({ record }: Incident, run: Run): void {
   const { severity, title, commander, acknowledged } = record;
   const who = acknowledged === undefined ? 'nobody has acknowledged' : `led by ${commander ?? 'nobody'}`;
-  state.report.summary = `${severity} open, ${who}: ${title}`;
-  publish(state);
+  run.summary(`${severity} open, ${who}: ${title}`);
 }

@@ -1,7 +1,5 @@
 import { isCancellation } from '@temporalio/workflow';
-import { causeOf } from '../../kit/failure';
-import { activitiesFor } from '../../kit/presets';
-import { now } from '../../kit/state';
+import { causeOf, now, type Run } from '../../kit';
 import type { Incident } from './incident';
 import type { Measurement } from '../../../activities/application/measure';
 
@@ -9,9 +7,9 @@ import type { Measurement } from '../../../activities/application/measure';
  * Looks at the service. Never throws: a measurement that cannot be made is one that does not hold. No line of the
  * timeline by itself, because it is taken with every status update.
  */
-export async function measure(incident: Incident): Promise<Measurement> {
-  const { record, state, environment } = incident;
-  const measured = await read(state.report.service, environment);
+export async function measure(incident: Incident, run: Run): Promise<Measurement> {
+  const { record, environment } = incident;
+  const measured = await read(run, environment);
   record.measured = measured.detail;
   // Where nothing was ever measured to be wrong, a measurement cannot say when it became right.
   if (!measured.ok) {
@@ -21,9 +19,10 @@ export async function measure(incident: Incident): Promise<Measurement> {
   return measured;
 }
 
-async function read(service: string, environment: string): Promise<Measurement> {
+async function read(run: Run, environment: string): Promise<Measurement> {
+  const { service } = run.policy;
   try {
-    return await activitiesFor('read', 'Measure the service').measureService({ service, environment });
+    return await run.look('Measure the service', (act) => act.measureService({ service, environment }));
   } catch (error) {
     if (isCancellation(error)) throw error;
     const detail = `the service could not be measured: ${causeOf(error).message}`;
@@ -32,8 +31,8 @@ async function read(service: string, environment: string): Promise<Measurement> 
 }
 
 /** Why the incident cannot be called over; empty when it can. */
-export async function obstacles(incident: Incident): Promise<{ against: string[]; proof: string }> {
-  const { ok, detail } = await measure(incident);
+export async function obstacles(incident: Incident, run: Run): Promise<{ against: string[]; proof: string }> {
+  const { ok, detail } = await measure(incident, run);
   const { runbook } = incident.record;
   const against: string[] = [];
   if (!ok) against.push(detail);

@@ -1,9 +1,7 @@
 import { type ActionItem, type IncidentRecord, actionText } from '../../../contract/incident';
-import { utc } from '../../../contract/text';
-import { addNote, now } from '../../kit/state';
+import { type Message, now, type Run, utc, type Words } from '../../kit';
 import { isResolved, type Incident } from './incident';
 import { reopen } from './aftermath';
-import type { Message, Words } from './inbox';
 
 const MAX_ITEMS = 50;
 const LISTS = ['contributing', 'worked', 'failed'] as const;
@@ -12,7 +10,7 @@ const FIELDS = [...TEXTS, ...LISTS, 'mitigatedAt'];
 
 /** What people add to the post-mortem, while the incident is open and afterwards. */
 export function postmortemMessages(incident: Incident): Message[] {
-  const { record, state } = incident;
+  const { record } = incident;
   const learning = () => isResolved(incident) && record.postmortem !== undefined;
   return [
     {
@@ -21,7 +19,7 @@ export function postmortemMessages(incident: Incident): Message[] {
       fields: { field: 'rootCause', text: '<what is known>' },
       offered: () => true,
       refuse: (words) => refuseFact(record, words),
-      take: (words) => takeFact(incident, words),
+      take: (words, run) => takeFact(incident, run, words),
     },
     {
       name: 'action',
@@ -30,7 +28,7 @@ export function postmortemMessages(incident: Incident): Message[] {
       optional: ['action'],
       offered: learning,
       refuse: (words) => refuseAction(record, words),
-      take: (words) => takeAction(incident, words),
+      take: (words, run) => takeAction(incident, run, words),
     },
     {
       name: 'close-action',
@@ -39,7 +37,7 @@ export function postmortemMessages(incident: Incident): Message[] {
       optional: ['note'],
       offered: () => learning() && record.actions.some(({ closed }) => closed === undefined),
       refuse: ({ action = '' }) => refuseClose(record, action),
-      take: (words) => closeAction(incident, words),
+      take: (words, run) => closeAction(incident, run, words),
     },
     {
       name: 'meeting',
@@ -47,7 +45,7 @@ export function postmortemMessages(incident: Incident): Message[] {
       fields: { at: '<2026-01-31T14:00:00Z>' },
       offered: () => learning() && record.meeting?.at === undefined,
       refuse: ({ at = '' }) => (isTime(at) ? undefined : `"at" must be a time with its zone, e.g. ${now()}`),
-      take: (words) => takeMeeting(incident, words),
+      take: (words, run) => takeMeeting(incident, run, words),
     },
     {
       name: 'ask-postmortem',
@@ -55,9 +53,9 @@ export function postmortemMessages(incident: Incident): Message[] {
       fields: {},
       offered: () => !isResolved(incident) && !isDue(incident),
       refuse: () => (isDue(incident) ? 'there will be one already' : undefined),
-      take: ({ by = '' }) => {
+      take: ({ by = '' }, run) => {
         record.postmortem = { because: `${by} asked for it` };
-        addNote(state, `${by} asks for a post-mortem`);
+        run.note(`${by} asks for a post-mortem`);
         return 'there will be a post-mortem';
       },
     },
@@ -67,8 +65,8 @@ export function postmortemMessages(incident: Incident): Message[] {
       fields: { reason: '<why>' },
       offered: learning,
       refuse: () => (isResolved(incident) ? undefined : 'it is open'),
-      take: ({ by = '', reason = '' }) => {
-        reopen(incident, by, reason);
+      take: ({ by = '', reason = '' }, run) => {
+        reopen(incident, run, by, reason);
         return 'open again; everybody is told';
       },
     },
@@ -86,13 +84,13 @@ function refuseFact(record: IncidentRecord, { field = '', text = '' }: Words): s
   return list !== undefined && record[list].length >= MAX_ITEMS ? `${MAX_ITEMS} are enough` : undefined;
 }
 
-function takeFact({ record, state }: Incident, { field = '', text = '', by = '' }: Words): string {
+function takeFact({ record }: Incident, run: Run, { field = '', text = '', by = '' }: Words): string {
   const list = LISTS.find((name) => name === field);
   const single = TEXTS.find((name) => name === field);
   if (list !== undefined) record[list].push(text);
   else if (single !== undefined) record[single] = text;
   else record.mitigatedAt = new Date(Date.parse(text)).toISOString();
-  addNote(state, `${by} writes down: ${field}`, text);
+  run.note(`${by} writes down: ${field}`, text);
   return `${field} written down`;
 }
 
@@ -104,14 +102,15 @@ function refuseAction(record: IncidentRecord, { action, due = '' }: Words): stri
 }
 
 function takeAction(
-  { record, state }: Incident,
+  { record }: Incident,
+  run: Run,
   { action, text = '', owner = '', due = '', by = '' }: Words,
 ) {
   const known = find(record, action ?? '');
   const item: ActionItem = { ...(known ?? { id: `A${record.actions.length + 1}` }), text, owner, due };
   if (known === undefined) record.actions.push(item);
   else Object.assign(known, item);
-  addNote(state, `${by} ${known === undefined ? 'adds' : 'changes'} an action item`, actionText(item));
+  run.note(`${by} ${known === undefined ? 'adds' : 'changes'} an action item`, actionText(item));
   return actionText(item);
 }
 
@@ -122,20 +121,20 @@ function refuseClose(record: IncidentRecord, id: string): string | undefined {
   return item.closed && `${id} is closed already, by ${item.closed.by} at ${utc(item.closed.at)} UTC`;
 }
 
-function closeAction({ record, state }: Incident, { action = '', by = '', note }: Words): string {
+function closeAction({ record }: Incident, run: Run, { action = '', by = '', note }: Words): string {
   const item = find(record, action) as ActionItem;
   item.closed = { by, at: now(), ...(note === undefined ? {} : { note }) };
-  addNote(state, `${by} closes ${item.id}`, note === undefined ? item.text : `${item.text}: ${note}`);
+  run.note(`${by} closes ${item.id}`, note === undefined ? item.text : `${item.text}: ${note}`);
   const left = record.actions.filter(({ closed }) => closed === undefined).length;
   return `${item.id} closed; ${left === 0 ? 'none is open' : `${left} still open`}`;
 }
 
-function takeMeeting({ record, state }: Incident, { at = '', by = '' }: Words): string {
+function takeMeeting({ record }: Incident, run: Run, { at = '', by = '' }: Words): string {
   const time = new Date(Date.parse(at)).toISOString();
   const late = record.meeting !== undefined && time > record.meeting.dueAt;
   record.meeting = { dueAt: time, ...record.meeting, at: time, by };
   const text = `${utc(time)} UTC${late ? `, later than due (${utc(record.meeting.dueAt)} UTC)` : ''}`;
-  addNote(state, `Post-mortem meeting at ${text}`, `said by ${by}`);
+  run.note(`Post-mortem meeting at ${text}`, `said by ${by}`);
   return `meeting at ${text}`;
 }
 

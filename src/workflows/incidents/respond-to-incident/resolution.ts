@@ -1,8 +1,5 @@
-import { upsertMemo } from '@temporalio/workflow';
 import { durationsOf } from '../../../contract/incident';
-import { duration } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { endEntry, now, publish, startEntry, type RunState } from '../../kit/state';
+import { duration, now, type Run } from '../../kit';
 import { updateEveryMs } from './clocks';
 import { isResolved, policyOf, type Incident, type ResolveRequest } from './incident';
 import { obstacles } from './measure';
@@ -19,13 +16,13 @@ export async function answerRequest(incident: Incident, run: Run, request: Resol
     return;
   }
   const { by, override } = request;
-  const { holds, against, proof } = await verify(incident, `${by} says that it is over`);
+  const { holds, against, proof } = await verify(incident, run, `${by} says that it is over`);
   if (!holds && override === undefined) {
     const way = `or let the commander (${incident.record.commander ?? 'nobody yet'}) give a reason in "override"`;
     request.verdict = { ok: false, text: `not resolved: ${against}. Mend that first, ${way}` };
     return;
   }
-  resolve(incident, {
+  resolve(incident, run, {
     ...request,
     proof: holds ? proof : against,
     ...(holds ? { override: undefined } : {}),
@@ -39,14 +36,17 @@ export async function answerRequest(incident: Incident, run: Run, request: Resol
 
 /** The alert is resolved: looks until it has held for the soak time, then resolves, or proposes to. */
 export async function checkWhetherOver(incident: Incident, run: Run): Promise<void> {
-  const { clocks, record, state } = incident;
+  const { clocks, record } = incident;
   const { soakMs, soakEveryMs, mode } = run.policy;
   const everyMs = Math.max(LEAST_CHECK_MS, soakEveryMs, Math.ceil(soakMs / MAX_CHECKS));
-  const { against, proof } = await obstacles(incident);
+  const { against, proof } = await obstacles(incident, run);
   if (against.length > 0) {
     delete clocks.holdsSince;
     clocks.checkAt = Date.now() + updateEveryMs(policyOf(incident), record, clocks);
-    note(state, 'The alert is resolved, the incident is not', against.join('; '), 'failed');
+    run.note('The alert is resolved, the incident is not', against.join('; '), {
+      failed: true,
+      movement: 'verify',
+    });
     return;
   }
   clocks.holdsSince ??= Date.now();
@@ -56,28 +56,35 @@ export async function checkWhetherOver(incident: Incident, run: Run): Promise<vo
     return;
   }
   delete clocks.checkAt;
-  note(state, 'It has held', `for ${duration(soakMs)}: ${proof}`);
+  run.note('It has held', `for ${duration(soakMs)}: ${proof}`, { movement: 'verify' });
   if (mode !== 'auto')
     return sendUpdate(incident, run, 'the alert is resolved and everything holds: it can be resolved');
-  resolve(incident, { by: 'the alert', note: 'its sender says that it is over, and it has held', proof });
+  resolve(incident, run, {
+    by: 'the alert',
+    note: 'its sender says that it is over, and it has held',
+    proof,
+  });
   return tellResolved(incident, run);
 }
 
 /** What `resolve` came to, on the timeline and for whoever asked. */
 async function verify(
   incident: Incident,
+  run: Run,
   why: string,
 ): Promise<{ holds: boolean; against: string; proof: string }> {
-  const { state } = incident;
-  const entry = inVerify(state, () => startEntry(state, 'Is it over?', 'running', why));
-  const { against, proof } = await obstacles(incident);
-  const holds = against.length === 0;
-  endEntry(state, entry, holds ? 'done' : 'failed', `${why}: ${holds ? proof : against.join('; ')}`);
-  return { holds, against: against.join('; '), proof };
+  let seen = { against: [] as string[], proof: '' };
+  const { ok: holds } = await run.check('Is it over?', async () => {
+    seen = await obstacles(incident, run);
+    const ok = seen.against.length === 0;
+    return { ok, detail: `${why}: ${ok ? seen.proof : seen.against.join('; ')}` };
+  });
+  return { holds, against: seen.against.join('; '), proof: seen.proof };
 }
 
 function resolve(
-  { record, state, clocks }: Incident,
+  { record, clocks }: Incident,
+  run: Run,
   words: { by: string; note: string; proof: string; rootCause?: string; override?: string | undefined },
 ): void {
   const { by, note: text, proof, rootCause, override } = words;
@@ -85,7 +92,8 @@ function resolve(
   if (rootCause !== undefined) record.rootCause = rootCause;
   delete record.nextUpdateAt;
   delete clocks.checkAt;
-  note(state, `Resolved by ${by}`, override === undefined ? text : `${text}; without proof: ${override}`);
+  const detail = override === undefined ? text : `${text}; without proof: ${override}`;
+  run.note(`Resolved by ${by}`, detail, { movement: 'verify' });
   const took = durationsOf(record);
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms / 1_000));
   const facts = {
@@ -94,31 +102,13 @@ function resolve(
     timeToMitigateSeconds: seconds(took.mitigateMs),
     timeToResolveSeconds: seconds(took.resolveMs),
   };
-  for (const [name, value] of Object.entries(facts))
-    if (value !== undefined) state.report.facts[name] = value;
+  for (const [name, value] of Object.entries(facts)) if (value !== undefined) run.fact(name, value);
 }
 
 async function tellResolved(incident: Incident, run: Run): Promise<void> {
-  const { state } = incident;
-  publish(state);
   // Weeks may pass before the run ends; what is known now can be read without a worker.
-  upsertMemo({ report: state.report });
+  run.save();
   const { resolved, title } = incident.record;
   await run.resolvePage(`${title}: resolved by ${resolved?.by}.`);
   await run.announce(resolvedText(incident), { severity: incident.record.severity });
-}
-
-function note(state: RunState, title: string, detail: string, status: 'done' | 'failed' = 'done'): void {
-  const entry = inVerify(state, () => startEntry(state, title, 'note', detail));
-  endEntry(state, entry, status === 'failed' ? 'failed' : 'note');
-}
-
-function inVerify<T>(state: RunState, body: () => T): T {
-  const before = state.movement;
-  state.movement = 'verify';
-  try {
-    return body();
-  } finally {
-    state.movement = before;
-  }
 }

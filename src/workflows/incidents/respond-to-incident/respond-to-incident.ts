@@ -2,14 +2,12 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import { durationsOf } from '../../../contract/incident';
-import { causeOf } from '../../kit/failure';
-import { countOf, duration } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { runbook } from '../../kit/runbook';
-import type { RunState } from '../../kit/state';
+import { causeOf, countOf, duration, messages, type Run, runbook } from '../../kit';
+import type { Activities } from '../../../activities';
+import { renderIncident } from './details';
 import { learn } from './aftermath';
 import { page } from './escalation';
-import { receive } from './inbox';
+import { wakeful } from './inbox';
 import { createIncident, isResolved, policyOf, type Incident } from './incident';
 import { lead } from './lead';
 import { leadMessages } from './lead-messages';
@@ -24,14 +22,18 @@ import type { Measurement } from '../../../activities/application/measure';
 type Input = InputOf<typeof respondToIncidentCard>;
 
 /** Leads an incident from the page to the last action item: people act, it remembers, reminds, measures and tells. */
-export const respondToIncident = runbook<typeof respondToIncidentCard, Incident>(
+export const respondToIncident = runbook<typeof respondToIncidentCard, Activities, Incident>(
   'respondToIncident',
   async (input, run, incident) => {
+    run.show({
+      details: () => [renderIncident(incident.record)],
+      fields: { incident: incident.record },
+    });
     await open(incident, run, input);
     const measured = await assess(incident, run, input);
     if (run.policy.mode === 'observe') {
       const match = await investigate(incident, run, input, measured);
-      await run.gate(() => planOf(incident, match));
+      await run.gate(() => planOf(incident, run, match));
     }
     try {
       await page(incident, run, incident.record.severities[0]?.reason ?? 'an incident was opened');
@@ -51,17 +53,14 @@ export const respondToIncident = runbook<typeof respondToIncidentCard, Incident>
     }
     return summaryOf(incident);
   },
-  openInbox,
-  // Open for weeks until the last action item: it moves on to each new version, and its changes need `patched`.
-  'AUTO_UPGRADE',
+  {
+    inbox: messages(createIncident, (incident) =>
+      wakeful(incident, [...leadMessages(incident), ...postmortemMessages(incident)]),
+    ),
+    // Open for weeks until the last action item: it moves on to each new version, and its changes need `patched`.
+    versioning: 'AUTO_UPGRADE',
+  },
 );
-
-function openInbox(state: RunState): Incident {
-  const incident = createIncident(state);
-  state.report.incident = incident.record;
-  receive(incident, [...leadMessages(incident), ...postmortemMessages(incident)]);
-  return incident;
-}
 
 /** What is known from the input; then people can already answer. */
 async function open(incident: Incident, run: Run, input: Input): Promise<void> {
@@ -89,8 +88,8 @@ function symptomBegan(alert: Alert | undefined, openedAt: string): string {
   return began <= opened && began > opened - MAX_BEFORE_MS ? new Date(began).toISOString() : openedAt;
 }
 
-function planOf({ record, state }: Incident, match: MatchingRunbook | null) {
-  const { service } = state.report;
+function planOf({ record }: Incident, run: Run, match: MatchingRunbook | null) {
+  const { service } = run.policy;
   const target = `${service}: ${record.title}`;
   return {
     actions: [
@@ -111,7 +110,7 @@ async function investigateAndMend(
 ): Promise<void> {
   try {
     const match = await investigate(incident, run, input, measured);
-    incident.state.movement = 'act';
+    run.movement('act');
     if (match !== null && !isResolved(incident)) startRunbook(incident, run, input, match);
     // What was measured stood in the first update already.
     const news = incident.record.findings.some(({ name, ok }) => !ok && !name.startsWith(HEALTH));
@@ -132,13 +131,11 @@ async function untilDone(incident: Incident, run: Run): Promise<void> {
   } while (!isResolved(incident));
 }
 
-async function sayAbandoned({ record, state }: Incident, run: Run): Promise<void> {
+async function sayAbandoned({ record }: Incident, run: Run): Promise<void> {
   if (record.resolved !== undefined && record.postmortem === undefined) return;
   const what =
     record.resolved === undefined ? 'Nobody leads it any longer' : 'Nobody reminds of it any longer';
-  await run.announce(
-    `${record.severity}: ${record.title}\nThe run ${state.report.workflowId} was ended. ${what}.`,
-  );
+  await run.announce(`${record.severity}: ${record.title}\nThe run ${run.id} was ended. ${what}.`);
 }
 
 /** Whoever still waits for an answer gets one. */

@@ -1,6 +1,6 @@
 import type { IncidentPolicy } from '../../../activities/incidents/incident-activities';
 import { SEVERITIES, type Severity } from '../../../contract/modes';
-import { countOf, percent } from '../../../contract/text';
+import { countOf, percent } from '../../kit';
 import type { Measurement } from '../../../activities/application/measure';
 
 export function isWorse(one: Severity, other: Severity): boolean {

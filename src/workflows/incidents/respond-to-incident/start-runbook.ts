@@ -1,9 +1,7 @@
 import type { Alert } from '../../../contract/alert';
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import { type Mode, lower } from '../../../contract/modes';
-import { causeOf } from '../../kit/failure';
-import type { Run } from '../../kit/run';
-import { now } from '../../kit/state';
+import { causeOf, now, type Run } from '../../kit';
 import { isResolved, type Incident } from './incident';
 import { sendUpdate } from './updates';
 
@@ -14,9 +12,9 @@ export function startRunbook(
   { startedBy, alert, service }: { startedBy: string; alert?: Alert | undefined; service: string },
   { runbook, input, because }: MatchingRunbook,
 ): void {
-  const { record, state } = incident;
+  const { record } = incident;
   const mode = lower((input['mode'] as Mode | undefined) ?? 'auto', run.policy.mode);
-  const reason = `${because}; part of ${state.report.workflowId}`.slice(0, 500);
+  const reason = `${because}; part of ${run.id}`.slice(0, 500);
   const given = { ...input, service, mode, startedBy, reason, ...(alert === undefined ? {} : { alert }) };
   const ended = run.child(`Runbook ${runbook}`, runbook, given, (workflowId) => {
     record.runbook = { runbook, workflowId, startedAt: now() };

@@ -1,13 +1,13 @@
 import { durationsOf, type IncidentRecord } from '../../../contract/incident';
-import { duration, utc } from '../../../contract/text';
+import { duration, type Run, utc } from '../../kit';
 import type { Incident } from './incident';
 
 const UNKNOWN = 'not known yet';
 
 /** What somebody who is woken up reads first: how bad, what, why now, and what to type. */
-export function pageText({ record, state }: Incident, why: string): string {
+export function pageText({ record }: Incident, run: Run, why: string): string {
   const { severity, title, impact } = record;
-  const id = state.report.workflowId;
+  const { id } = run;
   const answer =
     record.acknowledged === undefined
       ? `Acknowledge: runbooks incident ack ${id}`

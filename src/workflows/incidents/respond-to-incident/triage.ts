@@ -3,9 +3,7 @@ import type { Alert } from '../../../contract/alert';
 import type { Deployment } from '../../../activities/deployments/deployment-list';
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import type { Check } from '../../../contract/place';
-import { countOf, duration, utc } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { addNote } from '../../kit/state';
+import { countOf, duration, type Run, utc } from '../../kit';
 import { policyOf, setSeverity, type Incident } from './incident';
 import { measure } from './measure';
 import { bandOf, judgeSeverity } from './severity';
@@ -24,13 +22,13 @@ export interface TriageInput {
 
 /** Measures the service, and from that and what was said the severity, with its reason. */
 export async function assess(incident: Incident, run: Run, input: TriageInput): Promise<Measurement> {
-  const measured = await run.step('Measure the service', () => measure(incident), {
+  const measured = await run.step('Measure the service', () => measure(incident, run), {
     describe: ({ detail }) => detail,
   });
   const words = { given: input.severity, alert: input.alert?.severity };
   const { severity, reason } = judgeSeverity(policyOf(incident), words, measured);
   setSeverity(incident, severity, 'triage', reason);
-  addNote(incident.state, `Severity ${severity}`, reason);
+  run.note(`Severity ${severity}`, reason);
   return measured;
 }
 
@@ -81,12 +79,13 @@ async function readChecks(run: Run, service: string): Promise<Check[]> {
 }
 
 /** A deployment from shortly before the symptom is the first suspect. */
-async function readDeployment({ record, policy, state }: Incident, run: Run): Promise<Check[]> {
+async function readDeployment({ record, policy }: Incident, run: Run): Promise<Check[]> {
   const suspectMs = policy?.suspectMs ?? null;
   if (suspectMs === null) return [];
-  const { service } = state.report;
+  const { service } = run.policy;
   const deployments = await run.step('List the deployments', (act) => act.listDeployments({ service }), {
     kind: 'long',
+    undo: 'read-only',
     describe: (all) => describeCurrent(all.find(({ current }) => current)),
   });
   const current = deployments.find((one) => one.current);

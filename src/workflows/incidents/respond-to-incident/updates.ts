@@ -1,6 +1,4 @@
-import { duration } from '../../../contract/text';
-import type { Run } from '../../kit/run';
-import { addNote, publish } from '../../kit/state';
+import { duration, type Run } from '../../kit';
 import { updateEveryMs } from './clocks';
 import { policyOf, type Incident } from './incident';
 import { measure } from './measure';
@@ -8,25 +6,23 @@ import { doing, statusText } from './texts';
 
 /** Tells everybody where it stands, with a fresh measurement, and when they will hear the next. */
 export async function sendUpdate(incident: Incident, run: Run, why: string): Promise<void> {
-  const { clocks, record, state } = incident;
-  await measure(incident);
+  const { clocks, record } = incident;
+  await measure(incident, run);
   // From now, not from when it was due: what is told is as old as this.
   clocks.updatedAt = Date.now();
   record.updates += 1;
   const next = new Date(clocks.updatedAt + updateEveryMs(policyOf(incident), record, clocks)).toISOString();
   record.nextUpdateAt = next;
-  addNote(state, `Status update ${record.updates}: ${why}`, `${doing(record)}; ${record.measured}`);
+  run.note(`Status update ${record.updates}: ${why}`, `${doing(record)}; ${record.measured}`);
   await run.announce(statusText(incident, next), { severity: record.severity });
 }
 
 /** The clock of status updates rang. */
 export async function sendDueUpdate(incident: Incident, run: Run): Promise<void> {
-  const { clocks, record, state } = incident;
+  const { clocks, record } = incident;
   const before = updateEveryMs(policyOf(incident), record, clocks);
   clocks.automaticUpdates += 1;
   const after = updateEveryMs(policyOf(incident), record, clocks);
-  if (after !== before)
-    addNote(state, 'Status updates come less often', `from now on every ${duration(after)}`);
+  if (after !== before) run.note('Status updates come less often', `from now on every ${duration(after)}`);
   await sendUpdate(incident, run, 'due');
-  publish(state);
 }

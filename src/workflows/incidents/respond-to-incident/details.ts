@@ -1,7 +1,5 @@
-import { openDuties, type IncidentRecord } from '../../contract/incident';
-import type { Offer } from '../../contract/report';
-import { code, inline, shortened } from './details-text';
-import { utc } from '../../contract/text';
+import { openDuties, type IncidentRecord } from '../../../contract/incident';
+import { code, inline, shortened, utc } from '../../kit';
 
 const TEXT_BUDGET = 300;
 const MAX_DUTIES = 8;
@@ -44,14 +42,4 @@ function duties(incident: IncidentRecord): string[] {
   const shown = open.slice(0, MAX_DUTIES).map((duty) => `- ${shortened(duty, TEXT_BUDGET)}`);
   const more = open.length > MAX_DUTIES ? [`- and ${open.length - MAX_DUTIES} more: runbooks report`] : [];
   return ['## Still to do', [...shown, ...more].join('\n')];
-}
-
-/** What a person may say to the run although it does not wait for it, with the data to paste. */
-export function renderOffers(offers: Offer[] | undefined): string[] {
-  if (offers === undefined || offers.length === 0) return [];
-  const lines = offers.map(
-    ({ name, what, argument }) => `- **${name}** (${inline(what)}): ${code(JSON.stringify(argument))}`,
-  );
-  const how = 'By **More Actions**, **Send an Update**: the name, and as data, with your own words:';
-  return ['## Messages it takes', how, lines.join('\n')];
 }

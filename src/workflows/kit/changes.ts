@@ -1,0 +1,78 @@
+import type { Change } from '../../contract/report';
+import type { RunState } from './state';
+import { now } from './state';
+import type { WayBack } from './way-back';
+
+/**
+ * Remembers a step that changes something, before it starts: its outcome may stay unknown. Returns what to call once it is
+ * done. A step with a way back of its own is on the stack of undos instead, until that is given up.
+ */
+export function beginChange<T>(
+  state: RunState,
+  step: string,
+  wayBack: WayBack<T> | 'read-only',
+): (result: T) => void {
+  // Whatever a step of an undo comes to is the undo's: done, or a person is called.
+  if (state.movement === 'undo') return () => undefined;
+  if (wayBack === 'atomic') return () => addChange(state, { step, kind: 'kept', what: step, done: true });
+  if (typeof wayBack !== 'object') return () => undefined;
+  if ('harmless' in wayBack) return begin(state, { step, kind: 'harmless', what: wayBack.harmless });
+  if (!('irreversible' in wayBack)) return () => undefined;
+  const { irreversible: what, unless } = wayBack;
+  return begin(state, { step, kind: 'irreversible', what }, unless);
+}
+
+/** Of a step that is finished and whose way back is given up. */
+export function keepChange(state: RunState, what: string): void {
+  addChange(state, { step: what, kind: 'kept', what, done: true });
+}
+
+/** Of another run that this one started. */
+export function takeOverChanges(state: RunState, runbook: string, changes: Change[] = []): void {
+  for (const change of changes) addChange(state, { ...change, what: `${runbook}: ${change.what}` });
+}
+
+/** What was changed and is not undone; what is harmless is not among it. */
+export function standingChanges({ report }: RunState): Change[] {
+  return (report.changes ?? []).filter(({ kind }) => kind !== 'harmless');
+}
+
+/** `; changed and not undone: a, perhaps b; beside it stays: c`, or nothing. */
+export function changesText(standing: Change[], all: Change[]): string {
+  const list = (changes: Change[]) =>
+    [...new Set(changes.map(({ what, done }) => (done ? what : `perhaps ${what}`)))].join(', ');
+  const harmless = all.filter(({ kind }) => kind === 'harmless');
+  return [
+    standing.length === 0 ? '' : `; changed and not undone: ${list(standing)}`,
+    harmless.length === 0 ? '' : `; beside it stays: ${list(harmless)}`,
+  ].join('');
+}
+
+function begin<T>(
+  state: RunState,
+  draft: Pick<Change, 'step' | 'kind' | 'what'>,
+  unless?: (result: T) => boolean,
+): (result: T) => void {
+  const change = addChange(state, { ...draft, done: false });
+  return (result) => {
+    change.done = true;
+    if (unless?.(result) === true) keepOnly(state, (one) => one !== change);
+  };
+}
+
+function addChange(state: RunState, change: Omit<Change, 'at'>): Change {
+  const whole = { at: now(), ...change };
+  state.report.changes = [...(state.report.changes ?? []), whole];
+  return whole;
+}
+
+/** That step was taken back by another one. */
+export function forgetChange(state: RunState, step: string): void {
+  keepOnly(state, (change) => change.step !== step);
+}
+
+function keepOnly(state: RunState, stays: (change: Change) => boolean): void {
+  const left = (state.report.changes ?? []).filter(stays);
+  if (left.length === 0) delete state.report.changes;
+  else state.report.changes = left;
+}

@@ -1,0 +1,44 @@
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import type { Outcome } from '../../contract/report';
+import { changesText, standingChanges } from './changes';
+import { causeOf, Stop } from './failure';
+import type { RunState } from './state';
+import type { UndoStack } from './undo';
+
+/** Outcomes that say: everything is as before. */
+const AS_BEFORE: Outcome[] = ['FAILED', 'CANCELLED', 'REJECTED', 'ROLLED_BACK'];
+
+/** Decides the outcome of a run that did not reach its end, and says what of it stays. */
+export function settle(state: RunState, error: unknown, undos: UndoStack): void {
+  const { report } = state;
+  const { undone, stuck } = undos.result();
+  // What could not be undone any more, because an undo got stuck, stays as well.
+  undos.keep(0);
+  const { outcome, summary } = endingOf(error, undone, stuck);
+  const standing = standingChanges(state);
+  report.outcome = outcome;
+  const asIs = outcome === 'CANCELLED' && standing.length === 0 ? ' before anything was changed' : '';
+  report.summary = `${summary}${asIs}${changesText(standing, report.changes ?? [])}`;
+  if (standing.length === 0 || !AS_BEFORE.includes(outcome)) return;
+  // Runs that ended before there was this outcome called other people, or nobody.
+  if (!patched('partial-outcome')) return;
+  report.outcome = 'PARTIAL';
+  report.instead = outcome;
+}
+
+function endingOf(
+  error: unknown,
+  undone: number,
+  stuck: string | undefined,
+): { outcome: Outcome; summary: string } {
+  const { type, message } = causeOf(error);
+  const back = undone > 0 ? '; what had been done was undone' : '';
+  if (stuck !== undefined) return { outcome: 'NEEDS_HUMAN', summary: `${stuck} (after: ${message})` };
+  if (error instanceof Stop) return { outcome: error.outcome, summary: `${error.summary}${back}` };
+  // What came of a cancellation is the cancellation, whatever the interrupted step made of it.
+  if (isCancellation(error) || CancellationScope.current().consideredCancelled)
+    return undone > 0
+      ? { outcome: 'ROLLED_BACK', summary: `cancelled${back}` }
+      : { outcome: 'CANCELLED', summary: 'cancelled' };
+  return { outcome: undone > 0 ? 'ROLLED_BACK' : 'FAILED', summary: `${message} (${type})` };
+}

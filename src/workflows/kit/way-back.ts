@@ -1,0 +1,26 @@
+/** The way back of one step. `back` may use steps and questions, and calls `run.needsHuman` where it would be unsafe. */
+export interface Undo {
+  title: string;
+  back: () => Promise<unknown>;
+}
+
+/**
+ * What becomes of a change when the run does not reach its end. Every step that changes something says one of:
+ *
+ * - an `Undo`, registered before the step starts because its outcome may stay unknown;
+ * - `atomic`: all or nothing, as one transaction is: a failed step has changed nothing, one that was done stays;
+ * - `disposable`: it changes only what this run made for itself and drops at its end;
+ * - `irreversible`: nothing brings it back; says what was done, e.g. `the application was restarted`. `unless` reads from
+ *   the result that nothing was done after all;
+ * - `harmless`: it stays, beside what is there, and changes nothing of it, as a backup does; says what stays;
+ * - `coveredBy`: the title of an undo that is registered already, and takes this back as well;
+ * - `takesBack`: the title of the step that this one takes back. Steps of an undo say so.
+ */
+export type WayBack<T = unknown> =
+  | Undo
+  | 'atomic'
+  | 'disposable'
+  | { irreversible: string; unless?: (result: T) => boolean }
+  | { harmless: string }
+  | { coveredBy: string }
+  | { takesBack: string };
