@@ -4,6 +4,7 @@ import type { ActivityDeps } from '../support/deps';
 import { numberAt } from '../support/json';
 import { runFencedCommand } from '../postgres/session/fenced-command';
 import type { Fence, Place } from '../../contract/place';
+import { percent } from '../../contract/text';
 import type { CommandResult } from '../support/configured-command';
 
 /** Whether the application turns customers away. */
@@ -39,7 +40,7 @@ export function createRateLimitActivities(deps: ActivityDeps) {
           tooMany: false,
           detail: body === null ? detail : `${detail}, without a share`,
         };
-      const said = `${(share * 100).toFixed(1)} % of the requests are refused`;
+      const said = `${percent(share, 1)} of the requests are refused`;
       return { refusedShare: share, tooMany: share > config.max, detail: said };
     },
 

@@ -69,7 +69,7 @@ describe('askJson', () => {
   it('gives the JSON of a 2xx answer, and sends what it is told', async () => {
     let seen: string | undefined;
     answer = (asked, response) => {
-      seen = `${asked.method} ${asked.headers['x-key']} ${asked.headers.accept}`;
+      seen = `${asked.method} ${String(asked.headers['x-key'])} ${asked.headers.accept}`;
       response.end('{"a":[1]}');
     };
     expect(await json({ headers: { 'x-key': 'k' } })).toEqual({ a: [1] });
@@ -167,7 +167,7 @@ describe('askJson', () => {
     [{ 'retry-after': '7200' }, ' and to be left alone for 7200 s.', 60_000],
     [{}, '; ask it less often.', undefined],
   ])('tries again after 429 with %j when the server wants it', async (headers, words, delay) => {
-    answer = say(429, '', headers as Record<string, string>);
+    answer = say(429, '', headers);
     const failure = await failing();
     expect(failure).toMatchObject({
       nonRetryable: false,
