@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 
 /**
  * Makes `directory` a cluster that is the same as the stopped one in `from`: a fifth of the time that a new one takes.
@@ -8,6 +7,6 @@ import { join } from 'node:path';
  */
 export function copyCluster(from: string, directory: string): void {
   mkdirSync(directory, { recursive: true });
-  // Keeps the owner, which is not us where we are root.
-  execFileSync('cp', ['-Rp', join(from, '.'), directory]);
+  // Keeps the owner, which is not us where we are root. The dot means what is inside; `join` would drop it.
+  execFileSync('cp', ['-Rp', `${from}/.`, directory]);
 }
