@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 
 /** Where the process listens that makes what all files of a run share: set by the global set-up. */
 export const SOCKET_VARIABLE = 'RUNBOOKS_TEST_SHARED';
@@ -15,14 +16,15 @@ export interface Makers {
 
 export type Answer = { made: unknown } | { problem: string };
 
+/** A folder that goes with the run, also when that is killed. */
+export const sharedDirectory = (): string => dirname(socketPath());
+
 /** Throws what went wrong there. */
 export async function askFor<K extends keyof Makers>(
   what: K,
   ...args: Parameters<Makers[K]>
 ): Promise<Awaited<ReturnType<Makers[K]>>> {
-  const path = process.env[SOCKET_VARIABLE];
-  if (path === undefined)
-    throw new Error('start these tests with Jest and the configuration of this project');
+  const path = socketPath();
   const text = await new Promise<string>((resolve, reject) => {
     let answer = '';
     const socket = connect(path);
@@ -37,4 +39,10 @@ export async function askFor<K extends keyof Makers>(
   const answer = JSON.parse(text) as Answer;
   if ('problem' in answer) throw new Error(`the shared ${what} could not be made: ${answer.problem}`);
   return answer.made as Awaited<ReturnType<Makers[K]>>;
+}
+
+function socketPath(): string {
+  const path = process.env[SOCKET_VARIABLE];
+  if (path !== undefined) return path;
+  throw new Error('start these tests with Jest and the configuration of this project');
 }

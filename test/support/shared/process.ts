@@ -76,6 +76,6 @@ server.listen(socket);
 
 process.once('SIGTERM', () => {
   // Jest does so too, unless it was killed.
-  rmSync(directory, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 500 });
   process.exit(0);
 });

@@ -43,7 +43,7 @@ async function setUp(): Promise<void> {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
     await (await maker?.catch(() => undefined))?.stop();
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   };
 }
 

@@ -1,8 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack, type Stack, type StackOptions } from '../../../src/local/stack';
-import { askFor } from './ask';
+import { askFor, sharedDirectory } from './ask';
 import { copyCluster } from './cluster';
 
 /**
@@ -10,7 +9,7 @@ import { copyCluster } from './cluster';
  * would save nobody reads.
  */
 export async function startTestStack(options: StackOptions & { bookings: number }): Promise<Stack> {
-  const directory = mkdtempSync(join(tmpdir(), 'stack-'));
+  const directory = mkdtempSync(join(sharedDirectory(), 'stack-'));
   // The unprivileged user that runs PostgreSQL must get through.
   chmodSync(directory, 0o755);
   const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
