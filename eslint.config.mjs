@@ -123,6 +123,16 @@ export default tseslint.config(
     },
   },
   {
+    // What `packs:` of a configuration names exports its pack as the default.
+    files: ['examples/pack/src/index.ts'],
+    rules: { 'import-x/no-default-export': 'off' },
+  },
+  {
+    // The runner of Node waits for its tests itself.
+    files: ['examples/pack/src/*.test.ts'],
+    rules: { '@typescript-eslint/no-floating-promises': 'off' },
+  },
+  {
     files: ['test/**/*.ts', 'test/**/*.tsx'],
     rules: {
       // Tests look into plain data: JSON, rows, what a mock was called with.

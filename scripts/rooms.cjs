@@ -27,7 +27,9 @@ const rooms = [
   'check',
   'metrics',
   'worker',
+  'doors/worker',
   'local',
+  'doors/testing',
   'cli',
 ];
 

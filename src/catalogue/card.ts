@@ -4,7 +4,15 @@ import { modeSchema, serviceName, type ServiceConfig } from '../config/schema';
 import type { Severity, Mode } from '../contract/modes';
 
 export type Area =
-  'database' | 'application' | 'bookings' | 'payments' | 'delivery' | 'incidents' | 'maintenance';
+  | 'database'
+  | 'application'
+  | 'bookings'
+  | 'payments'
+  | 'delivery'
+  | 'incidents'
+  | 'maintenance'
+  // Other people's; those above still complete in editors.
+  | (string & {});
 
 /** What people, the command, alert routes and the catalogue see of a runbook. Node side only: never imported as a value by a workflow. */
 export interface Card<Input extends z.ZodObject = z.ZodObject> {

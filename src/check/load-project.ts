@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import type { configSchema } from '../config/schema';
 import { ConfigError, parseConfig, readConfigFile, type ConfigFile } from '../config/load';
 import { combinePacks, type LoadedProject } from '../packs/definition/combine';
 import { loadPack } from '../packs/definition/load';
@@ -10,13 +12,23 @@ import { crossCheck } from './cross-check';
  * Throws ConfigError with every problem found.
  */
 export function loadProject(path: string, packs: readonly Pack[] = []): LoadedProject {
-  const read = readConfigFile(path);
+  return parseProject(readConfigFile(path), packs);
+}
+
+/** The same for what has been read already. */
+export function parseProject(read: ConfigFile, packs: readonly Pack[] = []): LoadedProject {
   const installed = [...ownPacks, ...packs, ...namedPacks(read)];
   const { catalogue, schema } = orConfigError(read.file, () => combinePacks(installed));
   const project: LoadedProject = { ...parseConfig(read, schema), catalogue, installed };
   const problems = [...crossCheck(project), ...installed.flatMap((pack) => pack.check?.(project) ?? [])];
   if (problems.length > 0) throw new ConfigError(project.file, problems);
   return project;
+}
+
+/** The schema of a configuration file with the sections of its packs; of our own where there is no file. */
+export function schemaOf(path: string): typeof configSchema {
+  const named = existsSync(path) ? namedPacks(readConfigFile(path)) : [];
+  return orConfigError(path, () => combinePacks([...ownPacks, ...named])).schema;
 }
 
 /** The packs of the file. What is no list of names is left for the schema to refuse. */

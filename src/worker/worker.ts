@@ -75,8 +75,8 @@ export async function startWorker(
       connection: native,
       namespace: options.namespace,
       ...workerOptions(config),
-      activities,
       ...overrides,
+      activities: { ...activities, ...overrides.activities },
       ...bundleOptions(config, bundle),
     });
     const hourly = () => Promise.allSettled(installed.map(async (pack) => pack.hourly?.(deps)));

@@ -30,7 +30,9 @@ export type FailureType =
   | 'MissingPrivilege'
   | 'EmptySelection'
   | 'TooManyTargets'
-  | 'Cancelled';
+  | 'Cancelled'
+  // Other people's; those above still complete in editors.
+  | (string & {});
 
 export interface FailOptions {
   /** Default false: Temporal does not try again. */

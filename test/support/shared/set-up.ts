@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnGuarded, type Guarded } from '../../../src/host/guardian';
-import { isListening } from '../listening';
+import { isListening } from '../../../src/host/listening';
 import { SOCKET_VARIABLE } from './ask';
 
 /**

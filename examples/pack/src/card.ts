@@ -1,0 +1,23 @@
+import { card, z } from 'durable-runbooks';
+
+export const recoverCronCard = card({
+  name: 'recoverCron',
+  title: 'Recover a stopped cron job',
+  area: 'application',
+  priority: 'P2',
+  symptoms: ['a job has not run for longer than it should'],
+  impact: 'pending bookings do not expire; slots stay reserved',
+  diagnosis: ['read when the job ran last'],
+  resolution: ['run the job once'],
+  prevention: ['alert on the age of the last run'],
+  escalation: ['a second failure within a day: the backend lead'],
+  changes: 'whatever the job itself changes',
+  input: {
+    environment: z.string().default('production'),
+    job: z
+      .string()
+      .regex(/^[a-z-]+$/)
+      .default('expire-bookings'),
+  },
+  example: { service: 'booking', startedBy: 'ana' },
+});

@@ -1,0 +1,49 @@
+import { Worker } from '@temporalio/worker';
+import type { StoredRun } from './histories';
+
+/** What came of replaying one run. */
+export interface Replayed extends Omit<StoredRun, 'history'> {
+  state: 'ok' | 'failed' | 'unknown';
+  detail: string;
+}
+
+/**
+ * Replays runs with a bundle's code. A run whose type the bundle does not have is `unknown`: a worker of it could not go on
+ * with that run either. `types` are those of the bundle.
+ */
+export async function replayRuns(
+  code: string,
+  types: readonly string[],
+  runs: readonly StoredRun[],
+): Promise<Replayed[]> {
+  const results: Replayed[] = [];
+  for (const { history, ...run } of runs) {
+    results.push(
+      types.includes(run.type)
+        ? { ...run, ...(await replayOne(code, run, history)) }
+        : { ...run, ...unknown(run.type) },
+    );
+  }
+  return results;
+}
+
+async function replayOne(
+  code: string,
+  { workflowId }: Pick<StoredRun, 'workflowId'>,
+  history: unknown,
+): Promise<Pick<Replayed, 'state' | 'detail'>> {
+  try {
+    // Under its own ID: names of children begin with it.
+    await Worker.runReplayHistory({ workflowBundle: { code } }, history, workflowId);
+    return { state: 'ok', detail: 'does the same today' };
+  } catch (error) {
+    return { state: 'failed', detail: (error as Error).message.split('\n')[0] ?? 'it failed' };
+  }
+}
+
+function unknown(type: string): Pick<Replayed, 'state' | 'detail'> {
+  return {
+    state: 'unknown',
+    detail: `no pack here has a workflow ${type}: name its pack in \`packs:\`, or keep a worker that has it until its runs have ended`,
+  };
+}
