@@ -1,6 +1,4 @@
 /** `durable-runbooks/activity`: what activities are written with. */
-export type { Json } from '../../activities/support/json';
-export { numberAt, shortened, valueAt } from '../../activities/support/json';
 export {
   readConfiguredCommand,
   runConfiguredCommand,
@@ -15,7 +13,11 @@ export {
   type FailureType,
 } from '../../activities/support/failure';
 export { currentActivity, withProgress, type Progress } from '../../activities/support/heartbeat';
+export { ask, askJson, type HttpAnswer, type HttpRequest } from '../../activities/support/http';
+export { numberAt, shortened, valueAt, type Json } from '../../activities/support/json';
+export { withClient } from '../../activities/postgres/session/connection';
+export { fenceSession, underFence } from '../../activities/postgres/session/fence';
 export { runFencedCommand } from '../../activities/postgres/session/fenced-command';
 export { environmentOf, serviceOf, UnknownName } from '../../config/load';
-export { resolveSecrets, scrub } from '../../config/secrets';
-export type { Check, Fence, Place } from '../../contract/place';
+export { MissingSecret, resolveSecrets, scrub } from '../../config/secrets';
+export type { Check, DatabaseRef, Fence, Place } from '../../contract/place';
