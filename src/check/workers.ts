@@ -3,7 +3,7 @@ import { DeploymentsUnsupported, readDeployment } from '../versions/deployment';
 import { obstacleOf, readQueue, takersOf } from '../versions/queue';
 import type { CheckLine, Reached } from './connections';
 
-const what = 'workers';
+const WHAT = 'workers';
 
 /** Who takes new runs, and whether Temporal has what the configuration asks of it. */
 export async function checkWorkers(
@@ -13,22 +13,22 @@ export async function checkWorkers(
   try {
     if (deploymentName !== undefined) await readDeployment(client, deploymentName);
   } catch (error) {
-    if (error instanceof DeploymentsUnsupported) return { what, state: 'failed', detail: error.message };
+    if (error instanceof DeploymentsUnsupported) return { what: WHAT, state: 'failed', detail: error.message };
     throw error;
   }
   const queue = await readQueue(client, taskQueue);
   const obstacle = obstacleOf(queue);
-  if (obstacle !== undefined) return { what, state: 'warning', detail: obstacle };
+  if (obstacle !== undefined) return { what: WHAT, state: 'warning', detail: obstacle };
   const { current } = queue;
   const version =
     current === undefined
       ? 'without a version'
       : `of version ${current.buildId} of ${current.deploymentName}`;
   const listen = `${takersOf(queue).length} ${version} take new runs`;
-  if (current?.deploymentName === deploymentName) return { what, state: 'ok', detail: listen };
+  if (current?.deploymentName === deploymentName) return { what: WHAT, state: 'ok', detail: listen };
   const detail =
     deploymentName === undefined
       ? `${listen}, and worker.deploymentName is not set: a worker started with this configuration gets none of them. Set it, or go back with \`runbooks versions set-current --unversioned --deployment ${current?.deploymentName}\``
       : `${listen}, and worker.deploymentName is ${deploymentName}, of which no version is current: \`runbooks versions set-current\``;
-  return { what, state: 'warning', detail };
+  return { what: WHAT, state: 'warning', detail };
 }

@@ -16,7 +16,7 @@ export const recoverCron = runbook<typeof recoverCronCard, Activities>(
     await run.exclusively(target, async (fence) => {
       await run.step('Run it once', (act) => act.runCronJob({ ...at, fence }), {
         kind: 'mutate',
-        undo: 'none',
+        undo: { irreversible: 'what the job has done stays done' },
         describe: ({ detail }) => detail,
       });
       await run.verify(
