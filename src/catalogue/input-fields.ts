@@ -29,7 +29,7 @@ export function inputSchema(card: Card): Schema {
 }
 
 /** Only the intake fills it in. */
-const NOT_FOR_PEOPLE = ['alert'];
+export const NOT_FOR_PEOPLE = ['alert'];
 
 /** The input of a runbook, field by field, from its JSON Schema. */
 export function fieldsOf(card: Card): Field[] {

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
+import { notOneOf, problemsOf, problemText } from '../config/problem-text';
 import type { Config } from '../config/schema';
 import type { Card } from './card';
+import { NOT_FOR_PEOPLE } from './input-fields';
 
 type Issue = z.core.$ZodIssue;
 
@@ -20,7 +22,7 @@ export function inputProblems(
     return code === 'custom' ? templated.size === 0 : !templated.has(path.join('.'));
   };
   const parsed = card.input.safeParse(input);
-  const problems = (parsed.error?.issues ?? []).filter(counts).map((issue) => describe(card, issue, input));
+  const problems = describeInput(card, (parsed.error?.issues ?? []).filter(counts), input);
   return [...problems, ...nameProblems(config, input, templated)];
 }
 
@@ -30,27 +32,20 @@ function nameProblems(
   templated: ReadonlySet<string>,
 ): string[] {
   if (typeof service !== 'string' || templated.has('service')) return [];
-  if (!Object.hasOwn(services, service)) return [notOneOf('service', service, Object.keys(services))];
+  if (!Object.hasOwn(services, service)) return [`service: ${notOneOf(service, Object.keys(services))}`];
   if (typeof environment !== 'string' || templated.has('environment')) return [];
   const { environments } = services[service]!;
   if (Object.hasOwn(environments, environment)) return [];
-  return [notOneOf('environment', environment, Object.keys(environments))];
+  return [`environment: ${notOneOf(environment, Object.keys(environments))}`];
 }
 
-function notOneOf(field: string, got: string, known: string[]): string {
-  return `${field}: got ${JSON.stringify(got)}, wanted one of: ${known.join(', ') || 'none is configured'}`;
-}
-
-function describe(card: Card, issue: Issue, input: unknown): string {
-  if (issue.code === 'unrecognized_keys') {
-    const wanted = Object.keys(card.input.shape).join(', ');
-    return `${issue.keys.join(', ')}: got a field that ${card.name} does not have, wanted one of: ${wanted}`;
-  }
-  const got = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    input,
-  );
-  const wanted = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
-  const shown = got === undefined ? 'nothing' : (JSON.stringify(got) ?? 'nothing').slice(0, 100);
-  return `${issue.path.join('.') || 'input'}: got ${shown}, wanted ${wanted}`;
+/** The sentences about an input that a runbook's schema refused: `mode: got "fast", wanted one of: observe, propose, auto`. */
+export function describeInput(card: Card, issues: readonly Issue[], input: unknown): string[] {
+  const problems = problemsOf(issues, {
+    value: input,
+    schema: card.input,
+    owner: card.name,
+    hidden: NOT_FOR_PEOPLE,
+  });
+  return problems.map((problem) => problemText(problem, 'input'));
 }

@@ -5,6 +5,7 @@ import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Card } from '../catalogue/card';
 import { FIELD_NAMES, isAlertField } from '../alerts/field';
 import { inputProblems } from '../catalogue/input-problems';
+import { suggestion } from '../config/problem-text';
 import { compileMatcher } from '../alerts/matcher';
 import { fill, placeholdersIn, type Read } from '../alerts/template';
 
@@ -56,7 +57,13 @@ const RESERVED: Record<string, string> = {
 
 function checkInput(config: Config & WithCatalogue, route: AlertRouteConfig): string[] {
   const card = config.catalogue.cardOf(route.runbook);
-  if (card === undefined) return [`runbook: no runbook "${route.runbook}"; known: ${config.catalogue.names}`];
+  if (card === undefined) {
+    const near = suggestion(
+      route.runbook,
+      config.catalogue.cards.map(({ name }) => name),
+    );
+    return [`runbook: no runbook "${route.runbook}"; known: ${config.catalogue.names}${near}`];
+  }
   const placeholders = placeholdersIn(route.input);
   const reserved = Object.keys(route.input).filter((field) => Object.hasOwn(RESERVED, field));
   const unknown = placeholders.filter(({ field }) => !isAlertField(field));

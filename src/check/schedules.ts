@@ -2,6 +2,8 @@ import { modeSchema } from '../config/primitives';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
 import type { WithCatalogue } from '../catalogue/catalogue';
+import { inputProblems } from '../catalogue/input-problems';
+import { suggestion } from '../config/problem-text';
 import { parseCron } from '../schedules/cron';
 import { startInput, timesOf } from '../schedules/input';
 import { nextWall, timeZoneProblem } from '../schedules/times';
@@ -46,25 +48,13 @@ const NOT_IN_INPUT: Record<string, string> = {
 function checkInput(config: Config & WithCatalogue, id: string, schedule: ScheduleConfig): string[] {
   const card = config.catalogue.cardOf(schedule.runbook);
   if (card === undefined) {
-    return [`runbook: there is no runbook "${schedule.runbook}"; known: ${config.catalogue.names}`];
+    const near = suggestion(
+      schedule.runbook,
+      config.catalogue.cards.map(({ name }) => name),
+    );
+    return [`runbook: there is no runbook "${schedule.runbook}"; known: ${config.catalogue.names}${near}`];
   }
   const misplaced = Object.entries(NOT_IN_INPUT).filter(([field]) => field in schedule.input);
   if (misplaced.length > 0) return misplaced.map(([field, why]) => `input.${field}: ${why}`);
-  const parsed = card.input.safeParse(startInput(id, schedule));
-  if (!parsed.success)
-    return parsed.error.issues.map(({ path, message }) => `${['input', ...path].join('.')}: ${message}`);
-  const { service, environment } = parsed.data as { service: string; environment?: string };
-  return checkNames(config, service, environment);
-}
-
-function checkNames({ services }: Config, service: string, environment?: string): string[] {
-  const environments = services[service]?.environments;
-  if (environments === undefined)
-    return [
-      `input.service: there is no service "${service}"; known: ${Object.keys(services).join(', ') || 'none'}`,
-    ];
-  if (environment === undefined || environment in environments) return [];
-  return [
-    `input.environment: ${service} has no environment "${environment}"; known: ${Object.keys(environments).join(', ')}`,
-  ];
+  return inputProblems(card, config, startInput(id, schedule)).map((problem) => `input.${problem}`);
 }

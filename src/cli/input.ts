@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { environmentOf, serviceOf, type LoadedConfig } from '../config/load';
 import type { Card } from '../catalogue/card';
 import { CliError, EXIT } from './errors';
-import { fieldsOf, flagOf, type Field } from '../catalogue/input-fields';
+import { flagOf, type Field } from '../catalogue/input-fields';
+import { describeInput } from '../catalogue/input-problems';
+import { shown } from '../config/problem-text';
 
 /** Reads --input: JSON, `@file`, or `-` for standard input. Throws CliError (usage). */
 export function readInput(given: string | undefined): Record<string, unknown> {
@@ -83,7 +85,7 @@ export function checkInput(
 ): Record<string, unknown> {
   const parsed = card.input.safeParse(input);
   if (!parsed.success) {
-    const problems = parsed.error.issues.flatMap((issue) => describe(card, issue, input));
+    const problems = describeInput(card, parsed.error.issues, input);
     throw new CliError(
       EXIT.usage,
       `The input of ${card.name} is not right; nothing was started.\n${problems.map((one) => `  ${one}`).join('\n')}\n\`runbooks describe ${card.name}\` shows every field and an example.`,
@@ -95,28 +97,4 @@ export function checkInput(
     if (environment !== undefined) environmentOf(config, service, environment);
   }
   return input;
-}
-
-type Issue = { code: string; path: PropertyKey[]; message: string; keys?: string[] };
-
-function describe(card: Card, issue: Issue, input: unknown): string[] {
-  if (issue.code === 'unrecognized_keys') {
-    const known = fieldsOf(card)
-      .map((field) => field.name)
-      .join(', ');
-    return (issue.keys ?? []).map(
-      (key) => `${key}: got a field that ${card.name} does not have, wanted one of: ${known}`,
-    );
-  }
-  const got = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    input,
-  );
-  const wanted = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
-  return [`${issue.path.join('.')}: got ${got === undefined ? 'nothing' : shown(got)}, wanted ${wanted}`];
-}
-
-function shown(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'nothing';
-  return json.length > 100 ? `${json.slice(0, 99)}…` : json;
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
-import type { z } from 'zod';
+import { lineFinder } from './lines';
+import { problemsOf, problemText, suggestion } from './problem-text';
 import type { Config, DatabaseConfig } from './schema';
 
 /** A configuration as the worker uses it: parsed, with the folder that its relative paths start from. */
@@ -33,6 +34,8 @@ export interface ConfigFile {
   file: string;
   directory: string;
   document: unknown;
+  /** Line of a path, or of as much of it as is there. */
+  lineOf(path: readonly PropertyKey[]): number | undefined;
 }
 
 /** Reads a configuration file. Throws ConfigError. */
@@ -56,27 +59,38 @@ export function readConfigFile(path: string): ConfigFile {
       ),
     );
   }
-  return { file, directory: dirname(file), document: document.toJS() as unknown };
+  return {
+    file,
+    directory: dirname(file),
+    document: document.toJS() as unknown,
+    lineOf: lineFinder(document, lines),
+  };
 }
 
 /** Parses what was read, without a look at what its names refer to. Throws ConfigError with every problem. */
 export function parseConfig(
-  { file, directory, document }: ConfigFile,
+  { file, directory, document, lineOf }: ConfigFile,
   schema: typeof import('./schema').configSchema,
 ): LoadedConfig {
   const parsed = schema.safeParse(document);
-  if (!parsed.success) throw new ConfigError(file, parsed.error.issues.map(describeIssue));
-  return { ...parsed.data, file, directory };
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  return `${issue.path.length > 0 ? issue.path.join('.') : '(top)'}: ${issue.message}`;
+  if (parsed.success) return { ...parsed.data, file, directory };
+  const problems = problemsOf(parsed.error.issues, { value: document, schema, discreet: true });
+  throw new ConfigError(
+    file,
+    problems.map((problem) => {
+      const line = lineOf(problem.path);
+      return `${line === undefined ? '' : `line ${line}: `}${problemText(problem, '(top)')}`;
+    }),
+  );
 }
 
 /** Thrown when a name in an input is not in the configuration. */
 export class UnknownName extends Error {
   constructor(kind: string, name: string, known: string[]) {
-    super(`unknown ${kind} "${name}". Known: ${known.length > 0 ? known.join(', ') : 'none'}.`);
+    const near = suggestion(name, known);
+    super(
+      `unknown ${kind} "${name}"${near === '' ? '.' : near} Known: ${known.length > 0 ? known.join(', ') : 'none'}.`,
+    );
     this.name = 'UnknownName';
   }
 }

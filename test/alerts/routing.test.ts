@@ -180,9 +180,9 @@ describe('the input of a run', () => {
   });
 
   it.each([
-    ['count', 'many', 'count: got "many", wanted expected number'],
+    ['count', 'many', 'count: got "many", wanted a number'],
     ['whole', '1.5', 'whole: got 1.5'],
-    ['force', '1', 'force: got "1", wanted expected boolean'],
+    ['force', '1', 'force: got "1", wanted true or false'],
     ['name', 'Not A Name', 'name: got "Not A Name"'],
     // A name is not cut to another name.
     ['name', 'abcdefgh', 'name: got "abcdefgh"'],

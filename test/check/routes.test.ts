@@ -89,7 +89,7 @@ describe('the routes of a configuration', () => {
     [
       'a value of the wrong type',
       { input: { service: 'booking', reason: 5 } },
-      'input.reason: got 5, wanted expected string',
+      'input.reason: got 5, wanted text',
     ],
     [
       'text where a boolean is wanted',
@@ -99,7 +99,7 @@ describe('the routes of a configuration', () => {
     [
       'text where a list is wanted',
       { runbook: 'migrateDatabase', input: { service: 'booking', files: '{{labels.file}}' } },
-      'input.files: got "1", wanted expected array',
+      'input.files: got "1", wanted a list',
     ],
     [
       'a template of an unknown field',

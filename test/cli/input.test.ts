@@ -34,12 +34,24 @@ describe('the input of a runbook', () => {
       checkInput(card, { service: 'Booking', mode: 'fast', files: ['../etc/passwd'], typo: 1 }, undefined),
     );
     expect(message).toContain('service: got "Booking", wanted a service name has lower-case letters');
-    expect(message).toMatch(/mode: got "fast", wanted .*"observe"\|"propose"\|"auto"/);
+    expect(message).toMatch(/mode: got "fast", wanted one of: observe, propose, auto$/m);
     expect(message).toContain('files.0: got "../etc/passwd", wanted a file name in the migrations directory');
     expect(message).toMatch(
       /typo: got a field that migrateDatabase does not have, wanted one of: service, mode/,
     );
+    expect(message).not.toContain('did you mean');
     expect(message).toContain('nothing was started');
+  });
+
+  it('suggests the nearest field, choice and runbook', () => {
+    const given = { service: 'booking', enviroment: 'production', mode: 'Propose', files: 'a.sql' };
+    const message = messageOf(() => checkInput(card, given, undefined));
+    expect(message).toMatch(/^ {2}enviroment: got a field .*; did you mean "environment"\?$/m);
+    expect(message).toContain(
+      'mode: got "Propose", wanted one of: observe, propose, auto; did you mean "propose"?',
+    );
+    expect(message).toContain('files: got "a.sql", wanted a list');
+    expect(() => findCard(ownCatalogue, 'drilRestore')).toThrow(/ Did you mean "drillRestore"\?$/);
   });
 
   it('names a missing field', () => {

@@ -67,6 +67,52 @@ services:
     expect(problems.join('\n')).toMatch(/environment called "production"|unknown/);
   });
 
+  it('says on which line, what was wanted, and what was meant', () => {
+    const problems = problemsOf(`
+services:
+  bakery:
+    mode: observ
+    appproval: {}
+    environments:
+      production:
+        database:
+          url: postgresql://app:never-shown@db/x
+          identity: { systemIdentifer: '1', database: x }
+        application:
+          health: [{ name: a, url: http://x, timeoutMs: soon }]
+`);
+    expect(problems).toContainEqual(
+      'line 4: services.bakery.mode: got "observ", wanted one of: observe, propose, auto; did you mean "observe"?',
+    );
+    expect(problems).toContainEqual(
+      expect.stringMatching(
+        /^line 5: services\.bakery\.appproval: got a field that does not exist here, wanted one of: .*; did you mean "approval"\?$/,
+      ),
+    );
+    expect(problems).toContainEqual(
+      expect.stringMatching(
+        /^line 10: .*identity\.systemIdentifer: .*one of: systemIdentifier, database; did you mean "systemIdentifier"\?$/,
+      ),
+    );
+    // What is missing has no line of its own: the nearest one that there is.
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^line 10: .*identity\.systemIdentifier: got nothing, wanted text$/),
+    );
+    // A text may be a secret that stands in the wrong place.
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^line 12: .*health\.0\.timeoutMs: got another text, wanted a number$/),
+    );
+  });
+
+  it('repeats no text that may be a secret', () => {
+    const problems = problemsOf(`${GOOD}
+    notify: [{ kind: slack, name: [x], webhookUrl: { hook: 's3cret-hook' } }, 'another-s3cret']
+    approval: 'third-s3cret'
+`);
+    expect(problems.length).toBeGreaterThanOrEqual(3);
+    expect(problems.join('\n')).not.toContain('s3cret');
+  });
+
   it('must not name a channel that is not there, nor give one name to two', () => {
     const problems = problemsOf(`${GOOD}
     notify:

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { problemsOf, problemText, shown } from '../../config/problem-text';
 import { scrub } from '../../config/secrets';
 import { fail } from '../support/failure';
 
@@ -28,6 +29,8 @@ const deploymentSchema = z.object({
   rolledBackAt: time.nullish(),
 });
 
+const listSchema = z.array(deploymentSchema);
+
 /** Parses what a list command printed; `source` names it in errors. Throws CommandFailed. */
 export function parseDeployments(output: string, source: string): Deployment[] {
   const malformed = (problem: string) =>
@@ -39,18 +42,12 @@ export function parseDeployments(output: string, source: string): Deployment[] {
   try {
     json = JSON.parse(output);
   } catch {
-    throw malformed(`no JSON, got ${shown(output.trim())}`);
+    throw malformed(`no JSON, got ${output.trim() === '' ? 'nothing' : shown(output.trim())}`);
   }
-  const parsed = z.array(deploymentSchema).safeParse(json);
+  const parsed = listSchema.safeParse(json);
   if (!parsed.success) {
-    const problems = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
-      const got = path.reduce<unknown>(
-        (node, key) => (node as Record<PropertyKey, unknown> | null)?.[key],
-        json,
-      );
-      return `${path.join('.') || 'top'}: ${message}, got ${shown(JSON.stringify(got))}`;
-    });
-    throw malformed(problems.join('; '));
+    const problems = problemsOf(parsed.error.issues.slice(0, 5), { value: json, schema: listSchema });
+    throw malformed(problems.map((one) => problemText(one, 'top')).join('; '));
   }
   const found = parsed.data.map(tidy);
   const current = found.filter((one) => one.current).map(({ id }) => id);
@@ -74,9 +71,4 @@ function tidy({
     ...(commit == null ? {} : { commit: scrub(commit) }),
     ...(rolledBackAt == null ? {} : { rolledBackAt: new Date(rolledBackAt).toISOString() }),
   };
-}
-
-function shown(text: string | undefined): string {
-  if (text === undefined || text === '') return 'nothing';
-  return text.length > 120 ? `${text.slice(0, 120)}...` : text;
 }

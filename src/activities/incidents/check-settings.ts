@@ -1,5 +1,6 @@
 import { patternProblem } from '../../config/pattern';
 import { inputProblems } from '../../catalogue/input-problems';
+import { suggestion } from '../../config/problem-text';
 import type { WithCatalogue } from '../../catalogue/catalogue';
 import type { Config } from '../../config/schema';
 import { incidentOf } from './settings';
@@ -35,7 +36,11 @@ function checkRunbook(
 ): string[] {
   const card = config.catalogue.cardOf(name);
   if (card === undefined) {
-    return [`${path}.runbook: there is no runbook "${name}"; known: ${config.catalogue.names}`];
+    const near = suggestion(
+      name,
+      config.catalogue.cards.map((one) => one.name),
+    );
+    return [`${path}.runbook: there is no runbook "${name}"; known: ${config.catalogue.names}${near}`];
   }
   if (card.coordinates === true) return [`${path}.runbook: an incident cannot start ${name}`];
   return inputProblems(card, config, input).map((problem) => `${path}.input.${problem}`);

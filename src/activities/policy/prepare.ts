@@ -1,9 +1,9 @@
-import type { z } from 'zod';
 import { environmentOf, serviceOf, UnknownName } from '../../config/load';
 import type { ServiceConfig } from '../../config/schema';
 import type { WithCatalogue } from '../../catalogue/catalogue';
 import type { Policy, Prepared } from '../../contract/policy';
 import type { Card } from '../../catalogue/card';
+import { describeInput } from '../../catalogue/input-problems';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { VERSION } from '../../config/version';
@@ -52,17 +52,8 @@ export function createPrepareActivities({ config, catalogue }: ActivityDeps & Wi
 export function parseInput(card: Card, input: unknown): Record<string, unknown> {
   const parsed = card.input.safeParse(input ?? {});
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => describeIssue(issue, input));
+  const problems = describeInput(card, parsed.error.issues, input ?? {});
   throw fail('InvalidInput', `bad input for ${card.name}: ${problems.join('; ')}`);
-}
-
-function describeIssue(issue: z.core.$ZodIssue, input: unknown): string {
-  const got = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    input,
-  );
-  const shown = issue.path.length === 0 ? '' : `, got ${JSON.stringify(got)?.slice(0, 100) ?? 'nothing'}`;
-  return `${issue.path.join('.') || 'input'}: ${issue.message}${shown}`;
 }
 
 type Limits = Pick<Policy, 'maxConcurrent' | 'sickServices'>;

@@ -1,4 +1,5 @@
 /** `durable-runbooks/activity`: what activities are written with. */
+export { numberAt, shortened, valueAt, type Json } from '../../activities/support/json';
 export {
   readConfiguredCommand,
   runConfiguredCommand,
@@ -13,10 +14,19 @@ export {
   type FailureType,
 } from '../../activities/support/failure';
 export { currentActivity, withProgress, type Progress } from '../../activities/support/heartbeat';
-export { ask, askJson, type HttpAnswer, type HttpRequest } from '../../activities/support/http';
-export { numberAt, shortened, valueAt, type Json } from '../../activities/support/json';
-export { withClient } from '../../activities/postgres/session/connection';
-export { fenceSession, underFence } from '../../activities/postgres/session/fence';
+export {
+  ask,
+  askJson,
+  hostOf,
+  isOk,
+  jsonOf,
+  problemOf,
+  requireOk,
+  type HttpAnswer,
+  type HttpRequest,
+} from '../../activities/support/http';
+export { withClient, type ConnectionOptions } from '../../activities/postgres/session/connection';
+export { underFence } from '../../activities/postgres/session/fence';
 export { runFencedCommand } from '../../activities/postgres/session/fenced-command';
 export { environmentOf, serviceOf, UnknownName } from '../../config/load';
 export { MissingSecret, resolveSecrets, scrub } from '../../config/secrets';

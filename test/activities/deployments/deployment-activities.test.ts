@@ -80,12 +80,12 @@ describe('the list', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['nothing', '', /no JSON, got nothing/],
-    ['a page of HTML', '<html>', /no JSON, got <html>/],
-    ['an object', {}, /top: .*expected array/],
+    ['a page of HTML', '<html>', /no JSON, got "<html>"/],
+    ['an object', {}, /top: got {}, wanted a list/],
     [
       'a time that is none',
       [{ ...made('a', 1), createdAt: 'yesterday' }],
-      /0\.createdAt: expected an ISO time, got "yesterday"/,
+      /0\.createdAt: got "yesterday", wanted an ISO time/,
     ],
     ['a state that nobody knows', [{ ...made('a', 1), state: 'live' }], /0\.state: .*got "live"/],
     [
@@ -93,7 +93,7 @@ describe('the list', () => {
       [{ id: 'a', createdAt: '2026-11-01', state: 'ready' }],
       /0\.current: .*got nothing/,
     ],
-    ['an ID with a line break', [made('a\nb', 1)], /0\.id: expected printable ASCII/],
+    ['an ID with a line break', [made('a\nb', 1)], /0\.id: got "a\\nb", wanted printable ASCII/],
     ['two in front', [made('a', 1, true), made('b', 2, true)], /only one can be current, got a, b/],
     ['one twice', [made('a', 1), made('a', 2)], /the ID a is there twice/],
   ])('that is %s is refused with what came and what to correct', async (_, listed, message) => {
