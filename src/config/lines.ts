@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node, type Pair } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node } from 'yaml';
 
 /** Finds the line of a path in a YAML document: of the last part of it that is there. Undefined where nothing is. */
 export function lineFinder(
@@ -24,8 +24,6 @@ function stepInto(node: unknown, key: PropertyKey): { at: Node | undefined; node
     return item === undefined ? undefined : { at: item, node: item };
   }
   if (!isMap(node)) return undefined;
-  const pair = (node.items).find(
-    (one) => isScalar(one.key) && String(one.key.value) === String(key),
-  );
+  const pair = node.items.find((one) => isScalar(one.key) && String(one.key.value) === String(key));
   return pair === undefined ? undefined : { at: pair.key as Node, node: pair.value };
 }

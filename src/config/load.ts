@@ -35,7 +35,7 @@ export interface ConfigFile {
   directory: string;
   document: unknown;
   /** Line of a path, or of as much of it as is there. */
-  lineOf(path: readonly PropertyKey[]): number | undefined;
+  lineOf?(path: readonly PropertyKey[]): number | undefined;
 }
 
 /** Reads a configuration file. Throws ConfigError. */
@@ -78,7 +78,7 @@ export function parseConfig(
   throw new ConfigError(
     file,
     problems.map((problem) => {
-      const line = lineOf(problem.path);
+      const line = lineOf?.(problem.path);
       return `${line === undefined ? '' : `line ${line}: `}${problemText(problem, '(top)')}`;
     }),
   );
