@@ -1,9 +1,11 @@
-import type { DatabaseRef, Check } from './place';
+import type { DatabaseRef, Check, Place } from './place';
 
-export interface BackupSummary {
-  service: string;
-  environment: string;
+/** One backup of an environment: its ID alone is no backup, another environment may have the same. */
+export interface BackupRef extends Place {
   backupId: string;
+}
+
+export interface BackupSummary extends BackupRef {
   /** ISO time of the snapshot: everything committed before it is in the backup. */
   snapshotAt: string;
   lsn: string;

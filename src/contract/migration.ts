@@ -8,6 +8,11 @@ export interface MigrationRef {
   downSha256: string | null;
 }
 
+/** What makes it the same migration with the same ways there and back: for comparisons, and part of what is approved. */
+export function identityOf({ name, sha256, downSha256 }: MigrationRef): string {
+  return `${name}:${sha256}:${downSha256}`;
+}
+
 export interface Hazard {
   migration: string;
   line: number;

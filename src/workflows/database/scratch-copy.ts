@@ -15,7 +15,7 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
   const scratch = nameForRun();
   const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
   run.defer('Drop the disposable cluster', (act) => act.dropScratch({ scratch }));
-  await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place }), {
+  await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place, backupId }), {
     kind: 'long',
     undo: 'disposable',
   });

@@ -20,9 +20,7 @@ import {
 } from './manifest';
 import { openTools } from '../session/tools';
 import type { Check, Place } from '../../../contract/place';
-import type { BackupListEntry, ValidationReport } from '../../../contract/backup';
-
-type OneBackup = Place & { backupId: string };
+import type { BackupListEntry, BackupRef, ValidationReport } from '../../../contract/backup';
 
 export function createBackupsActivities(deps: ActivityDeps) {
   return {
@@ -36,7 +34,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * Reads every file of a backup: checksums, table of contents, the manifest's own hash. What fails is reported, not
      * thrown. Reads only. It finds every damaged byte; that the dump restores is proven by a restore alone.
      */
-    async verifyBackupFiles({ service, environment, backupId }: OneBackup): Promise<ValidationReport> {
+    async verifyBackupFiles({ service, environment, backupId }: BackupRef): Promise<ValidationReport> {
       const startedAt = Date.now();
       const folder = backupFolder(deps, service, environment, backupId);
       const checks: Check[] = [];
@@ -63,7 +61,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * Records that a restore of this backup matched its manifest. Safe to repeat: the file is replaced in one step.
      * Throws BackupIncomplete and BackupCorrupt.
      */
-    async markBackupProven({ service, environment, backupId }: OneBackup): Promise<{ provenAt: string }> {
+    async markBackupProven({ service, environment, backupId }: BackupRef): Promise<{ provenAt: string }> {
       const folder = backupFolder(deps, service, environment, backupId);
       const { sha256 } = await readManifest(folder);
       const provenAt = new Date().toISOString();
@@ -108,7 +106,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
       service,
       environment,
       backupId,
-    }: OneBackup): Promise<{ uploaded: boolean; detail: string }> {
+    }: BackupRef): Promise<{ uploaded: boolean; detail: string }> {
       const upload = serviceOf(deps.config, service).backups?.upload;
       if (upload === undefined) return { uploaded: false, detail: 'no upload configured' };
       const folder = backupFolder(deps, service, environment, backupId);

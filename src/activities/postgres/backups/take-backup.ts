@@ -26,13 +26,10 @@ import {
 } from './manifest';
 import { openTools, runTool, type Tools } from '../session/tools';
 import type { DatabaseRef, Fence } from '../../../contract/place';
-import type { BackupSummary } from '../../../contract/backup';
+import type { BackupRef, BackupSummary } from '../../../contract/backup';
 
-export interface BackUpInput {
-  service: string;
-  environment: string;
-  /** Name of the backup; the same name is the same backup. */
-  backupId: string;
+/** The same `backupId` is the same backup. */
+export interface BackUpInput extends BackupRef {
   fence: Fence | null;
 }
 

@@ -9,12 +9,10 @@ import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { DATA_FOLDER, type Manifest } from '../backups/manifest';
 import { runTool, type Tools } from '../session/tools';
+import type { BackupRef } from '../../../contract/backup';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 
-export interface RestoreInput {
-  service: string;
-  environment: string;
-  backupId: string;
+export interface RestoreInput extends BackupRef {
   /** A database in a disposable cluster, or one beside the live one (with `database`). */
   into: DatabaseRef;
   fence: Fence | null;

@@ -2,7 +2,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { listTables, readCountersResetAt } from '../backups/inventory';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
-import type { LostWrites } from '../../../contract/backup';
+import type { BackupRef, LostWrites } from '../../../contract/backup';
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
 const LEAST_WAL_BYTES_PER_ROW = 8;
@@ -11,10 +11,7 @@ const LEAST_WAL_BYTES_PER_ROW = 8;
  * Upper bound of the row changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset
  * since, or the server is another one, the WAL is the bound, far above the truth.
  */
-export async function estimateLostWrites(
-  deps: ActivityDeps,
-  input: { service: string; environment: string; backupId: string },
-): Promise<LostWrites> {
+export async function estimateLostWrites(deps: ActivityDeps, input: BackupRef): Promise<LostWrites> {
   const { manifest } = await readManifest(
     backupFolder(deps, input.service, input.environment, input.backupId),
   );

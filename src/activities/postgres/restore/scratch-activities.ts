@@ -8,7 +8,7 @@ import { withClient } from '../session/connection';
 import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { newestComplete } from '../backups/backup-store';
-import { backupsFolder } from '../backups/manifest';
+import { backupFolder, backupsFolder, readManifest } from '../backups/manifest';
 import {
   findScratch,
   readScratchMark,
@@ -34,7 +34,9 @@ export interface OpenInput {
   scratch: string;
   service: string;
   environment: string;
-  /** Major version of the server, e.g. 15. */
+  /** The backup that is to be restored there: the server is of its major version. Absent: of the newest one. */
+  backupId?: string;
+  /** Major version of the server instead, e.g. 15. */
   major?: number;
 }
 
@@ -45,9 +47,10 @@ type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
 export function createScratchActivities(deps: ActivityDeps) {
   return {
     /**
-     * Opens a disposable cluster with durability off, of the major version of the newest backup (or `major`). Never for
-     * anything that is to be kept. Its folder follows from the key and it outlives the worker, so a retry on the same
-     * host finds it as it was. Throws CommandFailed (no server programs, does not start), TargetNotOurs, OutOfDisk.
+     * Opens a disposable cluster with durability off, of the major version of the backup that is to be restored
+     * there. Never for anything that is to be kept. Its folder follows from the key and it outlives the worker, so a retry on the same
+     * host finds it as it was. Throws CommandFailed (no server programs, does not start), TargetNotOurs, OutOfDisk,
+     * BackupIncomplete and BackupCorrupt (of that backup).
      */
     async openScratch(input: OpenInput): Promise<ScratchInfo> {
       try {
@@ -131,7 +134,7 @@ async function openScratch(deps: ActivityDeps, input: OpenInput): Promise<Scratc
       `${directory} exists and carries no mark of ours. Nothing was changed. Look at it and move it away.`,
     );
   }
-  const major = input.major ?? (await majorOfBackups(deps, input)) ?? (await openTools(deps)).major;
+  const major = input.major ?? (await majorOfBackup(deps, input)) ?? (await openTools(deps)).major;
   const binDirectory = await findServer(deps, major);
   const mark = await withProgress(
     { phase: 'start a disposable cluster', done: 0, total: 1, unit: 'tables' },
@@ -140,12 +143,18 @@ async function openScratch(deps: ActivityDeps, input: OpenInput): Promise<Scratc
   return { scratch: input.scratch, major, expiresAt: mark.expiresAt, reused: false };
 }
 
-async function majorOfBackups(
+async function majorOfBackup(
   deps: ActivityDeps,
   input: Omit<OpenInput, 'major'>,
 ): Promise<number | undefined> {
-  if (serviceOf(deps.config, input.service).backups === undefined) return undefined;
-  const newest = await newestComplete(backupsFolder(deps, input.service, input.environment));
+  const { service, environment, backupId } = input;
+  if (backupId !== undefined) {
+    // After an upgrade of the server the newest backup is of another version than those before it.
+    const { manifest } = await readManifest(backupFolder(deps, service, environment, backupId));
+    return Math.floor(manifest.serverVersionNum / 10_000);
+  }
+  if (serviceOf(deps.config, service).backups === undefined) return undefined;
+  const newest = await newestComplete(backupsFolder(deps, service, environment));
   return newest === undefined ? undefined : Math.floor(newest.serverVersionNum / 10_000);
 }
 
@@ -154,7 +163,7 @@ async function createCluster(
   deps: ActivityDeps,
   directory: string,
   binDirectory: string,
-  input: Required<OpenInput>,
+  input: OpenInput & { major: number },
 ): Promise<ScratchMark> {
   const ttlMs = serviceOf(deps.config, input.service).restore.scratchTtlHours * 3_600_000;
   const mark: ScratchMark = {

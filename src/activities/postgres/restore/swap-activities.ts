@@ -4,7 +4,7 @@ import { findDatabase } from './database-marks';
 import { countClientSessions } from '../session/sessions';
 import { exchange, inMaintenance, liveName, type SwapInput } from './exchange';
 import type { Fence } from '../../../contract/place';
-import type { LostWrites, SwapResult } from '../../../contract/backup';
+import type { BackupRef, LostWrites, SwapResult } from '../../../contract/backup';
 
 export function createSwapActivities(deps: ActivityDeps) {
   return {
@@ -56,11 +56,7 @@ export function createSwapActivities(deps: ActivityDeps) {
     },
 
     /** At most how many rows were written since the backup's snapshot. Reads only. */
-    async estimateLostWrites(input: {
-      service: string;
-      environment: string;
-      backupId: string;
-    }): Promise<LostWrites> {
+    async estimateLostWrites(input: BackupRef): Promise<LostWrites> {
       return estimateLostWrites(deps, input);
     },
   };

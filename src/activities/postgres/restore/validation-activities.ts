@@ -12,13 +12,10 @@ import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import { checkIndexes, checkOrphans, listForeignKeys } from './validate-constraints';
 import { checkContents, judgeRows, type CountedTable } from './validate-contents';
 import type { Check, DatabaseRef } from '../../../contract/place';
-import type { ValidationReport } from '../../../contract/backup';
+import type { BackupRef, ValidationReport } from '../../../contract/backup';
 
-export interface ValidateInput {
+export interface ValidateInput extends BackupRef {
   database: DatabaseRef;
-  backupId: string;
-  service: string;
-  environment: string;
   /** Run the configured smoke command with DATABASE_URL of the copy. Default true. */
   smoke?: boolean;
 }

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { countOf, duration } from '../../../contract/text';
+import { identityOf } from '../../../contract/migration';
 import { type Run, runbook } from '../../kit';
 import { diagnoseMigration, type Diagnosis } from './diagnose';
 import type { migrateDatabaseCard } from './card';
@@ -74,7 +75,7 @@ async function afterRehearsal(
       facts: {
         backupId,
         systemIdentifier: diagnosis.systemIdentifier,
-        files: pending.map(({ name, sha256, downSha256 }) => `${name}:${sha256}:${downSha256}`).join(),
+        files: pending.map(identityOf).join(),
         delta: rehearsal.deltaDigest,
       },
     };
@@ -93,10 +94,8 @@ async function refuseIfChanged(run: Run, { place, pending, input }: Diagnosis): 
   const again = await run.step('Read the migrations again', (act) =>
     act.readMigrations({ ...place, files: input.files }),
   );
-  const before = pending.map(({ name, sha256, downSha256 }) => `${name} ${sha256} ${downSha256}`).join('\n');
-  const now = again.pending
-    .map(({ name, sha256, downSha256 }) => `${name} ${sha256} ${downSha256}`)
-    .join('\n');
+  const before = pending.map(identityOf).join('\n');
+  const now = again.pending.map(identityOf).join('\n');
   if (before === now) return;
   throw ApplicationFailure.nonRetryable(
     `the pending migrations of ${targetOf(place)} changed since they were rehearsed. Start again to rehearse what is there now.`,

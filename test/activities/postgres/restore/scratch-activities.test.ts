@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
@@ -76,6 +77,44 @@ test('a retry on the same host goes on with what it holds, also after the worker
   expect(await open('again')).toMatchObject({ reused: true });
   expect(markOf('again')).toEqual(mark);
   expect(await query(inside('again', 'kept'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+/** A finished backup as far as its manifest goes. */
+function writeBackup(backupId: string, serverVersionNum: number, snapshotAt: string): void {
+  const folder = join(db.directory, 'backups', 'shop', 'production', backupId);
+  const manifest = {
+    ...db.place,
+    backupId,
+    serverVersionNum,
+    snapshotAt,
+    tables: [],
+    files: [],
+    canary: null,
+  };
+  const text = JSON.stringify(manifest);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'manifest.json'), text);
+  writeFileSync(join(folder, 'manifest.sha256'), createHash('sha256').update(text).digest('hex'));
+}
+
+test('is of the version of the backup that it is opened for, and not of the newest one', async () => {
+  const version = Number(
+    (await db.query<{ num: string }>(`SELECT current_setting('server_version_num') AS num`))[0]!.num,
+  );
+  const major = Math.floor(version / 10_000);
+  writeBackup('before-upgrade', version, '2026-11-01T00:00:00.000Z');
+  // The server was upgraded to a version that this host has no programs of.
+  writeBackup('after-upgrade', 990_001, '2026-11-20T00:00:00.000Z');
+  const openFor = (scratch: string, backupId?: string) => {
+    opened.push(scratch);
+    const input = { scratch, ...db.place, ...(backupId === undefined ? {} : { backupId }) };
+    return runActivity(act().openScratch, input);
+  };
+  expect(await openFor('for-old', 'before-upgrade')).toMatchObject({ major });
+  expect((await failureOf(openFor('for-new', 'after-upgrade'))).message).toMatch(/\b99\b/);
+  // As asked by a run that began before it could name the backup.
+  expect((await failureOf(openFor('for-any'))).message).toMatch(/\b99\b/);
+  expect(await failureOf(openFor('for-none', 'never-taken'))).toMatchObject({ type: 'BackupIncomplete' });
 });
 
 test('it outlives the process that opened it', async () => {
