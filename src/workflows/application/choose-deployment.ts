@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Deployment } from '../../activities/deployments/deployment-list';
-import { describeDeployment } from './serving';
+import { describeDeployment } from './name-deployment';
 
 /** What is in front, and what would be put there instead. */
-export interface Choice {
+export interface Candidates {
   current: Deployment;
   target: Deployment;
 }
@@ -12,7 +12,7 @@ export interface Choice {
  * The newest deployment that is older than the current one, ready, and was not itself rolled back: a version that
  * had to be taken away once is no place to go back to. `wanted` names one instead. Throws NoDeployment.
  */
-export function chooseDeployment(deployments: Deployment[], wanted?: string): Choice {
+export function chooseDeployment(deployments: Deployment[], wanted?: string): Candidates {
   const current = currentOf(deployments);
   if (current === undefined)
     throw noDeployment('the list of deployments names none that is in front', deployments);

@@ -1,8 +1,8 @@
-import { bytes, duration, utc } from '../../contract/text';
-import type { Run } from '../kit';
-import { allHold, databaseIn, nameForRun, takeBackup, verifyHealth } from './backups';
-import { type DatabaseRef, type Fence, type Place, targetOf } from '../../contract/place';
-import type { LostWrites, RestoreResult, ValidationReport } from '../../contract/backup';
+import { bytes, duration, type Run } from '../kit';
+import { allHold } from './checks';
+import { nameForRun } from './names';
+import type { DatabaseRef, Place } from '../../contract/place';
+import type { RestoreResult, ValidationReport } from '../../contract/backup';
 
 export interface RestoredCopy {
   database: DatabaseRef;
@@ -24,7 +24,7 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
     (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null }),
     { kind: 'long', undo: 'disposable', describe: describeRestore },
   );
-  const validation = await validate(run, place, backupId, database);
+  const validation = await validateCopy(run, place, backupId, database);
   await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
     kind: 'mutate',
     undo: { harmless: `the proof of ${backupId}` },
@@ -32,11 +32,13 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
   return { database, restore, validation };
 }
 
-function describeRestore({ sizeBytes, durationMs }: RestoreResult): string {
+/** One line about a restore. */
+export function describeRestore({ sizeBytes, durationMs }: RestoreResult): string {
   return `${bytes(sizeBytes)} in ${duration(durationMs)}`;
 }
 
-async function validate(
+/** Compares a restored database with the manifest of its backup; a difference fails the run. */
+export async function validateCopy(
   run: Run,
   place: Place,
   backupId: string,
@@ -47,115 +49,4 @@ async function validate(
     (act) => act.validateRestore({ ...place, backupId, database, smoke: true }),
     allHold,
   );
-}
-
-export interface TakeOver {
-  backupId: string;
-  fence: Fence;
-}
-
-/**
- * Puts a backup in place of the live database: stop writes, safety backup, restore beside on the durable server,
- * validate, swap, switch traffic, resume. Every step back is registered before its step; once the copy is live,
- * going back would lose the writes made since and so asks.
- */
-export async function takeOver(run: Run, place: Place, { backupId, fence }: TakeOver): Promise<void> {
-  const target = targetOf(place);
-  const name = nameForRun().replace(/-/g, '_');
-  const restored = `restored_${name}`;
-  const previous = `previous_${name}`;
-  const beside = databaseIn(place, restored);
-  const startedAt = Date.now();
-
-  await run.step('Stop writes', (act) => act.runServiceCommand({ ...place, command: 'stopWrites' }), {
-    kind: 'long',
-    describe: ({ detail }) => detail,
-    undo: {
-      title: 'Resume writes',
-      back: () =>
-        run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
-          kind: 'long',
-          undo: { takesBack: 'Stop writes' },
-        }),
-    },
-  });
-  // Of what is there now: whatever comes of the restore, this is not lost.
-  const safety = await takeBackup(run, place, `${nameForRun()}-before`, fence);
-  run.fact('safetyBackup', safety.backupId);
-  await run.step(
-    'Restore beside it',
-    (act) => act.restoreBackup({ ...place, backupId, into: beside, fence }),
-    {
-      kind: 'long',
-      describe: describeRestore,
-      undo: {
-        title: 'Drop the restored copy',
-        back: () =>
-          run.step('Drop the restored copy', (act) => act.dropRestored({ database: beside, fence }), {
-            kind: 'mutate',
-            undo: { takesBack: 'Restore beside it' },
-          }),
-      },
-    },
-  );
-  await validate(run, place, backupId, beside);
-
-  await run.step('Swap', (act) => act.swapDatabases({ ...place, restored, previous, fence }), {
-    kind: 'mutate',
-    describe: ({ durationMs }) => `the former database is kept as ${previous} (${duration(durationMs)})`,
-    undo: {
-      title: 'Swap back',
-      back: () => swapBack(run, place, { restored, previous, fence }),
-    },
-  });
-  await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
-    kind: 'long',
-    undo: { coveredBy: 'Swap back' },
-    describe: ({ detail }) => detail,
-  });
-  await run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
-    kind: 'long',
-    undo: { takesBack: 'Stop writes' },
-    describe: ({ detail }) => detail,
-  });
-  await verifyHealth(run, place);
-  run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
-  run.fact('formerDatabase', previous);
-  run.note(
-    'The former database is kept',
-    `${previous} on the server of ${target}. Drop it by hand when nobody needs the way back.`,
-  );
-}
-
-/** After the swap people may have written to the copy: only a person can decide that these writes may go. */
-async function swapBack(
-  run: Run,
-  place: Place,
-  names: { restored: string; previous: string; fence: Fence },
-): Promise<void> {
-  const { swapped, sessions } = await run.step('Is the copy live?', (act) =>
-    act.readSwapState({ ...place, ...names }),
-  );
-  if (!swapped) return;
-  const choice = await run.ask(
-    `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since. Swap back?`,
-    ['swap back', 'keep it'],
-  );
-  if (choice !== 'swap back')
-    run.needsHuman(`${names.restored} stays live in ${targetOf(place)}, as decided`);
-  await run.step('Swap back', (act) => act.swapBack({ ...place, ...names }), {
-    kind: 'mutate',
-    undo: { takesBack: 'Swap' },
-  });
-  await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
-    kind: 'long',
-    undo: { takesBack: 'Switch traffic' },
-  });
-}
-
-/** Sentence about what a restore would lose; an upper bound, and said to be one. */
-export function describeLoss({ rowsAtMost, since }: LostWrites): string {
-  return rowsAtMost === 0
-    ? `no row was written since ${utc(since)} UTC`
-    : `loses at most ${rowsAtMost.toLocaleString('en-US')} row changes made since ${utc(since)} UTC`;
 }

@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { Symptoms } from '../../../activities/application/symptoms';
 import { causeOf, type PlanDraft, type Run } from '../../kit';
-import { labelOf, type Finding } from './findings';
+import { labelOf, type Cause } from './findings';
 import { applicationIn, isBetter, verifyServing } from '../serving';
 import type { Fence, Place } from '../../../contract/place';
 
@@ -10,7 +10,7 @@ import type { Fence, Place } from '../../../contract/place';
 export interface Case {
   run: Run;
   place: Place;
-  finding: Finding;
+  finding: Cause;
   startedBy: string;
   alert: Alert | undefined;
   /** Before the remedy. */

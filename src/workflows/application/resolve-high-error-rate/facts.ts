@@ -8,7 +8,7 @@ import type { RateLimitFacts } from '../../../activities/application/rate-limits
 import type { Remedies } from '../../../activities/application/remedies';
 import type { Call, Run } from '../../kit';
 import { currentOf } from '../choose-deployment';
-import { describeDeployment } from '../serving';
+import { describeDeployment } from '../name-deployment';
 import type { Place } from '../../../contract/place';
 
 /** What was found out about an application whose requests fail. Null: it could not be found out. */

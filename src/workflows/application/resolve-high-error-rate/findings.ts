@@ -2,7 +2,7 @@ import type { Deployment } from '../../../activities/deployments/deployment-list
 import { duration, utc } from '../../../contract/text';
 import { currentOf, earlierThan } from '../choose-deployment';
 import { failingChecks, type ErrorFacts } from './facts';
-import { describeDeployment, nameOf } from '../serving';
+import { describeDeployment, nameOf } from '../name-deployment';
 
 /** What can be done about failing requests. */
 export type Remedy =
@@ -15,7 +15,7 @@ export type Remedy =
   | { kind: 'byHand'; task: string };
 
 /** A probable cause, what speaks for it, and what to do about it. */
-export interface Finding {
+export interface Cause {
   cause: string;
   evidence: string;
   remedy: Remedy;
@@ -48,7 +48,7 @@ const CLOCK_SKEW_MS = 60_000;
  * Every cause that the facts speak for, in the order in which they are dealt with. What is measured now comes before what
  * is only near in time, and limits come last: clients that get errors try again, and so hit them.
  */
-export function findingsOf(facts: ErrorFacts): Finding[] {
+export function findingsOf(facts: ErrorFacts): Cause[] {
   return [
     ...databaseAway(facts),
     ...othersDown(facts),
@@ -78,7 +78,7 @@ export function remediesOf({ remedies, deployments }: ErrorFacts): Remedy[] {
   ];
 }
 
-function databaseAway({ database, symptoms }: ErrorFacts): Finding[] {
+function databaseAway({ database, symptoms }: ErrorFacts): Cause[] {
   if (database === null || database.reachable || database.full) return [];
   // Where every check of the application holds, only the way from here to the database is broken.
   if (symptoms.checks > 0 && symptoms.failing.length === 0) return [];
@@ -86,7 +86,7 @@ function databaseAway({ database, symptoms }: ErrorFacts): Finding[] {
   return [{ cause: 'the database is away', evidence: database.detail, remedy: { kind: 'byHand', task } }];
 }
 
-function othersDown({ external }: ErrorFacts): Finding[] {
+function othersDown({ external }: ErrorFacts): Cause[] {
   return external
     .filter(({ state }) => state === 'unhealthy')
     .map(({ name, contact, detail }) => ({
@@ -96,7 +96,7 @@ function othersDown({ external }: ErrorFacts): Finding[] {
     }));
 }
 
-function poolExhausted({ database, pool, remedies: { maxUtilisation } }: ErrorFacts): Finding[] {
+function poolExhausted({ database, pool, remedies: { maxUtilisation } }: ErrorFacts): Cause[] {
   const server = database?.utilisation ?? 0;
   const own = pool?.max && pool.used !== null ? pool.used / pool.max : 0;
   const waiting = pool?.waiting ?? 0;
@@ -106,7 +106,7 @@ function poolExhausted({ database, pool, remedies: { maxUtilisation } }: ErrorFa
   return [{ cause: 'the connections are exhausted', evidence, remedy: { kind: 'relievePool' } }];
 }
 
-function featuresBroken({ detailed, remedies }: ErrorFacts): Finding[] {
+function featuresBroken({ detailed, remedies }: ErrorFacts): Cause[] {
   return failingChecks(detailed?.body)
     .filter(({ name }) => remedies.features.includes(name))
     .map(({ name, detail }) => ({
@@ -116,7 +116,7 @@ function featuresBroken({ detailed, remedies }: ErrorFacts): Finding[] {
     }));
 }
 
-function deploymentSuspect(facts: ErrorFacts): Finding[] {
+function deploymentSuspect(facts: ErrorFacts): Cause[] {
   const found = suspectOf(facts);
   const to = found === undefined ? undefined : earlierThan(found.current, facts.deployments);
   if (found === undefined || to === undefined) return [];
@@ -139,7 +139,7 @@ function suspectOf({ deployments, remedies: { suspectMs }, beganAtMs }: ErrorFac
 
 const LIMITS = 'the rate limits turn customers away';
 
-function limitsHit({ rateLimits, remedies: { raiseLimitsMs } }: ErrorFacts): Finding[] {
+function limitsHit({ rateLimits, remedies: { raiseLimitsMs } }: ErrorFacts): Cause[] {
   if (rateLimits === null || !rateLimits.tooMany || raiseLimitsMs === null) return [];
   return [
     { cause: LIMITS, evidence: rateLimits.detail, remedy: { kind: 'raiseLimits', forMs: raiseLimitsMs } },
@@ -147,8 +147,8 @@ function limitsHit({ rateLimits, remedies: { raiseLimitsMs } }: ErrorFacts): Fin
 }
 
 /** Causes that are found, and that nothing is configured for. */
-function onlyByHand(facts: ErrorFacts): Finding[] {
-  const byHand = (cause: string, evidence: string, what: string): Finding => ({
+function onlyByHand(facts: ErrorFacts): Cause[] {
+  const byHand = (cause: string, evidence: string, what: string): Cause => ({
     cause,
     evidence,
     remedy: { kind: 'byHand', task: `Probably ${cause}: ${evidence}. ${what}` },
@@ -178,7 +178,7 @@ function onlyByHand(facts: ErrorFacts): Finding[] {
 }
 
 /** Nothing answers at all, and its database does: the process itself is the suspect. */
-function silent({ symptoms, detailed, remedies, database }: ErrorFacts): Finding[] {
+function silent({ symptoms, detailed, remedies, database }: ErrorFacts): Cause[] {
   const answers = symptoms.rateKnown || symptoms.checks > symptoms.failing.length || detailed?.status != null;
   if (answers || !remedies.restart || database?.reachable !== true) return [];
   return [

@@ -3,7 +3,7 @@ import type { Symptoms } from '../../../activities/application/symptoms';
 import type { InputOf } from '../../../catalogue/card';
 import { duration, percent, type Run, runbook } from '../../kit';
 import { failingChecks, readErrorFacts, type ErrorFacts } from './facts';
-import { findingsOf, labelOf, remediesOf, type Finding, type Remedy } from './findings';
+import { findingsOf, labelOf, remediesOf, type Cause, type Remedy } from './findings';
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
 import { overCheck, rateFact } from '../serving';
@@ -11,7 +11,7 @@ import type { Place } from '../../../contract/place';
 
 type Input = InputOf<typeof resolveHighErrorRateCard>;
 
-interface Choice extends Finding {
+interface ChosenCause extends Cause {
   /** A person chose it. */
   chosen: boolean;
 }
@@ -63,7 +63,7 @@ function look(run: Run, place: Place): Promise<Symptoms> {
 }
 
 /** The first cause whose remedy was not tried, or what a person chooses. */
-async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]): Promise<Choice> {
+async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]): Promise<ChosenCause> {
   const untried = (remedy: Remedy) => !tried.some((one) => labelOf(one) === labelOf(remedy));
   const finding = findingsOf(facts).find(({ remedy }) => untried(remedy));
   if (finding !== undefined) return { ...finding, chosen: false };
@@ -105,7 +105,7 @@ function mayDecide({ policy }: Run): boolean {
 async function conclude(
   run: Run,
   place: Place,
-  { cause, evidence, remedy }: Finding,
+  { cause, evidence, remedy }: Cause,
   tried: Remedy[],
   startedAt: number,
 ): Promise<string> {

@@ -1,12 +1,13 @@
 import type { Symptoms } from '../../../activities/application/symptoms';
 import type { InputOf } from '../../../catalogue/card';
 import { type PlanDraft, type Run, runbook, type Undo } from '../../kit';
-import { chooseDeployment, currentOf, type Choice } from '../choose-deployment';
+import { chooseDeployment, currentOf, type Candidates } from '../choose-deployment';
 import type { rollBackDeploymentCard } from './card';
-import { applicationIn, describeDeployment, isBetter, nameOf, rateFact, verifyServing } from '../serving';
+import { describeDeployment, nameOf } from '../name-deployment';
+import { applicationIn, isBetter, rateFact, verifyServing } from '../serving';
 import type { Fence, Place } from '../../../contract/place';
 
-interface Situation extends Choice {
+interface Situation extends Candidates {
   symptoms: Symptoms;
 }
 

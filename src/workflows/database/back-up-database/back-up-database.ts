@@ -1,7 +1,10 @@
 import { bytes } from '../../../contract/text';
 import { runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
-import { allHold, databaseIn, describeAge, nameForRun, takeBackup } from '../backups';
+import { allHold } from '../checks';
+import { describeAge } from '../choose-backup';
+import { databaseIn, nameForRun } from '../names';
+import { takeBackup } from '../take-backup';
 import { targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */

@@ -1,7 +1,8 @@
 import { duration } from '../../../contract/text';
 import { runbook } from '../../kit';
 import type { checkBackupsCard } from './card';
-import { allHold, describeAge } from '../backups';
+import { allHold } from '../checks';
+import { describeAge } from '../choose-backup';
 import { targetOf } from '../../../contract/place';
 
 /** Says whether the backups could be relied on right now. Reads only. A missing answer is a failure. */

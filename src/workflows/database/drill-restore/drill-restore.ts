@@ -1,8 +1,10 @@
 import { duration } from '../../../contract/text';
 import { type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
-import { describeLoss, restoreIntoScratch, takeOver, type RestoredCopy } from '../scratch-copy';
-import { chooseBackup, databaseIn, describeAge } from '../backups';
+import { chooseBackup, describeAge, describeLoss } from '../choose-backup';
+import { databaseIn } from '../names';
+import { restoreIntoScratch, type RestoredCopy } from '../scratch-copy';
+import { takeOver } from '../take-over';
 import type { BackupListEntry } from '../../../contract/backup';
 import { type Place, targetOf } from '../../../contract/place';
 

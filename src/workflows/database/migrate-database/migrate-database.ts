@@ -6,8 +6,9 @@ import { diagnoseMigration, type Diagnosis } from './diagnose';
 import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';
 import { rehearseOnClone, rehearseOnStaging, type Rehearsal } from './rehearse';
+import { nameForRun } from '../names';
 import { restoreIntoScratch } from '../scratch-copy';
-import { nameForRun, takeBackup } from '../backups';
+import { takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
 
 /** Backup, rehearsal on staging and on a clone of that very backup, approval, production, verification; undone on failure. */

@@ -1,9 +1,11 @@
 import type { Run } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { applyTitle, applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
-import { describeLoss, takeOver } from '../scratch-copy';
+import { invariantsHold, verifyHealth } from '../checks';
+import { describeLoss } from '../choose-backup';
+import { databaseIn, nameForRun } from '../names';
+import { takeOver } from '../take-over';
 import { deltasAgree } from '../../../contract/schema-delta';
-import { databaseIn, invariantsHold, nameForRun, verifyHealth } from '../backups';
 import { type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { Migration } from '../../../contract/migration';
 

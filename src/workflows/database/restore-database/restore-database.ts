@@ -1,8 +1,9 @@
 import { bytes } from '../../../contract/text';
 import { runbook } from '../../kit';
 import type { restoreDatabaseCard } from './card';
-import { describeLoss, takeOver } from '../scratch-copy';
-import { chooseBackup, databaseIn, describeAge } from '../backups';
+import { chooseBackup, describeAge, describeLoss } from '../choose-backup';
+import { databaseIn } from '../names';
+import { takeOver } from '../take-over';
 import { targetOf } from '../../../contract/place';
 
 /** Puts a backup in place of the live database, and keeps the former one for the way back. */
