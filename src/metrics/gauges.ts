@@ -51,6 +51,12 @@ const runGauges: GaugeSpec[] = [
     samples: ({ needsHuman }) => byService(needsHuman, (ended) => ended),
   },
   {
+    name: 'runbooks_partial_recent',
+    help: 'Runs that ended as PARTIAL within the last 24 hours: part of what they changed stays',
+    labels: ['service'],
+    samples: ({ partial }) => byService(partial, (ended) => ended),
+  },
+  {
     name: 'runbooks_needs_human_open',
     help: 'Runs whose way back failed and that wait for somebody to look',
     labels: ['service', 'runbook'],

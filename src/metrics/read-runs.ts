@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import type { RunStatus, Waiting } from '../contract/report';
+import type { Outcome, RunStatus, Waiting } from '../contract/report';
 import type { Catalogue } from '../catalogue/catalogue';
 import { searchAttributes } from '../contract/search-attributes';
 import { inTurns } from './in-turns';
@@ -53,16 +53,17 @@ export async function readOpenRuns(
   };
 }
 
-/** Runs of each service that ended as NEEDS_HUMAN within the last day. */
-export async function countNeedsHuman(
+/** Runs of each service that ended as `outcome` within the last day. */
+export async function countRecent(
   client: Client,
   { services }: LoadedConfig,
+  outcome: Outcome,
 ): Promise<Map<string, number>> {
   const since = new Date(Date.now() - RECENT_MS).toISOString();
   const names = Object.keys(services);
   const counts = await inTurns(names, COUNTED_AT_ONCE, (name) =>
     client.workflow.count(
-      `RunbookService = '${name}' AND RunbookOutcome = 'NEEDS_HUMAN' AND CloseTime > '${since}'`,
+      `RunbookService = '${name}' AND RunbookOutcome = '${outcome}' AND CloseTime > '${since}'`,
     ),
   );
   return new Map(names.map((name, index) => [name, counts[index]?.count ?? 0]));

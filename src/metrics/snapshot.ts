@@ -4,7 +4,7 @@ import type { ScheduleState } from '../schedules/read';
 import { together } from './in-turns';
 import { readGuards, type GuardView } from './read-guards';
 import { readProofs, type Proofs } from './read-proofs';
-import { countNeedsHuman, readOpenRuns, type OpenRuns } from './read-runs';
+import { countRecent, readOpenRuns, type OpenRuns } from './read-runs';
 import { readAllSchedules } from './read-schedules';
 import { readWorkers, type Workers } from './read-workers';
 
@@ -15,6 +15,7 @@ export interface Snapshot {
   runs: OpenRuns;
   /** Runs of the last day that ended so, by service. */
   needsHuman: Map<string, number>;
+  partial: Map<string, number>;
   guards: GuardView[];
   /** By service, for those that have backups. */
   proofs: Map<string, Proofs>;
@@ -31,12 +32,13 @@ export async function readSnapshot(
   const workers = await readWorkers(client, config.temporal.taskQueue);
   // Without a worker nothing answers a query, and each would be waited for in vain.
   const answering = workers.all > 0;
-  const [runs, needsHuman, guards, proofs, schedules] = await together([
+  const [runs, needsHuman, partial, guards, proofs, schedules] = await together([
     readOpenRuns(client, config.catalogue, answering, before?.runs.waiting ?? []),
-    countNeedsHuman(client, config),
+    countRecent(client, config, 'NEEDS_HUMAN'),
+    countRecent(client, config, 'PARTIAL'),
     readGuards(client, answering, before?.guards ?? []),
     readProofs(client, config),
     readAllSchedules(client, config),
   ]);
-  return { atMs, workers, runs, needsHuman, guards, proofs, schedules };
+  return { atMs, workers, runs, needsHuman, partial, guards, proofs, schedules };
 }

@@ -82,7 +82,9 @@ describe('small things of the command', () => {
   it('each outcome has its exit code', () => {
     const codes = (['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED', undefined] as const).map(exitCodeOf);
     expect(codes).toEqual([0, 0, 0, 0]);
-    expect(['FAILED', 'ROLLED_BACK', 'REJECTED', 'CANCELLED'].map(exitCodeOf)).toEqual([1, 1, 1, 1]);
+    expect(['FAILED', 'PARTIAL', 'ROLLED_BACK', 'REJECTED', 'CANCELLED'].map(exitCodeOf)).toEqual([
+      1, 1, 1, 1, 1,
+    ]);
     expect(exitCodeOf('NEEDS_HUMAN')).toBe(3);
   });
 

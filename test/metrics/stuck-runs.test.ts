@@ -7,7 +7,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../src/config/load';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { readGuards } from '../../src/metrics/read-guards';
-import { countNeedsHuman, readOpenRuns } from '../../src/metrics/read-runs';
+import { countRecent, readOpenRuns } from '../../src/metrics/read-runs';
 import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { askFor } from '../support/shared/ask';
@@ -83,12 +83,12 @@ test('a run whose way back failed needs a person now, and after that it did with
       needsHuman: true,
     }),
   ]);
-  expect((await countNeedsHuman(client, services)).get('booking')).toBe(0);
+  expect((await countRecent(client, services, 'NEEDS_HUMAN')).get('booking')).toBe(0);
   const { waiting } = await handle.query<RunStatus>('status');
   await handle.executeUpdate('done', { args: [{ task: waiting[0]!.id, by: 'ben', note: 'freed the disk' }] });
   await expect(handle.result()).rejects.toThrow();
   await until(async () =>
-    (await countNeedsHuman(client, services)).get('booking') === 1 ? true : undefined,
+    (await countRecent(client, services, 'NEEDS_HUMAN')).get('booking') === 1 ? true : undefined,
   );
   expect(await readOpenRuns(client, ownCatalogue, true, [])).toEqual({ open: [], waiting: [] });
 });

@@ -1,4 +1,5 @@
 import { duration, utc } from '../../contract/text';
+import { changesTitle, changeText } from '../text/changes';
 import { readableFact } from '../text/facts';
 import { retriesOf, type RunHistory } from '../../contract/run-history';
 import type { Plan, RunReport, TimelineEntry } from '../../contract/report';
@@ -25,6 +26,22 @@ export function Facts({ facts }: { facts: RunReport['facts'] }) {
           </div>
         ))}
       </div>
+    </section>
+  );
+}
+
+export function Changes({ report: { changes = [], outcome } }: { report: RunReport }) {
+  if (changes.length === 0) return null;
+  return (
+    <section>
+      <h2>{changesTitle(outcome)}</h2>
+      <ul>
+        {changes.map((change) => (
+          <li key={`${change.at} ${change.step} ${change.what}`}>
+            {changeText(change)} ({change.kind}, {utc(change.at)} UTC)
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
 import { duration, utc } from '../../contract/text';
 import { Coded, Foot, Picture, Wait } from './html-frame';
-import { Approvals, Facts, Messages, PlanTable, TimelineTable } from './html-parts';
+import { Approvals, Changes, Facts, Messages, PlanTable, TimelineTable } from './html-parts';
 import { STYLE } from './html-style';
 import { meaningOf, nextSteps } from '../text/outcomes';
 import { ledIncident, standingOf } from '../text/postmortem';
@@ -67,6 +67,7 @@ function RunPage({ report, history, now }: { report: Shown; history: RunHistory 
         </ol>
       </section>
       <Picture report={report} history={history} now={now.getTime()} />
+      <Changes report={report} />
       <Facts facts={report.facts} />
       <PlanTable plan={report.plan} />
       <Approvals report={report} />

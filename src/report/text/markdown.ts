@@ -1,5 +1,6 @@
 /** The report as Markdown. Also runs inside workflows (the `postmortem` query): no Node built-ins here. */
 import { utc } from '../../contract/text';
+import { changesTitle, changeText } from './changes';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
 import {
@@ -40,6 +41,7 @@ export function renderMarkdown(
     section('Timeline', timelineTable(report, report.history)),
     planSection(report),
     approvalSection(report),
+    changesSection(report),
     factSection(report),
     messageSection(report.history),
     runSection(report),
@@ -105,6 +107,12 @@ function approvalSection({ approvals, mode }: RunReport): string {
   }
   const rows = approvals.map(({ plan, by, at, note }) => [utc(at), by, plan, note ?? '']);
   return section('Approvals', table(['UTC', 'by', 'plan', 'note'], rows));
+}
+
+function changesSection({ changes = [], outcome }: RunReport): string {
+  if (changes.length === 0) return '';
+  const rows = changes.map((change) => [utc(change.at), changeText(change), change.kind, change.step]);
+  return section(changesTitle(outcome), table(['UTC', 'what', 'kind', 'step'], rows));
 }
 
 function factSection({ facts }: RunReport): string {

@@ -70,7 +70,7 @@ export function createChildren(state: RunState) {
 function reportOf(error: unknown): Partial<RunReport> {
   const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
   const [report] = cause instanceof ApplicationFailure ? (cause.details ?? []) : [];
-  return (report ?? {});
+  return report ?? {};
 }
 
 /** The sender of the alert knows only this run: that it is resolved, or fires again, goes on to the child. */

@@ -9,7 +9,8 @@ import { createGates } from './gates';
 import { acquireLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
 import { createQuestions } from './questions';
-import type { Run, Sections } from './run';
+import type { Run } from './run';
+import { showSections } from './sections';
 import { addNote, publish, type RunState } from './state';
 import { createSteps } from './steps';
 import { createTidying } from './tidying';
@@ -86,15 +87,6 @@ type Telling = Pick<Run, 'fact' | 'note' | 'show' | 'summary' | 'movement' | 'sa
 
 function createTelling(state: RunState): Telling {
   const { report } = state;
-  const ours = new Set([
-    ...Object.keys(report),
-    'plan',
-    'outcome',
-    'endedAt',
-    'changes',
-    'environment',
-    'instead',
-  ]);
   return {
     fact: (name, value) => {
       report.facts[name] = value;
@@ -105,14 +97,7 @@ function createTelling(state: RunState): Telling {
       addNote(state, title, detail, failed ? 'failed' : 'note');
       state.movement = before;
     },
-    show: ({ details, fields = {} }: Sections) => {
-      const taken = Object.keys(fields).find((name) => ours.has(name));
-      if (taken !== undefined)
-        throw new TypeError(`"${taken}" of a report is the kit's: show it under another name`);
-      if (details !== undefined) state.details = details;
-      Object.assign(report, fields);
-      publish(state);
-    },
+    show: (sections) => showSections(state, sections),
     summary: (text) => {
       report.summary = text;
       publish(state);

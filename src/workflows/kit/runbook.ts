@@ -21,7 +21,8 @@ import type { Prepared } from '../../contract/policy';
 import { prepare } from './presets';
 import { createEngine } from './engine';
 import { handleInbox, type Inbox } from './inbox';
-import type { Run } from './run';
+import type { Run, Sections } from './run';
+import { showSections } from './sections';
 import { settle } from './settle';
 import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
@@ -40,6 +41,8 @@ const COMPLETING: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED'];
 export interface RunbookOptions<A, Shared> {
   /** Messages of its own: see `messages`. */
   inbox?: Inbox<Shared, A>;
+  /** What it shows of its own from the beginning: see `run.show`. */
+  show?: (shared: Shared) => Sections;
   /**
    * Under Worker Versioning a run ends on the version that it began on; one that leads for weeks moves on instead, with
    * AUTO_UPGRADE, and must stay replayable for it.
@@ -57,13 +60,14 @@ export interface RunbookOptions<A, Shared> {
 export function runbook<C extends { input: z.ZodType }, A = Activities, Shared = undefined>(
   name: string,
   procedure: Procedure<z.output<C['input']>, A, Shared>,
-  { inbox, versioning = 'PINNED' }: RunbookOptions<A, Shared> = {},
+  { inbox, show, versioning = 'PINNED' }: RunbookOptions<A, Shared> = {},
 ) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
     const state = createState(name);
     const ready: { run?: Run<A> } = {};
     handleMessages(state);
     const shared = handleInbox(state, inbox, () => ready.run);
+    if (show !== undefined) showSections(state, show(shared));
     publish(state);
     const prepared = await prepareRun<z.output<C['input']>>(state, name, input);
     const origin = originOf(prepared.input as { alert?: Alert });

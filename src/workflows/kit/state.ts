@@ -43,6 +43,8 @@ export interface RunState {
   holdsPlace: boolean;
   /** Messages of its own that the run takes now, beside answers. */
   offers?: () => Offer[];
+  /** Fields of the report that are the runbook's. */
+  ownFields: Set<string>;
   /** Markdown of its own. */
   details?: () => string[];
 }
@@ -59,6 +61,7 @@ export function createState(runbook: string): RunState {
     admissions: new Map(),
     alert: { repeats: 0, refires: 0 },
     holdsPlace: false,
+    ownFields: new Set(),
     report: {
       runbook,
       title: runbook,

@@ -28,6 +28,7 @@ describe('a report as a page', () => {
       plan: { hash: evil, actions: [{ action: evil, target: evil, detail: evil }], warnings: [evil] },
       approvals: [{ plan: evil, by: evil, at: report.startedAt, note: evil }],
       facts: { [evil]: evil },
+      changes: [{ at: report.startedAt, step: evil, kind: 'irreversible', what: evil, done: false }],
       timeline: report.timeline.map((entry) => ({ ...entry, title: evil, detail: evil })),
       history: {
         ...report.history,
@@ -37,6 +38,7 @@ describe('a report as a page', () => {
     expect(page).not.toContain('<script');
     expect(page).not.toContain('<img');
     expect(page).toContain('&lt;script');
+    expect(page).toContain('perhaps: ');
   });
 
   it('draws a bar for each step, hatches the wait, marks the failure and shows the undo', () => {

@@ -58,6 +58,24 @@ describe('a report as Markdown', () => {
     expect(text).toContain('Until 2026-11-21 07:00:00 UTC');
   });
 
+  it('says what was changed and stays, and what perhaps was', () => {
+    const at = '2026-11-21T03:42:57.000Z';
+    const step = 'End sessions';
+    const text = renderMarkdown({
+      ...rolledBack(),
+      outcome: 'PARTIAL',
+      changes: [
+        { at, step, kind: 'irreversible', what: 'sessions were ended', done: true },
+        { at, step: 'Restart', kind: 'irreversible', what: 'the application was restarted', done: false },
+      ],
+    });
+    expect(text).toContain('**PARTIAL**: it did not reach its end, and part of what it changed stays.');
+    expect(text).toContain('## Changed and not undone');
+    expect(text).toContain('| 2026-11-21 03:42:57 | sessions were ended | irreversible | End sessions |');
+    expect(text).toContain('| perhaps: the application was restarted |');
+    expect(text).not.toMatch(/as before|Nothing was changed/);
+  });
+
   it('promises nothing about a run that left no report', () => {
     const report = { ...rolledBack(), outcome: 'FAILED' as const };
     expect(renderMarkdown(report)).toContain('it failed before anything was changed');

@@ -27,7 +27,7 @@ const ask = (changes: Partial<Admission> = {}): Admission => ({
 function go(
   state: BreakerState,
   atMs: number,
-  outcome: 'SUCCEEDED' | 'NOTHING_TO_DO' | 'ROLLED_BACK' | 'NEEDS_HUMAN' | 'FAILED',
+  outcome: 'SUCCEEDED' | 'NOTHING_TO_DO' | 'ROLLED_BACK' | 'PARTIAL' | 'NEEDS_HUMAN' | 'FAILED',
   changes: Partial<Admission> = {},
 ) {
   const request = ask(changes);
@@ -100,21 +100,24 @@ describe('the breaker', () => {
     });
   });
 
-  it('steps down after a bad outcome, for every alert, until a person steps it up', () => {
-    const state = closedBreaker();
-    go(state, START, 'ROLLED_BACK');
-    const later = START + 24 * 60 * MINUTE;
-    expect(go(state, later, 'SUCCEEDED', { fingerprint: 'other' })).toMatchObject({
-      mode: 'propose',
-      reason: expect.stringContaining('ROLLED_BACK'),
-    });
-    go(state, later, 'NEEDS_HUMAN', { fingerprint: 'third' });
-    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('observe');
-    raise(state, 'relieveConnectionPool', 'propose', 'ben', 'looked at it', later);
-    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('propose');
-    raise(state, 'relieveConnectionPool', 'auto', 'ben', 'mended', later);
-    expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('auto');
-  });
+  it.each(['ROLLED_BACK', 'PARTIAL'] as const)(
+    'steps down after %s, until a person steps it up',
+    (outcome) => {
+      const state = closedBreaker();
+      go(state, START, outcome);
+      const later = START + 24 * 60 * MINUTE;
+      expect(go(state, later, 'SUCCEEDED', { fingerprint: 'other' })).toMatchObject({
+        mode: 'propose',
+        reason: expect.stringContaining(outcome),
+      });
+      go(state, later, 'NEEDS_HUMAN', { fingerprint: 'third' });
+      expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('observe');
+      raise(state, 'relieveConnectionPool', 'propose', 'ben', 'looked at it', later);
+      expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('propose');
+      raise(state, 'relieveConnectionPool', 'auto', 'ben', 'mended', later);
+      expect(go(state, later, 'SUCCEEDED', { fingerprint: null }).mode).toBe('auto');
+    },
+  );
 
   it('is not lifted by a milder outcome later', () => {
     const state = closedBreaker();

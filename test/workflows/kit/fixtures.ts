@@ -1,7 +1,15 @@
 /** Small runbooks that exercise one part of the kit each. They run in the workflow sandbox like real ones. */
-import { defineUpdate, setHandler, sleep } from '@temporalio/workflow';
+import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
+import type { Activities } from '../../../src/activities';
 import type { z } from 'zod';
-import { type Call, type Run, runbook, type Verdict } from '../../../src/workflows/kit';
+import {
+  type Call,
+  messages,
+  type Run,
+  runbook,
+  type Verdict,
+  type WayBack,
+} from '../../../src/workflows/kit';
 
 export { guard } from '../../../src/workflows/guard/guard';
 
@@ -17,6 +25,8 @@ interface Input {
   service: string;
   startedBy: string;
   fail?: string;
+  /** Of `leaving`: what it does, one after the other. */
+  parts?: string;
 }
 
 type FixtureCard = { input: z.ZodType<Input, Input> };
@@ -182,6 +192,102 @@ export const watching = runbook<FixtureCard>('watching', async (_, run) => {
   await run.task('Turn the key', check);
   return `went ${choice}, and it is over`;
 });
+
+type Part = (run: Run, input: Input) => Promise<unknown>;
+
+const sessions = (run: Run) =>
+  run.step(
+    'End sessions',
+    world((act) => act.change({ what: 'sessions' })),
+    { kind: 'mutate', undo: { irreversible: 'sessions were ended', unless: (result) => result === 'none' } },
+  );
+
+const add = (run: Run, undo: WayBack, what: string) =>
+  run.step(
+    `Add ${what}`,
+    world((act) => act.change({ what })),
+    { kind: 'mutate', undo },
+  );
+
+const PARTS: Record<string, Part> = {
+  sessions,
+  backup: (run) => add(run, { harmless: 'backup b-1' }, 'backup'),
+  atomic: (run) => add(run, 'atomic', 'column'),
+  copy: (run) => add(run, 'disposable', 'copy'),
+  covered: (run) => add(run, { coveredBy: 'Change a back' }, 'traffic'),
+  undo: (run) => change(run, 'a'),
+  kept: (run) => run.exclusively('leaving', () => change(run, 'a')),
+  back: (run) => add(run, { takesBack: 'Change a' }, 'way back'),
+  leased: (run) =>
+    run.exclusively('leaving', async () => {
+      await sessions(run);
+      await change(run, 'a');
+      throw new Error('ill');
+    }),
+  attempt: async (run) =>
+    run.fact(
+      'attempt',
+      (
+        await run.attempt(async () => {
+          await change(run, 'a');
+          throw new Error('it did not help');
+        })
+      ).why,
+    ),
+  child: (run, input) => run.child('Another', 'leaving', { ...input, parts: 'sessions fail' }),
+  wait: () => sleep('1 hour'),
+  fail: async () => {
+    throw new Error('ill');
+  },
+  refuse: async (run) => run.reject('a person said no'),
+  well: async (run) => run.nothingToDo('it went away'),
+  human: async (run) => run.needsHuman('nobody may go back'),
+};
+
+/** Does one part after the other, and leaves of it what each leaves. */
+export const leaving = runbook<FixtureCard>('leaving', async (input, run) => {
+  for (const part of (input.parts ?? '').split(' ')) await PARTS[part]?.(run, input);
+  return 'done';
+});
+
+/** Takes a message and a signal of its own, and shows what it was told. */
+export const telling = runbook<FixtureCard, Activities & World, { told: string[] }>(
+  'telling',
+  async (_, run, shared) => {
+    run.show({ details: () => [`## Told\n\n${shared.told.join(', ')}`], fields: { told: shared.told } });
+    const { value } = await run.step('Look', (act) => act.look());
+    await condition(() => shared.told.length >= value + 1);
+    return `told ${shared.told.join(' and ')}`;
+  },
+  {
+    inbox: messages(
+      () => ({ told: [] as string[] }),
+      (shared) => [
+        {
+          name: 'tell',
+          what: 'Tell it something',
+          fields: { text: '<what>' },
+          refuse: ({ text }) => (text === 'lies' ? 'it does not listen to lies' : undefined),
+          take: ({ text = '', by }, run) => {
+            shared.told.push(text);
+            run.note(`Told by ${by}`, text);
+            return `heard: ${text}`;
+          },
+        },
+        {
+          name: 'whisper',
+          kind: 'signal',
+          what: 'Tell it something in passing',
+          fields: { text: '<what>' },
+          take: ({ text = '' }) => {
+            shared.told.push(text);
+            return '';
+          },
+        },
+      ],
+    ),
+  },
+);
 
 /** Lets another runbook do the work. */
 export const leading = runbook<FixtureCard>('leading', async (input, run) => {

@@ -211,7 +211,11 @@ describe('cancellation', () => {
       await finish(handle);
       expect(changes(world.log)).toEqual(['change a']);
       const { memo } = await handle.describe();
-      expect((memo?.['report'] as RunReport).summary).toBe('cancelled; what was finished before stays');
+      expect(memo?.['report'] as RunReport).toMatchObject({
+        outcome: 'PARTIAL',
+        instead: 'CANCELLED',
+        summary: 'cancelled; changed and not undone: Change a',
+      });
     }));
 
   it('during undo does not stop the undo', () =>

@@ -25,10 +25,6 @@ type Input = InputOf<typeof respondToIncidentCard>;
 export const respondToIncident = runbook<typeof respondToIncidentCard, Activities, Incident>(
   'respondToIncident',
   async (input, run, incident) => {
-    run.show({
-      details: () => [renderIncident(incident.record)],
-      fields: { incident: incident.record },
-    });
     await open(incident, run, input);
     const measured = await assess(incident, run, input);
     if (run.policy.mode === 'observe') {
@@ -57,6 +53,7 @@ export const respondToIncident = runbook<typeof respondToIncidentCard, Activitie
     inbox: messages(createIncident, (incident) =>
       wakeful(incident, [...leadMessages(incident), ...postmortemMessages(incident)]),
     ),
+    show: ({ record }) => ({ details: () => [renderIncident(record)], fields: { incident: record } }),
     // Open for weeks until the last action item: it moves on to each new version, and its changes need `patched`.
     versioning: 'AUTO_UPGRADE',
   },

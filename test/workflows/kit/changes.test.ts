@@ -1,0 +1,164 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { GuardState } from '../../../src/contract/guard';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { stopKit, withKit, type Kit } from './harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+const leave = async ({ start, finish }: Kit, parts: string, input: Record<string, unknown> = {}) =>
+  finish(await start('leaving', undefined, { parts, ...input }));
+
+const ALERT = {
+  source: 'test',
+  fingerprint: 'pool',
+  startsAt: null,
+  status: 'firing',
+  severity: 'critical',
+  title: 'too many connections',
+  labels: {},
+  annotations: {},
+  link: null,
+};
+
+describe('a run that does not reach its end', () => {
+  it.each([
+    ['sessions fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: sessions were ended'],
+    [
+      'sessions refuse',
+      'PARTIAL',
+      'REJECTED',
+      'a person said no; changed and not undone: sessions were ended',
+    ],
+    ['kept fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: Change a'],
+    ['atomic fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: Add column'],
+    [
+      'sessions undo fail',
+      'PARTIAL',
+      'ROLLED_BACK',
+      'ill (Error); changed and not undone: sessions were ended',
+    ],
+    ['leased', 'PARTIAL', 'ROLLED_BACK', 'ill (Error); changed and not undone: sessions were ended'],
+    ['child fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: leaving: sessions were ended'],
+    ['backup fail', 'FAILED', undefined, 'ill (Error); beside it stays: backup b-1'],
+    ['backup refuse', 'REJECTED', undefined, 'a person said no; beside it stays: backup b-1'],
+    ['copy fail', 'FAILED', undefined, 'ill (Error)'],
+    ['undo fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
+    ['undo covered fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
+    ['kept back fail', 'FAILED', undefined, 'ill (Error)'],
+    ['attempt fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
+    [
+      'sessions human',
+      'NEEDS_HUMAN',
+      undefined,
+      'nobody may go back; changed and not undone: sessions were ended',
+    ],
+  ])('after "%s" ends as %s, instead of %s, and says: %s', (parts, outcome, instead, summary) =>
+    withKit(env, async (kit) => {
+      const { failure, report } = await leave(kit, parts);
+      expect([failure?.type, failure?.message]).toEqual([outcome, `${outcome}: ${summary}`]);
+      expect([report?.summary, report?.instead]).toEqual([summary, instead]);
+    }),
+  );
+
+  it('has changed nothing where an atomic step failed', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => {
+        throw ApplicationFailure.nonRetryable('division by zero', 'SqlError');
+      };
+      const { failure, report } = await leave(kit, 'atomic');
+      expect(failure?.message).toBe('FAILED: division by zero (SqlError)');
+      expect(report?.changes).toBeUndefined();
+    }));
+
+  it('says "perhaps" where it is not known how far an irreversible step came', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => {
+        throw ApplicationFailure.nonRetryable('connection lost', 'Broken');
+      };
+      expect((await leave(kit, 'sessions')).failure?.message).toBe(
+        'PARTIAL: connection lost (Broken); changed and not undone: perhaps sessions were ended',
+      );
+    }));
+
+  it('has changed nothing where an irreversible step found nothing to do', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => 'none';
+      expect((await leave(kit, 'sessions fail')).failure?.message).toBe('FAILED: ill (Error)');
+    }));
+
+  it.each([
+    ['sessions wait', 'cancelled; changed and not undone: sessions were ended', 'CANCELLED'],
+    [
+      'sessions undo wait',
+      'cancelled; what had been done was undone; changed and not undone: sessions were ended',
+      'ROLLED_BACK',
+    ],
+  ])('and is cancelled after "%s" fails, and says: %s', (parts, summary, instead) =>
+    withKit(env, async (kit) => {
+      const handle = await kit.start('leaving', undefined, { parts });
+      const last = parts.includes('undo') ? 'Change a' : 'End sessions';
+      await kit.until(handle, ({ timeline }) =>
+        timeline.some(({ title, status }) => title === last && status === 'done'),
+      );
+      await handle.cancel();
+      const { failure, report } = await kit.finish(handle);
+      expect(failure?.message).toBe(`PARTIAL: ${summary}`);
+      expect(report?.instead).toBe(instead);
+    }),
+  );
+
+  it('that an alert started is heard of, and lowers its runbook to propose', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { service: 'half-done', mode: 'auto' };
+      const { failure } = await leave(kit, 'sessions fail', { alert: ALERT });
+      expect(failure?.type).toBe('PARTIAL');
+      expect(kit.world.log).toContain('told on-call');
+      const { breaker } = await env.client.workflow.getHandle('guard/half-done').query<GuardState>('state');
+      expect(breaker.ceilings['leaving']).toMatchObject({ mode: 'propose', by: 'breaker' });
+    }));
+});
+
+describe('a run that reaches its end', () => {
+  it('tells what it changed, and what was taken back is not among it', () =>
+    withKit(env, async (kit) => {
+      const { report } = await leave(kit, 'sessions backup kept back');
+      expect(report).toMatchObject({ outcome: 'SUCCEEDED', summary: 'done' });
+      expect(report?.changes?.map(({ kind, what }) => [kind, what])).toEqual([
+        ['irreversible', 'sessions were ended'],
+        ['harmless', 'backup b-1'],
+      ]);
+    }));
+
+  it('with nothing to do after all says what it did before', () =>
+    withKit(env, async (kit) => {
+      const { report } = await leave(kit, 'sessions well');
+      expect(report).toMatchObject({
+        outcome: 'NOTHING_TO_DO',
+        summary: 'it went away; changed and not undone: sessions were ended',
+      });
+    }));
+});
+
+it('a step cannot claim to be covered by a way back that nobody registered', () =>
+  withKit(env, async (kit) => {
+    const { failure } = await leave(kit, 'covered');
+    expect(failure?.message).toMatch(/"Add traffic" is not covered: no way back called "Change a back"/);
+    expect(kit.world.log).toEqual([]);
+  }));
+
+it('what an attempt did is undone, and the run goes on with the reason', () =>
+  withKit(env, async (kit) => {
+    const { report } = await leave(kit, 'attempt');
+    expect(report).toMatchObject({ outcome: 'SUCCEEDED', facts: { attempt: 'it did not help' } });
+    expect(kit.world.log).toEqual(['change a', 'change back a']);
+  }));
