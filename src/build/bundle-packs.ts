@@ -3,7 +3,7 @@ import { dirname, relative } from 'node:path';
 import { bundleWorkflowCode, type Logger } from '@temporalio/worker';
 import { PackError, type Pack } from '../packs/definition/pack';
 import { entryOf } from './entry';
-import { importProblems, recordImports } from './imports';
+import { importProblems, isEntry, recordImports } from './imports';
 import { procedureProblems } from './inspect';
 import { copyProblems } from './single-copy';
 
@@ -60,7 +60,7 @@ export async function bundlePacks(
   });
   refuse(importProblems(imports, context));
   refuse(procedureProblems(code, packs));
-  return { code, inputs: [...imports.files].filter((file) => file !== entry).sort() };
+  return { code, inputs: [...imports.files].filter((file) => !isEntry(file)).sort() };
 }
 
 function asRequest(path: string): string {

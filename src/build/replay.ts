@@ -37,8 +37,14 @@ async function replayOne(
     await Worker.runReplayHistory({ workflowBundle: { code } }, history, workflowId);
     return { state: 'ok', detail: 'does the same today' };
   } catch (error) {
-    return { state: 'failed', detail: (error as Error).message.split('\n')[0] ?? 'it failed' };
+    return { state: 'failed', detail: reasonOf(error as Error) };
   }
+}
+
+/** Of a message of the SDK, the sentence that says which step is another one now. */
+function reasonOf({ message }: Error): string {
+  const [, sentence] = /Nondeterminism error: (.*?)\\?", source/s.exec(message) ?? [];
+  return sentence ?? message.split('\n')[0] ?? 'it failed';
 }
 
 function unknown(type: string): Pick<Replayed, 'state' | 'detail'> {

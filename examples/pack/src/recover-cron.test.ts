@@ -8,7 +8,7 @@ const database = {
   identity: { systemIdentifier: '7000000000000000000', database: 'booking' },
 };
 const node = (script: string) => ({ run: [process.execPath, '-e', script] });
-const cron = { lastRun: node('console.log("2026-01-01T00:00:00Z")'), run: node('') };
+const cron = { lastRun: node('console.log("2026-01-01T00:00:00Z")'), run: node('process.exit()') };
 
 let environment: TestEnvironment;
 let ran = 0;

@@ -23,6 +23,7 @@ export function addReplay(program: Command): void {
       const { replayRuns } = await import('../../build/replay.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
+      (await import('../../worker/log.js')).logBriefly('ERROR');
       const { code } = await bundleOf(config);
       const types = config.installed.flatMap(({ cards, entities = [] }) => [
         ...cards.map(({ name }) => name),

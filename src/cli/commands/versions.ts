@@ -52,7 +52,9 @@ async function withVersions(
   const config = await requiredConfig(command);
   const deploymentName = deployment ?? nameOf(config);
   try {
-    await withTemporal(config, (temporal) => body({ temporal, output: outputOf(command), config, deploymentName }));
+    await withTemporal(config, (temporal) =>
+      body({ temporal, output: outputOf(command), config, deploymentName }),
+    );
   } catch (error) {
     const { name, message, kind } = error as Error & { kind?: string };
     if (name !== 'VersionRefused' && name !== 'DeploymentsUnsupported') throw error;

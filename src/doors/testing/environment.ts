@@ -10,6 +10,7 @@ import { startTemporal } from '../../local/temporal';
 import { createTimeSkippingEnvironment } from '../../local/time-skipping';
 import type { LoadedProject } from '../../packs/definition/combine';
 import type { ActivityFunctions, Pack } from '../../packs/definition/pack';
+import { logBriefly } from '../../worker/log';
 import { startWorker } from '../../worker/worker';
 import { replay } from './replay';
 
@@ -48,6 +49,7 @@ const TASK_QUEUE = 'runbooks-test';
 /** Starts server and worker. Throws ConfigError, PackError, and when a server cannot be found or obtained. */
 export async function startTestEnvironment(options: TestOptions): Promise<TestEnvironment> {
   const directory = resolve(options.directory ?? '.');
+  speakBriefly();
   const server = await startServer(options.timeSkipping === true);
   try {
     const temporal = { address: server.address, taskQueue: TASK_QUEUE, namespace: 'default' };
@@ -64,6 +66,15 @@ export async function startTestEnvironment(options: TestOptions): Promise<TestEn
   } catch (error) {
     await server.stop();
     throw error;
+  }
+}
+
+/** Runs that fail are what many tests are about. */
+function speakBriefly(): void {
+  try {
+    logBriefly('ERROR');
+  } catch {
+    // Another environment of this process has said so already.
   }
 }
 
