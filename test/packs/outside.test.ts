@@ -78,9 +78,7 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
     configure('bad-section.yaml', ['./cron'], { cron: { ...cron, maxAgeMinutes: 'ten', often: true } });
     const { code, output } = await site.runbooks('--config', 'bad-section.yaml', 'build');
     expect(code).toBe(2);
-    expect(output).toMatch(
-      /services\.shop\.environments\.production\.cron\.maxAgeMinutes: .*expected number/,
-    );
+    expect(output).toMatch(/services\.shop\.environments\.production\.cron\.maxAgeMinutes: .*"ten"/);
     expect(output).toMatch(/services\.shop\.environments\.production\.cron: .*"often"/);
   });
 

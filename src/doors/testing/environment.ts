@@ -54,7 +54,12 @@ export async function startTestEnvironment(options: TestOptions): Promise<TestEn
   try {
     const temporal = { address: server.address, taskQueue: TASK_QUEUE, namespace: 'default' };
     const config = parseProject(
-      { file: join(directory, 'runbooks.yaml'), directory, document: { ...options.config, temporal } },
+      {
+        file: join(directory, 'runbooks.yaml'),
+        directory,
+        document: { ...options.config, temporal },
+        lineOf: () => undefined,
+      },
       options.packs,
     );
     const running = await startWorker(config, { activities: options.activities });
