@@ -52,6 +52,17 @@ const doors = [
   { target: './src/worker', except: ['./versioning.ts'] },
 ];
 
+/** Our areas are packs like anybody's: what packs and cards are made of comes through the public doors. */
+const behindTheDoors = [
+  'catalogue',
+  'config',
+  'contract',
+  'activities/support',
+  'packs/definition',
+  'workflows/kit',
+];
+const ourPacks = ['./src/packs/!(own|write-*).ts', './src/workflows/*/*/card.ts'];
+
 const inSrc = (room) => `./src/${room}`;
 const zones = [
   ...rooms.flatMap((room, index) =>
@@ -71,6 +82,11 @@ const zones = [
     from: inSrc('activities'),
     except: ['./support', './postgres/session', `./${system}`],
     message: 'A system knows no other system: what two need is in activities/support or contract.',
+  })),
+  ...behindTheDoors.map((room) => ({
+    target: ourPacks,
+    from: inSrc(room),
+    message: 'Our own packs use the public doors, src/doors, like anybody’s.',
   })),
   ...doors.map((door) => ({
     ...door,

@@ -123,6 +123,9 @@ const REFUSED = [
   ['src/workflows/database/x/x.ts', '../../kit/run', 'through its index only'],
   ['src/workflows/guard/x.ts', '../kit/state', 'through its index only'],
   ['src/cli/x.ts', '../workflows/kit/run', 'through its index only'],
+  ['src/packs/application.ts', './definition/pack', 'Our own packs use the public doors'],
+  ['src/packs/incidents.ts', '../config/schema', 'Our own packs use the public doors'],
+  ['src/workflows/database/x/card.ts', '../../../catalogue/card', 'Our own packs use the public doors'],
 ] as const;
 
 const ALLOWED = [

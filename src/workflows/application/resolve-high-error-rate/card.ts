@@ -1,4 +1,4 @@
-import { card } from '../../../catalogue/card';
+import { card } from '../../../doors/pack';
 import { databaseEnvironment } from '../../database/inputs';
 
 export const resolveHighErrorRateCard = card({

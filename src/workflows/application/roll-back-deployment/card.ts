@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { card } from '../../../catalogue/card';
+import { card } from '../../../doors/pack';
 
 const deploymentId = z
   .string()

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { card } from '../../../catalogue/card';
+import { card } from '../../../doors/pack';
 import { databaseEnvironment } from '../inputs';
 
 export const migrateDatabaseCard = card({

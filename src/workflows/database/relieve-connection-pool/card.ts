@@ -1,4 +1,4 @@
-import { card } from '../../../catalogue/card';
+import { card } from '../../../doors/pack';
 import { databaseEnvironment } from '../inputs';
 
 export const relieveConnectionPoolCard = card({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { card } from '../../../catalogue/card';
+import { card } from '../../../doors/pack';
 
 const words = (max: number) => z.string().trim().min(1).max(max);
 
