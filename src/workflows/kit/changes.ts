@@ -1,4 +1,4 @@
-import type { Change } from '../../contract/report';
+import type { Change, RunReport } from '../../contract/report';
 import type { RunState } from './state';
 import { now } from './state';
 import type { WayBack } from './way-back';
@@ -33,8 +33,8 @@ export function takeOverChanges(state: RunState, runbook: string, changes: Chang
 }
 
 /** What was changed and is not undone; what is harmless is not among it. */
-export function standingChanges({ report }: RunState): Change[] {
-  return (report.changes ?? []).filter(({ kind }) => kind !== 'harmless');
+export function standingChanges({ changes = [] }: RunReport): Change[] {
+  return changes.filter(({ kind }) => kind !== 'harmless');
 }
 
 /** `; changed and not undone: a, perhaps b; beside it stays: c`, or nothing. */

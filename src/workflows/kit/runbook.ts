@@ -23,7 +23,7 @@ import { createEngine } from './engine';
 import { handleInbox, type Inbox } from './inbox';
 import type { Run, Sections } from './run';
 import { showSections } from './sections';
-import { settle } from './settle';
+import { settle, tellWhatStays } from './settle';
 import { searchAttributes } from '../../contract/search-attributes';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
 import type { Activities } from '../../activities';
@@ -87,6 +87,7 @@ export function runbook<C extends { input: z.ZodType }, A = Activities, Shared =
       settle(state, error, undos);
     }
     if (state.report.outcome !== 'NEEDS_HUMAN') await tidy();
+    if (failure !== undefined) tellWhatStays(state);
     const { outcome, summary } = state.report as RunReport & { outcome: Outcome };
     if (!admission.callsPeople(outcome)) await endPages(outcome, summary);
     await admission.leave(outcome, summary);

@@ -1,5 +1,5 @@
 import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
-import type { Outcome } from '../../contract/report';
+import type { Outcome, RunReport } from '../../contract/report';
 import { changesText, standingChanges } from './changes';
 import { causeOf, Stop } from './failure';
 import type { RunState } from './state';
@@ -8,15 +8,21 @@ import type { UndoStack } from './undo';
 /** Outcomes that say: everything is as before. */
 const AS_BEFORE: Outcome[] = ['FAILED', 'CANCELLED', 'REJECTED', 'ROLLED_BACK'];
 
-/** Decides the outcome of a run that did not reach its end, and says what of it stays. */
+/** Decides the outcome of a run that did not reach its end. */
 export function settle(state: RunState, error: unknown, undos: UndoStack): void {
   const { report } = state;
   const { undone, stuck } = undos.result();
   // What could not be undone any more, because an undo got stuck, stays as well.
   undos.keep(0);
   const { outcome, summary } = endingOf(error, undone, stuck);
-  const standing = standingChanges(state);
   report.outcome = outcome;
+  report.summary = summary;
+}
+
+/** Says what of it stays, once everything was tidied up: that may have taken something back. */
+export function tellWhatStays({ report }: RunState): void {
+  const { outcome, summary } = report as RunReport & { outcome: Outcome };
+  const standing = standingChanges(report);
   const asIs = outcome === 'CANCELLED' && standing.length === 0 ? ' before anything was changed' : '';
   report.summary = `${summary}${asIs}${changesText(standing, report.changes ?? [])}`;
   if (standing.length === 0 || !AS_BEFORE.includes(outcome)) return;

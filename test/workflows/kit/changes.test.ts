@@ -55,6 +55,7 @@ describe('a run that does not reach its end', () => {
     ['undo fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
     ['undo covered fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
     ['kept back fail', 'FAILED', undefined, 'ill (Error)'],
+    ['kept deferred fail', 'FAILED', undefined, 'ill (Error)'],
     ['attempt fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
     [
       'sessions human',

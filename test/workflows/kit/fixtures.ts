@@ -218,6 +218,7 @@ const PARTS: Record<string, Part> = {
   undo: (run) => change(run, 'a'),
   kept: (run) => run.exclusively('leaving', () => change(run, 'a')),
   back: (run) => add(run, { takesBack: 'Change a' }, 'way back'),
+  deferred: async (run) => run.defer('Tidy up', () => add(run, { takesBack: 'Change a' }, 'way back')),
   leased: (run) =>
     run.exclusively('leaving', async () => {
       await sessions(run);
