@@ -23,6 +23,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY deploy/compose/worker-health.cjs ./deploy/compose/
+# Packs in /config find the one copy of the package that there is.
+RUN mkdir -p /node_modules && ln -s /app /node_modules/durable-runbooks
 RUN mkdir -p /config /backups /var/cache/durable-runbooks && chown node:node /backups /var/cache/durable-runbooks
 ENV NODE_ENV=production \
     RUNBOOKS_CONFIG=/config/runbooks.yaml \

@@ -81,8 +81,8 @@ async function takeMigration(page, { client, config, temporal }) {
   const top = async () => (await history.boundingBox()).y;
   await save(page, 'timeline', { from: top, to: async () => (await top()) + 400 });
 
-  const { reportFromHistory } = built('report/history.js');
-  const { renderHtml } = built('report/html.js');
+  const { reportFromHistory } = built('report/history/read-history.js');
+  const { renderHtml } = built('report/page/html.js');
   await page.setContent(renderHtml(await reportFromHistory(client, workflowId)));
   const chart = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Timeline' }) });
   const end = async () => {
@@ -166,8 +166,8 @@ async function takeIncident(page, { client, config, temporal, booking }) {
     due: day(7).slice(0, 10),
   });
 
-  const { reportFromHistory } = built('report/history.js');
-  const { renderHtml } = built('report/html.js');
+  const { reportFromHistory } = built('report/history/read-history.js');
+  const { renderHtml } = built('report/page/html.js');
   await page.setContent(renderHtml(await reportFromHistory(client, workflowId)));
   await save(page, 'postmortem', { height: 2_000 });
   await trouble.stop();

@@ -1,9 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
+import { bundlePacks } from '../src/build/bundle-packs';
 import { procedureProblems } from '../src/build/inspect';
 import { workflowBundle } from '../src/build/workflow-bundle';
+import { PACKAGE_ROOT } from '../src/config/version';
 import type { Pack } from '../src/packs/definition/pack';
 import { ownCatalogue, ownPacks } from '../src/packs/own';
 import { quietTemporal } from './support/quiet';
@@ -20,10 +23,26 @@ interface HistoryJson {
   }[];
 }
 const read = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as HistoryJson;
+/** Of the sources, so that a bundle built before a change proves nothing about it. */
+let code: string;
+
+beforeAll(async () => {
+  const place = mkdtempSync(join(tmpdir(), 'replay-'));
+  try {
+    ({ code } = await bundlePacks(ownPacks, {
+      entry: join(place, 'entry.cjs'),
+      context: PACKAGE_ROOT,
+      own: ownPacks,
+    }));
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+});
+
 /** Under its own workflow ID: those of its children begin with it. */
 const replay = (history: HistoryJson) =>
   Worker.runReplayHistory(
-    { workflowBundle: workflowBundle() },
+    { workflowBundle: { code } },
     history,
     history.events[0]?.workflowExecutionStartedEventAttributes?.workflowId,
   );
@@ -50,10 +69,10 @@ describe('stored histories', () => {
 });
 
 describe('the prebuilt bundle', () => {
-  const code = readFileSync(workflowBundle().codePath, 'utf8');
+  const prebuilt = readFileSync(workflowBundle().codePath, 'utf8');
 
   it('has a procedure for every card, under its own name, and no other workflow but the guard', () => {
-    expect(procedureProblems(code, ownPacks)).toEqual([]);
+    expect(procedureProblems(prebuilt, ownPacks)).toEqual([]);
   });
 
   it('is refused when a card or a procedure stands alone', () => {
@@ -65,7 +84,7 @@ describe('the prebuilt bundle', () => {
       { ...application!, cards: others },
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
     ];
-    expect(procedureProblems(code, changed)).toEqual([
+    expect(procedureProblems(prebuilt, changed)).toEqual([
       expect.stringMatching(/^pack platform: the procedure guard has no card\. Add one/),
       expect.stringMatching(/^pack application: the procedure rollBackDeployment has no card\. Add one/),
       expect.stringMatching(

@@ -1,14 +1,15 @@
 /** Health of the worker in this container: it is healthy when Temporal has seen it ask for work lately. */
 const { hostname } = require('node:os');
 const { Connection } = require('@temporalio/client');
-const { configPath, loadConfig } = require('../../dist/src/config/load.js');
+const { loadProject } = require('../../dist/src/check/load-project.js');
+const { configPath } = require('../../dist/src/config/load.js');
 const { connectionOptions } = require('../../dist/src/config/temporal.js');
 
 // A poll lasts up to a minute, and is counted when it begins.
 const MAX_AGE_MS = 150_000;
 
 async function main() {
-  const config = loadConfig(configPath());
+  const config = loadProject(configPath());
   const { connection: options, namespace } = connectionOptions(config);
   const connection = await Connection.connect({ ...options, connectTimeout: 5_000 });
   try {

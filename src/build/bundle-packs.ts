@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { bundleWorkflowCode, type Logger } from '@temporalio/worker';
+import { PACKAGE_ROOT } from '../config/version';
 import { PackError, type Pack } from '../packs/definition/pack';
 import { entryOf } from './entry';
 import { importProblems, isEntry, recordImports } from './imports';
@@ -51,6 +52,8 @@ export async function bundlePacks(
     webpackConfigHook: (config) => ({
       ...config,
       context,
+      // The entry may lie in a cache from where no node_modules is above it.
+      resolve: { ...config.resolve, modules: ['node_modules', join(PACKAGE_ROOT, 'node_modules'), dirname(PACKAGE_ROOT)] },
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the part of webpack's types that is used
       plugins: [...(config.plugins ?? []), plugin as any],
     }),

@@ -35,7 +35,7 @@ import { explainError } from './explain-error';
 const EXIT_CODES = `
 Exit codes:
   0  success, also nothing to do and observed
-  1  the run failed, was rolled back, rejected or cancelled
+  1  the run failed, was rolled back, rejected or cancelled, or left something half done
   2  bad usage, input or configuration, or an answer that the run refused
   3  a run needs a person now
   4  Temporal cannot be reached, or no worker answers

@@ -1,8 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderCatalogue } from '../catalogue/page';
 import { PACKAGE_ROOT } from '../config/version';
 import { ownCatalogue } from './own';
 
-if (require.main === module)
-  writeFileSync(join(PACKAGE_ROOT, 'docs', 'catalogue.md'), renderCatalogue(ownCatalogue));
+if (require.main === module) {
+  // An image is built without the pages.
+  const docs = join(PACKAGE_ROOT, 'docs');
+  mkdirSync(docs, { recursive: true });
+  writeFileSync(join(docs, 'catalogue.md'), renderCatalogue(ownCatalogue));
+}

@@ -28,7 +28,7 @@ export function addApprove(program: Command): void {
       .description(
         verb === 'approve'
           ? 'let a run carry out exactly this plan'
-          : 'refuse the plan: the run ends and changes nothing',
+          : 'refuse the plan: the run ends, and what can be undone of what it did is undone',
       )
       .action(async (id: string, options: Options, command: Command) => {
         const { withTemporal } = await import('../connect.js');

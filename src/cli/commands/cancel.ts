@@ -9,7 +9,7 @@ export function addCancel(program: Command): void {
     .argument('<id>', 'workflow ID')
     .option('--reason <text>', 'why, for the report')
     .option('--by <name>', 'your name', defaultName())
-    .description('end a run: what it had done is undone first')
+    .description('end a run: what can be undone is undone first, and it says what stays')
     .action(async (id: string, { reason, by }: { reason?: string; by: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const { sendUpdate } = await import('../answer.js');
@@ -29,7 +29,7 @@ export function addCancel(program: Command): void {
         await handle.cancel();
         output.document({ workflowId: id, cancellation: 'requested' });
         output.line(
-          `Cancellation of ${id} is asked for. What it had done is undone first: runbooks watch ${quote(id)}`,
+          `Cancellation of ${id} is asked for. What can be undone is undone first: runbooks watch ${quote(id)}`,
         );
       });
     });

@@ -42,7 +42,7 @@ const MEANINGS: Record<Outcome, Meaning> = {
     ],
   },
   ROLLED_BACK: {
-    words: 'it failed and what it had done was undone',
+    words: 'it failed or was cancelled, and what it had done was undone',
     tone: 'bad',
     next: [
       'The system is as before: no hurry. Find the failed step in the timeline and correct its cause.',
