@@ -53,7 +53,10 @@ export async function bundlePacks(
       ...config,
       context,
       // The entry may lie in a cache from where no node_modules is above it.
-      resolve: { ...config.resolve, modules: ['node_modules', join(PACKAGE_ROOT, 'node_modules'), dirname(PACKAGE_ROOT)] },
+      resolve: {
+        ...config.resolve,
+        modules: ['node_modules', join(PACKAGE_ROOT, 'node_modules'), dirname(PACKAGE_ROOT)],
+      },
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the part of webpack's types that is used
       plugins: [...(config.plugins ?? []), plugin as any],
     }),

@@ -60,7 +60,7 @@ describe('a report as a page', () => {
     const page = renderHtml(rolledBack());
     const order = [
       'ROLLED_BACK</span>',
-      'it failed and what it had done was undone',
+      'it failed or was cancelled, and what it had done was undone',
       'What to do next',
       'Timeline</h2>',
     ].map((text) => page.indexOf(text));

@@ -5,7 +5,7 @@ describe('a report as Markdown', () => {
   it('tells outcome, summary, absolute UTC times, durations, plan, approval and facts', () => {
     const text = renderMarkdown(rolledBack());
     expect(text).toContain('# Migrate a database: booking');
-    expect(text).toContain('**ROLLED_BACK**: it failed and what it had done was undone.');
+    expect(text).toContain('**ROLLED_BACK**: it failed or was cancelled, and what it had done was undone.');
     expect(text).toContain(
       'Started 2026-11-21 03:12:04 UTC by dana, ended 2026-11-21 03:45:10 UTC, took 33 min 6 s',
     );
