@@ -51,12 +51,13 @@ export function changesText(standing: Change[], all: Change[]): string {
 function begin<T>(
   state: RunState,
   draft: Pick<Change, 'step' | 'kind' | 'what'>,
-  unless?: (result: T) => boolean,
+  unless: (result: T) => boolean | 'unknown' = () => false,
 ): (result: T) => void {
   const change = addChange(state, { ...draft, done: false });
   return (result) => {
-    change.done = true;
-    if (unless?.(result) === true) keepOnly(state, (one) => one !== change);
+    const spared = unless(result);
+    change.done = spared !== 'unknown';
+    if (spared === true) keepOnly(state, (one) => one !== change);
   };
 }
 

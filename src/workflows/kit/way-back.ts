@@ -11,7 +11,8 @@ export interface Undo {
  * - `atomic`: all or nothing, as one transaction is: a failed step has changed nothing, one that was done stays;
  * - `disposable`: it changes only what this run made for itself and drops at its end;
  * - `irreversible`: nothing brings it back; says what was done, e.g. `the application was restarted`. `unless` reads from
- *   the result that nothing was done after all;
+ *   the result that nothing was done after all. The result is that of the last attempt, so `unless` must consider earlier
+ *   ones: an attempt that lost its connection may have done it, and then the answer is `unknown`, never `true`;
  * - `harmless`: it stays, beside what is there, and changes nothing of it, as a backup does; says what stays;
  * - `coveredBy`: the title of an undo that is registered already, and takes this back as well;
  * - `takesBack`: the title of the step that this one takes back. Steps of an undo say so.
@@ -20,7 +21,7 @@ export type WayBack<T = unknown> =
   | Undo
   | 'atomic'
   | 'disposable'
-  | { irreversible: string; unless?: (result: T) => boolean }
+  | { irreversible: string; unless?: (result: T) => boolean | 'unknown' }
   | { harmless: string }
   | { coveredBy: string }
   | { takesBack: string };

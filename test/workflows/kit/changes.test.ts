@@ -97,6 +97,14 @@ describe('a run that does not reach its end', () => {
       expect((await leave(kit, 'sessions fail')).failure?.message).toBe('FAILED: ill (Error)');
     }));
 
+  it('says "perhaps" where a retry found nothing to do: the attempt before it may have done it', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => 'none, again';
+      expect((await leave(kit, 'sessions fail')).failure?.message).toBe(
+        'PARTIAL: ill (Error); changed and not undone: perhaps sessions were ended',
+      );
+    }));
+
   it.each([
     ['sessions wait', 'cancelled; changed and not undone: sessions were ended', 'CANCELLED'],
     [

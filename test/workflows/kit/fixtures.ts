@@ -1,58 +1,11 @@
 /** Small runbooks that exercise one part of the kit each. They run in the workflow sandbox like real ones. */
 import { condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../src/activities';
-import type { z } from 'zod';
-import {
-  type Call,
-  messages,
-  type Run,
-  runbook,
-  type Verdict,
-  type WayBack,
-} from '../../../src/workflows/kit';
+import { messages, runbook } from '../../../src/workflows/kit';
+import { change, type FixtureCard, type World, world } from './acting';
 
 export { guard } from '../../../src/workflows/guard/guard';
-
-/** What the fake world offers; the test keeps a log of the calls. */
-export interface World {
-  look(): Promise<{ value: number }>;
-  change(input: { what: string }): Promise<string>;
-  changeBack(input: { what: string }): Promise<string>;
-  check(input: { what: string }): Promise<Verdict>;
-}
-
-interface Input {
-  service: string;
-  startedBy: string;
-  fail?: string;
-  /** Of `leaving`: what it does, one after the other. */
-  parts?: string;
-}
-
-type FixtureCard = { input: z.ZodType<Input, Input> };
-
-const world =
-  <T>(call: (act: World) => Promise<T>): Call<T> =>
-  (act) =>
-    call(act as unknown as World);
-
-const change = (run: Run, what: string) =>
-  run.step(
-    `Change ${what}`,
-    world((act) => act.change({ what })),
-    {
-      kind: 'mutate',
-      undo: {
-        title: `Change ${what} back`,
-        back: () =>
-          run.step(
-            `Change ${what} back`,
-            world((act) => act.changeBack({ what })),
-            { kind: 'mutate', undo: { takesBack: `Change ${what}` } },
-          ),
-      },
-    },
-  );
+export { leaving } from './leaving';
 
 /** Diagnose, gate, act, verify: the five movements in their plainest form. */
 export const fiveMovements = runbook<FixtureCard>('fiveMovements', async (_, run) => {
@@ -191,64 +144,6 @@ export const watching = runbook<FixtureCard>('watching', async (_, run) => {
   if (choice === undefined) return run.nothingToDo('it is over');
   await run.task('Turn the key', check);
   return `went ${choice}, and it is over`;
-});
-
-type Part = (run: Run, input: Input) => Promise<unknown>;
-
-const sessions = (run: Run) =>
-  run.step(
-    'End sessions',
-    world((act) => act.change({ what: 'sessions' })),
-    { kind: 'mutate', undo: { irreversible: 'sessions were ended', unless: (result) => result === 'none' } },
-  );
-
-const add = (run: Run, undo: WayBack, what: string) =>
-  run.step(
-    `Add ${what}`,
-    world((act) => act.change({ what })),
-    { kind: 'mutate', undo },
-  );
-
-const PARTS: Record<string, Part> = {
-  sessions,
-  backup: (run) => add(run, { harmless: 'backup b-1' }, 'backup'),
-  atomic: (run) => add(run, 'atomic', 'column'),
-  copy: (run) => add(run, 'disposable', 'copy'),
-  covered: (run) => add(run, { coveredBy: 'Change a back' }, 'traffic'),
-  undo: (run) => change(run, 'a'),
-  kept: (run) => run.exclusively('leaving', () => change(run, 'a')),
-  back: (run) => add(run, { takesBack: 'Change a' }, 'way back'),
-  deferred: async (run) => run.defer('Tidy up', () => add(run, { takesBack: 'Change a' }, 'way back')),
-  leased: (run) =>
-    run.exclusively('leaving', async () => {
-      await sessions(run);
-      await change(run, 'a');
-      throw new Error('ill');
-    }),
-  attempt: async (run) =>
-    run.fact(
-      'attempt',
-      (
-        await run.attempt(async () => {
-          await change(run, 'a');
-          throw new Error('it did not help');
-        })
-      ).why,
-    ),
-  child: (run, input) => run.child('Another', 'leaving', { ...input, parts: 'sessions fail' }),
-  wait: () => sleep('1 hour'),
-  fail: async () => {
-    throw new Error('ill');
-  },
-  refuse: async (run) => run.reject('a person said no'),
-  well: async (run) => run.nothingToDo('it went away'),
-  human: async (run) => run.needsHuman('nobody may go back'),
-};
-
-/** Does one part after the other, and leaves of it what each leaves. */
-export const leaving = runbook<FixtureCard>('leaving', async (input, run) => {
-  for (const part of (input.parts ?? '').split(' ')) await PARTS[part]?.(run, input);
-  return 'done';
 });
 
 /** Takes a message and a signal of its own, and shows what it was told. */

@@ -8,7 +8,7 @@ import { createGuardActivities } from '../../../src/activities/guard/guard-activ
 import type { Policy } from '../../../src/contract/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
 import { askFor } from '../../support/shared/ask';
-import type { World } from './fixtures';
+import type { World } from './acting';
 
 export type FixtureName = keyof typeof import('./fixtures');
 

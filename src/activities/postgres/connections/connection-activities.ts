@@ -3,7 +3,7 @@ import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
-import { withProgress } from '../../support/heartbeat';
+import { currentActivity, withProgress } from '../../support/heartbeat';
 import {
   needPrivileges,
   readConnectionFacts,
@@ -28,6 +28,8 @@ export interface SessionsResult {
   signalled: number[];
   /** Of those, sessions that had not ended after ten seconds. Always empty after a cancellation of queries. */
   staying: number[];
+  /** This is a retry: an attempt before it may have signalled others, and failed before it could say so. */
+  earlierAttempts: boolean;
 }
 
 const GONE_WITHIN_MS = 10_000;
@@ -43,6 +45,7 @@ export function createConnectionActivities(deps: ActivityDeps) {
   async function signal(input: SessionsInput, how: Signal): Promise<SessionsResult> {
     const { connections, maxDestructive } = serviceOf(deps.config, input.service);
     checkSelection(input, maxDestructive);
+    const earlierAttempts = currentActivity().attempt > 1;
     const progress = { phase: how.phase, done: 0, total: input.sessions.length, unit: 'rows' as const };
     return withProgress(progress, () =>
       withClient(
@@ -54,7 +57,7 @@ export function createConnectionActivities(deps: ActivityDeps) {
             signalOffenders(client, input.sessions, how, offenderParameters(connections)),
           );
           const staying = how.ends ? await stillThere(client, input.sessions, signalled) : [];
-          return { asked: input.sessions.length, signalled, staying };
+          return { asked: input.sessions.length, signalled, staying, earlierAttempts };
         },
         { identity: true, action: how.phase },
       ),

@@ -152,8 +152,10 @@ function refOf({ pid, backendStart, since }: Offender) {
   return { pid, backendStart, since };
 }
 
-function reachedNone({ signalled }: SessionsResult): boolean {
-  return signalled.length === 0;
+/** An earlier attempt may have reached some and never come to say so. */
+function reachedNone({ signalled, earlierAttempts }: SessionsResult): boolean | 'unknown' {
+  if (signalled.length > 0) return false;
+  return earlierAttempts ? 'unknown' : true;
 }
 
 function describeSignalled({ asked, signalled, staying }: SessionsResult): string {

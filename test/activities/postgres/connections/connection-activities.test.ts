@@ -124,19 +124,23 @@ describe('ending sessions', () => {
       asked: 2,
       signalled: [refs[0]!.pid, refs[1]!.pid].sort(),
       staying: [],
+      earlierAttempts: false,
     });
     expect(await Promise.all(refs.map(sessions.alive))).toEqual([false, false, true]);
   });
 
-  it('again, as after a lost worker, finds nobody and does no harm', async () => {
+  it('again, as after a lost worker, finds nobody, does no harm, and says that somebody was there before', async () => {
     const sessions = await start();
     const ref = await sessions.overLimit(pidOf(await sessions.forget('shop_app')));
     const input = { ...sessions.db.place, sessions: [ref], fence: fence(1) };
     const once = (attempt: number) =>
       runActivity(sessions.activities.terminateSessions, input, { attempt }).then(
-        ({ signalled }) => signalled,
+        ({ signalled, earlierAttempts }) => ({ signalled, earlierAttempts }),
       );
-    expect([await once(1), await once(2)]).toEqual([[ref.pid], []]);
+    expect([await once(1), await once(2)]).toEqual([
+      { signalled: [ref.pid], earlierAttempts: false },
+      { signalled: [], earlierAttempts: true },
+    ]);
   });
 
   it('spares another session that has the same process ID by now', async () => {

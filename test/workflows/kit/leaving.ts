@@ -1,0 +1,64 @@
+/** A small runbook that leaves of what it does what each part of it leaves. */
+import { sleep } from '@temporalio/workflow';
+import { type Run, runbook, type WayBack } from '../../../src/workflows/kit';
+import { change, type FixtureCard, type Input, world } from './acting';
+
+type Part = (run: Run, input: Input) => Promise<unknown>;
+
+const spared = (result: string) => (result === 'none, again' ? 'unknown' : result === 'none');
+
+const sessions = (run: Run) =>
+  run.step(
+    'End sessions',
+    world((act) => act.change({ what: 'sessions' })),
+    { kind: 'mutate', undo: { irreversible: 'sessions were ended', unless: spared } },
+  );
+
+const add = (run: Run, undo: WayBack, what: string) =>
+  run.step(
+    `Add ${what}`,
+    world((act) => act.change({ what })),
+    { kind: 'mutate', undo },
+  );
+
+const PARTS: Record<string, Part> = {
+  sessions,
+  backup: (run) => add(run, { harmless: 'backup b-1' }, 'backup'),
+  atomic: (run) => add(run, 'atomic', 'column'),
+  copy: (run) => add(run, 'disposable', 'copy'),
+  covered: (run) => add(run, { coveredBy: 'Change a back' }, 'traffic'),
+  undo: (run) => change(run, 'a'),
+  kept: (run) => run.exclusively('leaving', () => change(run, 'a')),
+  back: (run) => add(run, { takesBack: 'Change a' }, 'way back'),
+  deferred: async (run) => run.defer('Tidy up', () => add(run, { takesBack: 'Change a' }, 'way back')),
+  leased: (run) =>
+    run.exclusively('leaving', async () => {
+      await sessions(run);
+      await change(run, 'a');
+      throw new Error('ill');
+    }),
+  attempt: async (run) =>
+    run.fact(
+      'attempt',
+      (
+        await run.attempt(async () => {
+          await change(run, 'a');
+          throw new Error('it did not help');
+        })
+      ).why,
+    ),
+  child: (run, input) => run.child('Another', 'leaving', { ...input, parts: 'sessions fail' }),
+  wait: () => sleep('1 hour'),
+  fail: async () => {
+    throw new Error('ill');
+  },
+  refuse: async (run) => run.reject('a person said no'),
+  well: async (run) => run.nothingToDo('it went away'),
+  human: async (run) => run.needsHuman('nobody may go back'),
+};
+
+/** Does one part after the other, and leaves of it what each leaves. */
+export const leaving = runbook<FixtureCard>('leaving', async (input, run) => {
+  for (const part of (input.parts ?? '').split(' ')) await PARTS[part]?.(run, input);
+  return 'done';
+});
