@@ -8,6 +8,7 @@ import type {
   TimelineEntry,
   Waiting,
 } from '../../contract/report';
+import { causeOf } from './failure';
 import { renderDetails } from './current-details';
 import type { AdmissionNotice } from '../../contract/guard';
 import type { Policy } from '../../contract/policy';
@@ -85,8 +86,7 @@ export function now(): string {
 }
 
 export function statusOf(state: RunState): RunStatus {
-  const offers = state.offers?.() ?? [];
-  const sections = state.details?.() ?? [];
+  const { offers, sections } = shownOf(state);
   return {
     ...state.report,
     ...(offers.length === 0 ? {} : { offers }),
@@ -104,9 +104,28 @@ export function statusOf(state: RunState): RunStatus {
   };
 }
 
+/** What the runbook shows of its own. Whatever is wrong with that, the run, its way back and its report go on. */
+function shownOf(state: RunState): { offers: Offer[]; sections: string[] } {
+  const sections = orFailure(() => state.details?.() ?? []);
+  const offers = orFailure(() => state.offers?.() ?? []);
+  return {
+    offers: offers.shown,
+    sections: [...sections.shown, ...sections.failed, ...offers.failed],
+  };
+}
+
+function orFailure<T>(show: () => T[]): { shown: T[]; failed: string[] } {
+  try {
+    return { shown: show(), failed: [] };
+  } catch (error) {
+    return { shown: [], failed: [`This section failed: ${causeOf(error).message}`] };
+  }
+}
+
 /** Puts the state where operators read it: Current Details in the Temporal UI. */
 export function publish(state: RunState): void {
-  setCurrentDetails(renderDetails(statusOf(state)));
+  const { shown } = orFailure(() => [renderDetails(statusOf(state))]);
+  setCurrentDetails(shown[0] ?? 'This page failed: see `runbooks report`.');
 }
 
 export function startEntry(
