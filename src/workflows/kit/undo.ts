@@ -33,11 +33,12 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
     });
   }
 
-  async function stepBack({ title, back }: Undo): Promise<void> {
+  async function stepBack(one: Registered): Promise<void> {
+    const { title, back } = one;
     try {
       // Its own steps are the lines of the timeline.
       await back();
-      stack.pop();
+      stack.splice(stack.indexOf(one), 1);
       undone += 1;
     } catch (error) {
       stuck = error instanceof Stop ? error.summary : `${title} failed: ${causeOf(error).message}`;
@@ -65,7 +66,10 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
   }
 
   return {
-    push: (undo: Registered) => void stack.push(undo),
+    push: (undo: Registered) => {
+      // A way back has none of its own: where it fails, a person is called.
+      if (state.movement !== 'undo') stack.push(undo);
+    },
     has: (title: string) => stack.some((one) => one.title === title),
     /** What that step did is taken back already: nothing of it stays when its way back is given up. */
     settle: (step: string) => {
