@@ -32,6 +32,11 @@ export function takeOverChanges(state: RunState, runbook: string, changes: Chang
   for (const change of changes) addChange(state, { ...change, what: `${runbook}: ${change.what}` });
 }
 
+/** Of something that began, and of which nobody knows what it did. */
+export function addUnknownChange(state: RunState, step: string, what: string): void {
+  addChange(state, { step, kind: 'irreversible', what, done: false });
+}
+
 /** What was changed and is not undone; what is harmless is not among it. */
 export function standingChanges({ changes = [] }: RunReport): Change[] {
   return changes.filter(({ kind }) => kind !== 'harmless');

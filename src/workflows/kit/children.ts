@@ -4,10 +4,12 @@ import {
   ChildWorkflowFailure,
   condition,
   startChild,
+  TerminatedFailure,
+  TimeoutFailure,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import type { RunReport } from '../../contract/report';
-import { takeOverChanges } from './changes';
+import { addUnknownChange, takeOverChanges } from './changes';
 import { causeOf } from './failure';
 import type { ChildRun } from './run';
 import { endEntry, now, startEntry, type RunState } from './state';
@@ -31,6 +33,7 @@ export function createChildren(state: RunState) {
     const workflowId = `${state.report.workflowId}/${runbook}-${started}`;
     const entry = startEntry(state, title, 'running', workflowId);
     let ended = false;
+    let runs = false;
     try {
       const handle = await startChild(runbook, {
         workflowId,
@@ -39,6 +42,7 @@ export function createChildren(state: RunState) {
         ...(state.holdsPlace ? { memo: { inPlaceOfParent: true } } : {}),
       });
       void passAlertOn(state, handle, () => ended);
+      runs = true;
       began?.(workflowId);
       const { outcome = 'SUCCEEDED', summary, changes } = (await handle.result()) as RunReport;
       takeOverChanges(state, runbook, changes);
@@ -49,6 +53,8 @@ export function createChildren(state: RunState) {
       endEntry(state, entry, 'failed', message);
       const { changes, instead } = reportOf(error);
       takeOverChanges(state, runbook, changes);
+      if (runs && wasCutOff(error))
+        addUnknownChange(state, title, `${runbook} ${workflowId} ended without a report`);
       // Somebody may also have cancelled only the child.
       if (CancellationScope.current().consideredCancelled) throw error;
       return {
@@ -64,6 +70,12 @@ export function createChildren(state: RunState) {
   }
 
   return { child };
+}
+
+/** Terminated or timed out: it could not say what it had changed. A refused input, and a cancellation, changed nothing. */
+function wasCutOff(error: unknown): boolean {
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
+  return cause instanceof TerminatedFailure || cause instanceof TimeoutFailure;
 }
 
 /** What a run that did not reach its end tells about itself; empty where it could not. */
