@@ -12,8 +12,10 @@ const ours = createRequire(join(PACKAGE_ROOT, 'package.json'));
  */
 export function copyProblems(packs: readonly Pack[]): string[] {
   return packs.flatMap(({ name, workflows }) => {
-    const theirs = createRequire(realpathSync(workflows));
+    if (!existsSync(workflows))
+      return [`pack ${name}: its workflows ${workflows} are not there. Build the pack first`];
     if (isOfThisPackage(workflows)) return [];
+    const theirs = createRequire(realpathSync(workflows));
     return ['@temporalio/workflow', 'durable-runbooks'].flatMap((dependency) => {
       const own = dependency === 'durable-runbooks' ? realpathSync(PACKAGE_ROOT) : rootOf(ours, dependency);
       const found = rootOf(theirs, dependency);
@@ -23,7 +25,7 @@ export function copyProblems(packs: readonly Pack[]): string[] {
         ];
       if (found === undefined || found === own) return [];
       return [
-        `pack ${name} has a copy of ${dependency} of its own (${found}; ours is ${own}). Make it a peerDependency of the pack, then run \`npm dedupe\``,
+        `pack ${name} has a copy of ${dependency} of its own (${found}; ours is ${own}). Make it an optional peerDependency of the pack and no other dependency of it, remove that folder, and install again`,
       ];
     });
   });

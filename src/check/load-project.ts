@@ -25,9 +25,9 @@ export function parseProject(read: ConfigFile, packs: readonly Pack[] = []): Loa
   return project;
 }
 
-/** The schema of a configuration file with the sections of its packs; of our own where there is no file. */
-export function schemaOf(path: string): typeof configSchema {
-  const named = existsSync(path) ? namedPacks(readConfigFile(path)) : [];
+/** The schema of a configuration file with the sections of its packs; of our own where there is no file, and none was named. */
+export function schemaOf(path: string, wasNamed = false): typeof configSchema {
+  const named = wasNamed || existsSync(path) ? namedPacks(readConfigFile(path)) : [];
   return orConfigError(path, () => combinePacks([...ownPacks, ...named])).schema;
 }
 

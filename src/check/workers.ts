@@ -13,7 +13,8 @@ export async function checkWorkers(
   try {
     if (deploymentName !== undefined) await readDeployment(client, deploymentName);
   } catch (error) {
-    if (error instanceof DeploymentsUnsupported) return { what: WHAT, state: 'failed', detail: error.message };
+    if (error instanceof DeploymentsUnsupported)
+      return { what: WHAT, state: 'failed', detail: error.message };
     throw error;
   }
   const queue = await readQueue(client, taskQueue);

@@ -58,7 +58,8 @@ export async function createProgram(argv: string[]): Promise<Command> {
   program.commandsGroup('Runbooks:');
   addList(program);
   addDescribe(program);
-  await addStart(program, argv.includes('start'));
+  // Its flags come from the configuration, which --config may name before it.
+  await addStart(program, program.parseOptions(argv).operands[0] === 'start');
   program.commandsGroup('Runbooks of your own:');
   for (const add of [addPack, addBuild, addReplay, addSchema]) add(program);
   program.commandsGroup('Runs:');

@@ -1,4 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
 import { PACKAGE_ROOT, VERSION } from '../config/version';
 import { CliError, EXIT } from './errors';
@@ -20,7 +21,7 @@ export function writePack(folder: string, name?: string): string[] {
   mkdirSync(directory, { recursive: true });
   cpSync(EXAMPLE, directory, { recursive: true });
   const made: Record<string, string> = {
-    'package.json': json(packageOf(name ?? packageName(directory))),
+    'package.json': json(packageOf(name ?? packageName(directory), isWithinApplication(directory))),
     'tsconfig.json': json(TSCONFIG),
     'eslint.config.mjs': ESLINT,
     '.gitignore': 'node_modules/\ndist/\n.durable-runbooks/\n',
@@ -40,7 +41,17 @@ function packageName(directory: string): string {
   );
 }
 
-function packageOf(name: string) {
+/** Whether a folder above has the package installed: then the pack must not bring a copy of its own. */
+function isWithinApplication(directory: string): boolean {
+  try {
+    createRequire(join(directory, 'package.json')).resolve('durable-runbooks/package.json');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function packageOf(name: string, withinApplication: boolean) {
   return {
     name,
     version: '0.1.0',
@@ -55,9 +66,11 @@ function packageOf(name: string) {
     },
     // Not a dependency: there must be one copy, and that is the worker's.
     peerDependencies: { 'durable-runbooks': `^${VERSION}` },
+    // npm installs a peer that is not optional, also where a folder above has it.
+    ...(withinApplication ? { peerDependenciesMeta: { 'durable-runbooks': { optional: true } } } : {}),
     devDependencies: {
       '@types/node': '^20.19.43',
-      'durable-runbooks': `^${VERSION}`,
+      ...(withinApplication ? {} : { 'durable-runbooks': `^${VERSION}` }),
       eslint: '^10.15.0',
       typescript: '~5.9.0',
       'typescript-eslint': '^8.73.0',

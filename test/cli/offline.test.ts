@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadProject } from '../../src/check/load-project';
 import { runCli, temporaryFolder } from './harness';
@@ -58,6 +58,7 @@ describe('the command without a Temporal server', () => {
     [['start', 'migratedatabase', '--service', 'booking']],
     [['worker', '--listen', '9464']],
     [['--config', '/does/not/exist.yaml', 'check']],
+    [['--config', '/does/not/exist.yaml', 'schema']],
     [['report', 'x', '--html', '--md']],
   ])('%j ends with 2 and a message', async (args) => {
     const { code, stderr, stdout } = await runCli(args, { env: NOWHERE });
@@ -126,6 +127,37 @@ describe('the command without a Temporal server', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('--mode <observe|propose|auto>');
     expect(stdout).toMatch(/--service <text> .*\(required\)/);
+  });
+
+  it('takes the runbooks of the configuration that is named before `start`, whatever lies here', async () => {
+    const elsewhere = temporaryFolder();
+    const pack = join(elsewhere.path, 'pack');
+    mkdirSync(pack);
+    writeFileSync(join(pack, 'package.json'), '{ "name": "lights", "main": "index.cjs" }');
+    writeFileSync(join(pack, 'workflows.js'), 'exports.switchLights = async () => "on";');
+    const card = `{ name: 'switchLights', title: 'Switch', area: 'house', priority: 'P3', impact: '', changes: 'lights', example: {},
+      symptoms: [], diagnosis: [], resolution: [], prevention: [], escalation: [], input: z.strictObject({ lamp: z.string() }) }`;
+    const zod = JSON.stringify(require.resolve('zod'));
+    writeFileSync(
+      join(pack, 'index.cjs'),
+      `const { z } = require(${zod}); module.exports = { name: 'lights', cards: [${card}], workflows: require.resolve('./workflows.js'), activities: () => ({}) };`,
+    );
+    const file = join(elsewhere.path, 'own.yaml');
+    writeFileSync(file, 'packs: [./pack]\nservices: {}\n');
+    writeFileSync(join(folder.path, 'runbooks.yaml'), 'not: [a configuration');
+    const { code, stdout, stderr } = await runCli(['--config', file, 'start', 'switchLights', '--help'], {
+      cwd: folder.path,
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/--lamp <text> .*\(required\)/);
+    expect(code).toBe(0);
+    for (const wrong of [
+      ['--histories', '/does/not/exist'],
+      ['--newest', 'x'],
+    ])
+      expect(await runCli(['--config', file, 'replay', ...wrong])).toMatchObject({ code: 2 });
+    rmSync(join(folder.path, 'runbooks.yaml'));
+    elsewhere.remove();
   });
 
   it('init writes a configuration that is valid, and never over another', async () => {

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { EXIT } from '../errors';
+import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
 import { requiredConfig } from '../settings';
 
@@ -23,13 +24,14 @@ export function addReplay(program: Command): void {
       const { replayRuns } = await import('../../build/replay.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
-      (await import('../../worker/log.js')).logBriefly('ERROR');
       const { code } = await bundleOf(config);
       const types = config.installed.flatMap(({ cards, entities = [] }) => [
         ...cards.map(({ name }) => name),
         ...entities,
       ]);
       const runs = await readRuns(config, types, options);
+      // Last: it starts what keeps the process alive until the replay is over.
+      (await import('../../worker/log.js')).logBriefly('ERROR');
       const replayed = await replayRuns(code, types, runs);
       const bad = replayed.filter(({ state }) => state !== 'ok').length;
       output.document({ ok: bad === 0, replayed });
@@ -56,12 +58,18 @@ export function addReplay(program: Command): void {
 type Config = Awaited<ReturnType<typeof requiredConfig>>;
 
 async function readRuns(config: Config, types: string[], { from, histories, newest }: Options) {
+  const count = Number(newest);
+  if (!Number.isInteger(count) || count < 1)
+    throw new CliError(EXIT.usage, `--newest wants a whole number from 1 on, got "${newest}".`);
   const { fetchNewest, readHistories } = await import('../../build/histories.js');
-  if (histories !== undefined) return readHistories(resolve(histories));
+  if (histories !== undefined) {
+    const folder = resolve(histories);
+    if (!existsSync(folder))
+      throw new CliError(EXIT.usage, `--histories: there is no ${folder}. Nothing was replayed.`);
+    return readHistories(folder);
+  }
   const { withTemporal } = await import('../connect.js');
   const there =
     from === undefined ? config : { ...config, temporal: { ...config.temporal, namespace: from } };
-  return withTemporal(there, ({ client, taskQueue }) =>
-    fetchNewest(client, { types, taskQueue, count: Number(newest) }),
-  );
+  return withTemporal(there, ({ client, taskQueue }) => fetchNewest(client, { types, taskQueue, count }));
 }

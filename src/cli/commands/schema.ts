@@ -12,8 +12,9 @@ export function addSchema(program: Command): void {
       const { configPath } = await import('../../config/load.js');
       const { configJsonSchema } = await import('../../config/json-schema.js');
       const { schemaOf } = await import('../../check/load-project.js');
-      const path = configPath(command.optsWithGlobals<GlobalOptions>().config);
-      const text = `${JSON.stringify(configJsonSchema(schemaOf(path)), null, 2)}\n`;
+      const { config } = command.optsWithGlobals<GlobalOptions>();
+      const path = configPath(config);
+      const text = `${JSON.stringify(configJsonSchema(schemaOf(path, config !== undefined)), null, 2)}\n`;
       if (file === undefined) {
         process.stdout.write(text);
         return;

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { PackError, shapeProblems, type Pack } from './pack';
 
 /**
@@ -12,7 +13,9 @@ export function loadPack(specifier: string, directory: string): Pack {
   try {
     loaded = load(specifier);
   } catch (error) {
-    throw new PackError([`"${specifier}" cannot be loaded: ${reasonOf(error as Error, specifier)}`]);
+    throw new PackError([
+      `"${specifier}" cannot be loaded: ${reasonOf(error as Error, specifier, directory)}`,
+    ]);
   }
   const pack = defaultOf(loaded);
   const problems = shapeProblems(pack);
@@ -29,10 +32,12 @@ function defaultOf(loaded: unknown): unknown {
   return (once as { default?: unknown } | null)?.default ?? once;
 }
 
-function reasonOf(error: Error & { code?: string }, specifier: string): string {
+function reasonOf(error: Error & { code?: string }, specifier: string, directory: string): string {
   const [message = ''] = String(error?.message ?? error).split('\n');
   if (error?.code !== 'MODULE_NOT_FOUND' || !message.includes(`'${specifier}'`)) return message;
-  return specifier.startsWith('.')
-    ? `there is nothing to load in that folder. Build it first (npm run build there), and let "main" of its package.json name what was built`
-    : `it is not installed here. Run npm install ${specifier}`;
+  if (!specifier.startsWith('.')) return `it is not installed here. Run npm install ${specifier}`;
+  const folder = resolve(directory, specifier);
+  if (!existsSync(folder)) return `there is no ${folder}`;
+  if (!existsSync(join(folder, 'package.json'))) return `${folder} has no package.json with a "main"`;
+  return `there is nothing to load in that folder. Build it first (npm run build there), and let "main" of its package.json name what was built`;
 }

@@ -62,7 +62,9 @@ export function definePack<Settings extends PackSettings = object>(pack: Pack<Se
 
 /** What keeps a value from being a pack; empty where it is one. */
 export function shapeProblems(value: unknown): string[] {
-  const { name, cards, workflows, activities } = (value ?? {}) as Partial<Record<keyof Pack, unknown>>;
+  const { name, cards, workflows, activities, settings } = (value ?? {}) as Partial<
+    Record<keyof Pack, unknown>
+  >;
   if (typeof name !== 'string' || !/^[a-z][a-z0-9-]{0,60}$/.test(name))
     return [
       `a pack's name has lower-case letters, digits and dashes; got ${JSON.stringify(name) ?? 'nothing'}`,
@@ -75,5 +77,8 @@ export function shapeProblems(value: unknown): string[] {
     ...(typeof activities === 'function'
       ? []
       : [`pack ${name}: \`activities\` is no function (deps) => ({ ... })`]),
+    ...Object.keys((settings ?? {}))
+      .filter((part) => part !== 'service' && part !== 'environment')
+      .map((part) => `pack ${name}: \`settings\` has a part "${part}"; known: service, environment`),
   ];
 }
