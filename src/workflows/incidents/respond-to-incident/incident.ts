@@ -35,6 +35,8 @@ export interface Incident {
   /** A message changed something since the run last looked. */
   woken: boolean;
   request?: ResolveRequest;
+  /** Nothing answers any longer. */
+  ended: boolean;
   /** The runbook that was started; never rejects. */
   child?: Promise<void>;
 }
@@ -67,6 +69,7 @@ export function createIncident(): Incident {
     environment: '',
     clocks: startClocks(Date.now()),
     wasIll: false,
+    ended: false,
     woken: false,
     heardRefires: 0,
     todo: [],

@@ -127,6 +127,7 @@ function changeSeverity(
 }
 
 function refuseResolve(incident: Incident, { by = '', override }: Words): string | undefined {
+  if (incident.ended) return 'the run has ended';
   if (incident.request !== undefined && incident.request.verdict === undefined)
     return `${incident.request.by} said so just now, and it is being looked into`;
   if (override === undefined) return undefined;

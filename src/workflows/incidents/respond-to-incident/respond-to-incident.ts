@@ -25,25 +25,14 @@ type Input = InputOf<typeof respondToIncidentCard>;
 export const respondToIncident = runbook<typeof respondToIncidentCard, Activities, Incident>(
   'respondToIncident',
   async (input, run, incident) => {
-    await open(incident, run, input);
-    const measured = await assess(incident, run, input);
-    if (run.policy.mode === 'observe') {
-      const match = await investigate(incident, run, input, measured);
-      await run.gate(() => planOf(incident, run, match));
-    }
     try {
-      await page(incident, run, incident.record.severities[0]?.reason ?? 'an incident was opened');
-      // Beside everything else: a slow tool must not keep an incident from being led.
-      const investigation = investigateAndMend(incident, run, input, measured);
-      await sendUpdate(incident, run, 'the incident is open');
-      await untilDone(incident, run);
-      await investigation;
-      // A runbook that still waits for somebody would be cancelled with this run.
-      await incident.child;
-    } catch (error) {
-      // Nobody may believe that it is still led.
-      await CancellationScope.nonCancellable(() => sayAbandoned(incident, run));
-      throw error;
+      await open(incident, run, input);
+      const measured = await assess(incident, run, input);
+      if (run.policy.mode === 'observe') {
+        const match = await investigate(incident, run, input, measured);
+        await run.gate(() => planOf(incident, run, match));
+      }
+      await leadToTheEnd(incident, run, input, measured);
     } finally {
       giveUp(incident);
     }
@@ -58,6 +47,29 @@ export const respondToIncident = runbook<typeof respondToIncidentCard, Activitie
     versioning: 'AUTO_UPGRADE',
   },
 );
+
+/** From the first page on people rely on it. */
+async function leadToTheEnd(
+  incident: Incident,
+  run: Run,
+  input: Input,
+  measured: Measurement,
+): Promise<void> {
+  try {
+    await page(incident, run, incident.record.severities[0]?.reason ?? 'an incident was opened');
+    // Beside everything else: a slow tool must not keep an incident from being led.
+    const investigation = investigateAndMend(incident, run, input, measured);
+    await sendUpdate(incident, run, 'the incident is open');
+    await untilDone(incident, run);
+    await investigation;
+    // A runbook that still waits for somebody would be cancelled with this run.
+    await incident.child;
+  } catch (error) {
+    // Nobody may believe that it is still led.
+    await CancellationScope.nonCancellable(() => sayAbandoned(incident, run));
+    throw error;
+  }
+}
 
 /** What is known from the input; then people can already answer. */
 async function open(incident: Incident, run: Run, input: Input): Promise<void> {
@@ -136,7 +148,9 @@ async function sayAbandoned({ record }: Incident, run: Run): Promise<void> {
 }
 
 /** Whoever still waits for an answer gets one. */
-function giveUp({ request }: Incident): void {
+function giveUp(incident: Incident): void {
+  const { request } = incident;
+  incident.ended = true;
   if (request !== undefined) request.verdict ??= { ok: false, text: 'the run has ended' };
 }
 
