@@ -8,6 +8,8 @@ import { type Fence, type Place, targetOf } from '../../contract/place';
 export interface TakeOver {
   backupId: string;
   fence: Fence;
+  /** Of a restore that is itself a way back: what nothing brings back once the copy is live. */
+  loses?: string;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface TakeOver {
  * validate, swap, switch traffic, resume. Every step back is registered before its step; once the copy is live,
  * going back would lose the writes made since and so asks.
  */
-export async function takeOver(run: Run, place: Place, { backupId, fence }: TakeOver): Promise<void> {
+export async function takeOver(run: Run, place: Place, { backupId, fence, loses }: TakeOver): Promise<void> {
   const target = targetOf(place);
   const name = nameForRun().replace(/-/g, '_');
   const restored = `restored_${name}`;
@@ -59,10 +61,10 @@ export async function takeOver(run: Run, place: Place, { backupId, fence }: Take
   await run.step('Swap', (act) => act.swapDatabases({ ...place, restored, previous, fence }), {
     kind: 'mutate',
     describe: ({ durationMs }) => `the former database is kept as ${previous} (${duration(durationMs)})`,
-    undo: {
-      title: 'Swap back',
-      back: () => swapBack(run, place, { restored, previous, fence }),
-    },
+    undo:
+      loses === undefined
+        ? { title: 'Swap back', back: () => swapBack(run, place, { restored, previous, fence }) }
+        : { irreversible: loses },
   });
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',

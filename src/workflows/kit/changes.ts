@@ -12,14 +12,19 @@ export function beginChange<T>(
   step: string,
   wayBack: WayBack<T> | 'read-only',
 ): (result: T) => void {
-  // Whatever a step of an undo comes to is the undo's: done, or a person is called.
-  if (state.movement === 'undo') return () => undefined;
   if (wayBack === 'atomic') return () => addChange(state, { step, kind: 'kept', what: step, done: true });
   if (typeof wayBack !== 'object') return () => undefined;
+  // Nobody goes back from a way back: what a step of it did stays where it gets stuck.
+  if ('back' in wayBack && state.movement === 'undo') return begin(state, { step, kind: 'kept', what: step });
   if ('harmless' in wayBack) return begin(state, { step, kind: 'harmless', what: wayBack.harmless });
   if (!('irreversible' in wayBack)) return () => undefined;
   const { irreversible: what, unless } = wayBack;
   return begin(state, { step, kind: 'irreversible', what }, unless);
+}
+
+/** What a way back did on its way is no change of its own once it is gone to its end; what nothing brings back is. */
+export function settleWayBack(state: RunState, before: Change[]): void {
+  keepOnly(state, (change) => change.kind !== 'kept' || before.includes(change));
 }
 
 /** Of a step that is finished and whose way back is given up. */

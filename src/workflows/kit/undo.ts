@@ -1,6 +1,6 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Policy } from '../../contract/policy';
-import { keepChange } from './changes';
+import { keepChange, settleWayBack } from './changes';
 import { causeOf, Stop } from './failure';
 import { askPeople, type Tell } from './people';
 import { addNote, type RunState } from './state';
@@ -35,9 +35,11 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
 
   async function stepBack(one: Registered): Promise<void> {
     const { title, back } = one;
+    const before = state.report.changes ?? [];
     try {
       // Its own steps are the lines of the timeline.
       await back();
+      settleWayBack(state, before);
       stack.splice(stack.indexOf(one), 1);
       undone += 1;
     } catch (error) {

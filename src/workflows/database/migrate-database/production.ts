@@ -1,4 +1,4 @@
-import type { Run } from '../../kit';
+import { type Run, utc } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { applyTitle, applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
 import { invariantsHold, verifyHealth } from '../checks';
@@ -118,7 +118,9 @@ async function restoreInstead(
   );
   if (choice !== 'restore')
     run.needsHuman(`${migration.name} stays on ${where}, as decided; its backup is ${backupId}`);
-  await takeOver(run, place, { backupId, fence });
+  // The loss was estimated before the writes stopped, so even none is not for sure.
+  const loses = `${where} was restored from ${backupId}; writes since ${utc(lost.since)} UTC are lost`;
+  await takeOver(run, place, { backupId, fence, loses });
 }
 
 async function checkBack(run: Run, place: Place, database: DatabaseRef, id: string): Promise<void> {
