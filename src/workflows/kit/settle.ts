@@ -6,7 +6,7 @@ import type { RunState } from './state';
 import type { UndoStack } from './undo';
 
 /** Outcomes that say: everything is as before. */
-const AS_BEFORE: Outcome[] = ['FAILED', 'CANCELLED', 'REJECTED', 'ROLLED_BACK'];
+const AS_BEFORE: Outcome[] = ['FAILED', 'CANCELLED', 'REJECTED', 'ROLLED_BACK', 'OBSERVED'];
 
 /** Decides the outcome of a run that did not reach its end. */
 export function settle(state: RunState, error: unknown, undos: UndoStack): void {
@@ -25,6 +25,8 @@ export function tellWhatStays({ report }: RunState): void {
   const standing = standingChanges(report);
   const asIs = outcome === 'CANCELLED' && standing.length === 0 ? ' before anything was changed' : '';
   report.summary = `${summary}${asIs}${changesText(standing, report.changes ?? [])}`;
+  // What it did made the symptom go away: no flap of the alert.
+  if (standing.length > 0 && outcome === 'NOTHING_TO_DO') report.outcome = 'SUCCEEDED';
   if (standing.length === 0 || !AS_BEFORE.includes(outcome)) return;
   // Runs that ended before there was this outcome called other people, or nobody.
   if (!patched('partial-outcome')) return;
