@@ -12,7 +12,7 @@ export function beginChange<T>(
   step: string,
   wayBack: WayBack<T> | 'read-only',
 ): (result: T) => void {
-  if (wayBack === 'atomic') return () => addChange(state, { step, kind: 'kept', what: step, done: true });
+  if (wayBack === 'atomic') return begin(state, { step, kind: 'kept', what: step });
   if (typeof wayBack !== 'object') return () => undefined;
   // Nobody goes back from a way back: what a step of it did stays where it gets stuck.
   if ('back' in wayBack && state.movement === 'undo') return begin(state, { step, kind: 'kept', what: step });
@@ -27,9 +27,9 @@ export function settleWayBack(state: RunState, before: Change[]): void {
   keepOnly(state, (change) => change.kind !== 'kept' || before.includes(change));
 }
 
-/** Of a step that is finished and whose way back is given up. */
-export function keepChange(state: RunState, what: string): void {
-  addChange(state, { step: what, kind: 'kept', what, done: true });
+/** Of a step whose way back is given up; `done` is false where it is not known how far it came. */
+export function keepChange(state: RunState, what: string, done: boolean): void {
+  addChange(state, { step: what, kind: 'kept', what, done });
 }
 
 /** Of another run that this one started. */

@@ -33,6 +33,12 @@ export function causeOf(error: unknown): { type: string; message: string } {
   return { type: 'Error', message: String(current) };
 }
 
+/** Whether an activity said itself that it failed and that no further attempt can help, so its outcome is known. */
+export function isRefusal(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure && cause.nonRetryable === true;
+}
+
 /** A check of a runbook that did not hold. */
 export function verificationFailed(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, 'VerificationFailed');

@@ -1,6 +1,6 @@
 import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
 import type { Movement, TimelineEntry } from '../../contract/report';
-import { causeOf, verificationFailed } from './failure';
+import { causeOf, isRefusal, verificationFailed } from './failure';
 import { beginChange, forgetChange } from './changes';
 import { activitiesFor } from './presets';
 import { endEntry, publish, startEntry, type RunState } from './state';
@@ -27,7 +27,11 @@ export function createSteps(state: RunState, undos: UndoStack) {
       stopIfCancelled();
       return result;
     } catch (error) {
-      if (entry.status === 'running') endEntry(state, entry, 'failed', causeOf(error).message);
+      if (entry.status === 'running') {
+        endEntry(state, entry, 'failed', causeOf(error).message);
+        // All or nothing, and it said no. After a lost connection or a lost worker nobody knows.
+        if (options.undo === 'atomic' && isRefusal(error)) forgetChange(state, title);
+      }
       throw error;
     }
   }
@@ -39,7 +43,11 @@ export function createSteps(state: RunState, undos: UndoStack) {
       throw new TypeError(`"${title}" changes something: its "undo" must say what of it stays`);
     // A step of an undo has no way back of its own.
     const undoing = state.movement === 'undo';
-    if (typeof undo === 'object' && 'back' in undo && !undoing) undos.push({ ...undo, changed: title });
+    if (typeof undo === 'object' && 'back' in undo && !undoing) {
+      const registered = { ...undo, changed: title, done: false };
+      undos.push(registered);
+      return () => void (registered.done = true);
+    }
     if (typeof undo === 'object' && 'coveredBy' in undo && !undoing && !undos.has(undo.coveredBy))
       throw new TypeError(`"${title}" is not covered: no way back called "${undo.coveredBy}" is registered`);
     if (typeof undo !== 'object' || !('takesBack' in undo)) return beginChange(state, title, undo);

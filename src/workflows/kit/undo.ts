@@ -11,8 +11,8 @@ interface Messages {
   tell: Tell;
 }
 
-/** `changed` says what stays where the way back is not gone. */
-export type Registered = Undo & { changed?: string | undefined };
+/** `changed` says what stays where the way back is not gone; `done` is false until its step is. */
+export type Registered = Undo & { changed?: string | undefined; done?: boolean };
 
 export type UndoStack = ReturnType<typeof createUndoStack>;
 
@@ -81,7 +81,8 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
     unwind,
     /** What was done since `mark` is finished and stays, whatever the run comes to: nobody holds its lease any longer. */
     keep: (mark: number) => {
-      for (const { changed } of stack.splice(mark)) if (changed !== undefined) keepChange(state, changed);
+      for (const { changed, done = true } of stack.splice(mark))
+        if (changed !== undefined) keepChange(state, changed, done);
     },
     /** What unwinding came to. */
     result: () => ({ undone, stuck }),

@@ -8,7 +8,8 @@ export interface Undo {
  * What becomes of a change when the run does not reach its end. Every step that changes something says one of:
  *
  * - an `Undo`, registered before the step starts because its outcome may stay unknown;
- * - `atomic`: all or nothing, as one transaction is: a failed step has changed nothing, one that was done stays;
+ * - `atomic`: all or nothing, as one transaction is: a step that was refused has changed nothing, one that was done stays, and of
+ *   one that failed otherwise it is not known;
  * - `disposable`: it changes only what this run made for itself and drops at its end;
  * - `irreversible`: nothing brings it back; says what was done, e.g. `the application was restarted`. `unless` reads from
  *   the result that nothing was done after all. The result is that of the last attempt, so `unless` must consider earlier

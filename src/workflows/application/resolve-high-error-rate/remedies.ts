@@ -52,7 +52,7 @@ async function runChild(one: Case, runbook: string, input: Record<string, unknow
 async function restart({ run, place }: Case, fence: Fence): Promise<void> {
   await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
     kind: 'mutate',
-    undo: { irreversible: 'the application was restarted' },
+    undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },
     describe: ({ detail }) => detail,
   });
 }

@@ -49,8 +49,10 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   });
   await run.step('Apply the retention', (act) => act.pruneBackups({ ...place, dryRun: false }), {
     kind: 'mutate',
-    // Only what the configuration no longer wants, and nothing of the service.
-    undo: { harmless: 'the deletion of backups beyond the retention' },
+    undo: {
+      irreversible: 'backups beyond the retention were deleted',
+      unless: ({ deleted }) => deleted.length === 0,
+    },
     describe: ({ deleted, kept }) => `${deleted.length} deleted, ${kept.length} kept`,
   });
 

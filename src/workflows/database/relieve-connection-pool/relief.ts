@@ -131,7 +131,7 @@ async function raisePool(
 async function restartApplication(run: Run, place: Place, fence: Fence): Promise<void> {
   await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
     kind: 'mutate',
-    undo: { irreversible: 'the application was restarted' },
+    undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },
     describe: ({ detail }) => detail,
   });
 }
