@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { RunStatus } from '../../../src/contract/report';
 import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
@@ -49,6 +50,14 @@ describe('a run that does not reach its end', () => {
     ],
     ['leased', 'PARTIAL', 'ROLLED_BACK', 'ill (Error); changed and not undone: sessions were ended'],
     ['child fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: leaving: sessions were ended'],
+    [
+      'restored fail',
+      'PARTIAL',
+      'ROLLED_BACK',
+      'ill (Error); changed and not undone: b was restored; writes since noon are lost',
+    ],
+    ['broken undo fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
+    ['nested fail', 'ROLLED_BACK', undefined, 'ill (Error)'],
     ['backup fail', 'FAILED', undefined, 'ill (Error); beside it stays: backup b-1'],
     ['backup refuse', 'REJECTED', undefined, 'a person said no; beside it stays: backup b-1'],
     ['copy fail', 'FAILED', undefined, 'ill (Error)'],
@@ -105,6 +114,41 @@ describe('a run that does not reach its end', () => {
       );
     }));
 
+  it('says "perhaps" where nobody knows whether an atomic step was committed', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => {
+        throw ApplicationFailure.create({ message: 'connection lost', type: 'Broken' });
+      };
+      expect((await leave(kit, 'atomic')).failure?.message).toBe(
+        'PARTIAL: connection lost (Broken); changed and not undone: perhaps Add column',
+      );
+    }));
+
+  it('says "perhaps" of a step whose outcome stayed unknown and whose way back got stuck', () =>
+    withKit(env, async (kit) => {
+      kit.world.acts.change = async () => {
+        throw ApplicationFailure.nonRetryable('connection lost', 'Broken');
+      };
+      kit.world.acts.changeBack = async () => {
+        throw ApplicationFailure.nonRetryable('disk full', 'Broken');
+      };
+      const handle = await kit.start('leaving', undefined, { parts: 'undo' });
+      const { id } = await kit.waiting(handle, 'task');
+      await handle.executeUpdate('done', { args: [{ task: id, by: 'ben', note: 'mended' }] });
+      expect((await kit.finish(handle)).report?.changes).toMatchObject([{ what: 'Change a', done: false }]);
+    }));
+
+  it('tells the person who is called what a way back changed before it got stuck', () =>
+    withKit(env, async (kit) => {
+      const handle = await kit.start('leaving', undefined, { parts: 'stuck fail' });
+      const { id } = await kit.waiting(handle, 'task');
+      await handle.executeUpdate('done', { args: [{ task: id, by: 'ben', note: 'mended' }] });
+      const { failure } = await kit.finish(handle);
+      expect(failure?.message).toMatch(
+        /^NEEDS_HUMAN: c is half restored.*; changed and not undone: c was restored$/,
+      );
+    }));
+
   it.each([
     ['sessions wait', 'cancelled; changed and not undone: sessions were ended', 'CANCELLED'],
     [
@@ -148,13 +192,41 @@ describe('a run that reaches its end', () => {
       ]);
     }));
 
-  it('with nothing to do after all says what it did before', () =>
+  it('succeeded where the symptom went away after it had changed something', () =>
     withKit(env, async (kit) => {
       const { report } = await leave(kit, 'sessions well');
       expect(report).toMatchObject({
-        outcome: 'NOTHING_TO_DO',
+        outcome: 'SUCCEEDED',
         summary: 'it went away; changed and not undone: sessions were ended',
       });
+    }));
+
+  it('has nothing to do where what it changed is harmless', () =>
+    withKit(env, async (kit) => {
+      const { report } = await leave(kit, 'backup well');
+      expect(report).toMatchObject({
+        outcome: 'NOTHING_TO_DO',
+        summary: 'it went away; beside it stays: backup b-1',
+      });
+    }));
+
+  it('has not only observed where it had changed something', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'observe' };
+      const { failure, report } = await leave(kit, 'sessions plan');
+      expect(failure?.message).toMatch(
+        /^PARTIAL: plan \w+ was not carried out; changed and not undone: sessions were ended$/,
+      );
+      expect(report?.instead).toBe('OBSERVED');
+    }));
+
+  it('shows that a section of its own has a bug, and goes on', () =>
+    withKit(env, async (kit) => {
+      const handle = await kit.start('leaving', undefined, { parts: 'broken sessions' });
+      expect((await kit.finish(handle)).report).toMatchObject({ outcome: 'SUCCEEDED' });
+      expect((await handle.query<RunStatus>('status')).sections).toEqual([
+        'This section failed: a bug in what is shown',
+      ]);
     }));
 });
 
@@ -170,4 +242,12 @@ it('what an attempt did is undone, and the run goes on with the reason', () =>
     const { report } = await leave(kit, 'attempt');
     expect(report).toMatchObject({ outcome: 'SUCCEEDED', facts: { attempt: 'it did not help' } });
     expect(kit.world.log).toEqual(['change a', 'change back a']);
+  }));
+
+it('a run has perhaps changed what its child began, where that was ended before it could report', () =>
+  withKit(env, async (kit) => {
+    const { failure } = await kit.finish(await kit.start('leaving', 'cut-off', { parts: 'cutOff fail' }));
+    expect(failure?.message).toBe(
+      'PARTIAL: ill (Error); changed and not undone: perhaps cutOff cut-off/cutOff-1 ended without a report',
+    );
   }));

@@ -5,7 +5,7 @@ import { messages, runbook } from '../../../src/workflows/kit';
 import { change, type FixtureCard, type World, world } from './acting';
 
 export { guard } from '../../../src/workflows/guard/guard';
-export { leaving } from './leaving';
+export { cutOff, leaving } from './leaving';
 
 /** Diagnose, gate, act, verify: the five movements in their plainest form. */
 export const fiveMovements = runbook<FixtureCard>('fiveMovements', async (_, run) => {

@@ -1,5 +1,5 @@
 /** A small runbook that leaves of what it does what each part of it leaves. */
-import { sleep } from '@temporalio/workflow';
+import { sleep, TerminatedFailure } from '@temporalio/workflow';
 import { type Run, runbook, type WayBack } from '../../../src/workflows/kit';
 import { change, type FixtureCard, type Input, world } from './acting';
 
@@ -47,6 +47,41 @@ const PARTS: Record<string, Part> = {
         })
       ).why,
     ),
+  cutOff: (run, input) => run.child('Another', 'cutOff', { ...input }),
+  // Its way back changes something for good.
+  restored: (run) =>
+    run.step(
+      'Change b',
+      world((act) => act.change({ what: 'b' })),
+      {
+        kind: 'mutate',
+        undo: {
+          title: 'Restore b',
+          back: async () => {
+            await add(run, { irreversible: 'b was restored; writes since noon are lost' }, 'restored b');
+            await add(run, { takesBack: 'Change b' }, 'b back');
+          },
+        },
+      },
+    ),
+  stuck: async (run) => {
+    run.undo('Restore c', async () => {
+      await add(run, { irreversible: 'c was restored' }, 'restored c');
+      run.needsHuman('c is half restored');
+    });
+  },
+  nested: async (run) =>
+    run.undo('Outer', async () => {
+      await add(run, { takesBack: 'Change a' }, 'outer back');
+      run.undo('Inner', () => add(run, { takesBack: 'Change a' }, 'inner back'));
+    }),
+  plan: (run) => run.plan({ actions: [{ action: 'change', target: 'a' }] }),
+  broken: async (run) =>
+    run.show({
+      details: () => {
+        throw new TypeError('a bug in what is shown');
+      },
+    }),
   child: (run, input) => run.child('Another', 'leaving', { ...input, parts: 'sessions fail' }),
   wait: () => sleep('1 hour'),
   fail: async () => {
@@ -62,3 +97,8 @@ export const leaving = runbook<FixtureCard>('leaving', async (input, run) => {
   for (const part of (input.parts ?? '').split(' ')) await PARTS[part]?.(run, input);
   return 'done';
 });
+
+/** What its parent hears of it is what it hears of a run that somebody terminated. */
+export async function cutOff(): Promise<void> {
+  throw new TerminatedFailure('terminated by hand');
+}
