@@ -9,14 +9,13 @@ import {
 } from '../../examples/booking/generate';
 import { sampleFile } from '../../examples/booking/files';
 import { createBookingRoles, urlFor, type BookingCredentials } from '../../examples/booking/roles';
-import { configSchema } from '../../src/config/schema';
+import { ownConfigSchema } from '../../src/packs/own';
 import { connected, query, startTestCluster, type TestCluster } from './support';
 
 const NOW = new Date('2026-11-20T12:00:00Z');
 const TABLES = 'providers listings resources slots customers bookings action_tokens idempotency_keys payments webhook_endpoints webhook_deliveries calendar_accounts calendar_writebacks audit_logs job_runs'; // prettier-ignore
-const { invariants } = configSchema.parse(parse(readFileSync(sampleFile('runbooks.yaml'), 'utf8'))).services[
-  'booking'
-]!;
+const { invariants } = ownConfigSchema.parse(parse(readFileSync(sampleFile('runbooks.yaml'), 'utf8')))
+  .services['booking']!;
 
 let cluster: TestCluster;
 let credentials: BookingCredentials;

@@ -10,7 +10,7 @@ import { sampleFile } from '../../examples/booking/files';
 import { createBookingDatabase, type BookingDatabase } from '../../examples/booking/generate';
 import { createBookingRoles, type BookingCredentials } from '../../examples/booking/roles';
 import { runSmoke } from '../../examples/booking/smoke';
-import { configSchema } from '../../src/config/schema';
+import { ownConfigSchema } from '../../src/packs/own';
 import { connected, query, startTestCluster, type TestCluster } from './support';
 
 const run = promisify(execFile);
@@ -21,7 +21,7 @@ const INDEX = '2026_11_02_index_deliveries_concurrently';
 const CAPACITY = '2026_11_03_merge_slot_capacity';
 const UNSAFE = '2026_11_04_unsafe_type_change';
 const SETTLE = '2026_11_05_settle_stale_payments';
-const { invariants, migrations } = configSchema.parse(
+const { invariants, migrations } = ownConfigSchema.parse(
   parseYaml(readFileSync(sampleFile('runbooks.yaml'), 'utf8')),
 ).services['booking']!;
 

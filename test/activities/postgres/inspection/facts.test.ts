@@ -193,7 +193,8 @@ test('the identity can be read before anything is registered', async () => {
 
 test('a missing secret is an input error that names the reference', async () => {
   const db = await pg.fresh();
-  const config = structuredClone(db.deps.config);
+  const { services, ...others } = db.deps.config;
+  const config = { ...others, services: structuredClone(services) };
   config.services['shop']!.environments['production']!.database.url = '${file:not-there}';
   const failure = await failureOf(
     runActivity(createFactsActivities({ config }).readDatabaseFacts, { database: db.ref }),
