@@ -28,7 +28,9 @@ export const scheduleSchema = z
       .number()
       .positive()
       .optional()
-      .describe('alert when the last start is older; default: late from the second start on that did not come'),
+      .describe(
+        'alert when the last start is older; default: late from the second start on that did not come',
+      ),
   })
   .describe('a Temporal Schedule; a start is skipped while the one before still runs');
 

@@ -47,7 +47,11 @@ export async function setCurrent(client: Client, wanted: Wanted): Promise<{ befo
     refuseUnknown(deployment, wanted.buildId);
     const { current: before } = deployment;
     if (before === wanted.buildId) return { before };
-    refuseWithoutWorker(await readQueue(client, wanted.taskQueue), wanted);
+    const queue = await readQueue(client, wanted.taskQueue);
+    if (!hasWorker(queue, wanted)) {
+      if (Date.now() > end) throw withoutWorker(queue, wanted);
+      continue;
+    }
     const refusal = await trySetting(client, deployment, wanted);
     if (refusal === undefined) return { before };
     if (!/missing active task queues/.test(refusal) || Date.now() > end)
@@ -88,15 +92,17 @@ function refuseUnknown({ name, versions }: Deployment, buildId: string | undefin
   );
 }
 
-function refuseWithoutWorker({ workers, taskQueue }: Queue, { deploymentName, buildId }: Wanted): void {
-  const listens = workers.some(({ version }) =>
+function hasWorker({ workers }: Queue, { deploymentName, buildId }: Wanted): boolean {
+  return workers.some(({ version }) =>
     buildId === undefined
       ? version === undefined
       : version?.buildId === buildId && version.deploymentName === deploymentName,
   );
-  if (listens) return;
+}
+
+function withoutWorker({ taskQueue }: Queue, { buildId }: Wanted): VersionRefused {
   const which = buildId === undefined ? 'without a version' : `of version ${buildId}`;
-  throw new VersionRefused(
+  return new VersionRefused(
     'refused',
     `No worker ${which} listens on task queue ${taskQueue} now: every new run would wait. Start one with \`runbooks worker\` first.`,
   );

@@ -1,3 +1,4 @@
+import { ownPacks } from '../../src/packs/own';
 import { setCurrent } from '../../src/versions/set-current';
 import { buildIdOf } from '../../src/worker/build-id';
 import { VERSIONED_FLAG } from '../../src/workflows/kit/versioning';
@@ -88,7 +89,10 @@ function behavioursOf(versioned: boolean): Record<string, string | undefined> {
   if (versioned) Object.assign(globalThis, { [VERSIONED_FLAG]: true });
   try {
     let workflows: object = {};
-    jest.isolateModules(() => (workflows = jest.requireActual<object>('../../src/workflows')));
+    jest.isolateModules(() => {
+      const areas = ownPacks.map(({ workflows: path }) => jest.requireActual<object>(path));
+      workflows = Object.assign({}, ...areas) as object;
+    });
     return Object.fromEntries(
       Object.entries(workflows).map(([name, workflow]) => {
         const { workflowDefinitionOptions } = workflow as Annotated;

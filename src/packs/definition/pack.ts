@@ -77,7 +77,7 @@ export function shapeProblems(value: unknown): string[] {
     ...(typeof activities === 'function'
       ? []
       : [`pack ${name}: \`activities\` is no function (deps) => ({ ... })`]),
-    ...Object.keys((settings ?? {}))
+    ...Object.keys(settings ?? {})
       .filter((part) => part !== 'service' && part !== 'environment')
       .map((part) => `pack ${name}: \`settings\` has a part "${part}"; known: service, environment`),
   ];

@@ -72,7 +72,15 @@ export interface Lessons {
   failed: string[];
 }
 
-const BAD_RUNBOOK = ['FAILED', 'PARTIAL', 'ROLLED_BACK', 'REJECTED', 'CANCELLED', 'NEEDS_HUMAN', 'InvalidInput'];
+const BAD_RUNBOOK = [
+  'FAILED',
+  'PARTIAL',
+  'ROLLED_BACK',
+  'REJECTED',
+  'CANCELLED',
+  'NEEDS_HUMAN',
+  'InvalidInput',
+];
 
 /** What the history itself shows, before what people added: nobody has to remember it. */
 export function lessonsOf({ timeline }: RunReport, incident: IncidentRecord): Lessons {
