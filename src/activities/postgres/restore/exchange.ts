@@ -185,7 +185,8 @@ async function endSessions(client: Client, names: string[]): Promise<void> {
   for (let waitedMs = 0; waitedMs < 15_000; waitedMs += 100) {
     const { rows } = await client.query<{ pid: number; who: string }>(
       `SELECT pid, coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') AS who, pg_terminate_backend(pid)
-         FROM pg_stat_activity WHERE datname = ANY($1) AND pid <> pg_backend_pid()`,
+         FROM pg_stat_activity
+        WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
       [names],
     );
     if (rows.length === 0) return;
