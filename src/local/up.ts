@@ -1,4 +1,5 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
+import { stopSignal } from '../host/stop-signal';
 import { readableFact } from '../report/text/facts';
 import type { RunStatus } from '../contract/report';
 import { applySchedules } from '../schedules/apply';
@@ -28,7 +29,7 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
   logBriefly('ERROR');
   const { steps, stack, stop } = createStack({ directory: data, bookings, intake: true });
   const results: StopResult[] = [];
-  const interrupted = onInterrupt();
+  const interrupted = stopSignal(['SIGINT', 'SIGTERM', 'SIGHUP']);
   const tasks: ListrTask[] = steps.map(({ title, start }) => ({
     title,
     task: (_, task) => start((doing) => (task.output = doing)),
@@ -83,13 +84,6 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
   } finally {
     await stop();
   }
-}
-
-/** Ctrl-C reaches us twice, from the terminal and from npm: only the first one counts, and none may cut the cleaning up short. */
-function onInterrupt(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
-  });
 }
 
 function describeNow({ timeline, summary }: RunStatus): string {

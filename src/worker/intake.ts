@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Project } from '../catalogue/catalogue';
 import { loadProject } from '../check/load-project';
 import { collectFromTemporal } from '../metrics/collect';
+import { stopSignal } from '../host/stop-signal';
 import { createRegistry } from '../metrics/registry';
 import { createIntake } from '../alerts/intake';
 import { lazyClient } from '../alerts/lazy-client';
@@ -115,6 +116,7 @@ const LOOPBACK = /^(127\.|localhost$|::1$|\[::1\]$)/;
  * the place of the configuration's.
  */
 export async function runAlerts(configFile: string, listen?: string): Promise<void> {
+  const stopped = stopSignal();
   const config = loadProject(configFile);
   if (listen !== undefined) {
     const colon = listen.lastIndexOf(':');
@@ -128,9 +130,6 @@ export async function runAlerts(configFile: string, listen?: string): Promise<vo
       `Warning: ${config.alerts.host} is reachable from other machines, and secrets cross the network as they are: put a proxy with TLS in front.`,
     );
   }
-  await new Promise<void>((resolve) => {
-    // Not once: a second one, forwarded by npm, would end us before what was taken is finished.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
-  });
+  await stopped;
   await intake.stop();
 }

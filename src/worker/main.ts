@@ -1,6 +1,7 @@
 import { loadProject } from '../check/load-project';
 import { configPath } from '../config/load';
 import { scrub } from '../config/secrets';
+import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
 import type { WorkerVersion } from './versioning';
@@ -11,6 +12,7 @@ import { startWorker } from './worker';
  * `worker.listen` of the configuration.
  */
 export async function runWorker(configFile: string, listen?: string): Promise<void> {
+  const told = stopSignal();
   const config = loadProject(configFile);
   if (listen !== undefined) config.worker.listen = listen;
   await installRuntime(config.worker.listen !== undefined);
@@ -20,12 +22,9 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   );
   if (version.note !== undefined) console.error(`! ${version.note}`);
   if (healthUrl !== undefined) console.log(`health and metrics on ${healthUrl}`);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Not once: a second one, forwarded by npm, would end us before what was accepted is finished.
-    process.on(signal, () => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-    });
-  }
+  void told.then(() => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  });
   await stopped;
 }
 
