@@ -104,10 +104,14 @@ const restoreSchema = z
       .describe('must exist after a restore; empty only if they were'),
     smoke: commandSchema.optional().describe('runs with DATABASE_URL of the restored copy'),
     stopWrites: commandSchema.optional().describe('before a restored copy takes over, e.g. maintenance mode'),
-    resumeWrites: commandSchema.optional(),
+    resumeWrites: commandSchema.optional().describe('takes back what stopWrites did'),
     switchTraffic: commandSchema
       .optional()
       .describe('after the swap, e.g. reconnect poolers, restart the service'),
+  })
+  .refine(({ stopWrites, resumeWrites }) => stopWrites === undefined || resumeWrites !== undefined, {
+    path: ['resumeWrites'],
+    message: 'stopWrites needs a resumeWrites, or nothing could take writes again',
   })
   .describe('drills, restores and what they must achieve');
 

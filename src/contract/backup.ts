@@ -19,6 +19,8 @@ export interface BackupSummary extends BackupRef {
   canary: string | null;
   manifestSha256: string;
   excludedForeignTables: string[];
+  /** Of a safety backup: what could not be read and so is not in it, at most 20. */
+  unsaved?: string[];
 }
 
 export interface BackupListEntry extends BackupSummary {
@@ -44,14 +46,33 @@ export interface ValidationReport {
 
 export interface SwapResult {
   live: string;
-  /** The former live database, kept under this name for the way back. */
-  previous: string;
+  /** The former live database, kept under this name for the way back; null where there was none. */
+  previous: string | null;
   durationMs: number;
 }
 
 export interface LostWrites {
-  /** Upper bound of rows inserted, updated or deleted since the backup's snapshot. */
+  /** Upper bound of rows and parts of large objects that were inserted, updated or deleted since the backup's snapshot. */
   rowsAtMost: number;
+  /** Sequences that gave out values since; a restore carries the copy's past them. */
+  sequences: number;
   since: string;
   walBytes: number;
+}
+
+/** Whether a server could take a restore, in sentences for people. */
+export interface Restorability {
+  /** Each of them would end the restore; says what to do. */
+  problems: string[];
+  /** What the restore does beside, or leaves out. */
+  warnings: string[];
+}
+
+/** Whether a database stopped being written to. */
+export interface QuietResult {
+  quiet: boolean;
+  /** Changes of rows while it was watched. */
+  changes: number;
+  /** Sessions that had written and not yet committed at the end, at most 10. */
+  writers: string[];
 }

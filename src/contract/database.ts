@@ -25,3 +25,38 @@ export interface Session {
   ageSeconds: number;
   query: string;
 }
+
+/** What there is of a live database and its server, as a restore needs to know it. */
+export interface LiveState {
+  database: string;
+  /** Of the server that answers. */
+  systemIdentifier: string;
+  /** It is the server that the configuration names; otherwise a new one that is empty. */
+  registered: boolean;
+  /**
+   * there: it can be read, wholly or in part; missing: there is none of that name; closed: it lets nobody in
+   * (ALLOW_CONNECTIONS false); unreadable: it is there, and no session in it can tell what it holds.
+   */
+  condition: 'there' | 'missing' | 'closed' | 'unreadable';
+  /** Of a database that is unreadable: what the server says. */
+  why: string | null;
+  /** `default_transaction_read_only` as set for the database; null where it is not. */
+  readOnlySetting: string | null;
+  sizeBytes: number | null;
+  tables: number;
+  /** Of the tables that could be counted. */
+  rows: number;
+  /** Tables that cannot be read, at most 20, each with the reason; `unreadableTables` is how many there are. */
+  unreadable: { table: string; why: string }[];
+  unreadableTables: number;
+  /** Tables that were not looked at, because it would have taken too long. */
+  unseenTables: number;
+  /** Client sessions in it. */
+  sessions: number;
+  /** Transactions that were prepared and are open: nobody can rename the database before they have ended. */
+  preparedTransactions: string[];
+  /** Logical replication slots of the database: they stay with the former one. */
+  replicationSlots: string[];
+  /** Highest fencing token found in it and beside it. */
+  fenceToken: number;
+}

@@ -4,6 +4,11 @@
 export interface Place {
   service: string;
   environment: string;
+  /**
+   * Of the server that people approved in place of the registered one, which is lost. Absent: the registered one. Every
+   * session is held to it.
+   */
+  systemIdentifier?: string;
 }
 
 /** Name of the lease of an environment's database. */
@@ -19,6 +24,8 @@ export type DatabaseRef =
       environment: string;
       /** Another database on the same server, e.g. a copy restored beside the live one. */
       database?: string;
+      /** As in `Place`. */
+      systemIdentifier?: string;
     }
   | {
       kind: 'scratch';
@@ -26,6 +33,20 @@ export type DatabaseRef =
       scratch: string;
       database: string;
     };
+
+/** The live database of an environment, or another one on its server. */
+export function databaseIn(
+  { service, environment, systemIdentifier }: Place,
+  database?: string,
+): Extract<DatabaseRef, { kind: 'service' }> {
+  return {
+    kind: 'service',
+    service,
+    environment,
+    ...(database === undefined ? {} : { database }),
+    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
+  };
+}
 
 /** Proof that the run holds the lease of a target. Checked at the target by everything that changes it. */
 export interface Fence {

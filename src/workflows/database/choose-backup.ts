@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { BackupListEntry, LostWrites } from '../../contract/backup';
+import type { BackupListEntry } from '../../contract/backup';
 import { utc } from '../kit';
 
 /**
@@ -30,11 +30,4 @@ function pick(newestFirst: BackupListEntry[], recoveryPoint: string): BackupList
 
 export function describeAge(backup: BackupListEntry): string {
   return `${backup.backupId}, snapshot of ${utc(backup.snapshotAt)} UTC, ${backup.provenAt === null ? 'never restored' : `proven ${utc(backup.provenAt)} UTC`}`;
-}
-
-/** Sentence about what a restore would lose; an upper bound, and said to be one. */
-export function describeLoss({ rowsAtMost, since }: LostWrites): string {
-  return rowsAtMost === 0
-    ? `no row was written since ${utc(since)} UTC`
-    : `loses at most ${rowsAtMost.toLocaleString('en-US')} row changes made since ${utc(since)} UTC`;
 }

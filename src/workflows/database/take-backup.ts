@@ -1,7 +1,8 @@
 import type { BackupSummary } from '../../contract/backup';
-import { type Fence, type Place, targetOf } from '../../contract/place';
-import { bytes, duration, type Run } from '../kit';
-import { databaseIn } from './names';
+import type { LiveState } from '../../contract/database';
+import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
+import { bytes, causeOf, duration, verificationFailed, type Run } from '../kit';
+import { nameForRun } from './names';
 
 /** Writes the canary and takes a proven-complete backup under the lease. */
 export async function takeBackup(
@@ -22,7 +23,52 @@ export async function takeBackup(
   });
 }
 
+/** Failures that say something about the data or the room for it; any other one is none of people's to decide. */
+const CANNOT_BE_SAVED = ['BackupIncomplete', 'OutOfDisk'];
+
+/**
+ * Backs up what is about to be replaced, as far as it can be read, without writing to it. Where that fails, or more is
+ * missing than the plan said, people decide. Returns its ID; undefined where there is none.
+ */
+export async function saveWhatIsThere(
+  run: Run,
+  place: Place,
+  { live, fence }: { live: LiveState; fence: Fence },
+): Promise<string | undefined> {
+  const target = targetOf(place);
+  const backupId = `${nameForRun()}-before`;
+  let saved = false;
+  const problem = await run
+    .step(`Back up what is in ${target}`, (act) => act.backUp({ ...place, backupId, fence, safety: true }), {
+      kind: 'long',
+      undo: { harmless: `safety backup ${backupId}` },
+      describe: describeBackup,
+    })
+    .then(
+      ({ unsaved = [] }) => {
+        saved = true;
+        run.fact('safetyBackup', backupId);
+        const said = new Set(live.unreadable.map(({ table }) => table));
+        const more = unsaved.filter((what) => !said.has(what));
+        return more.length === 0 ? undefined : `it lacks ${more.join(', ')}, which cannot be read`;
+      },
+      (error: unknown) => {
+        const { type, message } = causeOf(error);
+        if (!CANNOT_BE_SAVED.includes(type)) throw error;
+        return message;
+      },
+    );
+  if (problem === undefined) return backupId;
+  const choice = await run.ask(
+    `The safety backup of ${target} is not what the plan said: ${problem} The former database itself is kept on the server. Go on?`,
+    ['go on', 'stop'],
+  );
+  if (choice !== 'go on') throw verificationFailed(`the safety backup of ${target}: ${problem}`);
+  return saved ? backupId : undefined;
+}
+
 function describeBackup(backup: BackupSummary): string {
-  const { backupId, sizeBytes, tables, rows, durationMs } = backup;
-  return `${backupId}: ${bytes(sizeBytes)}, ${tables} tables, ${rows.toLocaleString('en-US')} rows in ${duration(durationMs)}`;
+  const { backupId, sizeBytes, tables, rows, durationMs, unsaved = [] } = backup;
+  const lacking = unsaved.length === 0 ? '' : `, without ${unsaved.join(', ')}, which cannot be read`;
+  return `${backupId}: ${bytes(sizeBytes)}, ${tables} tables, ${rows.toLocaleString('en-US')} rows in ${duration(durationMs)}${lacking}`;
 }

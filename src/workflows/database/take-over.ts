@@ -1,48 +1,69 @@
-import { duration, type Run } from '../kit';
-import { takeBackup } from './take-backup';
-import { databaseIn, nameForRun } from './names';
+import { causeOf, duration, type Run } from '../kit';
+import { saveWhatIsThere } from './take-backup';
+import { nameForRun } from './names';
 import { verifyHealth } from './checks';
+import { describeLoss, readLoss, type Loss } from './loss';
 import { describeRestore, validateCopy } from './scratch-copy';
-import { type Fence, type Place, targetOf } from '../../contract/place';
+import { stopWrites, type Stopped } from './writers';
+import type { LiveState } from '../../contract/database';
+import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
 
 export interface TakeOver {
   backupId: string;
   fence: Fence;
+  live: LiveState;
+  /** What people were told that it loses. */
+  loss: Loss;
   /** Of a restore that is itself a way back: what nothing brings back once the copy is live. */
   loses?: string;
 }
 
 /**
- * Puts a backup in place of the live database: stop writes, safety backup, restore beside on the durable server,
- * validate, swap, switch traffic, resume. Every step back is registered before its step; once the copy is live,
- * going back would lose the writes made since and so asks.
+ * Puts a backup in place of the live database, or of what is left of it: stop writes, safety backup, restore beside on the
+ * durable server, validate, swap, switch traffic, resume. Every step back is registered before its step; once the copy is
+ * live, going back would lose the writes made since and so asks. Returns what is lost, as read when nobody wrote any more.
  */
-export async function takeOver(run: Run, place: Place, { backupId, fence, loses }: TakeOver): Promise<void> {
+export async function takeOver(run: Run, place: Place, takeover: TakeOver): Promise<Loss> {
+  const { live, fence, loses } = takeover;
+  const readable = live.condition === 'there' && live.registered;
+  const startedAt = Date.now();
+  const writable = live.condition === 'there' || live.condition === 'unreadable';
+  const stopped = writable ? await stopWrites(run, { place, fence, live }) : undefined;
+  try {
+    const loss = readable ? await confirmLoss(run, place, takeover) : takeover.loss;
+    await replace(run, place, takeover, { readable, stopped });
+    run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
+    return loss;
+  } catch (error) {
+    // A way back has none of its own, and writes must not stay stopped because nobody was asked.
+    if (loses !== undefined && stopped !== undefined) await offerToResume(run, place, stopped, error);
+    throw error;
+  }
+}
+
+async function replace(
+  run: Run,
+  place: Place,
+  { backupId, fence, live, loses }: TakeOver,
+  { readable, stopped }: { readable: boolean; stopped: Stopped | undefined },
+): Promise<void> {
   const target = targetOf(place);
   const name = nameForRun().replace(/-/g, '_');
-  const restored = `restored_${name}`;
-  const previous = `previous_${name}`;
-  const beside = databaseIn(place, restored);
-  const startedAt = Date.now();
-
-  await run.step('Stop writes', (act) => act.runServiceCommand({ ...place, command: 'stopWrites' }), {
-    kind: 'long',
-    describe: ({ detail }) => detail,
-    undo: {
-      title: 'Resume writes',
-      back: () =>
-        run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
-          kind: 'long',
-          undo: { takesBack: 'Stop writes' },
-        }),
-    },
-  });
+  const beside = databaseIn(place, `restored_${name}`);
+  const liveMissing = live.condition === 'missing';
+  const names: Names = { restored: `restored_${name}`, previous: `previous_${name}`, liveMissing, fence };
   // Of what is there now: whatever comes of the restore, this is not lost.
-  const safety = await takeBackup(run, place, `${nameForRun()}-before`, fence);
-  run.fact('safetyBackup', safety.backupId);
+  const safety = readable ? await saveWhatIsThere(run, place, { live, fence }) : undefined;
   await run.step(
     'Restore beside it',
-    (act) => act.restoreBackup({ ...place, backupId, into: beside, fence }),
+    (act) =>
+      act.restoreBackup({
+        ...place,
+        backupId,
+        into: beside,
+        fence,
+        ...(live.condition === 'there' ? {} : { withoutLive: true }),
+      }),
     {
       kind: 'long',
       describe: describeRestore,
@@ -58,45 +79,97 @@ export async function takeOver(run: Run, place: Place, { backupId, fence, loses 
   );
   await validateCopy(run, place, backupId, beside);
 
-  await run.step('Swap', (act) => act.swapDatabases({ ...place, restored, previous, fence }), {
+  await run.step('Swap', (act) => act.swapDatabases({ ...place, ...names }), {
     kind: 'mutate',
-    describe: ({ durationMs }) => `the former database is kept as ${previous} (${duration(durationMs)})`,
+    describe: ({ previous, durationMs }) =>
+      previous === null
+        ? `there was none to keep (${duration(durationMs)})`
+        : `the former database is kept as ${previous} (${duration(durationMs)})`,
     undo:
       loses === undefined
-        ? { title: 'Swap back', back: () => swapBack(run, place, { restored, previous, fence }) }
+        ? { title: 'Swap back', back: () => swapBack(run, place, names) }
         : { irreversible: loses },
   });
+  if (safety !== undefined) await carryOver(run, place, safety, names);
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',
     undo: { coveredBy: 'Swap back' },
     describe: ({ detail }) => detail,
   });
-  await run.step('Resume writes', (act) => act.runServiceCommand({ ...place, command: 'resumeWrites' }), {
-    kind: 'long',
-    undo: { takesBack: 'Stop writes' },
-    describe: ({ detail }) => detail,
-  });
+  await stopped?.resume();
   await verifyHealth(run, place);
-  run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
-  run.fact('formerDatabase', previous);
+  if (liveMissing) return;
+  run.fact('formerDatabase', names.previous);
   run.note(
     'The former database is kept',
-    `${previous} on the server of ${target}. Drop it by hand when nobody needs the way back.`,
+    `${names.previous} on the server of ${target}${stopped === undefined ? '' : ', read-only where no restore.stopWrites is configured'}. Drop it by hand when nobody needs the way back.`,
   );
 }
 
+/** Between the plan and now somebody may have written: more than people were told is for them to decide anew. */
+async function confirmLoss(run: Run, place: Place, takeover: TakeOver): Promise<Loss> {
+  const { live, backupId, loss: told, loses } = takeover;
+  const now = await readLoss(run, place, live, backupId, told);
+  if (now.lost !== null) run.fact('rowsLostAtMost', now.lost.rowsAtMost);
+  if (now.lost === null || (told.atMost !== null && now.lost.rowsAtMost <= told.atMost)) return now;
+  const choice = await run.ask(
+    `Nobody writes any more, and restoring ${backupId} in ${targetOf(place)} ${describeLoss(now.lost)}: more than was said before (${told.atMost ?? 'unknown'}). Go on?`,
+    ['restore', 'stop'],
+  );
+  if (choice === 'restore') return now;
+  const why = 'decided not to lose these writes';
+  return loses === undefined ? run.reject(why) : run.needsHuman(why);
+}
+
+interface Names {
+  restored: string;
+  previous: string;
+  liveMissing: boolean;
+  fence: Fence;
+}
+
+/** What was acknowledged after the safety backup is in the former database alone: counted, said, and its numbers are not given out again. */
+async function carryOver(run: Run, place: Place, safety: string, { previous }: Names): Promise<void> {
+  const late = await run.step(
+    'What was written after the safety backup?',
+    (act) => act.estimateLostWrites({ ...place, backupId: safety, database: previous }),
+    {
+      describe: ({ rowsAtMost }) =>
+        rowsAtMost === 0 ? 'nothing' : `at most ${rowsAtMost} row changes, which are in ${previous} alone`,
+    },
+  );
+  run.fact('rowsOnlyInFormerDatabase', late.rowsAtMost);
+  await run.step(
+    'Carry the sequences on',
+    (act) => act.carrySequences({ from: databaseIn(place, previous), into: databaseIn(place) }),
+    {
+      kind: 'mutate',
+      undo: { coveredBy: 'Swap back' },
+      describe: ({ moved }) => (moved === 0 ? 'they stand where they should' : `${moved} moved on`),
+    },
+  );
+  if (late.rowsAtMost > 0)
+    await run.announce(
+      `${targetOf(place)}: at most ${late.rowsAtMost} row changes were acknowledged after the safety backup ${safety}. They are in the former database ${previous} alone, which is kept.`,
+    );
+}
+
+async function offerToResume(run: Run, place: Place, { resume }: Stopped, error: unknown): Promise<void> {
+  const choice = await run.ask(
+    `Writes to ${targetOf(place)} are stopped, and putting the backup in its place failed: ${causeOf(error).message} Resume writes to what is live now?`,
+    ['resume writes', 'keep them stopped'],
+  );
+  if (choice === 'resume writes') await resume();
+}
+
 /** After the swap people may have written to the copy: only a person can decide that these writes may go. */
-async function swapBack(
-  run: Run,
-  place: Place,
-  names: { restored: string; previous: string; fence: Fence },
-): Promise<void> {
+async function swapBack(run: Run, place: Place, names: Names): Promise<void> {
   const { swapped, sessions } = await run.step('Is the copy live?', (act) =>
     act.readSwapState({ ...place, ...names }),
   );
   if (!swapped) return;
   const choice = await run.ask(
-    `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since. Swap back?`,
+    `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since${names.liveMissing ? ', and leaves no live database, as before' : ''}. Swap back?`,
     ['swap back', 'keep it'],
   );
   if (choice !== 'swap back')

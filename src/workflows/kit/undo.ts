@@ -45,7 +45,50 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
     } catch (error) {
       stuck = error instanceof Stop ? error.summary : `${title} failed: ${causeOf(error).message}`;
       addNote(state, `${title}: not done`, stuck);
-      await callPerson(stuck.replace(/\.$/, ''));
+      const problem = stuck.replace(/\.$/, '');
+      await offerTheRest(one, problem);
+      await callPerson(problem);
+    }
+  }
+
+  /** What must not wait until somebody has repaired the one that is stuck. */
+  async function offerTheRest(stuckOne: Registered, problem: string): Promise<void> {
+    for (const one of [...stack].reverse()) {
+      // Without `changed` it is taken back already.
+      if (one === stuckOne || one.offer === undefined || one.changed === undefined) continue;
+      const choices = [one.title, 'leave it'];
+      const id = `offer-${state.report.timeline.length}`;
+      const answer = await askPeople(
+        state,
+        {
+          title: 'Decision',
+          kind: 'decision',
+          id,
+          question: `${one.offer}, and going back stopped before that: ${problem}. ${one.title} now?`,
+          choices,
+          expiresMs: policy.approvalExpiresMs,
+          update: { name: 'decide', argument: { question: id, choice: one.title, by: '<your name>' } },
+          refuse: (_, words) =>
+            choices.includes(words['choice'] ?? '')
+              ? undefined
+              : `"choice" must be one of: ${choices.join(', ')}`,
+        },
+        tell,
+      );
+      if (answer?.choice !== one.title) {
+        addNote(
+          state,
+          `${one.title}: not done`,
+          `${one.offer}, ${answer === undefined ? 'and nobody decided in time' : 'as decided'}`,
+        );
+        continue;
+      }
+      try {
+        await one.back();
+        stack.splice(stack.indexOf(one), 1);
+      } catch (error) {
+        addNote(state, `${one.title}: not done`, causeOf(error).message);
+      }
     }
   }
 

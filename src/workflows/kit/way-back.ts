@@ -2,6 +2,11 @@
 export interface Undo {
   title: string;
   back: () => Promise<unknown>;
+  /**
+   * Says what stays changed, e.g. `Writes are stopped`: where going back stops before this one and a person is needed,
+   * people are asked at once whether to take it back, instead of when the repair is done.
+   */
+  offer?: string;
 }
 
 /**

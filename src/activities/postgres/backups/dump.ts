@@ -1,6 +1,6 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Client } from 'pg';
+import { escapeIdentifier, type Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import {
@@ -9,6 +9,7 @@ import {
   withClient,
   type ConnectionOptions,
 } from '../session/connection';
+import { isDamage } from '../session/damage';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { mapError } from '../../support/failure';
 import { applicationName, currentActivity, withProgress, type Progress } from '../../support/heartbeat';
@@ -19,12 +20,13 @@ import {
   listSequences,
   listTables,
   readCountersResetAt,
+  readLargeObjectChanges,
   readSurroundings,
   type CountableTable,
 } from './inventory';
 import { DATA_FOLDER, type Manifest, type TableEntry } from './manifest';
 import { requireClientFor, runTool, type Tools } from '../session/tools';
-import type { DatabaseRef } from '../../../contract/place';
+import { databaseIn, type DatabaseRef } from '../../../contract/place';
 import { fenceSession } from '../session/fence';
 
 /** What one snapshot yields for the manifest. */
@@ -66,22 +68,24 @@ export async function dumpSnapshot(
   input: BackUpInput,
   prepare: () => Promise<string>,
 ): Promise<DumpOutcome> {
-  const ref: DatabaseRef = { kind: 'service', service: input.service, environment: input.environment };
+  const ref = databaseIn(input);
   return withClient(
     deps,
     ref,
     async (holder) => {
       await requireClientFor(holder, tools);
       await terminateEarlierAttempts(holder);
-      if (input.fence !== null) await fenceSession(holder, input.fence);
+      // What is being saved from a damaged database is not written to.
+      if (input.fence !== null && input.safety !== true) await fenceSession(holder, input.fence);
       const partial = await prepare();
       const exported = await exportSnapshot(holder);
       const surroundings = await readSurroundings(holder);
       const tables = await listTables(holder);
       const first: Progress = { phase: 'dump', done: 0, total: surroundings.databaseBytes, unit: 'bytes' };
-      const counted = await withProgress(first, (report) =>
-        dumpAndCount({ deps, tools, input, ref, partial, report, tables, snapshot: exported.snapshot }),
-      );
+      const { counted, unsaved } = await withProgress(first, (report) => {
+        const run = { deps, tools, input, ref, partial, report, tables, snapshot: exported.snapshot };
+        return input.safety === true ? saveWhatCanBeRead(run) : dumpAndCount(run);
+      });
       const outcome: DumpOutcome = {
         service: input.service,
         environment: input.environment,
@@ -90,9 +94,11 @@ export async function dumpSnapshot(
         lsn: exported.lsn,
         countersResetAt: exported.countersResetAt,
         sequences: exported.sequences,
+        largeObjectChanges: exported.largeObjectChanges,
         largeObjects: await countLargeObjects(holder),
         ...surroundings,
         tables: counted.map(({ table, rows }) => toEntry(table, rows, exported.counters)),
+        ...(unsaved.length === 0 ? {} : { unsaved }),
       };
       await holder.query('COMMIT');
       return outcome;
@@ -105,6 +111,7 @@ export async function dumpSnapshot(
 async function exportSnapshot(holder: Client) {
   const counters = await listTables(holder);
   const sequences = await listSequences(holder);
+  const largeObjectChanges = await readLargeObjectChanges(holder);
   const countersResetAt = await readCountersResetAt(holder);
   const { rows: before } = await holder.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
   await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -114,6 +121,7 @@ async function exportSnapshot(holder: Client) {
   return {
     counters: new Map(counters.map((table) => [`${table.schema}.${table.name}`, table])),
     sequences,
+    largeObjectChanges,
     lsn: before[0]!.lsn,
     countersResetAt,
     snapshot: rows[0]!.snapshot,
@@ -138,7 +146,17 @@ interface DumpRun {
   report: (changed: Partial<Progress>) => void;
 }
 
-async function dumpAndCount(run: DumpRun): Promise<{ table: CountableTable; rows: number }[]> {
+interface Saved {
+  counted: CountedTable[];
+  unsaved: NonNullable<Manifest['unsaved']>;
+}
+
+interface CountedTable {
+  table: CountableTable;
+  rows: number;
+}
+
+async function dumpAndCount(run: DumpRun): Promise<Saved> {
   // Whichever fails first stops the other: a dump without counts is no backup.
   const either = new AbortController();
   const signal = AbortSignal.any([currentActivity().signal, either.signal]);
@@ -146,22 +164,89 @@ async function dumpAndCount(run: DumpRun): Promise<{ table: CountableTable; rows
     either.abort(error);
     throw error;
   };
+  return watched(run, async () => {
+    try {
+      const [, counted] = await Promise.all([
+        runDump(run, signal).catch(stopOther),
+        countTables(run, signal, stopOther).catch(stopOther),
+      ]);
+      return { counted, unsaved: [] };
+    } catch (error) {
+      throw either.signal.aborted && !currentActivity().signal.aborted ? either.signal.reason : error;
+    }
+  });
+}
+
+/** As many tables may be lost to damage as pg_dump is started again for: each failure names one. */
+const MOST_UNSAVED = 50;
+
+/**
+ * Of a damaged database: all but the tables that cannot be read. Counting finds most of them; what only the values show,
+ * pg_dump names one by one.
+ */
+async function saveWhatCanBeRead(run: DumpRun): Promise<Saved> {
+  const { signal } = currentActivity();
+  return watched(run, async () => {
+    const unsaved = new Map<string, string>();
+    const counted = await countTables(run, signal, (error, { schema, name }) => {
+      if (!isDamage(error)) throw error;
+      unsaved.set(`${schema}.${name}`, (error as Error).message);
+    });
+    for (;;) {
+      try {
+        await runDump(run, signal, unsaved);
+        break;
+      } catch (error) {
+        signal.throwIfAborted();
+        const what = unreadableIn((error as Error).message, run.tables);
+        if (what === undefined || unsaved.has(what) || unsaved.size >= MOST_UNSAVED) throw error;
+        unsaved.set(what, (error as Error).message);
+        await rm(join(run.partial, DATA_FOLDER), { recursive: true, force: true });
+      }
+    }
+    return {
+      counted: counted.filter(({ table: { schema, name } }) => !unsaved.has(`${schema}.${name}`)),
+      unsaved: [...unsaved].map(([what, why]) => ({ what, why })),
+    };
+  });
+}
+
+const LARGE_OBJECTS = 'large objects';
+
+/** What a failure of pg_dump says it could not read: a table, or the large objects. */
+function unreadableIn(message: string, tables: CountableTable[]): string | undefined {
+  if (/large object/i.test(message)) return LARGE_OBJECTS;
+  const name =
+    /contents of table "((?:[^"]|"")+)" failed/.exec(message)?.[1] ?? /COPY (.+?) \(/.exec(message)?.[1];
+  if (name === undefined) return undefined;
+  const found = tables.find((table) =>
+    [table.name, `${table.schema}.${table.name}`, patternOf(table)].includes(name),
+  );
+  return found === undefined ? undefined : `${found.schema}.${found.name}`;
+}
+
+/** For pg_dump, which reads names as patterns. */
+function patternOf({ schema, name }: { schema: string; name: string }): string {
+  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
+}
+
+async function watched<T>(run: DumpRun, body: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => void bytesBelow(run.partial).then((done) => run.report({ done })), 1_000);
   try {
-    const [, counted] = await Promise.all([
-      runDump(run, signal).catch(stopOther),
-      countTables(run, signal).catch(stopOther),
-    ]);
-    return counted;
+    return await body();
   } catch (error) {
     if (currentActivity().signal.aborted) await endOwnSessions(run);
-    throw either.signal.aborted && !currentActivity().signal.aborted ? either.signal.reason : error;
+    throw error;
   } finally {
     clearInterval(timer);
   }
 }
 
-async function runDump(run: DumpRun, signal: AbortSignal): Promise<void> {
+async function runDump(
+  run: DumpRun,
+  signal: AbortSignal,
+  unsaved: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
   const { backups } = serviceOf(run.deps.config, run.input.service);
   const endpoint = endpointOf(run.deps, run.ref);
   const { url, environment } = libpqOf(endpoint);
@@ -174,6 +259,10 @@ async function runDump(run: DumpRun, signal: AbortSignal): Promise<void> {
     `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     // An old token restored would let a run pass that lost its lease long ago.
     '--exclude-table-data=durable_runbooks.fence',
+    ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
+    ...run.tables
+      .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
+      .map((table) => `--exclude-table-data=${patternOf(table)}`),
     // Synced by us, while the checksums are computed.
     '--no-sync',
     '--verbose',
@@ -193,10 +282,12 @@ async function runDump(run: DumpRun, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** `refuse` hears of a table that cannot be counted, and throws or goes on without it. */
 async function countTables(
   run: DumpRun,
   signal: AbortSignal,
-): Promise<{ table: CountableTable; rows: number }[]> {
+  refuse: (error: unknown, table: CountableTable) => void,
+): Promise<CountedTable[]> {
   return withClient(
     run.deps,
     run.ref,
@@ -204,10 +295,17 @@ async function countTables(
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       // Not a parameter: SET takes none. The ID was made by the server a moment ago.
       await client.query(`SET TRANSACTION SNAPSHOT '${run.snapshot.replace(/[^0-9A-Za-z-]/g, '')}'`);
-      const counted = [];
+      const counted: CountedTable[] = [];
       for (const table of run.tables) {
         signal.throwIfAborted();
-        counted.push({ table, rows: await countRows(client, table) });
+        await client.query('SAVEPOINT before_table');
+        try {
+          counted.push({ table, rows: await countRows(client, table) });
+          await client.query('RELEASE SAVEPOINT before_table');
+        } catch (error) {
+          refuse(error, table);
+          await client.query('ROLLBACK TO SAVEPOINT before_table');
+        }
       }
       await client.query('COMMIT');
       return counted.sort((a, b) =>

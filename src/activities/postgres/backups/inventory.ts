@@ -9,6 +9,8 @@ export interface CountableTable {
   inserted: number;
   updated: number;
   deleted: number;
+  /** Leaves nothing in the WAL. */
+  unlogged: boolean;
 }
 
 /**
@@ -16,8 +18,10 @@ export interface CountableTable {
  * extension, and not the fence, whose tokens must never travel with a backup.
  */
 export async function listTables(client: ClientBase): Promise<CountableTable[]> {
-  const { rows } = await client.query<Record<keyof CountableTable, string>>(
-    `SELECT n.nspname AS schema, c.relname AS name, pg_table_size(c.oid)::text AS bytes,
+  const { rows } = await client.query<
+    Record<Exclude<keyof CountableTable, 'unlogged'>, string> & { unlogged: boolean }
+  >(
+    `SELECT n.nspname AS schema, c.relname AS name, pg_table_size(c.oid)::text AS bytes, c.relpersistence = 'u' AS unlogged,
             coalesce(s.n_tup_ins, 0)::text AS inserted, coalesce(s.n_tup_upd, 0)::text AS updated,
             coalesce(s.n_tup_del, 0)::text AS deleted
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -32,6 +36,7 @@ export async function listTables(client: ClientBase): Promise<CountableTable[]> 
     schema: row.schema,
     name: row.name,
     bytes: Number(row.bytes),
+    unlogged: row.unlogged,
     inserted: Number(row.inserted),
     updated: Number(row.updated),
     deleted: Number(row.deleted),
@@ -66,6 +71,15 @@ export async function countLargeObjects(client: ClientBase): Promise<number> {
     'SELECT count(*)::text AS count FROM pg_largeobject_metadata',
   );
   return Number(rows[0]?.count);
+}
+
+/** Cumulative changes of large objects; their rows belong to the system, and so to no table of `listTables`. */
+export async function readLargeObjectChanges(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ changes: string }>(
+    `SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text AS changes FROM pg_stat_sys_tables
+      WHERE schemaname = 'pg_catalog' AND relname = 'pg_largeobject'`,
+  );
+  return Number(rows[0]?.changes);
 }
 
 type Surroundings = Pick<
@@ -146,9 +160,20 @@ export async function readProperties(client: ClientBase): Promise<DatabaseProper
 
 async function readRoles(client: ClientBase): Promise<RoleEntry[]> {
   const { rows } = await client.query<RoleEntry>(
-    `SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolinherit AS inherit, r.rolcreaterole AS "createRole",
+    `WITH this AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
+     -- The owner of the cluster is pinned: nothing depends on it by name. Our own bookkeeping is made anew.
+     named AS (
+       SELECT d.refobjid, d.deptype FROM pg_shdepend d, this
+        WHERE d.refclassid = 'pg_authid'::regclass
+          AND (d.dbid = this.oid OR (d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid))
+       UNION ALL SELECT datdba, 'o' FROM this
+       UNION ALL SELECT s.setrole, 's' FROM pg_db_role_setting s, this WHERE s.setdatabase = this.oid
+     )
+     SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolinherit AS inherit, r.rolcreaterole AS "createRole",
             r.rolcreatedb AS "createDatabase", r.rolcanlogin AS login, r.rolbypassrls AS "bypassRls",
-            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS "memberOf"
+            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS "memberOf",
+            EXISTS (SELECT 1 FROM named n WHERE n.refobjid = r.oid) AS used,
+            EXISTS (SELECT 1 FROM named n WHERE n.refobjid = r.oid AND n.deptype = 'o') AS owner
        FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1`,
   );
   return rows;

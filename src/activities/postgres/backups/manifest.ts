@@ -33,6 +33,10 @@ export interface RoleEntry {
   login: boolean;
   bypassRls: boolean;
   memberOf: string[];
+  /** What is in the database names it: an owner, a grant, a policy, a setting. Older manifests do not tell. */
+  used?: boolean;
+  /** Something in the database belongs to it. */
+  owner?: boolean;
 }
 
 /** What `pg_restore` does not bring back: it belongs to the database as a whole. */
@@ -81,10 +85,14 @@ export interface Manifest {
   countersResetAt: string;
   sequences: SequenceEntry[];
   largeObjects: number;
+  /** Cumulative counter of changes of large objects, like those of a table; older manifests have none. */
+  largeObjectChanges?: number;
   foreignKeys: number;
   /** NOT VALID in the source: they come back so. */
   unvalidatedForeignKeys: string[];
   excludedForeignTables: string[];
+  /** Of a safety backup: what could not be read and so is not in it, with the reason. */
+  unsaved?: { what: string; why: string }[];
   extensions: { name: string; version: string }[];
   /** Do not come back with a restore: to be looked at by a person before a copy takes over. */
   replicationSlots: string[];
@@ -177,6 +185,9 @@ export function summaryOf(manifest: Manifest, manifestSha256: string): BackupSum
     canary: manifest.canary?.id ?? null,
     manifestSha256,
     excludedForeignTables: manifest.excludedForeignTables,
+    ...(manifest.unsaved === undefined
+      ? {}
+      : { unsaved: manifest.unsaved.slice(0, 20).map(({ what }) => what) }),
   };
 }
 

@@ -25,12 +25,17 @@ import {
   type Manifest,
 } from './manifest';
 import { openTools, runTool, type Tools } from '../session/tools';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import { databaseIn, type Fence } from '../../../contract/place';
 import type { BackupRef, BackupSummary } from '../../../contract/backup';
 
 /** The same `backupId` is the same backup. */
 export interface BackUpInput extends BackupRef {
   fence: Fence | null;
+  /**
+   * Of what is about to be replaced, whatever is left of it: what cannot be read is left out and named, nothing is too
+   * small, and the database is not written to.
+   */
+  safety?: boolean;
 }
 
 export function createBackupActivities(deps: ActivityDeps) {
@@ -116,7 +121,7 @@ async function finish(
     tocEntries: contents.entries,
     files,
   };
-  checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);
+  if (input.safety !== true) checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);
   return manifest;
 }
 
@@ -127,8 +132,7 @@ async function dumpGlobals(
   input: BackUpInput,
   partial: string,
 ): Promise<Manifest['globals']> {
-  const ref: DatabaseRef = { kind: 'service', service: input.service, environment: input.environment };
-  const endpoint = endpointOf(deps, ref);
+  const endpoint = endpointOf(deps, databaseIn(input));
   const { url, environment } = libpqOf(endpoint);
   const args = [
     '--globals-only',

@@ -3,13 +3,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { ensureBookkeeping } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
 import { listSequences } from '../backups/inventory';
-import type { DatabaseRef } from '../../../contract/place';
-
-type BesideLive = Extract<DatabaseRef, { kind: 'service' }>;
-
-function liveOf(into: BesideLive): DatabaseRef {
-  return { kind: 'service', service: into.service, environment: into.environment };
-}
+import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
 /**
  * Gives the copy every fencing token of the live database, never lowering one: whoever is refused there today must be
@@ -19,7 +13,7 @@ export async function copyFence(deps: ActivityDeps, into: DatabaseRef): Promise<
   if (into.kind !== 'service') return;
   const rows = await withClient(
     deps,
-    liveOf(into),
+    databaseIn(into),
     async (live) => {
       const { rows: found } = await live.query<{ there: boolean }>(
         `SELECT to_regclass('durable_runbooks.fence') IS NOT NULL AS there`,
@@ -53,15 +47,16 @@ export async function copyFence(deps: ActivityDeps, into: DatabaseRef): Promise<
 }
 
 /**
- * Moves the copy's sequences to where the live ones are: numbers given out since the backup are in e-mails, at payment
- * providers and in logs, and must not be given out again. A live database that cannot be read bumps nothing.
+ * Moves the sequences of one database past what those of another one have given out: such numbers are in e-mails, at payment
+ * providers and in logs, and must not be given out again.
  */
-export async function bumpSequences(deps: ActivityDeps, into: DatabaseRef): Promise<number> {
-  if (into.kind !== 'service') return 0;
+export async function carrySequences(
+  deps: ActivityDeps,
+  from: DatabaseRef,
+  into: DatabaseRef,
+): Promise<{ moved: number }> {
   const options = { identity: true, readOnly: true, action: 'read the sequences' };
-  const live = await withClient(deps, liveOf(into), (client) => listSequences(client), options).catch(
-    () => [],
-  );
+  const given = await withClient(deps, from, (client) => listSequences(client), options);
   return withClient(
     deps,
     into,
@@ -69,23 +64,24 @@ export async function bumpSequences(deps: ActivityDeps, into: DatabaseRef): Prom
       const restored = new Map(
         (await listSequences(copy)).map((entry) => [`${entry.schema}.${entry.name}`, entry]),
       );
-      let bumped = 0;
-      for (const { schema, name, lastValue, increment } of live) {
+      let moved = 0;
+      for (const { schema, name, lastValue, increment } of given) {
         const own = restored.get(`${schema}.${name}`);
-        if (own === undefined || lastValue === null) continue;
-        const ahead =
-          BigInt(increment) > 0n
-            ? BigInt(lastValue) > BigInt(own.lastValue ?? '-9223372036854775808')
-            : BigInt(lastValue) < BigInt(own.lastValue ?? '9223372036854775807');
-        if (!ahead) continue;
+        if (own === undefined || lastValue === null || !isAhead(lastValue, own.lastValue, increment))
+          continue;
         await copy.query('SELECT setval($1::regclass, $2::bigint, true)', [
           `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`,
           lastValue,
         ]);
-        bumped += 1;
+        moved += 1;
       }
-      return bumped;
+      return { moved };
     },
-    { identity: true, action: 'move the sequences' },
+    { identity: true, evenReadOnly: true, action: 'move the sequences' },
   );
+}
+
+function isAhead(value: string, than: string | null, increment: string): boolean {
+  if (than === null) return true;
+  return BigInt(increment) > 0n ? BigInt(value) > BigInt(than) : BigInt(value) < BigInt(than);
 }

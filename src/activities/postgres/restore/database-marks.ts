@@ -42,3 +42,14 @@ export function maintenanceDatabase(live: string): string {
 export async function lockTarget(client: ClientBase, target: string): Promise<void> {
   await client.query(`SELECT pg_advisory_lock(hashtextextended($1, 0))`, [`durable-runbooks:${target}`]);
 }
+
+/** `default_transaction_read_only` as set for that database; null where it is not. */
+export async function readReadOnlySetting(client: ClientBase, name: string): Promise<string | null> {
+  const { rows } = await client.query<{ setting: string }>(
+    `SELECT substr(item, strpos(item, '=') + 1) AS setting
+       FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS item
+      WHERE d.datname = $1 AND s.setrole = 0 AND item LIKE 'default_transaction_read_only=%'`,
+    [name],
+  );
+  return rows[0]?.setting ?? null;
+}

@@ -1,67 +1,67 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { databaseOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { terminateEarlierAttempts, withClient, type ConnectionOptions } from '../session/connection';
-import { fail } from '../../support/failure';
+import { highestFenceToken } from '../session/bookkeeping';
+import { terminateEarlierAttempts, withClient } from '../session/connection';
+import { fail, sqlStateOf } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import type { DatabaseMark } from '../session/identity';
-import {
-  commentDatabase,
-  findDatabase,
-  lockTarget,
-  maintenanceDatabase,
-  type DatabaseOnServer,
-} from './database-marks';
-import type { DatabaseRef, Fence, Place } from '../../../contract/place';
+import { commentDatabase, findDatabase, lockTarget, type DatabaseOnServer } from './database-marks';
+import { databaseIn, type Fence, type Place } from '../../../contract/place';
 import type { SwapResult } from '../../../contract/backup';
-import { fenceSession } from '../session/fence';
-import { inTransaction } from '../session/transaction';
+import { fenceSession, readFence } from '../session/fence';
+import { commit, inTransaction } from '../session/transaction';
+import { endSessions, type Stayed } from './end-sessions';
+import { inMaintenance } from './maintenance';
 
-export interface SwapInput {
-  service: string;
-  environment: string;
+export interface SwapInput extends Place {
   /** Name of the restored copy beside the live database. */
   restored: string;
   /** Name under which the former live database is kept. */
   previous: string;
+  /** The plan said that there is no live database: nothing is kept under `previous`. */
+  liveMissing?: boolean;
   fence: Fence;
 }
 
 interface Exchange {
   live: string;
-  /** Becomes the live one. */
-  incoming: string;
-  /** New name of the one that is live now. */
-  outgoing: string;
+  /** Becomes the live one; undefined where there was none before, and so none is after. */
+  incoming: string | undefined;
+  /** New name of the one that is live now; undefined where there is none. */
+  outgoing: string | undefined;
   /** What the outgoing one is marked as. */
   kind: DatabaseMark['kind'];
 }
 
-/** Name of the live database of an environment. */
-export function liveName(deps: ActivityDeps, { service, environment }: Place): string {
-  return databaseOf(deps.config, service, environment).identity.database;
+/** The copy takes the place of the live database. */
+export function forward(live: string, { restored, previous, liveMissing }: SwapInput): Exchange {
+  return {
+    live,
+    incoming: restored,
+    outgoing: liveMissing === true ? undefined : previous,
+    kind: 'previous',
+  };
 }
 
-/** A session on the server of an environment, in a database that is not concerned. */
-export function inMaintenance<T>(
-  deps: ActivityDeps,
-  place: Place,
-  body: (client: Client) => Promise<T>,
-  options: ConnectionOptions = {},
-): Promise<T> {
-  const ref: DatabaseRef = { kind: 'service', service: place.service, environment: place.environment };
-  return withClient(deps, ref, body, {
-    identity: true,
-    database: maintenanceDatabase(liveName(deps, place)),
-    action: 'look at the databases',
-    ...options,
-  });
+/** The former database comes back, or the place is empty again. */
+export function backward(live: string, { restored, previous, liveMissing }: SwapInput): Exchange {
+  return {
+    live,
+    incoming: liveMissing === true ? undefined : previous,
+    outgoing: restored,
+    kind: 'restored',
+  };
 }
 
-/** Renames two databases into each other's place; see `swapDatabases`. */
+/** Puts databases into each other's place by renaming them; see `swapDatabases`. */
 export async function exchange(deps: ActivityDeps, input: SwapInput, names: Exchange): Promise<SwapResult> {
   const startedAt = Date.now();
-  const action = `put ${names.incoming} in the place of ${names.live}`;
+  const what = names.incoming ?? 'nothing';
+  const options = {
+    action: `put ${what} in the place of ${names.live}`,
+    lockTimeoutMs: 10_000,
+    statementTimeoutMs: 60_000,
+  };
   await withProgress({ phase: 'swap', done: 0, total: 1, unit: 'statements' }, () =>
     inMaintenance(
       deps,
@@ -71,65 +71,94 @@ export async function exchange(deps: ActivityDeps, input: SwapInput, names: Exch
         // Advisory locks are per database: whoever creates, drops or renames databases takes it here.
         await lockTarget(client, input.fence.target);
         await fenceSession(client, input.fence);
-        const found = await look(client, names);
-        if (found === 'done') return reopen(client, [names.live, names.outgoing]);
-        await fenceIncoming(deps, input, names);
+        const found = await look(deps, input, client, names);
+        if (found === 'done') return;
+        if (names.incoming !== undefined) await fenceIncoming(deps, input, names.incoming);
         await swap(deps, input, client, names, found);
       },
-      { action, lockTimeoutMs: 10_000, statementTimeoutMs: 60_000 },
+      options,
     ),
   );
-  return { live: names.live, previous: names.outgoing, durationMs: Date.now() - startedAt };
+  return { live: names.live, previous: names.outgoing ?? null, durationMs: Date.now() - startedAt };
 }
 
 interface Pair {
-  live: DatabaseOnServer;
-  incoming: DatabaseOnServer & { mark: DatabaseMark };
+  live: DatabaseOnServer | undefined;
+  incoming: (DatabaseOnServer & { mark: DatabaseMark }) | undefined;
 }
 
 /** Names and marks say how far it came. Throws TargetNotOurs for a state that no swap of ours leaves. */
-async function look(client: Client, names: Exchange): Promise<Pair | 'done'> {
-  const live = await findDatabase(client, names.live);
-  const incoming = await findDatabase(client, names.incoming);
-  const outgoing = await findDatabase(client, names.outgoing);
-  if (
-    live !== undefined &&
-    live.mark === null &&
-    incoming === undefined &&
-    outgoing?.mark?.kind === names.kind
-  )
-    return 'done';
+async function look(
+  deps: ActivityDeps,
+  input: SwapInput,
+  client: Client,
+  names: Exchange,
+): Promise<Pair | 'done'> {
+  const find = async (name: string | undefined) =>
+    name === undefined ? undefined : findDatabase(client, name);
+  const [live, incoming, outgoing] = [
+    await find(names.live),
+    await find(names.incoming),
+    await find(names.outgoing),
+  ];
   const wrong = (why: string): Error =>
     fail(
       'TargetNotOurs',
-      `${names.incoming} cannot take the place of ${names.live}: ${why}. Nothing was changed.`,
+      `${names.incoming ?? 'Nothing'} cannot take the place of ${names.live}: ${why}. Nothing was changed.`,
     );
-  if (live === undefined) throw wrong(`there is no database "${names.live}"`);
-  if (live.mark !== null) throw wrong(`"${names.live}" carries the mark of a ${live.mark.kind} copy`);
+  if (await isDone(deps, input, names, { live, incoming, outgoing })) return 'done';
+  if (names.outgoing !== undefined && live === undefined)
+    throw wrong(`there is no database "${names.live}" (any more)`);
+  if (names.outgoing === undefined && live !== undefined)
+    throw wrong(`there is a database "${names.live}" (again)`);
+  if (live !== undefined && live.mark !== null)
+    throw wrong(`"${names.live}" carries the mark of a ${live.mark.kind} copy`);
+  if (outgoing !== undefined) throw wrong(`the name "${names.outgoing}" is taken`);
+  if (names.incoming === undefined) return { live, incoming: undefined };
   if (incoming === undefined) throw wrong(`there is no database "${names.incoming}"`);
   // A drilled copy lives in a cluster without durability and is never promoted.
   if (incoming.mark === null || incoming.mark.kind === 'drill')
     throw wrong(`"${names.incoming}" carries no mark of a copy that may take over`);
-  if (outgoing !== undefined) throw wrong(`the name "${names.outgoing}" is taken`);
   return { live, incoming: { ...incoming, mark: incoming.mark } };
 }
 
+async function isDone(
+  deps: ActivityDeps,
+  input: SwapInput,
+  names: Exchange,
+  found: Record<'live' | 'incoming' | 'outgoing', DatabaseOnServer | undefined>,
+): Promise<boolean> {
+  const { live, incoming, outgoing } = found;
+  if (names.incoming === undefined) return live === undefined && outgoing?.mark?.kind === names.kind;
+  if (live === undefined || live.mark !== null || incoming !== undefined) return false;
+  if (names.outgoing !== undefined) return outgoing?.mark?.kind === names.kind;
+  // Nothing was kept that could tell: the copy is the one that carries the token of this lease.
+  const { target, token } = input.fence;
+  return withClient(
+    deps,
+    databaseIn(input),
+    async (client) => (await highestFenceToken(client)) > 0 && (await readFence(client, target)) === token,
+    { identity: true, action: 'see which database is live' },
+  );
+}
+
 /** The token stands in the copy before it can become live, whatever it was restored with. */
-async function fenceIncoming(deps: ActivityDeps, input: SwapInput, names: Exchange): Promise<void> {
-  const ref: DatabaseRef = {
-    kind: 'service',
-    service: input.service,
-    environment: input.environment,
-    database: names.incoming,
-  };
-  // An earlier attempt may have closed it.
-  await inMaintenance(deps, input, (client) => reopen(client, [names.incoming]));
-  await withClient(deps, ref, (copy) => fenceSession(copy, input.fence), {
+async function fenceIncoming(deps: ActivityDeps, input: SwapInput, name: string): Promise<void> {
+  await withClient(deps, databaseIn(input, name), (copy) => fenceSession(copy, input.fence), {
     identity: true,
     action: 'fence the copy',
   });
 }
 
+/** The server looks for five seconds whether everybody has left, each time. */
+const TRIES = 3;
+const OBJECT_IN_USE = '55006';
+
+/**
+ * One transaction, so that it stops nowhere half-way: the first RENAME locks the database against whoever wants to come in,
+ * while those inside are ended from a second session; whoever waits outside finds the copy behind the same name. A worker
+ * that dies at any moment leaves everything as it was, and open.
+ */
 async function swap(
   deps: ActivityDeps,
   input: SwapInput,
@@ -137,68 +166,57 @@ async function swap(
   names: Exchange,
   pair: Pair,
 ): Promise<void> {
-  try {
-    // RENAME fails while anybody is connected, and applications reconnect at once: close the door first.
-    for (const name of [names.live, names.incoming]) await allowConnections(client, name, false);
-    await endSessions(client, [names.live, names.incoming]);
-    await inTransaction(client, async () => {
-      await client.query(
-        `ALTER DATABASE ${escapeIdentifier(names.live)} RENAME TO ${escapeIdentifier(names.outgoing)}`,
-      );
-      await client.query(
-        `ALTER DATABASE ${escapeIdentifier(names.incoming)} RENAME TO ${escapeIdentifier(names.live)}`,
-      );
-      await commentDatabase(client, names.live, pair.incoming.mark.comment);
-      await commentDatabase(client, names.outgoing, {
-        ...pair.incoming.mark,
-        kind: names.kind,
-        createdAt: new Date().toISOString(),
-        comment: pair.live.comment,
+  for (let tries = 1; ; tries += 1) {
+    const concerned = [pair.live?.name, pair.incoming?.name].filter((name) => name !== undefined);
+    const ending = endSessions(deps, input, concerned);
+    try {
+      return await inTransaction(client, () => rename(client, input, names, pair), {
+        commit: () => commit(client, `put ${names.incoming ?? 'nothing'} in the place of ${names.live}`),
       });
-      await allowConnections(client, names.live, true);
-      await allowConnections(client, names.outgoing, true);
-    });
-  } catch (error) {
-    // Failed or cancelled: the door must not stay closed. Whichever names they have now.
-    await inMaintenance(
-      deps,
-      input,
-      (second) => reopen(second, [names.live, names.incoming, names.outgoing]),
-      { ignoreCancellation: true },
-    );
-    throw error;
-  }
-}
-
-async function allowConnections(client: Client, name: string, allowed: boolean): Promise<void> {
-  await client.query(`ALTER DATABASE ${escapeIdentifier(name)} ALLOW_CONNECTIONS ${String(allowed)}`);
-}
-
-async function reopen(client: Client, names: string[]): Promise<void> {
-  for (const name of names) {
-    if ((await findDatabase(client, name))?.allowsConnections === false)
-      await allowConnections(client, name, true);
-  }
-}
-
-async function endSessions(client: Client, names: string[]): Promise<void> {
-  for (let waitedMs = 0; waitedMs < 15_000; waitedMs += 100) {
-    const { rows } = await client.query<{ pid: number; who: string }>(
-      `SELECT pid, coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') AS who, pg_terminate_backend(pid)
-         FROM pg_stat_activity
-        WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
-      [names],
-    );
-    if (rows.length === 0) return;
-    if (waitedMs >= 14_000) {
-      throw fail(
-        'CommandFailed',
-        `Sessions stay in ${names.join(' and ')}: ${rows.map(({ pid, who }) => `${pid} (${who})`).join(', ')}. End them by hand.`,
-        {
-          retryable: true,
-        },
-      );
+    } catch (error) {
+      if (sqlStateOf(error) !== OBJECT_IN_USE) throw error;
+      const stayed = await ending.stop();
+      if (tries >= TRIES || /prepared transaction/.test((error as { detail?: string }).detail ?? '')) throw sessionsStay(concerned, stayed, error as Error);
+    } finally {
+      await ending.stop();
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+async function rename(
+  client: Client,
+  { service, environment }: Place,
+  names: Exchange,
+  { live, incoming }: Pair,
+): Promise<void> {
+  if (live !== undefined && names.outgoing !== undefined)
+    await client.query(
+      `ALTER DATABASE ${escapeIdentifier(names.live)} RENAME TO ${escapeIdentifier(names.outgoing)}`,
+    );
+  if (incoming !== undefined) {
+    await client.query(
+      `ALTER DATABASE ${escapeIdentifier(incoming.name)} RENAME TO ${escapeIdentifier(names.live)}`,
+    );
+    await commentDatabase(client, names.live, incoming.mark.comment);
+  }
+  if (live === undefined || names.outgoing === undefined) return;
+  await commentDatabase(client, names.outgoing, {
+    by: 'durable-runbooks',
+    kind: names.kind,
+    service,
+    environment,
+    backupId: incoming?.mark.backupId ?? null,
+    createdAt: new Date().toISOString(),
+    comment: live.comment,
+  });
+}
+
+function sessionsStay(names: string[], { sessions, refused }: Stayed, error: Error): Error {
+  const who = [...sessions, ...refused].join(', ');
+  const why = (error as { detail?: string }).detail ?? error.message;
+  return fail(
+    'CommandFailed',
+    `Sessions stay in ${names.join(' and ')}: ${who === '' ? why : `${who} (${why})`}. End them by hand. Everything is as it was.`,
+    { retryable: true },
+  );
 }

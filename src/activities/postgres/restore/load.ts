@@ -18,6 +18,8 @@ export interface RestoreInput extends BackupRef {
   fence: Fence | null;
   /** The files were verified a moment ago in the same run: do not read them all again. */
   verified?: boolean;
+  /** Nothing can be read of the live database: its tokens and sequences cannot be carried over. */
+  withoutLive?: boolean;
 }
 
 export interface RestoreRun {

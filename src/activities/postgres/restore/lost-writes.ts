@@ -1,24 +1,37 @@
+import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
-import { listTables, readCountersResetAt } from '../backups/inventory';
+import {
+  listSequences,
+  listTables,
+  readCountersResetAt,
+  readLargeObjectChanges,
+  type CountableTable,
+} from '../backups/inventory';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import type { BackupRef, LostWrites } from '../../../contract/backup';
+import { databaseIn } from '../../../contract/place';
+
+export interface LostInput extends BackupRef {
+  /** Of this database of the server, instead of the live one: of a former one, whose counters go with it. */
+  database?: string;
+}
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
 const LEAST_WAL_BYTES_PER_ROW = 8;
 
 /**
- * Upper bound of the row changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset
- * since, or the server is another one, the WAL is the bound, far above the truth.
+ * Upper bound of the changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset since,
+ * or the server is another one, the WAL is the bound, far above the truth; of unlogged tables, which leave none, all that
+ * their counters have.
  */
-export async function estimateLostWrites(deps: ActivityDeps, input: BackupRef): Promise<LostWrites> {
+export async function estimateLostWrites(deps: ActivityDeps, input: LostInput): Promise<LostWrites> {
   const { manifest } = await readManifest(
     backupFolder(deps, input.service, input.environment, input.backupId),
   );
-  const { service, environment } = input;
   return withClient(
     deps,
-    { kind: 'service', service, environment },
+    databaseIn(input, input.database),
     async (client) => {
       const { rows } = await client.query<{ wal: string; same: boolean }>(
         `SELECT greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), $1::pg_lsn))::text AS wal,
@@ -27,11 +40,13 @@ export async function estimateLostWrites(deps: ActivityDeps, input: BackupRef): 
       );
       const { wal, same } = rows[0]!;
       const walBytes = Number(wal);
-      const grown = growth(manifest, await listTables(client));
+      const now = (await listTables(client)).filter(isTheirs);
+      const grown = growth(manifest, now, await readLargeObjectChanges(client));
       const counted =
         same && grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
       return {
-        rowsAtMost: counted ? grown : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW),
+        rowsAtMost: counted ? grown : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW) + unlogged(now),
+        sequences: await countMoved(client, manifest),
         since: manifest.snapshotAt,
         walBytes,
       };
@@ -40,15 +55,27 @@ export async function estimateLostWrites(deps: ActivityDeps, input: BackupRef): 
   );
 }
 
-type Counters = { schema: string; name: string; inserted: number; updated: number; deleted: number };
+/** Our own bookkeeping is no write of the application. */
+const isTheirs = ({ schema }: { schema: string }): boolean => schema !== 'durable_runbooks';
+
+const changes = ({
+  inserted,
+  updated,
+  deleted,
+}: Omit<CountableTable, 'bytes' | 'unlogged' | 'schema' | 'name'>): number => inserted + updated + deleted;
+
+function unlogged(tables: CountableTable[]): number {
+  return tables.filter((table) => table.unlogged).reduce((sum, table) => sum + changes(table), 0);
+}
 
 /** Undefined where a counter went backwards: a table was made anew under its old name, or its counters were reset. */
-function growth(manifest: Manifest, now: Counters[]): number | undefined {
-  const changes = (counters: Counters): number => counters.inserted + counters.updated + counters.deleted;
-  // Our own bookkeeping is no write of the application.
-  const before = new Map(manifest.tables.map((table) => [`${table.schema}.${table.name}`, table]));
-  let sum = 0;
-  for (const table of now.filter(({ schema }) => schema !== 'durable_runbooks')) {
+function growth(manifest: Manifest, now: CountableTable[], largeObjectChanges: number): number | undefined {
+  const before = new Map(
+    manifest.tables.filter(isTheirs).map((table) => [`${table.schema}.${table.name}`, table]),
+  );
+  let sum = largeObjectChanges - (manifest.largeObjectChanges ?? 0);
+  if (sum < 0) return undefined;
+  for (const table of now) {
     const then = before.get(`${table.schema}.${table.name}`);
     before.delete(`${table.schema}.${table.name}`);
     const difference = changes(table) - (then === undefined ? 0 : changes(then));
@@ -56,6 +83,15 @@ function growth(manifest: Manifest, now: Counters[]): number | undefined {
     sum += difference;
   }
   // Tables that were dropped since: every row they had is a change.
-  for (const table of before.values()) if (table.schema !== 'durable_runbooks') sum += table.rows;
+  for (const table of before.values()) sum += table.rows;
   return sum;
+}
+
+async function countMoved(client: Client, manifest: Manifest): Promise<number> {
+  const then = new Map(
+    manifest.sequences.map(({ schema, name, lastValue }) => [`${schema}.${name}`, lastValue]),
+  );
+  const now = (await listSequences(client)).filter(isTheirs);
+  return now.filter(({ schema, name, lastValue }) => (then.get(`${schema}.${name}`) ?? null) !== lastValue)
+    .length;
 }

@@ -8,7 +8,7 @@ import type { DatabaseMark } from '../session/identity';
 import { verifyFiles } from '../backups/verify-files';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import { findDatabase, lockTarget } from './database-marks';
-import { bumpSequences, copyFence } from './carry-over';
+import { carrySequences, copyFence } from './carry-over';
 import {
   applyProperties,
   checkExtensions,
@@ -20,7 +20,7 @@ import {
 } from './target';
 import { load, NEVER_IN_SCRATCH, type RestoreInput, type RestoreRun } from './load';
 import { openTools, requireMajor, runTool } from '../session/tools';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import { databaseIn, type DatabaseRef, type Fence } from '../../../contract/place';
 import type { RestoreResult } from '../../../contract/backup';
 import { fenceSession } from '../session/fence';
 
@@ -148,8 +148,10 @@ function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
 /** What only a copy that may take over needs. Its commit is the durable one. */
 async function makeReady(run: RestoreRun): Promise<void> {
   const { deps, tools, input, name, manifest, client } = run;
-  await copyFence(deps, input.into);
-  await bumpSequences(deps, input.into);
+  if (input.withoutLive !== true && input.into.kind === 'service') {
+    await copyFence(deps, input.into);
+    await carrySequences(deps, databaseIn(input.into), input.into);
+  }
   const { url, environment } = libpqOf(endpointOf(deps, input.into));
   await withProgress(
     { phase: 'analyze', done: 0, total: manifest.tables.length, unit: 'tables' },

@@ -1,10 +1,16 @@
 import type { ActivityDeps } from '../../support/deps';
-import { estimateLostWrites } from './lost-writes';
+import { carrySequences } from './carry-over';
+import { estimateLostWrites, type LostInput } from './lost-writes';
 import { findDatabase } from './database-marks';
+import { inspectLive } from './live-state';
+import { checkRestorable } from './preflight';
+import { closeToWriters, openToWriters, watchWrites, type WritersInput } from './writers';
 import { countClientSessions } from '../session/sessions';
-import { exchange, inMaintenance, liveName, type SwapInput } from './exchange';
-import type { Fence } from '../../../contract/place';
-import type { BackupRef, LostWrites, SwapResult } from '../../../contract/backup';
+import { backward, exchange, forward, type SwapInput } from './exchange';
+import { inMaintenance, liveName } from './maintenance';
+import type { LiveState } from '../../../contract/database';
+import type { DatabaseRef, Fence, Place } from '../../../contract/place';
+import type { BackupRef, LostWrites, QuietResult, Restorability, SwapResult } from '../../../contract/backup';
 
 export function createSwapActivities(deps: ActivityDeps) {
   return {
@@ -14,24 +20,12 @@ export function createSwapActivities(deps: ActivityDeps) {
      * (sessions that do not leave).
      */
     async swapDatabases(input: SwapInput): Promise<SwapResult> {
-      const live = liveName(deps, input);
-      return exchange(deps, input, {
-        live,
-        incoming: input.restored,
-        outgoing: input.previous,
-        kind: 'previous',
-      });
+      return exchange(deps, input, forward(liveName(deps, input), input));
     },
 
     /** The way back: what was written to the copy since the swap stays in the copy. Safe to retry like the swap. */
     async swapBack(input: SwapInput): Promise<SwapResult> {
-      const live = liveName(deps, input);
-      return exchange(deps, input, {
-        live,
-        incoming: input.previous,
-        outgoing: input.restored,
-        kind: 'restored',
-      });
+      return exchange(deps, input, backward(liveName(deps, input), input));
     },
 
     /** Whether the copy is live, and how many sessions the live database has. Reads only. */
@@ -42,7 +36,11 @@ export function createSwapActivities(deps: ActivityDeps) {
       return inMaintenance(deps, input, async (client) => {
         const previous = await findDatabase(client, input.previous);
         const restored = await findDatabase(client, input.restored);
-        const swapped = previous?.mark?.kind === 'previous' && restored === undefined;
+        const kept =
+          input.liveMissing === true
+            ? (await findDatabase(client, live)) !== undefined
+            : previous?.mark?.kind === 'previous';
+        const swapped = kept && restored === undefined;
         return { swapped, sessions: await countClientSessions(client, live) };
       });
     },
@@ -55,9 +53,27 @@ export function createSwapActivities(deps: ActivityDeps) {
       }));
     },
 
-    /** At most how many rows were written since the backup's snapshot. Reads only. */
-    async estimateLostWrites(input: BackupRef): Promise<LostWrites> {
-      return estimateLostWrites(deps, input);
-    },
+    /** What there is of the live database, whatever happened to it: see `inspectLive`. Reads only. */
+    inspectLive: (place: Place): Promise<LiveState> => inspectLive(deps, place),
+
+    /** Whether the server could take a restore of that backup: see `checkRestorable`. Reads only. */
+    checkRestorable: (input: BackupRef): Promise<Restorability> => checkRestorable(deps, input),
+
+    /** At most how much was written since the backup's snapshot: see `estimateLostWrites`. Reads only. */
+    estimateLostWrites: (input: LostInput): Promise<LostWrites> => estimateLostWrites(deps, input),
+
+    /** Makes the live database read-only and ends the sessions of before: see `closeToWriters`. */
+    closeToWriters: (input: WritersInput): Promise<{ ended: number }> => closeToWriters(deps, input),
+
+    /** Takes back what `closeToWriters` did. */
+    openToWriters: (input: WritersInput & { setting: string | null }): Promise<{ ended: number }> =>
+      openToWriters(deps, input),
+
+    /** Whether writes to the live database have stopped: see `watchWrites`. Reads only. */
+    watchWrites: (place: Place): Promise<QuietResult> => watchWrites(deps, place),
+
+    /** Moves the sequences of `into` past what those of `from` have given out. Safe to repeat. */
+    carrySequences: ({ from, into }: { from: DatabaseRef; into: DatabaseRef }): Promise<{ moved: number }> =>
+      carrySequences(deps, from, into),
   };
 }

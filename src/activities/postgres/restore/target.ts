@@ -8,7 +8,7 @@ import type { DatabaseMark } from '../session/identity';
 import { inTransaction } from '../session/transaction';
 import type { Manifest, RoleEntry } from '../backups/manifest';
 import { commentDatabase, findDatabase, maintenanceDatabase } from './database-marks';
-import type { DatabaseRef } from '../../../contract/place';
+import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
 /** How to reach the server that a copy goes to, from a database that is not concerned. */
 export function maintenanceOf(
@@ -17,8 +17,7 @@ export function maintenanceOf(
 ): { ref: DatabaseRef; options: ConnectionOptions } {
   if (into.kind === 'scratch') return { ref: { ...into, database: 'postgres' }, options: { identity: true } };
   const live = databaseOf(deps.config, into.service, into.environment).identity.database;
-  const ref: DatabaseRef = { kind: 'service', service: into.service, environment: into.environment };
-  return { ref, options: { identity: true, database: maintenanceDatabase(live) } };
+  return { ref: databaseIn(into), options: { identity: true, database: maintenanceDatabase(live) } };
 }
 
 /** Name of the copy. Throws InvalidInput where it would be the live database or one of the server's own. */
@@ -117,17 +116,34 @@ export async function checkExtensions(client: Client, manifest: Manifest, left: 
 }
 
 /**
- * Creates the roles of the source that the target lacks, without passwords: a missing role silently loses its grants
- * and policies. In a disposable cluster none of them can log in.
+ * Roles that the database names and that the server lacks, with those that they are members of. Of a manifest that does not
+ * tell which it names, all.
+ */
+export async function missingRoles(client: Client, roles: RoleEntry[]): Promise<RoleEntry[]> {
+  const { rows } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
+  const existing = new Set(rows.map(({ name }) => name));
+  const byName = new Map(roles.map((role) => [role.name, role]));
+  const missing = new Map<string, RoleEntry>();
+  const add = (name: string): void => {
+    const role = byName.get(name);
+    if (role === undefined || existing.has(name) || missing.has(name)) return;
+    missing.set(name, role);
+    role.memberOf.forEach(add);
+  };
+  for (const { name, used = true } of roles) if (used) add(name);
+  return [...missing.values()];
+}
+
+/**
+ * Creates the roles that are missing, without passwords: a missing role silently loses its grants and policies. In a
+ * disposable cluster none of them can log in.
  */
 export async function createRoles(
   client: Client,
   roles: RoleEntry[],
   disposable: boolean,
 ): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles');
-  const existing = new Set(rows.map(({ name }) => name));
-  const missing = roles.filter(({ name }) => !existing.has(name));
+  const missing = await missingRoles(client, roles);
   for (const role of missing) {
     const attributes = [
       role.inherit ? 'INHERIT' : 'NOINHERIT',
@@ -142,8 +158,18 @@ export async function createRoles(
     for (const group of role.memberOf) {
       await client.query(`GRANT ${escapeIdentifier(group)} TO ${escapeIdentifier(role.name)}`);
     }
+    // Objects can only be given to a role that one is a member of; a superuser is one of all.
+    if (role.owner === true && !disposable) await joinRole(client, role.name);
   }
   return missing.map(({ name }) => name);
+}
+
+async function joinRole(client: Client, name: string): Promise<void> {
+  const { rows } = await client.query<{ member: boolean }>(
+    `SELECT pg_has_role(current_user, $1, 'MEMBER') AS member`,
+    [name],
+  );
+  if (rows[0]?.member !== true) await client.query(`GRANT ${escapeIdentifier(name)} TO CURRENT_USER`);
 }
 
 /** What no dump brings back: owner, grants, settings, connection limit. The last step, it opens the copy. */

@@ -18,6 +18,8 @@ export interface ConnectionOptions {
   allRows?: boolean;
   /** Every transaction read only. */
   readOnly?: boolean;
+  /** May write although the database was made read-only: for the run that did so. */
+  evenReadOnly?: boolean;
   /** 0 = none. Default 60 s. */
   statementTimeoutMs?: number;
   /** 0 = none. Default 5 s. */
@@ -132,6 +134,7 @@ async function configure(client: Client, options: ConnectionOptions): Promise<vo
   };
   if (options.allRows === true) settings['row_security'] = 'off';
   if (options.readOnly === true) settings['default_transaction_read_only'] = 'on';
+  else if (options.evenReadOnly === true) settings['default_transaction_read_only'] = 'off';
   if (options.idleInTransactionTimeoutMs !== undefined) {
     settings['idle_in_transaction_session_timeout'] = String(options.idleInTransactionTimeoutMs);
   }

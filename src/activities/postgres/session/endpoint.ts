@@ -41,8 +41,9 @@ export function endpointOf(deps: ActivityDeps, ref: DatabaseRef): Endpoint {
   const url = parseUrl(resolveSecrets(text, deps.config.directory), `${ref.service}/${ref.environment}`);
   const database = ref.database ?? decodeURIComponent(url.pathname.slice(1));
   const label = `${ref.service}/${ref.environment}`;
-  const endpoint = finish(url, database, label, identity.systemIdentifier);
-  return { ...endpoint, identity: { ...identity, database: ref.database ?? identity.database } };
+  const systemIdentifier = ref.systemIdentifier ?? identity.systemIdentifier;
+  const endpoint = finish(url, database, label, systemIdentifier);
+  return { ...endpoint, identity: { systemIdentifier, database: ref.database ?? identity.database } };
 }
 
 /** The same server, another database on it. */

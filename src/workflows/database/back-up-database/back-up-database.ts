@@ -3,9 +3,9 @@ import { runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold } from '../checks';
 import { describeAge } from '../choose-backup';
-import { databaseIn, nameForRun } from '../names';
+import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
-import { targetOf } from '../../../contract/place';
+import { databaseIn, targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */
 export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase', async (input, run) => {

@@ -1,8 +1,8 @@
 import { duration } from '../../../contract/text';
 import { type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
-import { chooseBackup, describeAge, describeLoss } from '../choose-backup';
-import { databaseIn } from '../names';
+import { chooseBackup, describeAge } from '../choose-backup';
+import { prepareRestore, tellNewIdentity } from '../prepare-restore';
 import { restoreIntoScratch, type RestoredCopy } from '../scratch-copy';
 import { takeOver } from '../take-over';
 import type { BackupListEntry } from '../../../contract/backup';
@@ -78,44 +78,25 @@ function measure(
 }
 
 /** The drilled cluster is never promoted: it ran without durability. The backup is restored again onto the live server. */
-async function promote(run: Run, place: Place, backup: BackupListEntry): Promise<void> {
-  const target = targetOf(place);
-  const facts = await run.step('Look at the database', (act) =>
-    act.readDatabaseFacts({ database: databaseIn(place), write: true }),
-  );
-  const lost = await run.step(
-    'What would be lost?',
-    (act) => act.estimateLostWrites({ ...place, backupId: backup.backupId }),
-    {
-      describe: describeLoss,
-    },
-  );
-  await run.gate(() => ({
-    actions: [
-      { action: 'restore again onto the durable server', target, detail: backup.backupId },
-      { action: 'swap, keeping the former database', target },
-    ],
-    warnings: [`this ${describeLoss(lost)}`],
-    facts: {
-      backup: backup.backupId,
-      manifest: backup.manifestSha256,
-      systemIdentifier: facts.systemIdentifier,
-    },
-  }));
-  if (run.policy.mode === 'auto' && lost.rowsAtMost > 0) {
-    const choice = await run.ask(
-      `Promoting ${backup.backupId} in ${target} ${describeLoss(lost)}. Promote?`,
-      ['promote', 'stop'],
-    );
-    if (choice === 'stop') return run.reject('decided not to lose these writes');
-  }
+async function promote(run: Run, registered: Place, drilled: BackupListEntry): Promise<void> {
+  const target = targetOf(registered);
+  const prepared = await prepareRestore(run, registered, drilled, ({ live, backup }) => [
+    { action: 'restore again onto the durable server', target, detail: backup.backupId },
+    live.condition === 'missing'
+      ? { action: 'give it the name of the live database', target, detail: live.database }
+      : { action: 'stop writes and swap, keeping the former database', target },
+  ]);
+  const { place, live, backup, loss } = prepared;
   await run.announce(
     `Maintenance: ${target} is switched to the restored copy of ${backup.backupId}; writes stop now.`,
   );
   await run.exclusively(
     target,
-    (fence) => takeOver(run, place, { backupId: backup.backupId, fence }),
-    facts.fenceToken,
+    (fence) => takeOver(run, place, { backupId: backup.backupId, fence, live, loss }),
+    live.fenceToken,
   );
-  await run.announce(`${target} runs on the restored copy of ${backup.backupId} and takes writes again.`);
+  const next = tellNewIdentity(run, prepared);
+  await run.announce(
+    `${target} runs on the restored copy of ${backup.backupId} and takes writes again${next}.`,
+  );
 }

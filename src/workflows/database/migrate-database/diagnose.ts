@@ -4,9 +4,8 @@ import type { DatabaseFacts } from '../../../contract/database';
 import { bytes } from '../../../contract/text';
 import type { Run } from '../../kit';
 import type { migrateDatabaseCard } from './card';
-import { databaseIn } from '../names';
 import type { Hazard, Migration } from '../../../contract/migration';
-import { type Place, targetOf } from '../../../contract/place';
+import { databaseIn, type Place, targetOf } from '../../../contract/place';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
 

@@ -1,12 +1,12 @@
-import { type Run, utc } from '../../kit';
+import { type Run } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { applyTitle, applyTo, isApplied, isAsBefore, type Rehearsal } from './rehearse';
 import { invariantsHold, verifyHealth } from '../checks';
-import { describeLoss } from '../choose-backup';
-import { databaseIn, nameForRun } from '../names';
+import { describeLive, lossText, readLoss } from '../loss';
+import { nameForRun } from '../names';
 import { takeOver } from '../take-over';
 import { deltasAgree } from '../../../contract/schema-delta';
-import { type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
+import { databaseIn, type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { Migration } from '../../../contract/migration';
 
 interface Context {
@@ -107,20 +107,21 @@ async function restoreInstead(
   { backupId, fence, migration }: TakeBack,
 ): Promise<void> {
   const where = targetOf(place);
-  const lost = await run.step(
-    'What would a restore lose?',
-    (act) => act.estimateLostWrites({ ...place, backupId }),
-    { describe: describeLoss },
-  );
+  const live = await run.step(`Look at what there is of ${where}`, (act) => act.inspectLive(place), {
+    kind: 'long',
+    undo: 'read-only',
+    describe: describeLive,
+  });
+  const loss = await readLoss(run, place, live, backupId);
   const choice = await run.ask(
-    `${migration.name} has no down script. Restoring ${where} from ${backupId} ${describeLoss(lost)} (an upper bound). Restore?`,
+    `${migration.name} has no down script. Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound). Restore?`,
     ['restore', 'leave it to me'],
   );
   if (choice !== 'restore')
     run.needsHuman(`${migration.name} stays on ${where}, as decided; its backup is ${backupId}`);
   // The loss was estimated before the writes stopped, so even none is not for sure.
-  const loses = `${where} was restored from ${backupId}; writes since ${utc(lost.since)} UTC are lost`;
-  await takeOver(run, place, { backupId, fence, loses });
+  const loses = `${where} was restored from ${backupId}; writes since then are lost`;
+  await takeOver(run, place, { backupId, fence, live, loss, loses });
 }
 
 async function checkBack(run: Run, place: Place, database: DatabaseRef, id: string): Promise<void> {

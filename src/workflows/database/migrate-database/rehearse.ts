@@ -3,9 +3,9 @@ import { digest, type Run, type Verdict, type WayBack } from '../../kit';
 import type { Diagnosis } from './diagnose';
 import { touched, type SchemaDelta } from '../../../contract/schema-delta';
 import { invariantsHold, verifyHealth } from '../checks';
-import { databaseIn, nameForRun } from '../names';
+import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
-import { type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
+import { databaseIn, type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { ApplyResult, Migration } from '../../../contract/migration';
 
 export interface Rehearsal {

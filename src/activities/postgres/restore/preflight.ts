@@ -1,0 +1,145 @@
+import type { Client } from 'pg';
+import type { ActivityDeps } from '../../support/deps';
+import { NEVER_IN_SCRATCH } from './load';
+import { missingRoles } from './target';
+import { inMaintenance } from './maintenance';
+import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
+import { openTools } from '../session/tools';
+import type { BackupRef, Restorability } from '../../../contract/backup';
+
+/** Who we are on the server of an environment, and what we may do there. */
+interface Self {
+  name: string;
+  superuser: boolean;
+  createDatabase: boolean;
+  createRole: boolean;
+  signals: boolean;
+  major: number;
+}
+
+/**
+ * Whether the server of an environment could take a restore of that backup, by what can be known before: versions, rights of
+ * our role, extensions, roles, open prepared transactions. `problems` would end the restore; `warnings` are what it
+ * does beside, or leaves out. Reads only. Throws BackupIncomplete, BackupCorrupt and what a session can throw.
+ */
+export async function checkRestorable(deps: ActivityDeps, input: BackupRef): Promise<Restorability> {
+  const { manifest } = await readManifest(
+    backupFolder(deps, input.service, input.environment, input.backupId),
+  );
+  const tools = await openTools(deps);
+  return inMaintenance(
+    deps,
+    input,
+    async (client) => {
+      const self = await readSelf(client);
+      const found: Restorability = { problems: [], warnings: [] };
+      checkVersions(found, manifest, self, tools.major);
+      checkRights(found, self);
+      await checkExtensions(found, client, manifest, self);
+      await checkRoles(found, client, manifest, self);
+      checkLeftOut(found, manifest);
+      return found;
+    },
+    { action: 'see whether the server can take the restore' },
+  );
+}
+
+async function readSelf(client: Client): Promise<Self> {
+  const { rows } = await client.query<Self>(
+    `SELECT rolname AS name, rolsuper AS superuser, rolsuper OR rolcreatedb AS "createDatabase",
+            rolsuper OR rolcreaterole AS "createRole",
+            rolsuper OR pg_has_role(rolname, 'pg_signal_backend', 'USAGE') AS signals,
+            current_setting('server_version_num')::int / 10000 AS major
+       FROM pg_roles WHERE rolname = current_user`,
+  );
+  return rows[0]!;
+}
+
+function checkVersions({ problems }: Restorability, manifest: Manifest, self: Self, client: number): void {
+  const backup = Math.floor(manifest.serverVersionNum / 10_000);
+  if (self.major < backup)
+    problems.push(
+      `the server is PostgreSQL ${self.major} and the backup is of ${backup}: restore into ${backup} or newer`,
+    );
+  if (client < backup || client < self.major)
+    problems.push(
+      `the client tools of the worker are ${client}: name those of ${Math.max(backup, self.major)} in postgresBin`,
+    );
+}
+
+function checkRights({ problems }: Restorability, { name, createDatabase, signals }: Self): void {
+  if (!createDatabase) problems.push(`${name} may not create the copy beside: ALTER ROLE ${name} CREATEDB`);
+  if (!signals)
+    problems.push(`${name} may not end the sessions before the swap: GRANT pg_signal_backend TO ${name}`);
+}
+
+async function checkExtensions(
+  { problems, warnings }: Restorability,
+  client: Client,
+  manifest: Manifest,
+  self: Self,
+): Promise<void> {
+  const { rows } = await client.query<{ name: string; version: string; trusted: boolean }>(
+    `SELECT a.name, a.default_version AS version, coalesce(v.trusted, false) AS trusted
+       FROM pg_available_extensions a LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version`,
+  );
+  const available = new Map(rows.map((row) => [row.name, row]));
+  for (const { name, version } of manifest.extensions) {
+    // Every database has it from the beginning.
+    if (name === 'plpgsql') continue;
+    const there = available.get(name);
+    if (there === undefined)
+      problems.push(`the server lacks the extension ${name}: install its package there`);
+    else if (!there.trusted && !self.superuser)
+      problems.push(
+        `only a superuser may create the extension ${name}, and ${self.name} is none: let the restore run as one, or mark it as trusted on the server`,
+      );
+    else if (there.version !== version)
+      warnings.push(`extension ${name} comes back in version ${there.version} instead of ${version}`);
+    if (NEVER_IN_SCRATCH.includes(name))
+      warnings.push(`extension ${name} runs jobs by itself, and no drill tries it`);
+  }
+}
+
+async function checkRoles(
+  { problems, warnings }: Restorability,
+  client: Client,
+  manifest: Manifest,
+  self: Self,
+): Promise<void> {
+  const missing = await missingRoles(client, manifest.roles);
+  const names = new Set(missing.map(({ name }) => name));
+  for (const { name, login, memberOf } of missing) {
+    const what = `${login ? 'LOGIN' : 'NOLOGIN'}, without a password${memberOf.length === 0 ? '' : `, member of ${memberOf.join(', ')}`}`;
+    if (self.createRole) warnings.push(`role ${name}, which the server lacks, is created (${what})`);
+    else
+      problems.push(
+        `the server lacks the role ${name}, and ${self.name} may not create it: CREATE ROLE ${name} ${login ? 'LOGIN' : 'NOLOGIN'}`,
+      );
+  }
+  if (self.superuser) return;
+  const owners = manifest.roles.filter(({ owner, name }) => owner === true && !names.has(name));
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1) AND NOT pg_has_role(current_user, oid, 'MEMBER')`,
+    [owners.map(({ name }) => name)],
+  );
+  for (const { name } of rows)
+    problems.push(`${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`);
+  for (const { role } of manifest.properties.settings.filter((setting) => setting.role !== null))
+    if (role !== self.name && !self.createRole)
+      problems.push(
+        `${self.name} may not set what ${String(role)} has set in the database (ALTER ROLE ... IN DATABASE ... SET): ALTER ROLE ${self.name} CREATEROLE`,
+      );
+}
+
+function checkLeftOut({ warnings }: Restorability, manifest: Manifest): void {
+  const { replicationSlots, subscriptions, excludedForeignTables } = manifest;
+  if (replicationSlots.length > 0)
+    warnings.push(
+      `replication slots do not come back, and those who read from them must begin anew: ${replicationSlots.join(', ')}`,
+    );
+  if (subscriptions.length > 0)
+    warnings.push(`subscriptions are left out and have to be made again: ${subscriptions.join(', ')}`);
+  if (excludedForeignTables.length > 0)
+    warnings.push(`foreign tables come back without the rows of others: ${excludedForeignTables.join(', ')}`);
+}

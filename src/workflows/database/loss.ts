@@ -1,0 +1,104 @@
+import type { LostWrites } from '../../contract/backup';
+import type { LiveState } from '../../contract/database';
+import { type Place, targetOf } from '../../contract/place';
+import { type Run, utc } from '../kit';
+
+/** What a restore would lose. `lost` is null where nobody can tell: there is nothing to read it from. */
+export interface Loss {
+  lost: LostWrites | null;
+  /**
+   * What people are told, and hold us to: at least what was read, and not a figure that is old at once where somebody
+   * writes. Null as `lost`.
+   */
+  atMost: number | null;
+}
+
+/** Sentence about what a restore would lose; an upper bound, and said to be one. */
+export function describeLoss({ rowsAtMost, sequences, since }: LostWrites): string {
+  const numbers =
+    sequences === 0 ? '' : `; ${sequences} sequences have moved on, and the copy's are carried past them`;
+  return rowsAtMost === 0
+    ? `loses no row: none was written since ${utc(since)} UTC${numbers}`
+    : `loses at most ${rowsAtMost.toLocaleString('en-US')} row changes made since ${utc(since)} UTC${numbers}`;
+}
+
+/** The same for a loss that may be unknown. `since` is the backup's snapshot. */
+export function lossText({ lost, atMost }: Loss, since?: string): string {
+  if (lost === null || atMost === null)
+    return `loses everything that was written since ${since === undefined ? 'the backup' : `${utc(since)} UTC`}; how much that is cannot be read any more, and sequences may give out again what they gave out since`;
+  return describeLoss({ ...lost, rowsAtMost: atMost });
+}
+
+/** Reads what a restore of that backup would lose now; what was said before stands for as long as it still holds. */
+export async function readLoss(
+  run: Run,
+  place: Place,
+  live: LiveState,
+  backupId: string,
+  before?: Loss,
+): Promise<Loss> {
+  if (live.condition !== 'there' || !live.registered) return { lost: null, atMost: null };
+  const lost = await run.step(
+    'What would be lost?',
+    (act) => act.estimateLostWrites({ ...place, backupId }),
+    { describe: describeLoss },
+  );
+  const said = before?.atMost ?? null;
+  return { lost, atMost: said !== null && lost.rowsAtMost <= said ? said : roundUp(lost.rowsAtMost) };
+}
+
+/** To 1, 2 or 5 with noughts, so that a plan does not change with every row that is written; none stays none. */
+export function roundUp(rows: number): number {
+  if (rows <= 0) return 0;
+  const unit = 10 ** Math.floor(Math.log10(rows));
+  return [1, 2, 5, 10].map((factor) => factor * unit).find((bound) => bound >= rows) ?? 10 * unit;
+}
+
+/** Whether an unattended run has to ask: where something is lost, or nobody knows. */
+export function losesSomething({ atMost }: Loss): boolean {
+  return atMost !== 0;
+}
+
+/** One line about what there is of the live database. */
+export function describeLive(live: LiveState): string {
+  const { condition, database, tables, rows, sessions } = live;
+  const where = live.registered
+    ? ''
+    : `, on a server that is not the registered one (${live.systemIdentifier})`;
+  if (condition === 'missing') return `there is no database ${database}${where}`;
+  if (condition === 'closed') return `${database} lets nobody in (ALLOW_CONNECTIONS false)${where}`;
+  if (condition === 'unreadable') return `${database} cannot be read: ${live.why ?? ''}`;
+  const unreadable = live.unreadableTables === 0 ? '' : `, ${live.unreadableTables} of them unreadable`;
+  return `${database}: ${tables} tables${unreadable}, ${rows.toLocaleString('en-US')} rows, ${sessions} sessions${where}`;
+}
+
+/** What people have to know about the live database before they replace it. */
+export function liveWarnings(live: LiveState, place: Place, registeredIdentity = targetOf(place)): string[] {
+  const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions, replicationSlots } =
+    live;
+  const warnings: string[] = [];
+  if (!live.registered)
+    warnings.push(
+      `the server is not the registered one of ${registeredIdentity}: its system identifier is ${live.systemIdentifier}. It is empty, and taken for the replacement; enter it in the configuration afterwards`,
+    );
+  if (condition !== 'there') warnings.push(`${describeLive(live)}: no safety backup can be taken`);
+  if (condition === 'closed' || condition === 'unreadable')
+    warnings.push('the former database is kept as it is under another name');
+  if (unreadableTables > 0) {
+    const named = unreadable.map(({ table, why }) => `${table} (${why})`).join('; ');
+    warnings.push(
+      `the safety backup will lack what cannot be read: ${named}${unreadableTables > unreadable.length ? ` and ${unreadableTables - unreadable.length} more` : ''}`,
+    );
+  }
+  if (unseenTables > 0)
+    warnings.push(`${unseenTables} tables were not looked at for damage, which would have taken too long`);
+  if (preparedTransactions.length > 0)
+    warnings.push(
+      `prepared transactions keep the database from being replaced; end them first: ${preparedTransactions.join(', ')}`,
+    );
+  if (replicationSlots.length > 0)
+    warnings.push(
+      `replication slots stay with the former database: ${replicationSlots.join(', ')}; who reads from them must begin anew`,
+    );
+  return warnings;
+}

@@ -1,0 +1,97 @@
+import { type Run } from '../kit';
+import { allHold } from './checks';
+import { chooseBackup, describeAge } from './choose-backup';
+import { describeLive, liveWarnings, lossText, losesSomething, readLoss, type Loss } from './loss';
+import type { BackupListEntry } from '../../contract/backup';
+import type { LiveState } from '../../contract/database';
+import { type Place, targetOf } from '../../contract/place';
+import type { PlanDraft } from '../kit';
+
+/** What a restore over the live database works with once people have let it. */
+export interface Prepared {
+  /** With the identity of the server where that is not the registered one. */
+  place: Place;
+  live: LiveState;
+  backup: BackupListEntry;
+  loss: Loss;
+}
+
+/**
+ * Everything that can be known before anything is touched: what there is of the live database, the backup whole, the
+ * server fit to take it, what would be lost. Lets people decide on exactly that, and reads it again when they have.
+ */
+export async function prepareRestore(
+  run: Run,
+  registered: Place,
+  recoveryPoint: string | BackupListEntry,
+  actions: (prepared: Omit<Prepared, 'loss'>) => PlanDraft['actions'],
+): Promise<Prepared> {
+  const target = targetOf(registered);
+  let live = await inspect(run, registered);
+  const place = live.registered ? registered : { ...registered, systemIdentifier: live.systemIdentifier };
+  const backup =
+    typeof recoveryPoint === 'string'
+      ? chooseBackup(await run.step('List the backups', (act) => act.listBackups(registered)), recoveryPoint)
+      : recoveryPoint;
+  const { backupId } = backup;
+  // Before anybody is asked, and before writes are stopped for it.
+  await run.verify(
+    `The files of ${backupId} are whole`,
+    (act) => act.verifyBackupFiles({ ...registered, backupId }),
+    allHold,
+  );
+  const { warnings } = await run.verify(
+    'The server can take it',
+    (act) => act.checkRestorable({ ...place, backupId }),
+    ({ problems }) => ({
+      ok: problems.length === 0,
+      detail: problems.length === 0 ? 'versions, rights, extensions and roles' : problems.join('; '),
+    }),
+  );
+
+  let loss: Loss | undefined;
+  await run.gate(async () => {
+    // Made again after people have waited: then everything is read again.
+    if (loss !== undefined) live = await inspect(run, registered);
+    loss = await readLoss(run, place, live, backupId, loss);
+    return {
+      actions: actions({ place, live, backup }),
+      warnings: [`this ${lossText(loss, backup.snapshotAt)}`, ...liveWarnings(live, place), ...warnings],
+      facts: {
+        backup: backupId,
+        manifest: backup.manifestSha256,
+        systemIdentifier: live.systemIdentifier,
+        liveDatabase: live.condition,
+      },
+    };
+  });
+  const prepared = { place, live, backup, loss: loss! };
+  if (run.policy.mode === 'auto' && (losesSomething(prepared.loss) || !live.registered)) {
+    const choice = await run.ask(
+      `Restoring ${describeAge(backup)} in ${target}, where ${describeLive(live)}, ${lossText(prepared.loss, backup.snapshotAt)}. Restore?`,
+      ['restore', 'stop'],
+    );
+    if (choice === 'stop') return run.reject('decided not to lose these writes');
+  }
+  return prepared;
+}
+
+function inspect(run: Run, place: Place): Promise<LiveState> {
+  return run.step(`Look at what there is of ${targetOf(place)}`, (act) => act.inspectLive(place), {
+    kind: 'long',
+    undo: 'read-only',
+    describe: describeLive,
+  });
+}
+
+/** What to do where the server was replaced: until then every other run refuses it. */
+export function tellNewIdentity(run: Run, { place, live }: Prepared): string {
+  if (live.registered) return '';
+  const what = `identity.systemIdentifier: "${live.systemIdentifier}"`;
+  run.note(
+    'The configuration names the server that was lost',
+    `Enter ${what} for ${targetOf(place)} and restart the workers: until then every other run refuses the new server.`,
+    { failed: true },
+  );
+  return `; enter ${what} in the configuration, or every other run refuses the new server`;
+}
