@@ -31,6 +31,37 @@ const ALERT = {
   link: null,
 };
 
+describe('what must not wait for a repair', () => {
+  const question =
+    'Writes are stopped, and going back stopped before that: c is half restored. Resume writes now?';
+
+  it.each([
+    ['Resume writes', ['change stop', 'change restored c', 'change resume']],
+    ['leave it', ['change stop', 'change restored c']],
+  ])('is offered at once, and the answer "%s" is followed', (choice, log) =>
+    withKit(env, async (kit) => {
+      const handle = await kit.start('leaving', undefined, { parts: 'stopped stuck fail' });
+      const offered = await kit.waiting(handle, 'decision');
+      expect(offered).toMatchObject({ question, choices: ['Resume writes', 'leave it'] });
+      await handle.executeUpdate('decide', { args: [{ question: offered.id, choice, by: 'ana' }] });
+      const repair = await kit.waiting(handle, 'task');
+      expect(kit.world.log.filter((line) => line.startsWith('change'))).toEqual(log);
+      await handle.executeUpdate('done', { args: [{ task: repair.id, by: 'ana', note: 'seen to' }] });
+      const { failure } = await kit.finish(handle);
+      expect(failure?.type).toBe('NEEDS_HUMAN');
+    }),
+  );
+
+  it('is not offered where it was taken back before', () =>
+    withKit(env, async (kit) => {
+      const handle = await kit.start('leaving', undefined, { parts: 'stopped resumed stuck fail' });
+      await kit.waiting(handle, 'task');
+      const status = await handle.query<RunStatus>('status');
+      expect(status.timeline.map(({ title }) => title)).not.toContain('Decision');
+      await handle.terminate();
+    }));
+});
+
 describe('a run that does not reach its end', () => {
   it.each([
     ['sessions fail', 'PARTIAL', 'FAILED', 'ill (Error); changed and not undone: sessions were ended'],

@@ -64,6 +64,17 @@ const PARTS: Record<string, Part> = {
         },
       },
     ),
+  stopped: (run) =>
+    add(
+      run,
+      {
+        title: 'Resume writes',
+        back: () => add(run, { takesBack: 'Add stop' }, 'resume'),
+        offer: 'Writes are stopped',
+      },
+      'stop',
+    ),
+  resumed: (run) => add(run, { takesBack: 'Add stop' }, 'resume'),
   stuck: async (run) => {
     run.undo('Restore c', async () => {
       await add(run, { irreversible: 'c was restored' }, 'restored c');

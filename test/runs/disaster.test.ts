@@ -1,0 +1,216 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver, type Ended } from './harness';
+
+quietTemporal();
+let driver: Driver;
+let customers: number;
+beforeAll(async () => {
+  driver = await startDriver();
+  customers = await count('customers');
+  expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
+});
+afterAll(() => driver?.stack.stop());
+
+const count = async (table: string) =>
+  Number((await driver.sql<{ count: string }>(`SELECT count(*) FROM ${table}`))[0]?.count);
+
+const LIVE = 'booking_production';
+
+interface Restored extends Ended {
+  plan: string;
+  /** Everything that was asked on the way, answered with the first choice. */
+  asked: string[];
+  /** Outcome, message and timeline: what to look at when it went otherwise. */
+  story: string;
+}
+
+/** One command, and a person who says yes to everything. */
+async function restore(input: Record<string, unknown> = {}): Promise<Restored> {
+  const handle = await driver.start('restoreDatabase', { mode: 'propose', ...input });
+  const asked: string[] = [];
+  let plan = '';
+  for (const seen = new Set<string>(); ;) {
+    const status = await driver.until(
+      handle,
+      ({ outcome, waiting }) => outcome !== undefined || waiting.some(({ id }) => !seen.has(id)),
+    );
+    if (status.outcome !== undefined) {
+      const ended = await driver.end(handle);
+      const lines = ended.report.timeline.map(
+        ({ title, status: came, detail }) => `${came} ${title}: ${detail}`,
+      );
+      return { ...ended, plan, asked, story: [`${ended.outcome}: ${ended.message}`, ...lines].join('\n') };
+    }
+    plan = JSON.stringify(status.plan);
+    const { id, kind, question, choices = [] } = status.waiting.find((one) => !seen.has(one.id))!;
+    seen.add(id);
+    asked.push(question);
+    const by = 'ben';
+    if (kind === 'approval') await driver.answer(handle, 'approve', { plan: id, by });
+    else if (kind === 'decision')
+      await driver.answer(handle, 'decide', { question: id, choice: choices[0]!, by });
+    else await driver.answer(handle, 'done', { task: id, by });
+  }
+}
+
+/** As the application sees it: reads and writes as its own role. */
+async function expectHealthy() {
+  expect(await count('customers')).toBe(customers);
+  const url = driver.stack.booking.urls.production.app;
+  const app = new Client({ connectionString: url });
+  await app.connect();
+  try {
+    await app.query('BEGIN');
+    const { rowCount } = await app.query(
+      `UPDATE customers SET email = 'x' || email WHERE id = (SELECT min(id) FROM customers)`,
+    );
+    expect(rowCount).toBe(1);
+    await app.query('ROLLBACK');
+  } finally {
+    await app.end();
+  }
+  expect((await fetch(`${driver.stack.app.url}/health/ready`)).status).toBe(200);
+}
+
+describe('restoreDatabase in the disaster', () => {
+  afterEach(expectHealthy);
+
+  it('brings back a database that was dropped', async () => {
+    await driver.sql(`DROP DATABASE ${LIVE} WITH (FORCE)`, 'postgres');
+    const { plan, story } = await restore();
+    expect(story).toMatch(/^SUCCEEDED.*how much that is cannot be read/);
+    expect(plan).toMatch(/there is no database booking_production: no safety backup/);
+  });
+
+  it('brings back what was deleted, however much', async () => {
+    await driver.sql('TRUNCATE customers, audit_logs CASCADE');
+    const { report, story } = await restore();
+    expect(story).toMatch(/^SUCCEEDED/);
+    expect(report.facts['safetyBackup']).toMatch(/-before$/);
+  });
+
+  it('brings back all of a database of which a table cannot be read', async () => {
+    await damage('customers');
+    const { plan, report, story } = await restore();
+    expect(story).toMatch(/^SUCCEEDED/);
+    expect(plan).toMatch(/safety backup will lack what cannot be read: public\.customers \(invalid page/);
+    expect(report.timeline.find(({ title }) => title.startsWith('Back up'))?.detail).toMatch(
+      /without public\.customers, which cannot be read/,
+    );
+  });
+
+  it('brings back a database that was made read-only', async () => {
+    await driver.sql(`DELETE FROM audit_logs; ALTER DATABASE ${LIVE} SET default_transaction_read_only = on`);
+    const { story } = await restore();
+    expect(story).toMatch(/^SUCCEEDED/);
+  });
+
+  it('brings back a database that lets nobody in', async () => {
+    await driver.sql(`ALTER DATABASE ${LIVE} ALLOW_CONNECTIONS false`, 'postgres');
+    const { plan, story } = await restore();
+    expect(story).toMatch(/^SUCCEEDED/);
+    expect(plan).toMatch(/lets nobody in/);
+  });
+
+  it('says before anything is touched what the server lacks', async () => {
+    await driver.sql('ALTER ROLE booking_app RENAME TO booking_app_gone', 'postgres');
+    try {
+      const { outcome, message } = await driver.run('restoreDatabase', { mode: 'auto' });
+      expect([outcome, message]).toEqual([
+        'FAILED',
+        expect.stringMatching(/lacks the role booking_app,.*CREATE ROLE booking_app/),
+      ]);
+    } finally {
+      await driver.sql('ALTER ROLE booking_app_gone RENAME TO booking_app', 'postgres');
+    }
+  });
+
+  it('loses nothing that was acknowledged, and gives no number out twice, while somebody writes', async () => {
+    await driver.sql(
+      `CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp()); GRANT INSERT, SELECT ON orders TO booking_app; GRANT USAGE ON SEQUENCE orders_id_seq TO booking_app; ALTER TABLE orders OWNER TO booking_owner`,
+    );
+    expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
+    const writer = write();
+    const { report, story } = await restore();
+    await writer.stop();
+    expect(story).toMatch(/^SUCCEEDED/);
+    const former = new Client({
+      connectionString: driver.stack.postgres.url.replace(
+        /\/postgres$/,
+        `/${String(report.facts['formerDatabase'])}`,
+      ),
+    });
+    await former.connect();
+    const ids = async (client: Pick<Client, 'query'>) =>
+      (await client.query<{ id: string }>('SELECT id FROM orders')).rows.map(({ id }) => Number(id));
+    const before = await ids(former);
+    await former.end();
+    const after = (await driver.sql<{ id: string }>('SELECT id FROM orders')).map(({ id }) => Number(id));
+    expect(new Set([...before, ...after]).size).toBe(before.length + after.length);
+    const kept = new Set([...before, ...after]);
+    expect(writer.acknowledged.filter((id) => !kept.has(id))).toEqual([]);
+    expect(writer.acknowledged.length).toBeGreaterThan(20);
+    // What the report says was lost is what is in the former database and not in the live one.
+    expect(report.facts['rowsLostAtMost']).toBeGreaterThanOrEqual(before.length);
+    expect(report.facts['rowsOnlyInFormerDatabase']).toBe(0);
+  });
+
+  it('asks anew when more is lost than was approved', async () => {
+    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+    const first = await driver.waiting(handle, 'approval');
+    await driver.sql(`UPDATE customers SET email = 'x' || email`);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await driver.answer(handle, 'approve', { plan: first.id, by: 'ben' });
+    const second = await driver.until(handle, ({ waiting }) => waiting.some(({ id }) => id !== first.id));
+    await driver.answer(handle, 'reject', { plan: second.waiting[0]!.id, by: 'ben' });
+    expect((await driver.end(handle)).outcome).toBe('REJECTED');
+  });
+});
+
+/** An application that writes all the time, and reconnects when it is thrown out. */
+function write() {
+  const acknowledged: number[] = [];
+  let running = true;
+  const loop = (async () => {
+    while (running) {
+      const client = new Client({ connectionString: driver.stack.booking.urls.production.app });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        while (running) {
+          const { rows } = await client.query<{ id: string }>(
+            'INSERT INTO orders DEFAULT VALUES RETURNING id',
+          );
+          acknowledged.push(Number(rows[0]?.id));
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    }
+  })();
+  return {
+    acknowledged,
+    stop: async () => {
+      running = false;
+      await loop;
+    },
+  };
+}
+
+/** Overwrites the first page of a table, as a broken disk would. */
+async function damage(table: string) {
+  const [{ path } = { path: '' }] = await driver.sql<{ path: string }>(
+    `SELECT current_setting('data_directory') || '/' || pg_relation_filepath('${table}') AS path`,
+  );
+  await driver.sql('CHECKPOINT');
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 100);
+  closeSync(file);
+  await driver.stack.postgres.restart();
+}
