@@ -1,6 +1,7 @@
 import { createBackupsActivities } from './postgres/backups/backup-activities';
 import { createCanaryActivities } from './postgres/backups/canary';
 import { createBackupActivities } from './postgres/backups/take-backup';
+import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
 import { createFingerprintActivities } from './postgres/inspection/fingerprint';
@@ -24,6 +25,7 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createCanaryActivities(deps),
     ...createBackupActivities(deps),
     ...createBackupsActivities(deps),
+    ...createVerifyActivities(deps),
     ...createScratchActivities(deps),
     ...createRestoreActivities(deps),
     ...createValidateActivities(deps),

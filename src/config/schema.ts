@@ -65,6 +65,21 @@ const migrationsSchema = z
   })
   .describe('where migrations come from and how patient they are');
 
+const periods = z.number().int().min(0).max(10_000).default(0);
+
+const retentionSchema = z
+  .strictObject({
+    daily: periods.describe('the newest backup of each of so many days, in UTC, that have one'),
+    weekly: periods.describe('the same by weeks, which begin on Monday'),
+    monthly: periods.describe('the same by months'),
+    maxAgeDays: z
+      .number()
+      .positive()
+      .optional()
+      .describe('what is older goes, except the newest and the last proven one; default: no such age'),
+  })
+  .describe('what is kept beside the newest ones: grandfather, father, son');
+
 const backupsSchema = z
   .strictObject({
     directory: z.string().describe('where backups are kept; absolute or relative to this file'),
@@ -75,8 +90,18 @@ const backupsSchema = z
       .int()
       .min(1)
       .default(7)
-      .describe('proven backups that are kept; the last one never goes'),
-    maxAgeHours: z.number().positive().default(26),
+      .describe('proven backups that are kept, and as many unproven ones; the last proven one never goes'),
+    retention: retentionSchema.prefault({}),
+    maxAgeHours: z
+      .number()
+      .positive()
+      .default(26)
+      .describe('checkBackups fails when the newest backup is older'),
+    provenMaxAgeHours: z
+      .number()
+      .positive()
+      .optional()
+      .describe('checkBackups fails when no backup was restored for so long; default: it only says when'),
     minSizeRatio: z
       .number()
       .min(0)

@@ -23,10 +23,18 @@ export interface BackupSummary extends BackupRef {
   unsaved?: string[];
 }
 
-export interface BackupListEntry extends BackupSummary {
+/** A safety backup is what a restore found before it took over: a way back, and no recovery point. */
+export type BackupPurpose = 'scheduled' | 'safety';
+
+export interface BackupListEntry extends Omit<BackupSummary, 'excludedForeignTables'> {
+  purpose: BackupPurpose;
+  /** ISO time at which a person let go of a safety backup: the next retention deletes it. Null until then. */
+  releasedAt: string | null;
   /** ISO time of the last full restore that matched the manifest, null if it was never restored. */
   provenAt: string | null;
   complete: boolean;
+  /** Why it is not complete. */
+  problem?: string;
 }
 
 export interface RestoreResult {
@@ -42,6 +50,23 @@ export interface ValidationReport {
   durationMs: number;
   tables: number;
   rows: number;
+}
+
+/** What applying the retention came to. */
+export interface Pruned {
+  deleted: string[];
+  kept: string[];
+  /** Due, and kept because a run that is still open has chosen them. */
+  held: string[];
+}
+
+/** What reading backups byte by byte came to. */
+export interface VerifiedBackups {
+  checked: number;
+  sizeBytes: number;
+  damagedCount: number;
+  /** A few of them where there are many. */
+  damaged: { backupId: string; problem: string }[];
 }
 
 export interface SwapResult {

@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
-import type { BackupSummary } from '../../../contract/backup';
+import type { BackupPurpose, BackupSummary } from '../../../contract/backup';
 
 export interface TableEntry {
   schema: string;
@@ -63,6 +63,8 @@ export interface FileEntry {
 
 export interface Manifest {
   format: 1;
+  /** Absent: scheduled. */
+  purpose?: BackupPurpose;
   service: string;
   environment: string;
   backupId: string;
@@ -108,6 +110,7 @@ export interface Manifest {
 export const MANIFEST_FILE = 'manifest.json';
 export const MANIFEST_HASH_FILE = 'manifest.sha256';
 export const PROVEN_FILE = 'proven.json';
+export const RELEASED_FILE = 'released.json';
 export const DATA_FOLDER = 'data';
 export const PARTIAL_SUFFIX = '.partial';
 
@@ -165,6 +168,11 @@ export async function readManifest(folder: string): Promise<{ manifest: Manifest
     );
   }
   return { manifest: JSON.parse(text) as Manifest, sha256 };
+}
+
+/** Backups of earlier releases say it with their name. */
+export function purposeOf({ purpose, backupId }: Pick<Manifest, 'purpose' | 'backupId'>): BackupPurpose {
+  return purpose ?? (backupId.endsWith('-before') ? 'safety' : 'scheduled');
 }
 
 /** What workflows see of a manifest. */
