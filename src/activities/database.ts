@@ -1,5 +1,6 @@
 import { createBackupsActivities } from './postgres/backups/backup-activities';
 import { createCanaryActivities } from './postgres/backups/canary';
+import { createOffsiteActivities } from './postgres/backups/offsite/offsite-activities';
 import { createBackupActivities } from './postgres/backups/take-backup';
 import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
@@ -26,6 +27,7 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createBackupActivities(deps),
     ...createBackupsActivities(deps),
     ...createVerifyActivities(deps),
+    ...createOffsiteActivities(deps),
     ...createScratchActivities(deps),
     ...createRestoreActivities(deps),
     ...createValidateActivities(deps),

@@ -1,27 +1,38 @@
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { runConfiguredCommand } from '../../support/configured-command';
 import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
-import { readStore, type ListedBackup } from './backup-store';
-import { holdFor } from './holds';
+import { newestFirst, readStore, type ListedBackup } from './backup-store';
+import { holdFor, holdOf } from './holds';
+import { openBucket } from './offsite/bucket';
+import { markOffsite } from './offsite/mark-offsite';
+import { HOLDS, readOffsite, type OffsiteBackup } from './offsite/offsite-store';
+import { pruneOffsite } from './offsite/prune-offsite';
 import { pruneStore } from './prune';
 import { backupFolder, backupsFolder, PROVEN_FILE, purposeOf, readManifest, RELEASED_FILE } from './manifest';
 import { readMark, writeMark, type Proof, type Release } from './marks';
 import { withClient } from '../session/connection';
 import { fenceSession } from '../session/fence';
 import type { Fence, Place } from '../../../contract/place';
-import type { BackupListEntry, BackupRef, Pruned } from '../../../contract/backup';
+import type { BackupListEntry, BackupRef, Retained } from '../../../contract/backup';
 
 export function createBackupsActivities(deps: ActivityDeps) {
   return {
     /**
      * Backups of an environment, newest first; damaged ones last with `complete: false`. Of very many the newest: the
-     * answer goes into a history. Reads only.
+     * answer goes into a history. Those on this worker's disk and the copies off site; with `only`, not those. Reads only.
+     * Throws OffsiteFailed.
      */
-    async listBackups({ service, environment }: Place): Promise<BackupListEntry[]> {
-      const { backups } = await readStore(backupsFolder(deps, service, environment));
-      return bounded(backups).map(withoutFolder);
+    async listBackups({ service, environment, only }: Place & { only?: 'disk' }): Promise<BackupListEntry[]> {
+      const onDisk = await readStore(backupsFolder(deps, service, environment));
+      const bucket = only === 'disk' ? undefined : openBucket(deps, service);
+      if (bucket === undefined) return bounded(onDisk.backups).map(withoutFolder);
+      try {
+        const offsite = await readOffsite(bucket, service, environment);
+        return bounded(merge(onDisk.backups, offsite.backups)).map(withoutFolder);
+      } finally {
+        bucket.close();
+      }
     },
 
     /**
@@ -34,7 +45,9 @@ export function createBackupsActivities(deps: ActivityDeps) {
       const provenAt = new Date().toISOString();
       try {
         // It names the manifest it is about: the proof of another backup is none of this one.
-        await writeMark<Proof>(folder, PROVEN_FILE, { provenAt, manifestSha256: sha256 });
+        const proof: Proof = { provenAt, manifestSha256: sha256 };
+        await writeMark(folder, PROVEN_FILE, proof);
+        await markOffsite(deps, { service, environment, backupId }, PROVEN_FILE, JSON.stringify(proof));
       } catch (error) {
         throw mapError(error, { action: 'record the proof', target: folder });
       }
@@ -70,21 +83,25 @@ export function createBackupsActivities(deps: ActivityDeps) {
     },
 
     /**
-     * Keeps a backup from the retention for as long as the run of this activity runs. Safe to repeat.
-     * Throws BackupIncomplete where it is gone.
+     * Keeps a backup from the retention for as long as the run of this activity runs, on the disk and off site. Safe to
+     * repeat. Throws BackupIncomplete where it is neither, OffsiteFailed.
      */
     async holdBackup({ service, environment, backupId }: BackupRef): Promise<void> {
       const folder = backupFolder(deps, service, environment, backupId);
+      const { name, text } = holdOf();
       try {
-        await holdFor(folder);
+        const held = await markOffsite(deps, { service, environment, backupId }, `${HOLDS}${name}`, text);
+        await holdFor(folder).catch((error: NodeJS.ErrnoException) => {
+          if (!held || error.code !== 'ENOENT') throw error;
+        });
       } catch (error) {
         throw mapError(error, { action: 'hold the backup', target: folder, type: 'BackupIncomplete' });
       }
     },
 
     /**
-     * Deletes the backups that the retention (`backups.keep`, `backups.retention`) no longer asks for, and old leftovers.
-     * Never the last proven one nor one that an open run has chosen, and nothing at all while the folder holds anything
+     * Deletes the backups that the retention (`backups.keep`, `backups.retention`) no longer asks for, and old leftovers,
+     * on this worker's disk and off site. Never the last proven one nor one that an open run has chosen, and nothing at all while the folder holds anything
      * that is not understood. Safe to repeat. Throws BackupCorrupt (ambiguous folder), InvalidInput (more than
      * `maxDestructive` at once) and StaleFencingToken.
      */
@@ -93,40 +110,27 @@ export function createBackupsActivities(deps: ActivityDeps) {
       environment,
       dryRun,
       fence,
-    }: Place & ({ dryRun: true; fence?: never } | { dryRun: false; fence: Fence | null })): Promise<Pruned> {
+    }: Place &
+      ({ dryRun: true; fence?: never } | { dryRun: false; fence: Fence | null })): Promise<Retained> {
       const folder = backupsFolder(deps, service, environment);
       const { backups, maxDestructive } = serviceOf(deps.config, service);
       const retention = { keep: backups?.keep ?? 1, ...NO_PERIODS, ...backups?.retention };
       try {
         return await withProgress({ phase: 'retention', done: 0, total: 1, unit: 'bytes' }, async () => {
           if (fence != null) await enter(deps, { service, environment }, fence);
-          return pruneStore(folder, { retention, maxDestructive, dryRun, client: deps.client });
+          const options = { retention, maxDestructive, dryRun, client: deps.client };
+          const pruned = await pruneStore(folder, options);
+          const bucket = openBucket(deps, service);
+          if (bucket === undefined) return pruned;
+          try {
+            return { ...pruned, offsite: await pruneOffsite(bucket, { service, environment }, options) };
+          } finally {
+            bucket.close();
+          }
         });
       } catch (error) {
         throw mapError(error, { action: 'apply the retention', target: folder });
       }
-    },
-
-    /**
-     * Runs the configured upload with BACKUP_PATH and BACKUP_ID. A retry runs it again: the command copies to a place that
-     * follows from the ID. Throws CommandFailed, BackupIncomplete.
-     */
-    async uploadBackup({
-      service,
-      environment,
-      backupId,
-    }: BackupRef): Promise<{ uploaded: boolean; detail: string }> {
-      const upload = serviceOf(deps.config, service).backups?.upload;
-      if (upload === undefined) return { uploaded: false, detail: 'no upload configured' };
-      const folder = backupFolder(deps, service, environment, backupId);
-      await readManifest(folder);
-      const detail = await runConfiguredCommand(deps, upload, {
-        BACKUP_PATH: folder,
-        BACKUP_ID: backupId,
-        RUNBOOKS_SERVICE: service,
-        RUNBOOKS_ENVIRONMENT: environment,
-      });
-      return { uploaded: true, detail };
     },
   };
 }
@@ -143,6 +147,19 @@ async function enter(deps: ActivityDeps, place: Place, fence: Fence): Promise<vo
 
 const MAX_LISTED = 450;
 const MAX_LISTED_DAMAGED = 50;
+
+/** A copy off site under the same manifest is the same backup. Of another one the disk's is the one that is listed. */
+function merge(onDisk: ListedBackup[], offsite: OffsiteBackup[]): ListedBackup[] {
+  const copies = new Map(offsite.map(({ listed }) => [listed.backupId, listed]));
+  const both = onDisk.map((backup): ListedBackup => {
+    const copy = copies.get(backup.backupId);
+    copies.delete(backup.backupId);
+    if (copy === undefined || !copy.complete) return backup;
+    if (!backup.complete) return copy;
+    return copy.manifestSha256 === backup.manifestSha256 ? { ...backup, where: ['disk', 'offsite'] } : backup;
+  });
+  return [...both, ...copies.values()].sort(newestFirst);
+}
 
 function bounded(backups: ListedBackup[]): ListedBackup[] {
   const whole = backups.filter(({ complete }) => complete);

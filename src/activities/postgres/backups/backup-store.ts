@@ -11,7 +11,7 @@ import {
   type Manifest,
 } from './manifest';
 import { readMark, type Mark, type Proof, type Release } from './marks';
-import type { BackupListEntry } from '../../../contract/backup';
+import type { BackupListEntry, BackupRef } from '../../../contract/backup';
 
 export interface ListedBackup extends BackupListEntry {
   folder: string;
@@ -43,10 +43,13 @@ export async function readStore(folder: string): Promise<BackupStore> {
     else if (entry.isDirectory() && isBackupId(name)) await addBackup(store, folder, name);
     else store.oddities.push(`${name} is no backup`);
   }
-  store.backups.sort(
-    (a, b) => Number(b.complete) - Number(a.complete) || b.snapshotAt.localeCompare(a.snapshotAt),
-  );
+  store.backups.sort(newestFirst);
   return store;
+}
+
+/** Damaged ones last. */
+export function newestFirst(a: ListedBackup, b: ListedBackup): number {
+  return Number(b.complete) - Number(a.complete) || b.snapshotAt.localeCompare(a.snapshotAt);
 }
 
 async function addBackup(store: BackupStore, parent: string, name: string): Promise<void> {
@@ -67,6 +70,7 @@ async function addBackup(store: BackupStore, parent: string, name: string): Prom
     const missing = await missingFiles(folder, manifest);
     store.backups.push({
       ...listed(manifest, sha256),
+      where: ['disk'],
       releasedAt: isAbout(release, sha256) ? release.releasedAt : null,
       provenAt: isAbout(proof, sha256) ? proof.provenAt : null,
       complete: missing.length === 0,
@@ -75,11 +79,13 @@ async function addBackup(store: BackupStore, parent: string, name: string): Prom
     });
   } catch (error) {
     store.oddities.push(`${name}: ${(error as Error).message}`);
-    store.backups.push({ ...unreadable(parent, name, problemOf(error)), folder });
+    const parts = parent.split(/[\\/]/);
+    const ref = { service: parts.at(-2) ?? '', environment: parts.at(-1) ?? '', backupId: name };
+    store.backups.push({ ...unreadable(ref, problemOf(error)), where: ['disk'], folder });
   }
 }
 
-function listed(manifest: Manifest, sha256: string) {
+export function listed(manifest: Manifest, sha256: string) {
   const { excludedForeignTables: _bounded, ...summary } = summaryOf(manifest, sha256);
   return { ...summary, purpose: purposeOf(manifest), compression: manifest.compression };
 }
@@ -89,13 +95,13 @@ function isAbout<T extends Mark>(mark: T | undefined, sha256: string): mark is T
 }
 
 /** Without the folder, which the messages of the errors name. */
-function problemOf(error: unknown): string {
+export function problemOf(error: unknown): string {
   const { type, message } = error as { type?: string; message: string };
   if (type === 'BackupCorrupt') return 'its manifest was changed';
   return type === 'BackupIncomplete' ? 'it has no readable manifest' : message;
 }
 
-function describeMissing(paths: string[]): string {
+export function describeMissing(paths: string[]): string {
   const [first] = paths;
   return paths.length === 1
     ? `${first} is missing or has another size`
@@ -124,13 +130,10 @@ export async function newestComplete(folder: string, except?: string): Promise<L
   );
 }
 
-function unreadable(parent: string, backupId: string, problem: string): Omit<ListedBackup, 'folder'> {
-  const parts = parent.split(/[\\/]/);
+export function unreadable(ref: BackupRef, problem: string): Omit<ListedBackup, 'folder' | 'where'> {
   return {
-    service: parts.at(-2) ?? '',
-    environment: parts.at(-1) ?? '',
-    backupId,
-    purpose: purposeOf({ backupId }),
+    ...ref,
+    purpose: purposeOf(ref),
     releasedAt: null,
     snapshotAt: '',
     lsn: '',

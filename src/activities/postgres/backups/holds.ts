@@ -17,19 +17,22 @@ interface Hold {
 }
 
 /** Holds a backup for the run of this activity. Throws ENOENT where the backup is gone. */
-export async function holdFor(folder: string, workflowId = currentActivity().workflowId): Promise<void> {
+export async function holdFor(folder: string): Promise<void> {
   const holds = join(folder, HOLDS_FOLDER);
   await mkdir(holds, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
-  const hold: Hold = { workflowId, since: new Date().toISOString() };
-  await writeFile(join(holds, holdName(workflowId)), JSON.stringify(hold), { mode: 0o600, flush: true });
+  const { name, text } = holdOf();
+  await writeFile(join(holds, name), text, { mode: 0o600, flush: true });
   await syncPath(holds);
 }
 
-/** A workflow ID has slashes. */
-export function holdName(workflowId: string): string {
-  return `${createHash('sha256').update(workflowId).digest('hex').slice(0, 32)}.json`;
+/** The mark of the run of this activity. Its name is a hash: a workflow ID has slashes. */
+export function holdOf(): { name: string; text: string } {
+  const { workflowId } = currentActivity();
+  const hold: Hold = { workflowId, since: new Date().toISOString() };
+  const name = createHash('sha256').update(workflowId).digest('hex').slice(0, 32);
+  return { name: `${name}.json`, text: JSON.stringify(hold) };
 }
 
 /** Whether a run that has chosen the backup still runs. */

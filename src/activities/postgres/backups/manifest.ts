@@ -146,8 +146,14 @@ export function isBackupId(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(text) && !text.endsWith(PARTIAL_SUFFIX);
 }
 
-/** A manifest whose own hash was checked, with that hash. Throws BackupCorrupt or BackupIncomplete. */
-export async function readManifest(folder: string): Promise<{ manifest: Manifest; sha256: string }> {
+/** A manifest whose own hash was checked, with that hash. */
+export interface ReadManifest {
+  manifest: Manifest;
+  sha256: string;
+}
+
+/** Throws BackupCorrupt or BackupIncomplete. */
+export async function readManifest(folder: string): Promise<ReadManifest> {
   let text: string;
   let expected: string;
   try {
@@ -160,11 +166,16 @@ export async function readManifest(folder: string): Promise<{ manifest: Manifest
       `Backup ${folder} has no readable manifest (${code}): it was never finished or was damaged.`,
     );
   }
+  return parseManifest(text, expected, folder);
+}
+
+/** Throws BackupCorrupt where the text is not what its hash says. */
+export function parseManifest(text: string, expected: string, where: string): ReadManifest {
   const sha256 = createHash('sha256').update(text).digest('hex');
   if (sha256 !== expected) {
     throw fail(
       'BackupCorrupt',
-      `The manifest of backup ${folder} was changed: SHA-256 ${sha256} instead of ${expected}.`,
+      `The manifest of backup ${where} was changed: SHA-256 ${sha256} instead of ${expected}.`,
     );
   }
   return { manifest: JSON.parse(text) as Manifest, sha256 };

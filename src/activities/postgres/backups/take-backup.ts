@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
@@ -19,13 +19,13 @@ import {
   filesBelow,
   MANIFEST_FILE,
   MANIFEST_HASH_FILE,
-  PARTIAL_SUFFIX,
   readManifest,
   summaryOf,
   syncPath,
   type FileEntry,
   type Manifest,
 } from './manifest';
+import { partialOf, preparePartial, publishPartial } from './partial';
 import { openTools, runTool, type Tools } from '../session/tools';
 import { withClient } from '../session/connection';
 import { keepFence } from '../session/fence';
@@ -61,7 +61,7 @@ export function createBackupActivities(deps: ActivityDeps) {
       try {
         const tools = await openTools(deps);
         return await withProgress({ phase: 'prepare', done: 0, total: 0, unit: 'bytes' }, async () => {
-          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(folder, partial));
+          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(folder));
           const manifest = await finish(deps, tools, input, partial, outcome, startedAt);
           await holdFor(partial);
           if (input.fence !== null && input.safety !== true) await stillOurs(deps, input, input.fence);
@@ -89,29 +89,6 @@ async function finishedBackup(folder: string): Promise<BackupSummary | undefined
     if ((error as { type?: string }).type === 'BackupCorrupt') throw error;
     return undefined;
   }
-}
-
-function partialOf(folder: string, attempt = currentActivity().attempt): string {
-  return `${folder}.${attempt}${PARTIAL_SUFFIX}`;
-}
-
-/** Attempts of the same backup whose partial folders are there. */
-async function attemptsOf(folder: string): Promise<number[]> {
-  const prefix = `${basename(folder)}.`;
-  const names = await readdir(dirname(folder)).catch(() => []);
-  return names
-    .filter((name) => name.startsWith(prefix) && name.endsWith(PARTIAL_SUFFIX))
-    .map((name) => Number(name.slice(prefix.length, -PARTIAL_SUFFIX.length)))
-    .filter(Number.isInteger);
-}
-
-/** Of the attempts before nobody waits any longer, even where one still runs. */
-async function preparePartial(folder: string, partial: string): Promise<string> {
-  const { attempt } = currentActivity();
-  for (const earlier of await attemptsOf(folder))
-    if (earlier <= attempt) await rm(partialOf(folder, earlier), { recursive: true, force: true });
-  await mkdir(partial, { recursive: true, mode: 0o700 });
-  return partial;
 }
 
 /** Hashes and syncs what was written, lists it, judges it, and puts the manifest together. */
@@ -212,23 +189,7 @@ async function publish(partial: string, folder: string, manifest: Manifest): Pro
     await writeFile(join(partial, name), content, { mode: 0o600, flush: true });
   }
   await syncPath(join(partial, DATA_FOLDER));
-  await syncPath(partial);
-  const { attempt } = currentActivity();
-  if ((await attemptsOf(folder)).some((other) => other > attempt)) {
-    throw fail(
-      'BackupIncomplete',
-      `Attempt ${attempt} of ${basename(folder)} was given up, and a later one makes it. Nothing was published.`,
-    );
-  }
-  try {
-    // Fails where anything has that name.
-    await rename(partial, folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-    return await publishedBy(folder, partial);
-  }
-  await syncPath(dirname(folder));
+  if (!(await publishPartial(folder, folder))) return publishedBy(folder, partial);
   return summaryOf(manifest, sha256);
 }
 

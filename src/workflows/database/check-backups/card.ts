@@ -12,6 +12,7 @@ export const checkBackupsCard = card({
   diagnosis: [
     'a complete backup exists and is younger than the objective',
     'every file of every kept backup has the SHA-256 of its manifest and the dump can be listed',
+    'the copies off site have every object, and the newest is recent',
     'the retention can be applied and is; the last restore is as recent as `backups.provenMaxAgeHours` asks',
   ],
   resolution: ['none by itself: start backUpDatabase, or find out why its schedule did not run'],
@@ -25,6 +26,12 @@ export const checkBackupsCard = card({
       .default('all')
       .describe(
         'which backups are read byte by byte; all of them takes hours where there are many large ones',
+      ),
+    readOffsite: z
+      .boolean()
+      .default(false)
+      .describe(
+        'read every byte of the copies off site back, instead of comparing the sizes of their objects',
       ),
   },
   example: { service: 'booking', environment: 'production', startedBy: 'ana' },

@@ -1,4 +1,4 @@
-import type { BackupListEntry, Pruned } from '../../../contract/backup';
+import type { BackupListEntry, Retained } from '../../../contract/backup';
 import { bytes, countOf, duration } from '../../../contract/text';
 import { type Run, runbook, type Verdict } from '../../kit';
 import type { checkBackupsCard } from './card';
@@ -15,6 +15,7 @@ export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', asy
   if (newest === undefined) throw new Error('unreachable: the check above found a complete backup');
   const ageSeconds = await checkAge(run, newest);
   await checkFiles(run, place, input.verify);
+  await checkOffsite(run, place, input.readOffsite);
   await run.verify(
     'The retention is kept',
     (act) => act.pruneBackups({ ...place, dryRun: true }),
@@ -81,11 +82,47 @@ async function checkFiles(run: Run, place: Place, which: 'all' | 'newest'): Prom
 }
 
 /** What cannot be applied throws, with the reason; what nobody applies lets the folder grow. */
-function retentionIsKept({ deleted, kept, held }: Pruned): Verdict {
-  const detail = `${kept.length} kept, ${held.length} of them for open runs, and ${deleted.length} due for deletion`;
-  return deleted.length <= kept.length
+function retentionIsKept({ offsite, ...onDisk }: Retained): Verdict {
+  const places = offsite === undefined ? [onDisk] : [onDisk, offsite];
+  const detail = places
+    .map(
+      ({ deleted, kept, held }, place) =>
+        `${place === 0 ? '' : 'off site '}${kept.length} kept, ${held.length} of them for open runs, and ${deleted.length} due for deletion`,
+    )
+    .join('; ');
+  return places.every(({ deleted, kept }) => deleted.length <= kept.length)
     ? { ok: true, detail }
     : { ok: false, detail: `${detail}: nothing applies it. backUpDatabase does` };
+}
+
+/** A copy that nobody looks at is found to be missing on the day on which the disk is gone. */
+async function checkOffsite(run: Run, place: Place, read: boolean): Promise<void> {
+  const seen = await run.step('Look at the copies off site', (act) => act.verifyOffsite({ ...place, read }), {
+    kind: 'long',
+    undo: 'read-only',
+    describe: ({ configured, checked, sizeBytes }) =>
+      configured
+        ? `${checked} of them, ${bytes(sizeBytes)}${read ? ', read back' : ', by the sizes of their objects'}`
+        : 'none are configured',
+  });
+  if (!seen.configured) return;
+  const maxAgeSeconds = run.objective('backupMaxAgeSeconds');
+  const { newestSnapshotAt, damagedCount, damaged } = seen;
+  const ageMs = newestSnapshotAt === null ? undefined : Date.now() - Date.parse(newestSnapshotAt);
+  if (ageMs !== undefined) run.fact('newestOffsiteAgeSeconds', Math.round(ageMs / 1_000));
+  const newest = ageMs === undefined ? 'there is no complete copy' : `the newest is ${duration(ageMs)} old`;
+  await run.verify(
+    'The copies off site are whole and recent',
+    async () => seen,
+    () => ({
+      ok: damagedCount === 0 && ageMs !== undefined && ageMs <= maxAgeSeconds * 1_000,
+      detail: [
+        `${newest}, objective ${duration(maxAgeSeconds * 1_000)}`,
+        ...damaged.map(({ backupId, problem }) => `${backupId}: ${problem}`),
+        ...(damagedCount > damaged.length ? [`${damagedCount} in all are damaged`] : []),
+      ].join('; '),
+    }),
+  );
 }
 
 async function checkProof(run: Run, backups: BackupListEntry[]): Promise<void> {

@@ -2,8 +2,7 @@ import { duration } from '../../../contract/text';
 import { type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
 import { judgeObjectives } from './objectives';
-import { chooseBackup, describeAge, passedOver } from '../choose-backup';
-import { holdBackup } from '../hold-backup';
+import { listBackups, obtainBackup } from '../obtain-backup';
 import { prepareRestore, tellNewIdentity } from '../prepare-restore';
 import { restoreIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
@@ -15,9 +14,7 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
   const place = { service: input.service, environment: input.environment };
   const startedAt = Date.now();
 
-  const all = await run.step('List the backups', (act) => act.listBackups(place), {
-    describe: (found) => `${found.length} backups`,
-  });
+  const all = await listBackups(run, place);
   const oldest = new Date(startedAt - input.windowDays * 86_400_000).toISOString();
   const eligible =
     input.recoveryPoint === 'random' ? all.filter(({ snapshotAt }) => snapshotAt >= oldest) : all;
@@ -36,9 +33,17 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
     facts: { backup: backup.backupId },
   });
 
-  await holdBackup(run, { ...place, backupId: backup.backupId });
+  // The fetch is part of the drill: a copy that does not come back is none.
+  const from = input.from ?? (backup.where?.includes('offsite') ? 'offsite' : 'disk');
+  const fetched = await obtainBackup(run, backup, from);
   const copy = await restoreIntoScratch(run, place, backup.backupId);
-  await judgeObjectives(run, { drawn: backup, backups: all, lostAt: startedAt, fetchMs: 0, copy });
+  await judgeObjectives(run, {
+    drawn: backup,
+    backups: all,
+    lostAt: startedAt,
+    fetchMs: fetched?.durationMs ?? 0,
+    copy,
+  });
   if (input.promote) await promote(run, place, backup);
   const end = input.promote ? 'and took over' : 'and was dropped';
   return `${backup.backupId} was restored in ${duration(copy.restore.durationMs)}, ${copy.validation.checks.length} checks held, ${end}`;

@@ -12,7 +12,7 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
   const { backup } = await run.verify(
     'It is a safety backup',
     async (act) => ({
-      backup: (await act.listBackups(place)).find((one) => one.backupId === backupId),
+      backup: (await act.listBackups({ ...place, only: 'disk' })).find((one) => one.backupId === backupId),
     }),
     ({ backup: found }) => {
       if (found === undefined)

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createBackupsActivities } from '../../../../src/activities/postgres/backups/backup-activities';
-import { createVerifyActivities } from '../../../../src/activities/postgres/backups/verify-activities';
+import { createDatabaseActivities } from '../../../../src/activities/database';
 import { editManifest, flipByte } from '../../../support/damage';
 import {
   failureOf,
@@ -63,7 +63,7 @@ async function store(count: number, proven: string[], service: Record<string, un
   db.deps.client = {
     workflow: { getHandle: (id: string) => ({ describe: describe(id) }) },
   } as unknown as Client;
-  const act = { ...createBackupsActivities(db.deps), ...createVerifyActivities(db.deps) };
+  const act = createDatabaseActivities(db.deps);
   for (const backupId of proven) await runActivity(act.markBackupProven, { ...db.place, backupId });
   const fence = null as Fence | null;
   return {
