@@ -2,6 +2,7 @@ import { duration } from '../../../contract/text';
 import { type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
 import { judgeObjectives } from './objectives';
+import { chooseBackup, describeAge, passedOver } from '../choose-backup';
 import { listBackups, obtainBackup } from '../obtain-backup';
 import { prepareRestore, tellNewIdentity } from '../prepare-restore';
 import { restoreIntoScratch } from '../scratch-copy';
