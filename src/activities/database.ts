@@ -1,6 +1,8 @@
 import { createBackupsActivities } from './postgres/backups/backup-activities';
 import { createCanaryActivities } from './postgres/backups/canary';
+import { createOffsiteActivities } from './postgres/backups/offsite/offsite-activities';
 import { createBackupActivities } from './postgres/backups/take-backup';
+import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
 import { createFingerprintActivities } from './postgres/inspection/fingerprint';
@@ -24,6 +26,8 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createCanaryActivities(deps),
     ...createBackupActivities(deps),
     ...createBackupsActivities(deps),
+    ...createVerifyActivities(deps),
+    ...createOffsiteActivities(deps),
     ...createScratchActivities(deps),
     ...createRestoreActivities(deps),
     ...createValidateActivities(deps),

@@ -65,6 +65,58 @@ const migrationsSchema = z
   })
   .describe('where migrations come from and how patient they are');
 
+const periods = z.number().int().min(0).max(10_000).default(0);
+
+const retentionSchema = z
+  .strictObject({
+    daily: periods.describe('the newest backup of each of so many days, in UTC, that have one'),
+    weekly: periods.describe('the same by weeks, which begin on Monday'),
+    monthly: periods.describe('the same by months'),
+    maxAgeDays: z
+      .number()
+      .positive()
+      .optional()
+      .describe('what is older goes, except the newest and the last proven one; default: no such age'),
+  })
+  .describe('what is kept beside the newest ones: grandfather, father, son');
+
+const offsiteSchema = z
+  .strictObject({
+    kind: z.literal('s3').default('s3').describe('any storage that speaks S3'),
+    bucket: z.string().min(3).max(255),
+    prefix: z
+      .string()
+      .regex(/^([A-Za-z0-9._-]+\/)*$/, 'folders that end with a slash, e.g. "backups/"')
+      .default('')
+      .describe('folder in the bucket, e.g. "backups/"'),
+    region: z.string().min(1).default('us-east-1'),
+    endpoint: z.url().optional().describe("address of another storage than Amazon's"),
+    forcePathStyle: z
+      .boolean()
+      .default(false)
+      .describe('the bucket stands in the path, as most other storages want it'),
+    accessKeyId: secretText.optional(),
+    secretAccessKey: secretText
+      .optional()
+      .describe('default of both: where every AWS tool looks, e.g. the role of the machine'),
+    serverSideEncryption: z.enum(['AES256', 'aws:kms']).optional().describe('default: what the bucket does'),
+    kmsKeyId: z.string().min(1).optional(),
+    objectLockDays: z
+      .number()
+      .int()
+      .positive()
+      .max(36_500)
+      .optional()
+      .describe('nobody can delete a copy before; the bucket must have been made with Object Lock'),
+  })
+  .refine(
+    ({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined),
+    {
+      message: 'accessKeyId and secretAccessKey go together',
+    },
+  )
+  .describe('where every backup is copied to, and fetched from where the disk of the worker is gone');
+
 const backupsSchema = z
   .strictObject({
     directory: z.string().describe('where backups are kept; absolute or relative to this file'),
@@ -75,17 +127,33 @@ const backupsSchema = z
       .int()
       .min(1)
       .default(7)
-      .describe('proven backups that are kept; the last one never goes'),
-    maxAgeHours: z.number().positive().default(26),
+      .describe('proven backups that are kept, and as many unproven ones; the last proven one never goes'),
+    retention: retentionSchema.prefault({}),
+    maxAgeHours: z
+      .number()
+      .positive()
+      .default(26)
+      .describe('checkBackups fails when the newest backup is older'),
+    provenMaxAgeHours: z
+      .number()
+      .positive()
+      .optional()
+      .describe('checkBackups fails when no backup was restored for so long; default: it only says when'),
     minSizeRatio: z
       .number()
       .min(0)
       .max(1)
       .default(0.5)
       .describe('a backup smaller than this share of the previous one is refused'),
+    offsite: offsiteSchema.optional(),
     upload: commandSchema
       .optional()
-      .describe('copies a finished backup off site; BACKUP_PATH and BACKUP_ID are in its environment'),
+      .describe(
+        'a command that copies a finished backup off site, where S3 is none; BACKUP_PATH and BACKUP_ID are in its environment',
+      ),
+    fetch: commandSchema
+      .optional()
+      .describe('the way back of `upload`: fills the empty folder BACKUP_PATH with the backup BACKUP_ID'),
   })
   .describe('logical backups');
 
@@ -257,4 +325,5 @@ export type Config = z.infer<typeof configSchema>;
 export type ServiceConfig = z.infer<typeof serviceSchema>;
 export type EnvironmentConfig = z.infer<typeof environmentSchema>;
 export type DatabaseConfig = z.infer<typeof databaseSchema>;
+export type OffsiteConfig = z.infer<typeof offsiteSchema>;
 export type CommandConfig = z.infer<typeof commandSchema>;

@@ -23,10 +23,20 @@ export interface BackupSummary extends BackupRef {
   unsaved?: string[];
 }
 
-export interface BackupListEntry extends BackupSummary {
+/** A safety backup is what a restore found before it took over: a way back, and no recovery point. */
+export type BackupPurpose = 'scheduled' | 'safety';
+
+export interface BackupListEntry extends Omit<BackupSummary, 'excludedForeignTables'> {
+  purpose: BackupPurpose;
+  /** ISO time at which a person let go of a safety backup: the next retention deletes it. Null until then. */
+  releasedAt: string | null;
   /** ISO time of the last full restore that matched the manifest, null if it was never restored. */
   provenAt: string | null;
   complete: boolean;
+  /** `disk` is that of the worker who was asked. */
+  where: ('disk' | 'offsite')[];
+  /** Why it is not complete. */
+  problem?: string;
 }
 
 export interface RestoreResult {
@@ -42,6 +52,48 @@ export interface ValidationReport {
   durationMs: number;
   tables: number;
   rows: number;
+}
+
+/** What applying the retention came to, in one place. */
+export interface Pruned {
+  deleted: string[];
+  kept: string[];
+  /** Due, and kept because a run that is still open has chosen them. */
+  held: string[];
+}
+
+/** What applying it came to, on the worker's disk and off site. */
+export interface Retained extends Pruned {
+  /** Due as well, and kept because the storage lets nobody delete them yet. */
+  offsite?: Pruned & { locked: string[] };
+}
+
+/** What was seen of the copies off site. */
+export interface OffsiteReport {
+  configured: boolean;
+  checked: number;
+  sizeBytes: number;
+  /** ISO time of the newest copy that is complete; null where there is none. */
+  newestSnapshotAt: string | null;
+  damagedCount: number;
+  /** A few of them where there are many. */
+  damaged: { backupId: string; problem: string }[];
+}
+
+export interface FetchedBackup {
+  durationMs: number;
+  sizeBytes: number;
+  /** One line for the timeline. */
+  detail: string;
+}
+
+/** What reading backups byte by byte came to. */
+export interface VerifiedBackups {
+  checked: number;
+  sizeBytes: number;
+  damagedCount: number;
+  /** A few of them where there are many. */
+  damaged: { backupId: string; problem: string }[];
 }
 
 export interface SwapResult {

@@ -1,5 +1,6 @@
 import type { Progress } from '../host/cache';
 import { obtainPostgresBin } from '../host/postgres';
+import { obtainS3Server } from './s3-server';
 import { obtainTemporalCli } from './temporal-cli';
 import { obtainTestServer } from './test-server';
 
@@ -7,6 +8,7 @@ export interface ObtainedTools {
   temporalCli: string;
   testServer: string;
   postgresBin: string;
+  s3Server: string;
 }
 
 /**
@@ -20,5 +22,12 @@ export async function obtainTools(progress: Progress): Promise<ObtainedTools> {
   progress(`Time-skipping test server: ${testServer.path} (${testServer.source})`);
   const postgres = await obtainPostgresBin(undefined, progress);
   progress(`PostgreSQL ${postgres.version}: ${postgres.directory} (${postgres.source})`);
-  return { temporalCli: cli.path, testServer: testServer.path, postgresBin: postgres.directory };
+  const s3 = await obtainS3Server(progress);
+  progress(`S3 server: ${s3.path} (${s3.source})`);
+  return {
+    s3Server: s3.path,
+    temporalCli: cli.path,
+    testServer: testServer.path,
+    postgresBin: postgres.directory,
+  };
 }

@@ -1,10 +1,9 @@
-import { chmod, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { cachePath, type Progress } from '../host/cache';
-import { logTail, spawnGuarded } from '../host/guardian';
 import { downloadOfficial } from '../host/official-download';
 import { isExecutable, runAsUser } from '../host/user';
+import { goInstall } from './go-install';
 
 /** Newer versions of the CLI carry replace directives and cannot be installed this way. */
 const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
@@ -78,7 +77,10 @@ export async function obtainTemporalCli({
   const target = cachedCli();
   const ways: [source: string, way: () => Promise<void>][] = [
     ['the official download', () => downloadOfficial({ artifact: 'cli', target, progress, baseUrl })],
-    [`go install ${GO_MODULE}`, () => goInstall(target, progress)],
+    [
+      `go install ${GO_MODULE}`,
+      () => goInstall({ module: GO_MODULE, target, name: 'the Temporal CLI', progress }),
+    ],
   ];
   for (const [source, way] of ways) {
     try {
@@ -91,38 +93,6 @@ export async function obtainTemporalCli({
     }
   }
   throw new TemporalNotFound(problems);
-}
-
-async function goInstall(target: string, progress: Progress): Promise<void> {
-  await runAsUser('go', ['version']).catch(() => {
-    throw new Error('there is no Go on PATH');
-  });
-  const folder = await mkdtemp(`${target}-go-`);
-  const logFile = join(folder, 'build.log');
-  const startedAt = Date.now();
-  // Guarded: whoever interrupts this must not leave a compiler running for minutes.
-  const build = await spawnGuarded({
-    program: 'go',
-    args: ['install', '-v', '-ldflags=-s -w', GO_MODULE],
-    environment: { ...process.env, GOBIN: folder },
-    logFile,
-  });
-  const timer = setInterval(() => {
-    const packages = logTail(logFile, 100_000)
-      .split('\n')
-      .filter((line) => /^[\w.]+(\/|$)/.test(line)).length;
-    const seconds = Math.round((Date.now() - startedAt) / 1_000);
-    progress(`  building the Temporal CLI: ${packages} packages, ${seconds} s (takes about 4 minutes, once)`);
-  }, 5_000);
-  try {
-    const status = await build.exited;
-    if (status !== 0) throw new Error(`status ${status}: ${logTail(logFile, 3)}`);
-    await chmod(join(folder, 'temporal'), 0o755);
-    await rename(join(folder, 'temporal'), target);
-  } finally {
-    clearInterval(timer);
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 function goFolders(): string[] {

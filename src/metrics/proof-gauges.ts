@@ -40,13 +40,13 @@ const proven: GaugeSpec[] = [
 const drilled: GaugeSpec[] = [
   {
     name: 'runbooks_drill_rto_seconds',
-    help: 'Recovery time that the last drill measured',
+    help: 'Recovery time of the last drill: what it measured, and the estimated rest',
     labels,
     samples: ({ proofs }) => byService(proofs, ({ drill }) => drill?.rtoSeconds),
   },
   {
     name: 'runbooks_drill_rpo_seconds',
-    help: 'Recovery point that the last drill measured: age of the restored snapshot',
+    help: 'Age of the newest backup at the last drill: what would have been lost',
     labels,
     samples: ({ proofs }) => byService(proofs, ({ drill }) => drill?.rpoSeconds),
   },

@@ -1,9 +1,13 @@
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Manifest } from '../../src/activities/postgres/backups/manifest';
 import { scheduleSchema } from '../../src/config/schedule-schema';
 import type { RunReport } from '../../src/contract/report';
 import { applySchedules } from '../../src/schedules/apply';
 import { diffSchedules } from '../../src/schedules/diff';
 import { triggerSchedule } from '../../src/schedules/operate';
 import { readSchedules, type ScheduleState } from '../../src/schedules/read';
+import { editManifest } from '../support/damage';
 import { quietTemporal } from '../support/quiet';
 import { until } from '../schedules/server';
 import { startDriver, type Driver } from './harness';
@@ -28,6 +32,50 @@ const runNow = async (id: string) => {
   const { workflowId } = await triggerSchedule(client, config, id);
   return driver.end(client.workflow.getHandle(workflowId));
 };
+const backupFolders = () => {
+  const store = join(driver.stack.directory, 'backups/booking/production');
+  return driver.backups().map((name) => join(store, name));
+};
+const manifestOf = (folder: string) =>
+  JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+const dayBefore = (iso: string) => new Date(Date.parse(iso) - 86_400_000).toISOString();
+
+const dueOn = (day: number) => [
+  'daily-backup',
+  'daily-backup-check',
+  ...(day % 7 === 0 ? ['weekly-restore-test'] : []),
+];
+
+function sameAsBefore(day: number): void {
+  const newest = backupFolders()
+    .map((folder) => ({ folder, ...manifestOf(folder) }))
+    .sort((a, b) => (a.snapshotAt < b.snapshotAt ? 1 : -1))[0]!;
+  const copy = `${newest.folder.replace(/-day\d+$/, '')}-day${day}`;
+  cpSync(newest.folder, copy, { recursive: true });
+  rmSync(join(copy, 'proven.json'), { force: true });
+  editManifest(copy, (manifest) => {
+    manifest.backupId = basename(copy);
+    manifest.previousSnapshotAt = manifest.snapshotAt;
+    manifest.snapshotAt = new Date(Date.parse(newest.snapshotAt) + 86_400_000).toISOString();
+  });
+}
+
+/** The clock cannot be moved for everybody; so the backups are moved: each was made, and proven, a day earlier. */
+function passADay(): void {
+  for (const folder of backupFolders()) {
+    editManifest(folder, (manifest) => {
+      manifest.snapshotAt = dayBefore(manifest.snapshotAt);
+      if (manifest.previousSnapshotAt !== null)
+        manifest.previousSnapshotAt = dayBefore(manifest.previousSnapshotAt);
+    });
+    const path = join(folder, 'proven.json');
+    if (!existsSync(path)) continue;
+    const { provenAt } = JSON.parse(readFileSync(path, 'utf8')) as { provenAt: string };
+    const manifestSha256 = readFileSync(join(folder, 'manifest.sha256'), 'utf8');
+    writeFileSync(path, JSON.stringify({ provenAt: dayBefore(provenAt), manifestSha256 }));
+  }
+}
+
 const facts = ['restoreSeconds', 'validationSeconds', 'estimatedRtoSeconds', 'rpoSeconds'];
 const FAILING = 'check-of-staging';
 
@@ -63,6 +111,41 @@ it('the daily backup, its check and the weekly restore test run from their sched
   expect(state).toMatchObject({ lastOutcome: 'SUCCEEDED', overdueSeconds: 0, service: 'booking' });
   expect(Date.parse(state.lastStartedAt!)).toBeGreaterThan(Date.now() - 600_000);
 });
+
+it('four weeks of them lose nothing and pause nothing, whichever backup the weekly test draws', async () => {
+  const ended: [string, string][] = [];
+  const drawn: number[] = [];
+  for (let day = 1; day <= 28; day += 1) {
+    // Two days of each week as they are; on the others the backup of the day before stands for another one.
+    if (day % 7 > 0 && day % 7 < 6) sameAsBefore(day);
+    else
+      for (const id of dueOn(day)) {
+        const { outcome, message, report } = await runNow(id);
+        ended.push([id, outcome === 'SUCCEEDED' ? outcome : message]);
+        if (id !== 'weekly-restore-test') continue;
+        drawn.push(Number(report.facts['recoveryPointAgeSeconds']));
+        expect(report.facts['rpoSeconds']).toBeLessThan(86_400);
+      }
+    passADay();
+  }
+  expect(ended.filter(([, outcome]) => outcome !== 'SUCCEEDED')).toEqual([]);
+  expect(ended).toHaveLength(8 + 8 + 4);
+  for (const id of ['daily-backup', 'daily-backup-check', 'weekly-restore-test'])
+    expect((await stateOf(id)).paused).toBe(false);
+  // keep: 5 of the sample: as many proven and unproven ones, and never the last proven one gone.
+  const left = backupFolders();
+  const proven = left.filter((folder) => existsSync(join(folder, 'proven.json')));
+  expect(proven.length).toBeGreaterThanOrEqual(2);
+  expect(left.length - proven.length).toBeGreaterThanOrEqual(5);
+  expect(left.length).toBeLessThanOrEqual(10);
+  // Whichever it drew: an old recovery point is no old backup.
+  const oldest = left.map(manifestOf).sort((a, b) => (a.snapshotAt < b.snapshotAt ? -1 : 1))[0]!;
+  await runNow('daily-backup');
+  const drill = await driver.run('drillRestore', { recoveryPoint: oldest.backupId, mode: 'auto' });
+  expect(drill.outcome).toBe('SUCCEEDED');
+  expect(drill.report.facts['recoveryPointAgeSeconds']).toBeGreaterThan(4 * 86_400);
+  expect(drill.report.facts['rpoSeconds']).toBeLessThan(86_400);
+}, 300_000);
 
 it('the restore test starts when the calendar says so, nobody having asked', async () => {
   const before = (await stateOf('weekly-restore-test')).recent;

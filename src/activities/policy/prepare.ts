@@ -83,6 +83,9 @@ function policyOf(
       rtoSeconds: restore.rtoMinutes * 60,
       rpoSeconds: restore.rpoMinutes * 60,
       backupMaxAgeSeconds: (service.backups?.maxAgeHours ?? 26) * 3_600,
+      ...(service.backups?.provenMaxAgeHours === undefined
+        ? {}
+        : { provenMaxAgeSeconds: service.backups.provenMaxAgeHours * 3_600 }),
     },
     breaker: {
       windowMs: breaker.windowMinutes * 60_000,

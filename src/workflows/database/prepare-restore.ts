@@ -1,6 +1,7 @@
 import { type Run } from '../kit';
 import { allHold } from './checks';
-import { chooseBackup, describeAge } from './choose-backup';
+import { chooseBackup, describeAge, passedOver } from './choose-backup';
+import { listBackups, obtainBackup } from './obtain-backup';
 import { describeLive, liveWarnings, lossText, losesSomething, readLoss, type Loss } from './loss';
 import type { BackupListEntry } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
@@ -29,10 +30,10 @@ export async function prepareRestore(
   const target = targetOf(registered);
   let live = await inspect(run, registered);
   const place = live.registered ? registered : { ...registered, systemIdentifier: live.systemIdentifier };
-  const backup =
+  const { backup, newer } =
     typeof recoveryPoint === 'string'
-      ? chooseBackup(await run.step('List the backups', (act) => act.listBackups(registered)), recoveryPoint)
-      : recoveryPoint;
+      ? await choose(run, registered, recoveryPoint)
+      : { backup: recoveryPoint, newer: [] };
   const { backupId } = backup;
   // Before anybody is asked, and before writes are stopped for it.
   await run.verify(
@@ -56,7 +57,12 @@ export async function prepareRestore(
     loss = await readLoss(run, place, live, backupId, loss);
     return {
       actions: actions({ place, live, backup }),
-      warnings: [`this ${lossText(loss, backup.snapshotAt)}`, ...liveWarnings(live, place), ...warnings],
+      warnings: [
+        `this ${lossText(loss, backup.snapshotAt)}`,
+        ...newer,
+        ...liveWarnings(live, place),
+        ...warnings,
+      ],
       facts: {
         backup: backupId,
         manifest: backup.manifestSha256,
@@ -74,6 +80,20 @@ export async function prepareRestore(
     if (choice === 'stop') return run.reject('decided not to lose these writes');
   }
   return prepared;
+}
+
+/** Held, and on the disk of the worker: nobody waits for it, or misses it, once writes are stopped. */
+async function choose(
+  run: Run,
+  place: Place,
+  recoveryPoint: string,
+): Promise<{ backup: BackupListEntry; newer: string[] }> {
+  const all = await listBackups(run, place);
+  const backup = chooseBackup(all, recoveryPoint);
+  const newer = passedOver(all, backup).map((why) => `newer, and cannot be used: ${why}`);
+  run.note('Recovery point', [describeAge(backup), ...newer].join('; '));
+  await obtainBackup(run, backup);
+  return { backup, newer };
 }
 
 function inspect(run: Run, place: Place): Promise<LiveState> {

@@ -1,60 +1,38 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { runConfiguredCommand } from '../../support/configured-command';
-import { mapError } from '../../support/failure';
+import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
-import { listDumpContents } from './completeness';
-import { readStore, type ListedBackup } from './backup-store';
+import { newestFirst, readStore, type ListedBackup } from './backup-store';
+import { holdFor, holdOf } from './holds';
+import { openBucket } from './offsite/bucket';
+import { markOffsite } from './offsite/mark-offsite';
+import { HOLDS, readOffsite, type OffsiteBackup } from './offsite/offsite-store';
+import { pruneOffsite } from './offsite/prune-offsite';
 import { pruneStore } from './prune';
-import { damagedFiles } from './verify-files';
-import {
-  backupFolder,
-  backupsFolder,
-  DATA_FOLDER,
-  PROVEN_FILE,
-  readManifest,
-  syncPath,
-  type Manifest,
-} from './manifest';
-import { openTools } from '../session/tools';
-import type { Check, Place } from '../../../contract/place';
-import type { BackupListEntry, BackupRef, ValidationReport } from '../../../contract/backup';
+import { backupFolder, backupsFolder, PROVEN_FILE, purposeOf, readManifest, RELEASED_FILE } from './manifest';
+import { readMark, writeMark, type Proof, type Release } from './marks';
+import { withClient } from '../session/connection';
+import { fenceSession } from '../session/fence';
+import type { Fence, Place } from '../../../contract/place';
+import type { BackupListEntry, BackupRef, Retained } from '../../../contract/backup';
 
 export function createBackupsActivities(deps: ActivityDeps) {
   return {
-    /** Backups of an environment, newest first; damaged ones last with `complete: false`. Reads only. */
-    async listBackups({ service, environment }: Place): Promise<BackupListEntry[]> {
-      const { backups } = await readStore(backupsFolder(deps, service, environment));
-      return backups.map(withoutFolder);
-    },
-
     /**
-     * Reads every file of a backup: checksums, table of contents, the manifest's own hash. What fails is reported, not
-     * thrown. Reads only. It finds every damaged byte; that the dump restores is proven by a restore alone.
+     * Backups of an environment, newest first; damaged ones last with `complete: false`. Of very many the newest: the
+     * answer goes into a history. Those on this worker's disk and the copies off site; with `only`, not those. Reads only.
+     * Throws OffsiteFailed.
      */
-    async verifyBackupFiles({ service, environment, backupId }: BackupRef): Promise<ValidationReport> {
-      const startedAt = Date.now();
-      const folder = backupFolder(deps, service, environment, backupId);
-      const checks: Check[] = [];
-      let manifest: Manifest | undefined;
+    async listBackups({ service, environment, only }: Place & { only?: 'disk' }): Promise<BackupListEntry[]> {
+      const onDisk = await readStore(backupsFolder(deps, service, environment));
+      const bucket = only === 'disk' ? undefined : openBucket(deps, service);
+      if (bucket === undefined) return bounded(onDisk.backups).map(withoutFolder);
       try {
-        ({ manifest } = await readManifest(folder));
-        checks.push({ name: 'manifest', ok: true, detail: `of ${manifest.snapshotAt}` });
-      } catch (error) {
-        checks.push({ name: 'manifest', ok: false, detail: (error as Error).message });
+        const offsite = await readOffsite(bucket, service, environment);
+        return bounded(merge(onDisk.backups, offsite.backups)).map(withoutFolder);
+      } finally {
+        bucket.close();
       }
-      if (manifest !== undefined)
-        checks.push(await checkFiles(folder, manifest), await checkListing(deps, folder, manifest));
-      const rows = manifest?.tables.reduce((sum, table) => sum + table.rows, 0) ?? 0;
-      return {
-        ok: checks.every(({ ok }) => ok),
-        checks,
-        durationMs: Date.now() - startedAt,
-        tables: manifest?.tables.length ?? 0,
-        rows,
-      };
     },
 
     /**
@@ -67,11 +45,9 @@ export function createBackupsActivities(deps: ActivityDeps) {
       const provenAt = new Date().toISOString();
       try {
         // It names the manifest it is about: the proof of another backup is none of this one.
-        await writeFile(join(folder, PROVEN_FILE), JSON.stringify({ provenAt, manifestSha256: sha256 }), {
-          mode: 0o600,
-          flush: true,
-        });
-        await syncPath(folder);
+        const proof: Proof = { provenAt, manifestSha256: sha256 };
+        await writeMark(folder, PROVEN_FILE, proof);
+        await markOffsite(deps, { service, environment, backupId }, PROVEN_FILE, JSON.stringify(proof));
       } catch (error) {
         throw mapError(error, { action: 'record the proof', target: folder });
       }
@@ -79,78 +55,120 @@ export function createBackupsActivities(deps: ActivityDeps) {
     },
 
     /**
-     * Deletes the backups that the retention (`backups.keep`) no longer asks for, and old leftovers. Never the last proven
-     * one, and nothing at all while the folder holds anything that is not understood. Safe to repeat.
-     * Throws BackupCorrupt (ambiguous folder) and InvalidInput (more than `maxDestructive` at once).
+     * Lets go of a safety backup: the next retention deletes it. A second release changes nothing.
+     * Throws InvalidInput for a backup of another purpose, BackupIncomplete and BackupCorrupt.
+     */
+    async releaseBackup({
+      service,
+      environment,
+      backupId,
+      by,
+    }: BackupRef & { by: string }): Promise<{ releasedAt: string; by: string }> {
+      const folder = backupFolder(deps, service, environment, backupId);
+      const { manifest, sha256 } = await readManifest(folder);
+      if (purposeOf(manifest) !== 'safety') {
+        throw fail(
+          'InvalidInput',
+          `${backupId} of ${service}/${environment} is no safety backup: the retention decides about it. Nothing was changed.`,
+        );
+      }
+      try {
+        const before = await readMark<Release>(folder, RELEASED_FILE);
+        const release = before ?? { releasedAt: new Date().toISOString(), by, manifestSha256: sha256 };
+        if (before === undefined) await writeMark(folder, RELEASED_FILE, release);
+        return { releasedAt: release.releasedAt, by: release.by };
+      } catch (error) {
+        throw mapError(error, { action: 'release the backup', target: folder });
+      }
+    },
+
+    /**
+     * Keeps a backup from the retention for as long as the run of this activity runs, on the disk and off site. Safe to
+     * repeat. Throws BackupIncomplete where it is neither, OffsiteFailed.
+     */
+    async holdBackup({ service, environment, backupId }: BackupRef): Promise<void> {
+      const folder = backupFolder(deps, service, environment, backupId);
+      const { name, text } = holdOf();
+      try {
+        const held = await markOffsite(deps, { service, environment, backupId }, `${HOLDS}${name}`, text);
+        await holdFor(folder).catch((error: NodeJS.ErrnoException) => {
+          if (!held || error.code !== 'ENOENT') throw error;
+        });
+      } catch (error) {
+        throw mapError(error, { action: 'hold the backup', target: folder, type: 'BackupIncomplete' });
+      }
+    },
+
+    /**
+     * Deletes the backups that the retention (`backups.keep`, `backups.retention`) no longer asks for, and old leftovers,
+     * on this worker's disk and off site. Never the last proven one nor one that an open run has chosen, and nothing at all while the folder holds anything
+     * that is not understood. Safe to repeat. Throws BackupCorrupt (ambiguous folder), InvalidInput (more than
+     * `maxDestructive` at once) and StaleFencingToken.
      */
     async pruneBackups({
       service,
       environment,
       dryRun,
-    }: Place & { dryRun: boolean }): Promise<{ deleted: string[]; kept: string[] }> {
+      fence,
+    }: Place &
+      ({ dryRun: true; fence?: never } | { dryRun: false; fence: Fence | null })): Promise<Retained> {
       const folder = backupsFolder(deps, service, environment);
       const { backups, maxDestructive } = serviceOf(deps.config, service);
+      const retention = { keep: backups?.keep ?? 1, ...NO_PERIODS, ...backups?.retention };
       try {
-        const prune = () => pruneStore(folder, { keep: backups?.keep ?? 1, maxDestructive, dryRun });
-        return await withProgress({ phase: 'retention', done: 0, total: 1, unit: 'bytes' }, prune);
+        return await withProgress({ phase: 'retention', done: 0, total: 1, unit: 'bytes' }, async () => {
+          if (fence != null) await enter(deps, { service, environment }, fence);
+          const options = { retention, maxDestructive, dryRun, client: deps.client };
+          const pruned = await pruneStore(folder, options);
+          const bucket = openBucket(deps, service);
+          if (bucket === undefined) return pruned;
+          try {
+            return { ...pruned, offsite: await pruneOffsite(bucket, { service, environment }, options) };
+          } finally {
+            bucket.close();
+          }
+        });
       } catch (error) {
         throw mapError(error, { action: 'apply the retention', target: folder });
       }
     },
-
-    /**
-     * Runs the configured upload with BACKUP_PATH and BACKUP_ID. A retry runs it again: the command copies to a place that
-     * follows from the ID. Throws CommandFailed, BackupIncomplete.
-     */
-    async uploadBackup({
-      service,
-      environment,
-      backupId,
-    }: BackupRef): Promise<{ uploaded: boolean; detail: string }> {
-      const upload = serviceOf(deps.config, service).backups?.upload;
-      if (upload === undefined) return { uploaded: false, detail: 'no upload configured' };
-      const folder = backupFolder(deps, service, environment, backupId);
-      await readManifest(folder);
-      const detail = await runConfiguredCommand(deps, upload, {
-        BACKUP_PATH: folder,
-        BACKUP_ID: backupId,
-        RUNBOOKS_SERVICE: service,
-        RUNBOOKS_ENVIRONMENT: environment,
-      });
-      return { uploaded: true, detail };
-    },
   };
+}
+
+const NO_PERIODS = { daily: 0, weekly: 0, monthly: 0 };
+
+/** Files keep no fence, so the one in the database that they are of is taken right before. */
+async function enter(deps: ActivityDeps, place: Place, fence: Fence): Promise<void> {
+  await withClient(deps, { kind: 'service', ...place }, (client) => fenceSession(client, fence), {
+    identity: true,
+    action: 'take the fence before the retention is applied',
+  });
+}
+
+const MAX_LISTED = 450;
+const MAX_LISTED_DAMAGED = 50;
+
+/** A copy off site under the same manifest is the same backup. Of another one the disk's is the one that is listed. */
+function merge(onDisk: ListedBackup[], offsite: OffsiteBackup[]): ListedBackup[] {
+  const copies = new Map(offsite.map(({ listed }) => [listed.backupId, listed]));
+  const both = onDisk.map((backup): ListedBackup => {
+    const copy = copies.get(backup.backupId);
+    copies.delete(backup.backupId);
+    if (copy === undefined || !copy.complete) return backup;
+    if (!backup.complete) return copy;
+    return copy.manifestSha256 === backup.manifestSha256 ? { ...backup, where: ['disk', 'offsite'] } : backup;
+  });
+  return [...both, ...copies.values()].sort(newestFirst);
+}
+
+function bounded(backups: ListedBackup[]): ListedBackup[] {
+  const whole = backups.filter(({ complete }) => complete);
+  const damaged = backups.filter(({ complete }) => !complete);
+  return [...whole.slice(0, MAX_LISTED), ...damaged.slice(0, MAX_LISTED_DAMAGED)];
 }
 
 function withoutFolder(listed: ListedBackup): BackupListEntry {
   // Paths of the worker's disk are nobody's business in a history.
   const { folder: _folder, compression: _compression, ...entry } = listed;
   return entry;
-}
-
-async function checkFiles(folder: string, manifest: Manifest): Promise<Check> {
-  const damaged = await damagedFiles(folder, manifest);
-  return {
-    name: 'checksums',
-    ok: damaged.length === 0,
-    detail:
-      damaged.length === 0
-        ? `${manifest.files.length} files, ${manifest.sizeBytes} bytes`
-        : damaged.slice(0, 10).join('; '),
-  };
-}
-
-async function checkListing(deps: ActivityDeps, folder: string, manifest: Manifest): Promise<Check> {
-  const name = 'table of contents';
-  try {
-    const { entries } = await listDumpContents(await openTools(deps), join(folder, DATA_FOLDER));
-    return {
-      name,
-      ok: entries === manifest.tocEntries,
-      detail: `${entries} of ${manifest.tocEntries} entries`,
-    };
-  } catch (error) {
-    if ((error as { type?: string }).type !== 'BackupCorrupt') throw error;
-    return { name, ok: false, detail: (error as Error).message };
-  }
 }

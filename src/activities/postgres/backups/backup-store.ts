@@ -1,7 +1,17 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isBackupId, PARTIAL_SUFFIX, PROVEN_FILE, readManifest, summaryOf, type Manifest } from './manifest';
-import type { BackupListEntry } from '../../../contract/backup';
+import {
+  isBackupId,
+  PARTIAL_SUFFIX,
+  PROVEN_FILE,
+  purposeOf,
+  readManifest,
+  RELEASED_FILE,
+  summaryOf,
+  type Manifest,
+} from './manifest';
+import { readMark, type Mark, type Proof, type Release } from './marks';
+import type { BackupListEntry, BackupRef } from '../../../contract/backup';
 
 export interface ListedBackup extends BackupListEntry {
   folder: string;
@@ -33,10 +43,13 @@ export async function readStore(folder: string): Promise<BackupStore> {
     else if (entry.isDirectory() && isBackupId(name)) await addBackup(store, folder, name);
     else store.oddities.push(`${name} is no backup`);
   }
-  store.backups.sort(
-    (a, b) => Number(b.complete) - Number(a.complete) || b.snapshotAt.localeCompare(a.snapshotAt),
-  );
+  store.backups.sort(newestFirst);
   return store;
+}
+
+/** Damaged ones last. */
+export function newestFirst(a: ListedBackup, b: ListedBackup): number {
+  return Number(b.complete) - Number(a.complete) || b.snapshotAt.localeCompare(a.snapshotAt);
 }
 
 async function addBackup(store: BackupStore, parent: string, name: string): Promise<void> {
@@ -46,21 +59,53 @@ async function addBackup(store: BackupStore, parent: string, name: string): Prom
     if (manifest.backupId !== name) store.oddities.push(`${name} calls itself ${manifest.backupId}`);
     if (Number.isNaN(Date.parse(manifest.snapshotAt)))
       store.oddities.push(`${name} has no time of its snapshot`);
-    const proof = await readProof(folder);
-    if (proof !== undefined && proof.manifestSha256 !== sha256) {
-      store.oddities.push(`${name} carries the proof of another backup`);
-    }
+    const proof = await readMark<Proof>(folder, PROVEN_FILE);
+    const release = await readMark<Release>(folder, RELEASED_FILE);
+    for (const [mark, what] of [
+      [proof, 'the proof'],
+      [release, 'the release'],
+    ] as const)
+      if (mark !== undefined && !isAbout(mark, sha256))
+        store.oddities.push(`${name} carries ${what} of another backup`);
+    const missing = await missingFiles(folder, manifest);
     store.backups.push({
-      ...summaryOf(manifest, sha256),
-      provenAt: proof?.manifestSha256 === sha256 ? proof.provenAt : null,
-      complete: (await missingFiles(folder, manifest)).length === 0,
-      compression: manifest.compression,
+      ...listed(manifest, sha256),
+      where: ['disk'],
+      releasedAt: isAbout(release, sha256) ? release.releasedAt : null,
+      provenAt: isAbout(proof, sha256) ? proof.provenAt : null,
+      complete: missing.length === 0,
+      ...(missing.length === 0 ? {} : { problem: describeMissing(missing) }),
       folder,
     });
   } catch (error) {
     store.oddities.push(`${name}: ${(error as Error).message}`);
-    store.backups.push({ ...unreadable(parent, name), folder });
+    const parts = parent.split(/[\\/]/);
+    const ref = { service: parts.at(-2) ?? '', environment: parts.at(-1) ?? '', backupId: name };
+    store.backups.push({ ...unreadable(ref, problemOf(error)), where: ['disk'], folder });
   }
+}
+
+export function listed(manifest: Manifest, sha256: string) {
+  const { excludedForeignTables: _bounded, ...summary } = summaryOf(manifest, sha256);
+  return { ...summary, purpose: purposeOf(manifest), compression: manifest.compression };
+}
+
+function isAbout<T extends Mark>(mark: T | undefined, sha256: string): mark is T {
+  return mark?.manifestSha256 === sha256;
+}
+
+/** Without the folder, which the messages of the errors name. */
+export function problemOf(error: unknown): string {
+  const { type, message } = error as { type?: string; message: string };
+  if (type === 'BackupCorrupt') return 'its manifest was changed';
+  return type === 'BackupIncomplete' ? 'it has no readable manifest' : message;
+}
+
+export function describeMissing(paths: string[]): string {
+  const [first] = paths;
+  return paths.length === 1
+    ? `${first} is missing or has another size`
+    : `${paths.length} files, e.g. ${first}, are missing or have another size`;
 }
 
 /** Files that the manifest names and that are gone or have another size. Cheap: nothing is read. */
@@ -77,26 +122,19 @@ export async function missingFiles(folder: string, manifest: Manifest): Promise<
   return checked.filter((path) => path !== undefined);
 }
 
-async function readProof(folder: string): Promise<{ provenAt: string; manifestSha256: string } | undefined> {
-  const text = await readFile(join(folder, PROVEN_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  return text === undefined ? undefined : (JSON.parse(text) as { provenAt: string; manifestSha256: string });
-}
-
-/** The newest backup that is complete, other than `except`. */
+/** The newest recovery point: complete, no safety backup, and other than `except`. */
 export async function newestComplete(folder: string, except?: string): Promise<ListedBackup | undefined> {
   const { backups } = await readStore(folder);
-  return backups.find(({ complete, backupId }) => complete && backupId !== except);
+  return backups.find(
+    ({ complete, purpose, backupId }) => complete && purpose === 'scheduled' && backupId !== except,
+  );
 }
 
-function unreadable(parent: string, backupId: string): Omit<ListedBackup, 'folder'> {
-  const parts = parent.split(/[\\/]/);
+export function unreadable(ref: BackupRef, problem: string): Omit<ListedBackup, 'folder' | 'where'> {
   return {
-    service: parts.at(-2) ?? '',
-    environment: parts.at(-1) ?? '',
-    backupId,
+    ...ref,
+    purpose: purposeOf(ref),
+    releasedAt: null,
     snapshotAt: '',
     lsn: '',
     durationMs: 0,
@@ -108,9 +146,9 @@ function unreadable(parent: string, backupId: string): Omit<ListedBackup, 'folde
     serverVersionNum: 0,
     canary: null,
     manifestSha256: '',
-    excludedForeignTables: [],
     provenAt: null,
     complete: false,
+    problem,
     compression: -1,
   };
 }

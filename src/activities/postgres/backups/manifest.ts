@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
-import type { BackupSummary } from '../../../contract/backup';
+import type { BackupPurpose, BackupSummary } from '../../../contract/backup';
 
 export interface TableEntry {
   schema: string;
@@ -63,6 +63,8 @@ export interface FileEntry {
 
 export interface Manifest {
   format: 1;
+  /** Absent: scheduled. */
+  purpose?: BackupPurpose;
   service: string;
   environment: string;
   backupId: string;
@@ -108,6 +110,7 @@ export interface Manifest {
 export const MANIFEST_FILE = 'manifest.json';
 export const MANIFEST_HASH_FILE = 'manifest.sha256';
 export const PROVEN_FILE = 'proven.json';
+export const RELEASED_FILE = 'released.json';
 export const DATA_FOLDER = 'data';
 export const PARTIAL_SUFFIX = '.partial';
 
@@ -143,8 +146,14 @@ export function isBackupId(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/.test(text) && !text.endsWith(PARTIAL_SUFFIX);
 }
 
-/** A manifest whose own hash was checked, with that hash. Throws BackupCorrupt or BackupIncomplete. */
-export async function readManifest(folder: string): Promise<{ manifest: Manifest; sha256: string }> {
+/** A manifest whose own hash was checked, with that hash. */
+export interface ReadManifest {
+  manifest: Manifest;
+  sha256: string;
+}
+
+/** Throws BackupCorrupt or BackupIncomplete. */
+export async function readManifest(folder: string): Promise<ReadManifest> {
   let text: string;
   let expected: string;
   try {
@@ -157,14 +166,24 @@ export async function readManifest(folder: string): Promise<{ manifest: Manifest
       `Backup ${folder} has no readable manifest (${code}): it was never finished or was damaged.`,
     );
   }
+  return parseManifest(text, expected, folder);
+}
+
+/** Throws BackupCorrupt where the text is not what its hash says. */
+export function parseManifest(text: string, expected: string, where: string): ReadManifest {
   const sha256 = createHash('sha256').update(text).digest('hex');
   if (sha256 !== expected) {
     throw fail(
       'BackupCorrupt',
-      `The manifest of backup ${folder} was changed: SHA-256 ${sha256} instead of ${expected}.`,
+      `The manifest of backup ${where} was changed: SHA-256 ${sha256} instead of ${expected}.`,
     );
   }
   return { manifest: JSON.parse(text) as Manifest, sha256 };
+}
+
+/** Backups of earlier releases say it with their name. */
+export function purposeOf({ purpose, backupId }: Pick<Manifest, 'purpose' | 'backupId'>): BackupPurpose {
+  return purpose ?? (backupId.endsWith('-before') ? 'safety' : 'scheduled');
 }
 
 /** What workflows see of a manifest. */

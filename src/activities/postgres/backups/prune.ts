@@ -1,37 +1,48 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { fail } from '../../support/failure';
-import { DELETING_PREFIX, readStore, type BackupStore, type ListedBackup } from './backup-store';
+import { DELETING_PREFIX, readStore, type BackupStore } from './backup-store';
+import { isHeld } from './holds';
 import { PARTIAL_SUFFIX, syncPath } from './manifest';
+import { chooseDoomed, type Retention } from './retention';
+import type { Pruned } from '../../../contract/backup';
 
-/** A partial backup younger than this may still be growing under another worker. */
-const LEFTOVER_AGE_MS = 24 * 3_600_000;
+/** An attempt lasts a day at most: what is older is nobody's. */
+const LEFTOVER_AGE_MS = 25 * 3_600_000;
+
+export interface PruneOptions {
+  retention: Retention;
+  maxDestructive: number;
+  dryRun: boolean;
+  /** To ask whether the runs that have chosen a backup still run. */
+  client?: Client | undefined;
+}
 
 /**
- * Deletes what goes beyond the retention. Throws BackupCorrupt, and deletes nothing, while the folder holds anything
- * that is not understood; InvalidInput when more than `maxDestructive` would go.
+ * Deletes what goes beyond the retention, except what an open run has chosen. Throws BackupCorrupt, and deletes nothing,
+ * while the folder holds anything that is not understood; InvalidInput when more than `maxDestructive` would go.
  */
-export async function pruneStore(
-  folder: string,
-  { keep, maxDestructive, dryRun }: { keep: number; maxDestructive: number; dryRun: boolean },
-): Promise<{ deleted: string[]; kept: string[] }> {
+export async function pruneStore(folder: string, options: PruneOptions): Promise<Pruned> {
+  const { retention, maxDestructive, dryRun, client } = options;
   const store = await readStore(folder);
   refuseAmbiguous(folder, store);
-  const doomed = chooseDoomed(store.backups, keep);
-  const leftovers = await oldLeftovers(folder, store.leftovers);
+  const due = chooseDoomed(store.backups, retention).map(({ backupId }) => backupId);
+  const held: string[] = [];
+  for (const backupId of due) if (await isHeld(join(folder, backupId), client)) held.push(backupId);
+  const doomed = due.filter((backupId) => !held.includes(backupId));
+  const leftovers = await oldLeftovers(folder, store);
   if (doomed.length + leftovers.length > maxDestructive) {
     throw fail(
       'InvalidInput',
       `The retention would delete ${doomed.length + leftovers.length} backups of ${folder}, more than maxDestructive ${maxDestructive}. Nothing was deleted. Look at them, then raise the cap or delete by hand.`,
     );
   }
-  if (!dryRun) {
-    for (const { backupId } of doomed) await remove(folder, backupId);
-    for (const name of leftovers) await rm(join(folder, name), { recursive: true, force: true });
-  }
-  const gone = new Set(doomed.map(({ backupId }) => backupId));
-  const kept = store.backups.map(({ backupId }) => backupId).filter((backupId) => !gone.has(backupId));
-  return { deleted: [...gone, ...leftovers], kept };
+  const gone = dryRun ? doomed : await removeAll(folder, doomed, client);
+  if (!dryRun) for (const name of leftovers) await rm(join(folder, name), { recursive: true, force: true });
+  held.push(...doomed.filter((backupId) => !gone.includes(backupId)));
+  const kept = store.backups.map(({ backupId }) => backupId).filter((backupId) => !gone.includes(backupId));
+  return { deleted: [...gone, ...leftovers], kept, held };
 }
 
 function refuseAmbiguous(folder: string, { backups, oddities }: BackupStore): void {
@@ -51,36 +62,42 @@ function refuseAmbiguous(folder: string, { backups, oddities }: BackupStore): vo
   );
 }
 
-/**
- * The newest `keep` proven ones stay, and as many unproven ones. While none is proven, any of them may be the only good
- * one, and all stay.
- */
-export function chooseDoomed(newestFirst: ListedBackup[], keep: number): ListedBackup[] {
-  const proven = newestFirst.filter(({ provenAt }) => provenAt !== null);
-  const unproven = newestFirst.filter(({ provenAt }) => provenAt === null);
-  if (proven.length === 0) return [];
-  return [...proven.slice(Math.max(1, keep)), ...unproven.slice(Math.max(1, keep))];
-}
-
-async function oldLeftovers(folder: string, names: string[]): Promise<string[]> {
+/** Half-deleted ones, what is too old to be growing, and partial ones of a backup that is finished. */
+async function oldLeftovers(folder: string, { backups, leftovers }: BackupStore): Promise<string[]> {
   const old: string[] = [];
-  for (const name of names) {
+  for (const name of leftovers) {
     const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Date.now() }));
+    const finished = backups.some(({ backupId }) => name.startsWith(`${backupId}.`));
     if (
       name.startsWith(DELETING_PREFIX) ||
-      (name.endsWith(PARTIAL_SUFFIX) && Date.now() - mtimeMs > LEFTOVER_AGE_MS)
+      (name.endsWith(PARTIAL_SUFFIX) && (finished || Date.now() - mtimeMs > LEFTOVER_AGE_MS))
     )
       old.push(name);
   }
   return old;
 }
 
-/** Renamed first: what an interrupted deletion leaves must not look like a backup. */
-async function remove(folder: string, backupId: string): Promise<void> {
+async function removeAll(folder: string, doomed: string[], client: Client | undefined): Promise<string[]> {
+  const gone: string[] = [];
+  for (const backupId of doomed) if (await remove(folder, backupId, client)) gone.push(backupId);
+  return gone;
+}
+
+/**
+ * Renamed first: what an interrupted deletion leaves must not look like a backup, and nobody can choose it any longer.
+ * Whoever chose it before that has left a mark, and gets it back.
+ */
+async function remove(folder: string, backupId: string, client: Client | undefined): Promise<boolean> {
+  const place = join(folder, backupId);
   const doomed = join(folder, `${DELETING_PREFIX}${backupId}`);
-  await rename(join(folder, backupId), doomed).catch((error: NodeJS.ErrnoException) => {
+  await rename(place, doomed).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
   await syncPath(folder);
+  if (await isHeld(doomed, client)) {
+    await rename(doomed, place);
+    return false;
+  }
   await rm(doomed, { recursive: true, force: true });
+  return true;
 }

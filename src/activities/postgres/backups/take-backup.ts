@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
-import { currentActivity, withProgress } from '../../support/heartbeat';
+import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
 import { checkCompleteness, listDumpContents } from './completeness';
 import { dumpSnapshot, type DumpOutcome } from './dump';
 import { newestComplete } from './backup-store';
 import { hashFiles } from './hashing';
+import { holdFor } from './holds';
 import {
   backupFolder,
   backupsFolder,
@@ -17,15 +19,18 @@ import {
   filesBelow,
   MANIFEST_FILE,
   MANIFEST_HASH_FILE,
-  PARTIAL_SUFFIX,
   readManifest,
   summaryOf,
   syncPath,
   type FileEntry,
   type Manifest,
 } from './manifest';
+import { partialOf, preparePartial, publishPartial } from './partial';
 import { openTools, runTool, type Tools } from '../session/tools';
-import { databaseIn, type Fence } from '../../../contract/place';
+import { withClient } from '../session/connection';
+import { keepFence } from '../session/fence';
+import { inTransaction } from '../session/transaction';
+import { databaseIn, type Fence, type Place } from '../../../contract/place';
 import type { BackupRef, BackupSummary } from '../../../contract/backup';
 
 /** The same `backupId` is the same backup. */
@@ -33,7 +38,7 @@ export interface BackUpInput extends BackupRef {
   fence: Fence | null;
   /**
    * Of what is about to be replaced, whatever is left of it: what cannot be read is left out and named, nothing is too
-   * small, and the database is not written to.
+   * small, and the database is not written to. Labelled, so that nothing takes it for a recovery point.
    */
   safety?: boolean;
 }
@@ -42,25 +47,28 @@ export function createBackupActivities(deps: ActivityDeps) {
   return {
     /**
      * Makes a logical backup with a manifest: the dump and every row count come from one exported snapshot.
-     * Safe to retry: a finished backup of that ID is returned, the leftovers of an earlier attempt are ended and removed.
-     * A backup is complete only under its final name; until then it is `<id>.partial`.
+     * Safe to retry: a finished backup of that ID is returned, the leftovers of earlier attempts are ended and removed.
+     * A backup is complete only under its final name; until then it is `<id>.<attempt>.partial`, and an attempt that was
+     * given up and wakes up again neither publishes nor removes anything but its own.
      * Throws WrongDatabase, ClientTooOld, BackupIncomplete, OutOfDisk, StaleFencingToken, LockTimeout, DatabaseUnreachable.
      */
     async backUp(input: BackUpInput): Promise<BackupSummary> {
       const folder = backupFolder(deps, input.service, input.environment, input.backupId);
       const finished = await finishedBackup(folder);
       if (finished !== undefined) return finished;
-      const partial = `${folder}${PARTIAL_SUFFIX}`;
+      const partial = partialOf(folder);
       const startedAt = Date.now();
       try {
         const tools = await openTools(deps);
         return await withProgress({ phase: 'prepare', done: 0, total: 0, unit: 'bytes' }, async () => {
-          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(partial));
+          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(folder));
           const manifest = await finish(deps, tools, input, partial, outcome, startedAt);
+          await holdFor(partial);
+          if (input.fence !== null && input.safety !== true) await stillOurs(deps, input, input.fence);
           return publish(partial, folder, manifest);
         });
       } catch (error) {
-        // Half a backup is worth nothing and fills the disk; after a kill the next attempt does this.
+        // Half a backup is worth nothing and fills the disk; after a kill the next attempt, or the retention, does this.
         await rm(partial, { recursive: true, force: true }).catch(() => undefined);
         throw mapError(error, {
           action: 'back up',
@@ -81,12 +89,6 @@ async function finishedBackup(folder: string): Promise<BackupSummary | undefined
     if ((error as { type?: string }).type === 'BackupCorrupt') throw error;
     return undefined;
   }
-}
-
-async function preparePartial(partial: string): Promise<string> {
-  await rm(partial, { recursive: true, force: true });
-  await mkdir(partial, { recursive: true, mode: 0o700 });
-  return partial;
 }
 
 /** Hashes and syncs what was written, lists it, judges it, and puts the manifest together. */
@@ -116,6 +118,7 @@ async function finish(
     durationMs: Date.now() - startedAt,
     sizeBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     ...outcome,
+    ...(input.safety === true ? { purpose: 'safety' as const } : {}),
     canary: canary.enabled ? outcome.canary : null,
     globals,
     tocEntries: contents.entries,
@@ -167,6 +170,17 @@ async function hashAndSync(partial: string, jobs: number): Promise<FileEntry[]> 
   });
 }
 
+/** Between the dump and its name hours may have passed. Throws StaleFencingToken where somebody else has taken over. */
+async function stillOurs(deps: ActivityDeps, place: Place, fence: Fence): Promise<void> {
+  const keep = (client: Client) => inTransaction(client, () => keepFence(client, fence, applicationName()));
+  await withClient(deps, databaseIn(place), keep, { identity: true, action: 'look at the fence' }).catch(
+    (error: unknown) => {
+      // A server that went away since takes nothing from a dump that is whole.
+      if ((error as { type?: string }).type !== 'DatabaseUnreachable') throw error;
+    },
+  );
+}
+
 async function publish(partial: string, folder: string, manifest: Manifest): Promise<BackupSummary> {
   const text = `${JSON.stringify(manifest, null, 1)}\n`;
   const sha256 = createHash('sha256').update(text).digest('hex');
@@ -175,15 +189,19 @@ async function publish(partial: string, folder: string, manifest: Manifest): Pro
     await writeFile(join(partial, name), content, { mode: 0o600, flush: true });
   }
   await syncPath(join(partial, DATA_FOLDER));
-  await syncPath(partial);
-  // A folder without a readable manifest is in the way only if somebody else made it: rename then fails, rightly.
-  await rename(partial, folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  if (!(await publishPartial(folder, folder))) return publishedBy(folder, partial);
+  return summaryOf(manifest, sha256);
+}
+
+/** Another attempt was faster: its backup is the one. What else is there is for a person to look at. */
+async function publishedBy(folder: string, partial: string): Promise<BackupSummary> {
+  const finished = await finishedBackup(folder);
+  if (finished === undefined) {
     throw fail(
       'BackupIncomplete',
       `${folder} exists and is no complete backup. Look at it, move it away, then start again.`,
     );
-  });
-  await syncPath(join(folder, '..'));
-  return summaryOf(manifest, sha256);
+  }
+  await rm(partial, { recursive: true, force: true });
+  return finished;
 }

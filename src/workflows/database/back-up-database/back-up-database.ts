@@ -1,11 +1,12 @@
 import { bytes } from '../../../contract/text';
-import { runbook } from '../../kit';
+import { type Run, runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold } from '../checks';
 import { describeAge } from '../choose-backup';
 import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
-import { databaseIn, targetOf } from '../../../contract/place';
+import type { Pruned, Retained } from '../../../contract/backup';
+import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */
 export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase', async (input, run) => {
@@ -21,7 +22,7 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
         `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
     },
   );
-  const before = await run.step('List the backups', (act) => act.listBackups(place), {
+  const before = await run.step('List the backups', (act) => act.listBackups({ ...place, only: 'disk' }), {
     describe: (backups) =>
       backups[0] === undefined ? 'none yet' : `${backups.length}, newest ${describeAge(backups[0])}`,
   });
@@ -45,16 +46,10 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   await run.step('Copy off site', (act) => act.uploadBackup({ ...place, backupId }), {
     kind: 'long',
     undo: { harmless: `a copy of ${backupId} off site` },
-    describe: ({ uploaded, detail }) => (uploaded ? detail : 'no upload configured'),
+    describe: ({ detail }) => detail,
   });
-  await run.step('Apply the retention', (act) => act.pruneBackups({ ...place, dryRun: false }), {
-    kind: 'mutate',
-    undo: {
-      irreversible: 'backups beyond the retention were deleted',
-      unless: ({ deleted }) => deleted.length === 0,
-    },
-    describe: ({ deleted, kept }) => `${deleted.length} deleted, ${kept.length} kept`,
-  });
+  // Under the lease, so that no restore and no other retention is at these backups.
+  await run.exclusively(target, (fence) => applyRetention(run, place, fence), facts.fenceToken);
 
   run.fact('backupId', backupId);
   run.fact('snapshotAt', backup.snapshotAt);
@@ -62,3 +57,23 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   run.fact('backupSeconds', backup.durationMs / 1_000);
   return `${backupId} has ${backup.rows.toLocaleString('en-US')} rows of ${backup.tables} tables in ${bytes(backup.sizeBytes)}`;
 });
+
+function applyRetention(run: Run, place: Place, fence: Fence): Promise<Retained> {
+  return run.step('Apply the retention', (act) => act.pruneBackups({ ...place, dryRun: false, fence }), {
+    kind: 'mutate',
+    undo: {
+      irreversible: 'backups beyond the retention were deleted',
+      unless: ({ deleted, offsite }) => deleted.length + (offsite?.deleted.length ?? 0) === 0,
+    },
+    describe: ({ offsite, ...onDisk }) =>
+      describePruned(onDisk) + (offsite === undefined ? '' : `; off site ${describePruned(offsite)}`),
+  });
+}
+
+function describePruned({ deleted, kept, held, locked = [] }: Pruned & { locked?: string[] }): string {
+  const why = [
+    ...(held.length > 0 ? [`${held.length} of them for open runs`] : []),
+    ...(locked.length > 0 ? [`${locked.length} of them locked by the storage`] : []),
+  ];
+  return [`${deleted.length} deleted`, `${kept.length} kept`, ...why].join(', ');
+}

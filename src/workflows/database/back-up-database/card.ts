@@ -17,7 +17,7 @@ export const backUpDatabaseCard = card({
     'write a canary row, so that a restore can show how much it brought back',
     'dump in parallel from one snapshot, with row counts per table from that very snapshot',
     'check every file against its SHA-256, list the dump, compare the size with the previous backup',
-    'copy it off site with the configured command; delete what the retention no longer keeps',
+    'copy it off site; delete what the retention no longer keeps, here and there, but for what open runs have chosen',
   ],
   prevention: ['run it daily from a schedule', 'watch the seconds since the last proven backup'],
   escalation: ['BackupIncomplete twice in a row: the database administrator'],

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { card } from '../../../doors/pack';
 import { databaseEnvironment } from '../inputs';
 
@@ -10,13 +11,28 @@ export const checkBackupsCard = card({
   impact: 'a backup that is missing, old or damaged is noticed when it is needed',
   diagnosis: [
     'a complete backup exists and is younger than the objective',
-    'every file has the SHA-256 of its manifest and the dump can be listed',
-    'the retention is kept; the age of the last restore is known',
+    'every file of every kept backup has the SHA-256 of its manifest and the dump can be listed',
+    'the copies off site have every object, and the newest is recent',
+    'the retention can be applied and is; the last restore is as recent as `backups.provenMaxAgeHours` asks',
   ],
   resolution: ['none by itself: start backUpDatabase, or find out why its schedule did not run'],
   prevention: ['run it daily from a schedule, and drillRestore weekly: only a restore is proof'],
   escalation: ['a failed check: the on-call engineer; two days without a good backup: the backend lead'],
   changes: 'nothing',
-  input: { environment: databaseEnvironment },
+  input: {
+    environment: databaseEnvironment,
+    verify: z
+      .enum(['all', 'newest'])
+      .default('all')
+      .describe(
+        'which backups are read byte by byte; all of them takes hours where there are many large ones',
+      ),
+    readOffsite: z
+      .boolean()
+      .default(false)
+      .describe(
+        'read every byte of the copies off site back, instead of comparing the sizes of their objects',
+      ),
+  },
   example: { service: 'booking', environment: 'production', startedBy: 'ana' },
 });

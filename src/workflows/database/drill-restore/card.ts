@@ -15,9 +15,11 @@ export const drillRestoreCard = card({
   impact: 'none for production; without drills nobody knows whether, and how fast, a restore works',
   diagnosis: ['which backups there are', 'which recovery point is meant: the latest, a random one, a time'],
   resolution: [
+    'bring the copy back from off site, where there is one',
     'restore into a disposable cluster that cannot touch production',
     'validate: rows of every table against the manifest, sequences, keys, invariants, the canary, indexes',
-    'run the smoke command against the copy; measure restore, validation, estimated RTO, and RPO; drop the copy',
+    'run the smoke command against the copy; drop the copy',
+    'measure fetch, restore and validation, estimate the rest of the RTO; the RPO is the age of the newest backup',
     'with promote: announce, stop writes, restore again onto the durable server, swap, switch traffic, verify',
   ],
   prevention: ['weekly schedule; alert when the last verified restore is older than two weeks'],
@@ -27,6 +29,10 @@ export const drillRestoreCard = card({
     environment: databaseEnvironment,
     recoveryPoint,
     windowDays: z.number().positive().max(365).default(30).describe('how far back "random" reaches'),
+    from: z
+      .enum(['disk', 'offsite'])
+      .optional()
+      .describe('where the backup comes from; default: off site where there is a copy'),
     promote: z.boolean().default(false).describe('let the restored backup take over from the live database'),
   },
   example: { service: 'booking', environment: 'production', recoveryPoint: 'latest', startedBy: 'ana' },

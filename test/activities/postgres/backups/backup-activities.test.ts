@@ -10,9 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createBackupsActivities } from '../../../../src/activities/postgres/backups/backup-activities';
-import { editManifest } from '../../../support/damage';
+import { createDatabaseActivities } from '../../../../src/activities/database';
+import { editManifest, flipByte } from '../../../support/damage';
 import {
   failureOf,
   runActivity,
@@ -20,6 +22,11 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../../support/postgres';
+import { chooseBackup, passedOver } from '../../../../src/workflows/database/choose-backup';
+import type { Fence } from '../../../../src/contract/place';
+import { chooseDoomed, type Retention } from '../../../../src/activities/postgres/backups/retention';
+import type { ListedBackup } from '../../../../src/activities/postgres/backups/backup-store';
+import type { BackupPurpose } from '../../../../src/contract/backup';
 
 let pg: TestPostgres;
 let source: TestDatabase;
@@ -48,10 +55,29 @@ async function store(count: number, proven: string[], service: Record<string, un
       manifest.snapshotAt = new Date(Date.now() - (count - n + 1) * 86_400_000).toISOString();
     });
   }
-  const act = createBackupsActivities(db.deps);
+  // A run that has ended holds nothing; the one that made these backups has.
+  const running = new Set<string>();
+  const describe = (id: string) => async () => ({
+    status: { name: running.has(id) ? 'RUNNING' : 'COMPLETED' },
+  });
+  db.deps.client = {
+    workflow: { getHandle: (id: string) => ({ describe: describe(id) }) },
+  } as unknown as Client;
+  const act = createDatabaseActivities(db.deps);
   for (const backupId of proven) await runActivity(act.markBackupProven, { ...db.place, backupId });
-  return { db, act, prune: (dryRun = false) => runActivity(act.pruneBackups, { ...db.place, dryRun }) };
+  const fence = null as Fence | null;
+  return {
+    db,
+    act,
+    running,
+    prune: (dryRun = false) =>
+      runActivity(act.pruneBackups, dryRun ? { ...db.place, dryRun } : { ...db.place, dryRun, fence }),
+    edit: (backupId: string, edit: Parameters<typeof editManifest>[1]) =>
+      editManifest(join(storeOf(db), backupId), edit),
+  };
 }
+
+const asSafety = (manifest: { purpose?: BackupPurpose }) => void (manifest.purpose = 'safety');
 
 const namesIn = (db: TestDatabase) => readdirSync(storeOf(db)).sort();
 
@@ -95,11 +121,15 @@ describe('the list', () => {
 describe('the retention', () => {
   test('keeps the newest proven ones and as many unproven ones', async () => {
     const { db, prune } = await store(8, ['b1', 'b2', 'b3', 'b4']);
-    expect(await prune(true)).toEqual({ deleted: ['b2', 'b1', 'b6', 'b5'], kept: ['b8', 'b7', 'b4', 'b3'] });
+    expect(await prune(true)).toEqual({
+      deleted: ['b6', 'b5', 'b2', 'b1'],
+      kept: ['b8', 'b7', 'b4', 'b3'],
+      held: [],
+    });
     expect(namesIn(db)).toHaveLength(8);
     await prune();
     expect(namesIn(db)).toEqual(['b3', 'b4', 'b7', 'b8']);
-    expect(await prune()).toEqual({ deleted: [], kept: ['b8', 'b7', 'b4', 'b3'] });
+    expect(await prune()).toEqual({ deleted: [], kept: ['b8', 'b7', 'b4', 'b3'], held: [] });
   });
 
   test('never deletes the last proven one, however old it is', async () => {
@@ -151,11 +181,153 @@ describe('the retention', () => {
 
   test('removes half-deleted backups and old partial ones, and lets a running one be', async () => {
     const { db, prune } = await store(1, ['b1']);
-    for (const name of ['.deleting-b0', 'old.partial', 'running.partial']) mkdirSync(join(storeOf(db), name));
+    // The last one is of an attempt at a backup that another attempt finished.
+    for (const name of ['.deleting-b0', 'old.1.partial', 'running.2.partial', 'b1.1.partial'])
+      mkdirSync(join(storeOf(db), name));
     const twoDaysAgo = Date.now() / 1_000 - 2 * 86_400;
-    utimesSync(join(storeOf(db), 'old.partial'), twoDaysAgo, twoDaysAgo);
+    utimesSync(join(storeOf(db), 'old.1.partial'), twoDaysAgo, twoDaysAgo);
     await prune();
-    expect(namesIn(db)).toEqual(['b1', 'running.partial']);
+    expect(namesIn(db)).toEqual(['b1', 'running.2.partial']);
+  });
+});
+
+describe('a safety backup', () => {
+  test('is chosen by its ID only, and what was passed over is named with why', async () => {
+    const { db, act, edit } = await store(6, []);
+    edit('b6', asSafety);
+    rmSync(join(storeOf(db), 'b5/data/toc.dat'));
+    writeFileSync(join(storeOf(db), 'b4/manifest.json'), '{}');
+    // As earlier releases labelled them: with their name.
+    cpSync(join(storeOf(db), 'b3'), join(storeOf(db), 'b3-before'), { recursive: true });
+    edit('b3-before', (manifest) => void (manifest.backupId = 'b3-before'));
+    const list = await runActivity(act.listBackups, db.place);
+    expect(chooseBackup(list, 'latest').backupId).toBe('b3');
+    expect(chooseBackup(list, new Date().toISOString()).backupId).toBe('b3');
+    const drawn = Array.from({ length: 40 }, () => chooseBackup(list, 'random').backupId);
+    expect([...new Set(drawn)].sort()).toEqual(['b1', 'b2', 'b3']);
+    expect(chooseBackup(list, 'b6').backupId).toBe('b6');
+    expect(chooseBackup(list, 'b3-before').backupId).toBe('b3-before');
+    expect(() => chooseBackup(list, 'b5')).toThrow(
+      'b5 is not complete: data/toc.dat is missing or has another size.',
+    );
+    expect(passedOver(list, chooseBackup(list, 'latest'))).toEqual([
+      expect.stringMatching(/^b6 is a safety backup of .* UTC, chosen by its ID only$/),
+      'b5 is not complete: data/toc.dat is missing or has another size',
+      'b4 is not complete: its manifest was changed',
+    ]);
+    const unusable = list.filter(({ backupId }) => ['b6', 'b4'].includes(backupId));
+    expect(() => chooseBackup(unusable, 'latest')).toThrow(/run backUpDatabase\. b6 is a safety backup/);
+  });
+
+  test('stays until a person has released it, and counts for nothing', async () => {
+    const { db, act, prune, edit } = await store(8, ['b1', 'b5', 'b8']);
+    for (const id of ['b2', 'b8']) edit(id, asSafety);
+    // Its proof is about the manifest that was.
+    await runActivity(act.markBackupProven, { ...db.place, backupId: 'b8' });
+    expect((await prune()).deleted).toEqual(['b4', 'b3']);
+    expect(
+      (await failureOf(runActivity(act.releaseBackup, { ...db.place, backupId: 'b1', by: 'ana' }))).type,
+    ).toBe('InvalidInput');
+    const release = () => runActivity(act.releaseBackup, { ...db.place, backupId: 'b2', by: 'ana' });
+    expect(await release()).toEqual(await release());
+    const [released] = (await runActivity(act.listBackups, db.place)).filter(
+      ({ backupId }) => backupId === 'b2',
+    );
+    expect(released).toMatchObject({ purpose: 'safety', releasedAt: (await release()).releasedAt });
+    expect((await prune()).deleted).toEqual(['b2']);
+    expect(namesIn(db)).toEqual(['b1', 'b5', 'b6', 'b7', 'b8']);
+  });
+});
+
+describe('periods', () => {
+  /** `[daysAgo, proven]`, the newest first, as of a Saturday. */
+  const NOW = Date.parse('2026-11-21T12:00:00Z');
+  const backups = (days: [number, boolean?][]) =>
+    days.map(([daysAgo, proven = false]) => ({
+      backupId: `d${daysAgo}`,
+      purpose: 'scheduled',
+      releasedAt: null,
+      snapshotAt: new Date(NOW - daysAgo * 86_400_000).toISOString(),
+      provenAt: proven ? '2026-11-20T00:00:00.000Z' : null,
+    })) as unknown as ListedBackup[];
+  const doomed = (all: ListedBackup[], retention: Partial<Retention>) =>
+    chooseDoomed(all, { keep: 1, daily: 0, weekly: 0, monthly: 0, ...retention }, NOW).map(
+      ({ backupId }) => backupId,
+    );
+  const year = Array.from({ length: 365 }, (_, day): [number, boolean] => [day, day % 30 === 3]);
+  const kept = (retention: Partial<Retention>) => {
+    const gone = new Set(doomed(backups(year), retention));
+    return backups(year)
+      .map(({ backupId }) => backupId)
+      .filter((id) => !gone.has(id));
+  };
+
+  test('keep the newest of each day, week and month that has one, a proven one rather', () => {
+    expect(kept({ daily: 4 })).toEqual(['d0', 'd1', 'd2', 'd3']);
+    // Monday is d5: this week is d0 to d5, and d3 of it is proven.
+    expect(kept({ weekly: 3 })).toEqual(['d0', 'd3', 'd6', 'd13']);
+    expect(kept({ monthly: 3 })).toEqual(['d0', 'd3', 'd33', 'd63']);
+    expect(kept({ keep: 2, daily: 3, weekly: 2, monthly: 2 })).toEqual(['d0', 'd1', 'd2', 'd3', 'd6', 'd33']);
+  });
+
+  test('end at the greatest age, but for the newest and the last proven one', () => {
+    expect(kept({ keep: 10, monthly: 12, maxAgeDays: 40 })).not.toContain('d63');
+    expect(doomed(backups([[50], [60], [70, true], [80, true]]), { keep: 5, maxAgeDays: 40 })).toEqual([
+      'd60',
+      'd80',
+    ]);
+    expect(doomed(backups([[50], [60]]), { maxAgeDays: 40 })).toEqual([]);
+  });
+});
+
+describe('an open run', () => {
+  test('keeps what it has chosen from the retention until it has ended', async () => {
+    const { db, act, prune, running } = await store(6, ['b1', 'b2', 'b3', 'b4', 'b5', 'b6']);
+    running.add('drill-1');
+    await runActivity(act.holdBackup, { ...db.place, backupId: 'b2' }, { workflowId: 'drill-1' });
+    await runActivity(act.holdBackup, { ...db.place, backupId: 'b3' }, { workflowId: 'drill-0' });
+    expect(await prune()).toEqual({
+      deleted: ['b4', 'b3', 'b1'],
+      kept: ['b6', 'b5', 'b2'],
+      held: ['b2'],
+    });
+    running.clear();
+    expect((await prune()).deleted).toEqual(['b2']);
+    const late = runActivity(act.holdBackup, { ...db.place, backupId: 'b2' });
+    expect((await failureOf(late)).type).toBe('BackupIncomplete');
+  });
+
+  test('that chose a backup in the moment of its deletion gets it back', async () => {
+    const { db, act, prune, running } = await store(3, ['b1', 'b2', 'b3']);
+    running.add('drill-1');
+    const whoRuns = db.deps.client!.workflow.getHandle;
+    let asked = 0;
+    db.deps.client!.workflow.getHandle = ((id: string) => ({
+      describe: async () => {
+        // The first question is about whoever made it; the drill comes between that and the second.
+        if ((asked += 1) === 1)
+          await runActivity(act.holdBackup, { ...db.place, backupId: 'b1' }, { workflowId: 'drill-1' });
+        return whoRuns(id).describe();
+      },
+    })) as unknown as typeof whoRuns;
+    expect(await prune()).toMatchObject({ deleted: [], held: ['b1'] });
+    expect(namesIn(db)).toEqual(['b1', 'b2', 'b3']);
+  });
+});
+
+describe('reading every backup', () => {
+  test('finds one flipped byte in an old one, which reading the newest does not', async () => {
+    const { db, act } = await store(3, []);
+    flipByte(join(storeOf(db), 'b1/data/toc.dat'), 40);
+    expect(await runActivity(act.verifyBackups, { ...db.place, which: 'newest' })).toMatchObject({
+      checked: 1,
+      damagedCount: 0,
+    });
+    expect(await runActivity(act.verifyBackups, { ...db.place, which: 'all' })).toMatchObject({
+      checked: 3,
+      damagedCount: 1,
+      damaged: [{ backupId: 'b1', problem: expect.stringContaining('data/toc.dat has other content') }],
+    });
   });
 });
 

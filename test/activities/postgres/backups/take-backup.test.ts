@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createBackupsActivities } from '../../../../src/activities/postgres/backups/backup-activities';
+import { createVerifyActivities } from '../../../../src/activities/postgres/backups/verify-activities';
 import { createCanaryActivities } from '../../../../src/activities/postgres/backups/canary';
 import { readManifest } from '../../../../src/activities/postgres/backups/manifest';
 import { flipByte } from '../../../support/damage';
@@ -49,6 +50,7 @@ function activitiesOf(db: TestDatabase) {
   return {
     ...createBackupActivities(db.deps),
     ...createBackupsActivities(db.deps),
+    ...createVerifyActivities(db.deps),
     ...createCanaryActivities(db.deps),
   };
 }
@@ -243,6 +245,23 @@ describe('a backup that is not what it should be', () => {
     expect(failure.message).toMatch(/b1.*minSizeRatio/s);
   });
 
+  test('is compared with the backup before it, and never with a safety backup', async () => {
+    const { db } = await freshBackup();
+    const { backUp: make, listBackups } = activitiesOf(db);
+    await db.query('DELETE FROM bookings WHERE id > 4000');
+    // What is left of a database that is being replaced.
+    const safety = { ...db.place, backupId: 'b2', fence: null, safety: true };
+    await runActivity(make, safety);
+    await db.query('DELETE FROM bookings WHERE id > 10');
+    expect((await failureOf(backUp(db, 'b3'))).message).toContain('the one before it (b1)');
+    expect(
+      (await runActivity(listBackups, db.place)).map(({ backupId, purpose }) => [backupId, purpose]),
+    ).toEqual([
+      ['b2', 'safety'],
+      ['b1', 'scheduled'],
+    ]);
+  });
+
   test('lacking the data of a table is refused', async () => {
     const db = await pg.fresh();
     db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
@@ -360,7 +379,7 @@ describe('when something goes wrong', () => {
 
   test('what a killed attempt left is ended and removed by the next one', async () => {
     const db = await pg.fresh();
-    const partial = `${folderOf(db, 'b1')}.partial`;
+    const partial = `${folderOf(db, 'b1')}.1.partial`;
     mkdirSync(join(partial, 'data'), { recursive: true });
     writeFileSync(join(partial, 'data/1.dat.gz'), 'half');
     // The worker is dead; its pg_dump goes on and holds its locks.
@@ -381,6 +400,55 @@ describe('when something goes wrong', () => {
     await other.query('SELECT 1');
     await other.end();
     await orphan.end().catch(() => undefined);
+  });
+
+  test.each<[string, Fence | null]>([
+    ['without a fence', null],
+    ['under the fence', fence],
+  ])(
+    'an attempt that was given up and wakes up again publishes and removes nothing, %s',
+    async (_title, given) => {
+      const db = await pg.fresh();
+      const { backUp: make } = activitiesOf(db);
+      const input = { ...db.place, backupId: 'b1', fence: given };
+      const gate = join(db.directory, 'go-on');
+      // The first attempt sleeps once its dump is whole, right before it would be published.
+      db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+        pg_restore: `case "$*" in *.1.partial*) while [ ! -e ${gate} ]; do sleep 0.05; done;; esac`,
+      });
+      const first = startActivity(make, input, { attempt: 1 });
+      await until(() => existsSync(join(`${folderOf(db, 'b1')}.1.partial`, 'globals.sql')));
+      const second = await runActivity(make, input, { attempt: 2 });
+      const published = readFileSync(join(folderOf(db, 'b1'), 'manifest.sha256'), 'utf8');
+      writeFileSync(gate, '');
+      await first.result.catch(() => undefined);
+      expect(readdirSync(join(folderOf(db, 'b1'), '..'))).toEqual(['b1']);
+      expect(readFileSync(join(folderOf(db, 'b1'), 'manifest.sha256'), 'utf8')).toBe(published);
+      expect(published.trim()).toBe(second.manifestSha256);
+    },
+  );
+
+  test('an attempt that was given up leaves the partial backup of the one after it alone', async () => {
+    const db = await pg.fresh();
+    const { backUp: make } = activitiesOf(db);
+    const later = `${folderOf(db, 'b1')}.2.partial`;
+    mkdirSync(later, { recursive: true });
+    const failure = await failureOf(
+      runActivity(make, { ...db.place, backupId: 'b1', fence: null }, { attempt: 1 }),
+    );
+    expect(failure.message).toContain('Attempt 1 of b1 was given up');
+    expect(readdirSync(join(later, '..'))).toEqual(['b1.2.partial']);
+  });
+
+  test('an attempt whose fence was taken meanwhile does not publish', async () => {
+    const db = await pg.fresh();
+    const taker = `psql -qX "${db.url}" -c "UPDATE durable_runbooks.fence SET holder = 'another', token = 8"`;
+    db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+      pg_restore: `${pg.server.binDirectory}/${taker} >/dev/null`,
+    });
+    const failure = await failureOf(backUp(db, 'b1', fence));
+    expect(failure).toMatchObject({ type: 'StaleFencingToken', nonRetryable: true });
+    expect(readdirSync(join(folderOf(db, 'b1'), '..'))).toEqual([]);
   });
 
   test('a backup that is finished is not made again', async () => {
