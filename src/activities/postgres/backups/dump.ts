@@ -11,6 +11,7 @@ import {
 } from '../session/connection';
 import { isDamage } from '../session/damage';
 import { endpointOf, libpqOf } from '../session/endpoint';
+import { endNamedSessions } from '../session/own-sessions';
 import { mapError } from '../../support/failure';
 import { applicationName, currentActivity, withProgress, type Progress } from '../../support/heartbeat';
 import type { BackUpInput } from './take-backup';
@@ -319,14 +320,9 @@ async function countTables(
 /** pg_dump was killed; its sessions may still be sending. The holder of the snapshot is ended by its own client. */
 async function endOwnSessions(run: DumpRun): Promise<void> {
   const client = await openClient(endpointOf(run.deps, run.ref)).catch(() => undefined);
-  await client
-    ?.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()`,
-      [applicationName()],
-    )
-    .catch(() => undefined);
-  await client?.end().catch(() => undefined);
+  if (client === undefined) return;
+  await endNamedSessions(client, [applicationName()]).catch(() => undefined);
+  await client.end().catch(() => undefined);
 }
 
 async function bytesBelow(folder: string): Promise<number> {

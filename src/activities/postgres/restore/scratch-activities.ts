@@ -236,7 +236,8 @@ async function clone(deps: ActivityDeps, from: ScratchRef, to: ScratchRef): Prom
       const strategy = (rows[0]?.num ?? 0) >= 150000 ? 'STRATEGY = FILE_COPY' : '';
       await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(to.database)} WITH (FORCE)`);
       await client.query(
-        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`,
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+          WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
         [from.database],
       );
       await client.query(

@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { fail, sqlStateOf } from '../../support/failure';
 import type { Fence } from '../../../contract/place';
 import { ensureBookkeeping } from './bookkeeping';
+import { endNamedSessions } from './own-sessions';
 import { commit, inTransaction } from './transaction';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 
@@ -85,11 +86,7 @@ function withoutAttempt(holder: string): string {
 
 async function endEarlierAttempts(client: ClientBase, activity: string, attempt: number): Promise<void> {
   const earlier = Array.from({ length: attempt - 1 }, (_, index) => `${activity}/${index + 1}`);
-  await client.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE application_name = ANY($1) AND usename = current_user AND pid <> pg_backend_pid()`,
-    [earlier],
-  );
+  await endNamedSessions(client, earlier);
 }
 
 /**
