@@ -259,7 +259,7 @@ async function runDump(
     `--snapshot=${run.snapshot}`,
     `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     // An old token restored would let a run pass that lost its lease long ago.
-    '--exclude-table-data=durable_runbooks.fence',
+    '--exclude-table-data=durable_runbooks*.fence',
     ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
     ...run.tables
       .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
