@@ -67,7 +67,7 @@ export async function dumpSnapshot(
   deps: ActivityDeps,
   tools: Tools,
   input: BackUpInput,
-  prepare: () => Promise<string>,
+  prepare: (databaseBytes: number) => Promise<string>,
 ): Promise<DumpOutcome> {
   const ref = databaseIn(input);
   return withClient(
@@ -78,7 +78,7 @@ export async function dumpSnapshot(
       await terminateEarlierAttempts(holder);
       // What is being saved from a damaged database is not written to.
       if (input.fence !== null && input.safety !== true) await fenceSession(holder, input.fence);
-      const partial = await prepare();
+      const partial = await prepare(await databaseSize(holder));
       const exported = await exportSnapshot(holder);
       const surroundings = await readSurroundings(holder);
       const tables = await listTables(holder);
@@ -106,6 +106,13 @@ export async function dumpSnapshot(
     },
     SNAPSHOT_OPTIONS,
   );
+}
+
+async function databaseSize(client: Client): Promise<number> {
+  const { rows } = await client.query<{ bytes: string }>(
+    'SELECT pg_database_size(current_database())::text AS bytes',
+  );
+  return Number(rows[0]?.bytes);
 }
 
 /** Counters and sequences move on whatever the snapshot; read before it, they can only overstate what was lost. */
