@@ -66,6 +66,10 @@ export async function publishCopy(client: Client, name: string, fence: Fence): P
   const schema = await maintenanceSchema(client);
   await inTransaction(client, async () => {
     await keepFence(client, fence, applicationName(), schema);
+    // All that was loaded was committed without waiting for the disk; this commit waits for all of it.
+    await client.query(
+      `SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'`,
+    );
     await client.query(
       `ALTER DATABASE ${escapeIdentifier(attemptName(name))} RENAME TO ${escapeIdentifier(name)}`,
     );
