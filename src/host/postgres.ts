@@ -9,7 +9,7 @@ import { clusterUser } from './user';
 export { findPostgresBin, listPostgresBins, PostgresNotFound, type PostgresBin } from './postgres-bin';
 export { obtainPostgresBin } from './postgres-obtain';
 export { initCluster } from './postgres-cluster';
-export { startCluster, stopCluster } from './postgres-daemon';
+export { runningCluster, startCluster, stopCluster } from './postgres-daemon';
 export { DISPOSABLE_SETTINGS, type ClusterOptions, type RunningCluster } from './postgres-settings';
 export { clusterUser, runAsUser, type SystemUser } from './user';
 

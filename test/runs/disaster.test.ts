@@ -1,5 +1,4 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { Client } from 'pg';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver, type Ended } from './harness';

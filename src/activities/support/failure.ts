@@ -198,7 +198,7 @@ const TEXT_RULES: TextRule[] = [
   },
   {
     pattern:
-      /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection terminated|timeout expired|timeout exceeded when trying to connect|could not connect|Connection refused|could not translate host|server closed the connection|terminating connection|connection to server .* failed|not queryable|database system is (starting|shutting)|too many clients|remaining connection slots/i,
+      /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection terminated|timeout expired|timeout exceeded when trying to connect|could not connect|Connection refused|could not translate host|server closed the connection|terminating connection|connection to server .* failed|not queryable|database system is (starting|shutting|in recovery|not yet accepting)|could not (receive|send) data (from|to) (the )?(server|client)|no connection to the server|connection (to server )?was lost|SSL connection has been closed|SSL SYSCALL error|too many clients|remaining connection slots/i,
     type: 'DatabaseUnreachable',
     retryable: true,
     next: UNREACHABLE,

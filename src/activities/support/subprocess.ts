@@ -129,8 +129,12 @@ function stopOn(child: ChildProcess, signal: AbortSignal, timeoutMs: number | un
     timeoutMs === undefined
       ? undefined
       : setTimeout(() => {
-          timedOut = true;
-          stop();
+          // After a freeze timers come before the news of an exit, which this waits for.
+          setImmediate(() => {
+            if (hasExited(child)) return;
+            timedOut = true;
+            stop();
+          });
         }, timeoutMs);
   signal.addEventListener('abort', stop, { once: true });
   return {
@@ -143,6 +147,10 @@ function stopOn(child: ChildProcess, signal: AbortSignal, timeoutMs: number | un
       if (killTimer !== undefined) killGroup(child, 'SIGKILL');
     },
   };
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 function killGroup(child: ChildProcess, name: NodeJS.Signals): void {

@@ -68,6 +68,23 @@ test.each([
   expect(mapError(error, context)).toMatchObject({ type, nonRetryable });
 });
 
+// What the client tools of PostgreSQL say of a server that goes away, or is not back yet.
+test.each([
+  'vacuumdb: error: processing of database "shop" failed: server closed the connection unexpectedly',
+  'vacuumdb: error: connection to server at "127.0.0.1", port 5432 failed: FATAL:  the database system is in recovery mode',
+  'pg_dumpall: error: connection to server at "127.0.0.1", port 5432 failed: FATAL:  the database system is not yet accepting connections | DETAIL:  Consistent recovery state has not been yet reached.',
+  'pg_restore: error: could not connect to database "shop": FATAL:  the database system is starting up',
+  'pg_restore: error: could not execute query: no connection to the server | Command was: ALTER TABLE a OWNER TO b;',
+  'pg_restore: error: could not execute query: FATAL:  terminating connection due to administrator command',
+  'pg_dump: error: Dumping the contents of table "a" failed: PQgetCopyData() failed. | pg_dump: detail: Error message from server: SSL connection has been closed unexpectedly',
+  'pg_dump: error: connection to server on socket "/tmp/.s.PGSQL.5432" failed: Connection refused',
+])('%s is tried again', (text) => {
+  expect(mapError(new Error(text), { ...context, type: 'RestoreFailed' })).toMatchObject({
+    type: 'DatabaseUnreachable',
+    nonRetryable: false,
+  });
+});
+
 test('what is a failure or a cancellation already stays what it is', () => {
   const failure = fail('FenceBusy', 'busy', { retryable: true });
   expect(mapError(failure, context)).toBe(failure);

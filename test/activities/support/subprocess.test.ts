@@ -1,4 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runCommand } from '../../../src/activities/support/subprocess';
+import { makeWorkspace, sweepWorkspaces } from '../../../src/activities/support/workspace';
 import { failureOf, runActivity, startActivity, until } from '../../support/postgres';
 
 const sh = (script: string, more: object = {}) => ({ program: '/bin/sh', args: ['-c', script], ...more });
@@ -44,6 +49,31 @@ test('a program that takes too long is stopped with everything it started', asyn
   });
   expect((await failureOf(runCommand(command))).message).toContain('longer than 0.3 s');
   await until(() => !alive(child));
+});
+
+test('an exit that has happened wins over a timer that comes too late', async () => {
+  const running = runCommand(sh('echo done', { timeoutMs: 100 }));
+  await new Promise((resolve) => setImmediate(resolve));
+  // As in a freeze of the worker.
+  for (const until = Date.now() + 400; Date.now() < until;);
+  expect(await running).toMatchObject({ exitCode: 0, stdout: 'done\n' });
+});
+
+test('temporary folders of killed workers are swept, those of living ones are not', async () => {
+  const { pid } = spawnSync('true');
+  const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000);
+  const made = async (owner: string, hours: number) => {
+    const path = mkdtempSync(join(tmpdir(), `durable-runbooks-${owner}`));
+    writeFileSync(join(path, 'list'), '');
+    utimesSync(path, hoursAgo(hours), hoursAgo(hours));
+    return path;
+  };
+  const kept = [await makeWorkspace(), await made(`${process.pid}-`, 2), await made(`${pid}-`, 0)];
+  const gone = [await made(`${pid}-`, 2), await made('', 25)];
+  await sweepWorkspaces();
+  expect(kept.map((path) => existsSync(path))).toEqual([true, true, true]);
+  expect(gone.map((path) => existsSync(path))).toEqual([false, false]);
+  kept.forEach((path) => rmSync(path, { recursive: true }));
 });
 
 test('cancellation kills the whole group, also when it ignores SIGTERM', async () => {

@@ -11,6 +11,7 @@ import {
 } from '../session/connection';
 import { isDamage } from '../session/damage';
 import { endpointOf, libpqOf } from '../session/endpoint';
+import { endNamedSessions } from '../session/own-sessions';
 import { mapError } from '../../support/failure';
 import { applicationName, currentActivity, withProgress, type Progress } from '../../support/heartbeat';
 import type { BackUpInput } from './take-backup';
@@ -66,7 +67,7 @@ export async function dumpSnapshot(
   deps: ActivityDeps,
   tools: Tools,
   input: BackUpInput,
-  prepare: () => Promise<string>,
+  prepare: (databaseBytes: number) => Promise<string>,
 ): Promise<DumpOutcome> {
   const ref = databaseIn(input);
   return withClient(
@@ -77,7 +78,7 @@ export async function dumpSnapshot(
       await terminateEarlierAttempts(holder);
       // What is being saved from a damaged database is not written to.
       if (input.fence !== null && input.safety !== true) await fenceSession(holder, input.fence);
-      const partial = await prepare();
+      const partial = await prepare(await databaseSize(holder));
       const exported = await exportSnapshot(holder);
       const surroundings = await readSurroundings(holder);
       const tables = await listTables(holder);
@@ -105,6 +106,13 @@ export async function dumpSnapshot(
     },
     SNAPSHOT_OPTIONS,
   );
+}
+
+async function databaseSize(client: Client): Promise<number> {
+  const { rows } = await client.query<{ bytes: string }>(
+    'SELECT pg_database_size(current_database())::text AS bytes',
+  );
+  return Number(rows[0]?.bytes);
 }
 
 /** Counters and sequences move on whatever the snapshot; read before it, they can only overstate what was lost. */
@@ -258,7 +266,7 @@ async function runDump(
     `--snapshot=${run.snapshot}`,
     `--lock-wait-timeout=${LOCK_WAIT_MS}`,
     // An old token restored would let a run pass that lost its lease long ago.
-    '--exclude-table-data=durable_runbooks.fence',
+    '--exclude-table-data=durable_runbooks*.fence',
     ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
     ...run.tables
       .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
@@ -319,14 +327,9 @@ async function countTables(
 /** pg_dump was killed; its sessions may still be sending. The holder of the snapshot is ended by its own client. */
 async function endOwnSessions(run: DumpRun): Promise<void> {
   const client = await openClient(endpointOf(run.deps, run.ref)).catch(() => undefined);
-  await client
-    ?.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()`,
-      [applicationName()],
-    )
-    .catch(() => undefined);
-  await client?.end().catch(() => undefined);
+  if (client === undefined) return;
+  await endNamedSessions(client, [applicationName()]).catch(() => undefined);
+  await client.end().catch(() => undefined);
 }
 
 async function bytesBelow(folder: string): Promise<number> {

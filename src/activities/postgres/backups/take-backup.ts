@@ -6,6 +6,7 @@ import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
+import { needFree } from '../../support/disk';
 import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
 import { checkCompleteness, listDumpContents } from './completeness';
 import { dumpSnapshot, type DumpOutcome } from './dump';
@@ -61,7 +62,10 @@ export function createBackupActivities(deps: ActivityDeps) {
       try {
         const tools = await openTools(deps);
         return await withProgress({ phase: 'prepare', done: 0, total: 0, unit: 'bytes' }, async () => {
-          const outcome = await dumpSnapshot(deps, tools, input, () => preparePartial(folder));
+          const outcome = await dumpSnapshot(deps, tools, input, async (databaseBytes) => {
+            await needRoom(deps, input, databaseBytes);
+            return preparePartial(folder);
+          });
           const manifest = await finish(deps, tools, input, partial, outcome, startedAt);
           await holdFor(partial);
           if (input.fence !== null && input.safety !== true) await stillOurs(deps, input, input.fence);
@@ -89,6 +93,16 @@ async function finishedBackup(folder: string): Promise<BackupSummary | undefined
     if ((error as { type?: string }).type === 'BackupCorrupt') throw error;
     return undefined;
   }
+}
+
+/** A database grows slowly, and no dump of it is bigger than itself. */
+const ROOM = 1.2;
+
+async function needRoom(deps: ActivityDeps, input: BackUpInput, databaseBytes: number): Promise<void> {
+  const folder = backupsFolder(deps, input.service, input.environment);
+  const previous = await newestComplete(folder, input.backupId);
+  const needed = Math.min(databaseBytes, (previous?.sizeBytes ?? Infinity) * ROOM);
+  await needFree(folder, needed, `A backup of ${input.service}/${input.environment}`);
 }
 
 /** Hashes and syncs what was written, lists it, judges it, and puts the manifest together. */
@@ -148,6 +162,9 @@ async function dumpGlobals(
   const result = await runTool(tools, 'pg_dumpall', [...args, `--file=${path}`], { environment });
   if (result.exitCode === 0) return { included: true, note: '' };
   await rm(path, { force: true });
+  const failure = mapError(new Error(result.why), { action: 'dump the roles', target: endpoint.label });
+  // A server that went away says nothing about what the role may read.
+  if ((failure as { type?: string }).type === 'DatabaseUnreachable') throw failure;
   return {
     included: false,
     note: `pg_dumpall --globals-only failed, roles are kept by name only: ${result.why}`,

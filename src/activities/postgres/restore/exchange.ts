@@ -8,7 +8,7 @@ import type { DatabaseMark } from '../session/identity';
 import { commentDatabase, findDatabase, lockTarget, type DatabaseOnServer } from './database-marks';
 import { databaseIn, type Fence, type Place } from '../../../contract/place';
 import type { SwapResult } from '../../../contract/backup';
-import { fenceSession, readFence } from '../session/fence';
+import { fenceMaintenance, fenceSession, readFence } from '../session/fence';
 import { commit, inTransaction } from '../session/transaction';
 import { endSessions, type Stayed } from './end-sessions';
 import { inMaintenance } from './maintenance';
@@ -70,7 +70,7 @@ export async function exchange(deps: ActivityDeps, input: SwapInput, names: Exch
         await terminateEarlierAttempts(client);
         // Advisory locks are per database: whoever creates, drops or renames databases takes it here.
         await lockTarget(client, input.fence.target);
-        await fenceSession(client, input.fence);
+        await fenceMaintenance(client, input.fence);
         const found = await look(deps, input, client, names);
         if (found === 'done') return;
         if (names.incoming !== undefined) await fenceIncoming(deps, input, names.incoming);

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
@@ -7,6 +6,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
+import { makeWorkspace } from '../../support/workspace';
 import { DATA_FOLDER, type Manifest } from '../backups/manifest';
 import { runTool, type Tools } from '../session/tools';
 import type { BackupRef } from '../../../contract/backup';
@@ -27,6 +27,8 @@ export interface RestoreRun {
   tools: Tools;
   input: RestoreInput;
   name: string;
+  /** What this attempt works in; gets the name at the end. */
+  copy: DatabaseRef;
   folder: string;
   manifest: Manifest;
   /** Session in the maintenance database; holds the lock of the target for as long as the restore takes. */
@@ -40,11 +42,11 @@ export const NEVER_IN_SCRATCH = ['pg_cron'];
 export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
   const { deps, tools, input, manifest, folder } = run;
   const data = join(folder, DATA_FOLDER);
-  const workspace = await mkdtemp(join(tmpdir(), 'durable-runbooks-'));
+  const workspace = await makeWorkspace();
   try {
     const list = join(workspace, 'list');
     await writeFile(list, await chosenEntries(run, data, left));
-    const endpoint = endpointOf(deps, input.into);
+    const endpoint = endpointOf(deps, run.copy);
     const { url, environment } = libpqOf(endpoint);
     const jobs = serviceOf(deps.config, input.service).backups?.jobs ?? 2;
     const args = [

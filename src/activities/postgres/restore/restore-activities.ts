@@ -1,18 +1,18 @@
-import { escapeIdentifier, type Client } from 'pg';
+import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { terminateEarlierAttempts, withClient } from '../session/connection';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
-import { currentActivity, withProgress } from '../../support/heartbeat';
+import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
 import type { DatabaseMark } from '../session/identity';
 import { verifyFiles } from '../backups/verify-files';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
+import { attemptName, clearCopy, dropAttempts, dropDatabase, publishCopy } from './attempt-copy';
 import { findDatabase, lockTarget } from './database-marks';
 import { carrySequences, copyFence } from './carry-over';
 import {
   applyProperties,
   checkExtensions,
-  clearTarget,
   copyName,
   createRoles,
   createTarget,
@@ -22,13 +22,13 @@ import { load, NEVER_IN_SCRATCH, type RestoreInput, type RestoreRun } from './lo
 import { openTools, requireMajor, runTool } from '../session/tools';
 import { databaseIn, type DatabaseRef, type Fence } from '../../../contract/place';
 import type { RestoreResult } from '../../../contract/backup';
-import { fenceSession } from '../session/fence';
+import { fenceMaintenance, fenceSession } from '../session/fence';
 
 export function createRestoreActivities(deps: ActivityDeps) {
   return {
     /**
-     * Restores a backup into a new database. Safe to retry: sessions of earlier attempts are ended and what they left
-     * under that name is dropped, if it carries our mark. Throws BackupCorrupt, BackupIncomplete, RestoreFailed,
+     * Restores a backup into a new database, which has its name only when it is whole. Safe to retry: every attempt works
+     * in a database of its own, ends the sessions of earlier ones and drops what they left. Throws BackupCorrupt, BackupIncomplete, RestoreFailed,
      * TargetNotOurs, WrongDatabase, ClientTooOld, OutOfDisk, StaleFencingToken, DatabaseUnreachable.
      */
     async restoreBackup(input: RestoreInput): Promise<RestoreResult> {
@@ -53,7 +53,17 @@ export function createRestoreActivities(deps: ActivityDeps) {
             return withClient(
               deps,
               ref,
-              (client) => restore({ deps, tools, input, name, folder, manifest, client }),
+              (client) =>
+                restore({
+                  deps,
+                  tools,
+                  input,
+                  name,
+                  copy: copyOf(input.into, name),
+                  folder,
+                  manifest,
+                  client,
+                }),
               session,
             );
           },
@@ -84,12 +94,13 @@ export function createRestoreActivities(deps: ActivityDeps) {
       const { ref, options } = maintenanceOf(deps, database);
       const drop = async (client: Client): Promise<{ dropped: boolean }> => {
         if (fence !== null && database.kind === 'service') await enter(client, fence);
+        await dropAttempts(client, name, true);
         const existing = await findDatabase(client, name);
         if (existing === undefined) return { dropped: false };
         if (existing.mark === null && database.kind === 'service') {
           throw fail('TargetNotOurs', `Database "${name}" carries no mark of ours. It was not dropped.`);
         }
-        await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`);
+        await dropDatabase(client, name);
         return { dropped: true };
       };
       const session = { ...options, statementTimeoutMs: 0, lockTimeoutMs: 30_000, action: `drop ${name}` };
@@ -100,32 +111,41 @@ export function createRestoreActivities(deps: ActivityDeps) {
   };
 }
 
+function copyOf(into: DatabaseRef, name: string): DatabaseRef {
+  return { ...into, database: attemptName(name) };
+}
+
 /** Advisory lock and fence of the maintenance database: the copy has none yet. */
 async function enter(client: Client, fence: Fence): Promise<void> {
   await lockTarget(client, fence.target);
-  await fenceSession(client, fence);
+  await fenceMaintenance(client, fence);
 }
 
 async function restore(run: RestoreRun): Promise<number> {
-  const { deps, input, name, manifest, client } = run;
+  const { deps, input, name, copy, manifest, client } = run;
   const disposable = input.into.kind === 'scratch';
+  const own = attemptName(name);
+  // Without a lease the order of the attempts still has to be kept.
+  const fence = input.fence ?? { target: `copy ${name}`, token: 0 };
   await terminateEarlierAttempts(client);
-  if (input.fence !== null && !disposable) await enter(client, input.fence);
+  await enter(client, fence);
   const left = new Set(disposable ? NEVER_IN_SCRATCH : []);
   await checkExtensions(client, manifest, left);
-  await clearTarget(client, name, disposable);
+  await clearCopy(client, name, disposable);
+  await dropAttempts(client, name);
   await createRoles(client, manifest.roles, disposable);
-  await createTarget(client, name, manifest, markFor(input, manifest));
   try {
+    await createTarget(client, own, manifest, markFor(input, manifest));
     await load(run, left);
     // Before anybody else can come in: a token of the past must not be good enough for the copy.
     const action = 'fence the copy';
     if (input.fence !== null)
-      await withClient(deps, input.into, (copy) => fenceSession(copy, input.fence!), { action });
+      await withClient(deps, copy, (session) => fenceSession(session, input.fence!), { action });
     if (!disposable) await makeReady(run);
     const { rows } = await client.query<{ bytes: string }>('SELECT pg_database_size($1)::text AS bytes', [
-      name,
+      own,
     ]);
+    await publishCopy(client, name, fence);
     return Number(rows[0]?.bytes);
   } catch (error) {
     await dropHalf(run);
@@ -141,18 +161,20 @@ function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
     environment: input.environment,
     backupId: input.backupId,
     createdAt: new Date().toISOString(),
+    holder: applicationName(),
     comment: manifest.properties.comment,
   };
 }
 
 /** What only a copy that may take over needs. Its commit is the durable one. */
 async function makeReady(run: RestoreRun): Promise<void> {
-  const { deps, tools, input, name, manifest, client } = run;
-  if (input.withoutLive !== true && input.into.kind === 'service') {
-    await copyFence(deps, input.into);
-    await carrySequences(deps, databaseIn(input.into), input.into);
+  const { deps, tools, input, name, copy, manifest, client } = run;
+  if (input.withoutLive !== true && copy.kind === 'service') {
+    await copyFence(deps, copy);
+    await carrySequences(deps, databaseIn(copy), copy);
   }
-  const { url, environment } = libpqOf(endpointOf(deps, input.into));
+  const endpoint = endpointOf(deps, copy);
+  const { url, environment } = libpqOf(endpoint);
   await withProgress(
     { phase: 'analyze', done: 0, total: manifest.tables.length, unit: 'tables' },
     async () => {
@@ -162,25 +184,23 @@ async function makeReady(run: RestoreRun): Promise<void> {
         ['--analyze-only', '--jobs=2', '--quiet', `--dbname=${url}`],
         { environment },
       );
-      if (result.exitCode !== 0) throw fail('RestoreFailed', `ANALYZE of ${name} failed: ${result.why}.`);
+      if (result.exitCode !== 0) {
+        const context = { action: `analyze ${name}`, target: endpoint.label, type: 'RestoreFailed' } as const;
+        throw mapError(new Error(result.why), context);
+      }
     },
   );
-  await applyProperties(client, name, manifest);
+  await applyProperties(client, attemptName(name), manifest);
 }
 
 /** After a failure or cancellation: half a copy only takes room. Best effort, a retry or a person does it otherwise. */
 async function dropHalf(run: RestoreRun): Promise<void> {
   const { ref, options } = maintenanceOf(run.deps, run.input.into);
-  await withClient(
-    run.deps,
-    ref,
-    (client) => clearTarget(client, run.name, run.input.into.kind === 'scratch'),
-    {
-      ...options,
-      ignoreCancellation: true,
-      statementTimeoutMs: currentActivity().signal.aborted ? 20_000 : 60_000,
-    },
-  ).catch(() => undefined);
+  await withClient(run.deps, ref, (client) => dropDatabase(client, attemptName(run.name)), {
+    ...options,
+    ignoreCancellation: true,
+    statementTimeoutMs: currentActivity().signal.aborted ? 20_000 : 60_000,
+  }).catch(() => undefined);
 }
 
 function describe(into: DatabaseRef): string {

@@ -1,12 +1,15 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { serviceOf } from '../../../config/load';
-import { startCluster, stopCluster } from '../../../host/postgres';
+import { LockHeld, withFileLock } from '../../../host/file-lock';
+import { runningCluster, startCluster, stopCluster } from '../../../host/postgres';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail, mapError } from '../../support/failure';
-import { withProgress } from '../../support/heartbeat';
+import { needFree } from '../../support/disk';
+import { currentActivity, withProgress } from '../../support/heartbeat';
 import { newestComplete } from '../backups/backup-store';
 import { backupFolder, backupsFolder, readManifest } from '../backups/manifest';
 import {
@@ -18,6 +21,7 @@ import {
   type ScratchMark,
 } from '../session/scratch-files';
 import { disposableSettings } from './scratch-settings';
+import { sweepWorkspaces } from '../../support/workspace';
 import { findServer, openTools } from '../session/tools';
 import type { DatabaseRef } from '../../../contract/place';
 
@@ -49,14 +53,22 @@ export function createScratchActivities(deps: ActivityDeps) {
     /**
      * Opens a disposable cluster with durability off, of the major version of the backup that is to be restored
      * there. Never for anything that is to be kept. Its folder follows from the key and it outlives the worker, so a retry on the same
-     * host finds it as it was. Throws CommandFailed (no server programs, does not start), TargetNotOurs, OutOfDisk,
-     * BackupIncomplete and BackupCorrupt (of that backup).
+     * host finds it as it was; one attempt at a time works there. Throws CommandFailed (no server programs, does not
+     * start; retryable: another attempt is still at work), TargetNotOurs, OutOfDisk, BackupIncomplete and BackupCorrupt
+     * (of that backup).
      */
     async openScratch(input: OpenInput): Promise<ScratchInfo> {
+      const directory =
+        findScratch(deps.config, input.scratch) ??
+        join(scratchBases(deps.config, input.service)[0]!, scratchFolder(input.scratch));
       try {
-        return await openScratch(deps, input);
+        return await withProgress(
+          { phase: 'start a disposable cluster', done: 0, total: 1, unit: 'tables' },
+          () => alone(directory, () => openScratch(deps, directory, input)),
+        );
       } catch (error) {
-        throw mapError(error, { action: 'open a disposable cluster', target: input.scratch });
+        const context = { action: 'open a disposable cluster', target: input.scratch };
+        throw stillBusy(error) ? again(context, error) : mapError(error, context);
       }
     },
 
@@ -64,18 +76,24 @@ export function createScratchActivities(deps: ActivityDeps) {
     async dropScratch({ scratch }: { scratch: string }): Promise<{ dropped: boolean }> {
       const bases = scratchBases(deps.config).map((base) => join(base, scratchFolder(scratch)));
       let dropped = false;
-      for (const directory of bases) dropped = (await dropDirectory(deps, directory, scratch)) || dropped;
+      for (const directory of bases) {
+        if (existsSync(directory))
+          dropped = (await alone(directory, () => dropDirectory(deps, directory, scratch))) || dropped;
+      }
       return { dropped };
     },
 
-    /** Removes every cluster of ours whose time is over. Safe to repeat: it goes by the marks. */
+    /** Removes every cluster of ours whose time is over, and temporary folders of killed workers. Safe to repeat: it goes by marks. */
     async sweepScratch(): Promise<{ dropped: string[] }> {
       const dropped: string[] = [];
+      await sweepWorkspaces();
       for (const base of scratchBases(deps.config)) {
         for (const name of await readdir(base).catch(() => [] as string[])) {
-          const mark = readScratchMark(join(base, name));
+          const directory = join(base, name);
+          const mark = readScratchMark(directory);
           if (mark === undefined || Date.parse(mark.expiresAt) > Date.now()) continue;
-          if (await dropDirectory(deps, join(base, name), mark.scratch)) dropped.push(mark.scratch);
+          if (await alone(directory, () => dropDirectory(deps, directory, mark.scratch)))
+            dropped.push(mark.scratch);
         }
       }
       return { dropped };
@@ -112,18 +130,46 @@ export function createScratchActivities(deps: ActivityDeps) {
   };
 }
 
-async function openScratch(deps: ActivityDeps, input: OpenInput): Promise<ScratchInfo> {
-  const directory =
-    findScratch(deps.config, input.scratch) ??
-    join(scratchBases(deps.config, input.service)[0]!, scratchFolder(input.scratch));
+/** How long an attempt waits for another one that opens or drops the same cluster. */
+const WAIT_MS = 60_000;
+
+/** Only one at a time changes what is in that folder: an attempt that was given up may still be at work there. */
+async function alone<T>(directory: string, body: () => Promise<T>): Promise<T> {
+  const { signal } = currentActivity();
+  await mkdir(dirname(directory), { recursive: true, mode: 0o755 });
+  try {
+    return await withFileLock(`${directory}.lock`, { waitMs: WAIT_MS, signal }, body);
+  } catch (error) {
+    if (!(error instanceof LockHeld)) throw error;
+    throw fail(
+      'CommandFailed',
+      `${directory} is being opened or dropped by process ${error.pid}. This is tried again.`,
+      {
+        retryable: true,
+      },
+    );
+  }
+}
+
+/** Of a folder in which the programs of a killed worker have not ended yet: they finish, or fail, by themselves. */
+function stillBusy(error: unknown): error is NodeJS.ErrnoException {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return ['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY', '28P01'].includes(code);
+}
+
+function again({ action, target }: { action: string; target: string }, error: Error): Error {
+  return fail('CommandFailed', `Could not ${action} on ${target}: ${error.message}. This is tried again.`, {
+    retryable: true,
+  });
+}
+
+async function openScratch(deps: ActivityDeps, directory: string, input: OpenInput): Promise<ScratchInfo> {
   const existing = readScratchMark(directory);
-  if (
-    existing !== undefined &&
-    existing.scratch === input.scratch &&
-    existing.url !== '' &&
-    (await answers(deps, existing))
-  ) {
-    return { scratch: input.scratch, major: existing.major, expiresAt: existing.expiresAt, reused: true };
+  if (existing !== undefined && existing.scratch === input.scratch && existing.url !== '') {
+    const binDirectory = await findServer(deps, existing.major);
+    // One that runs and does not answer at this moment may be in use: only a dead one is replaced.
+    if ((await runningCluster(join(directory, CLUSTER_FOLDER), binDirectory)) !== undefined)
+      return { scratch: input.scratch, major: existing.major, expiresAt: existing.expiresAt, reused: true };
   }
   // Not running means that it may have gone down with the host, and without durability such files are worth nothing.
   if (existing !== undefined) await dropDirectory(deps, directory, input.scratch);
@@ -134,28 +180,38 @@ async function openScratch(deps: ActivityDeps, input: OpenInput): Promise<Scratc
       `${directory} exists and carries no mark of ours. Nothing was changed. Look at it and move it away.`,
     );
   }
-  const major = input.major ?? (await majorOfBackup(deps, input)) ?? (await openTools(deps)).major;
+  const { major, bytes } = await whatItIsFor(deps, input);
+  await needFree(dirname(directory), bytes * ROOM, `A copy of ${input.service}/${input.environment}`);
   const binDirectory = await findServer(deps, major);
-  const mark = await withProgress(
-    { phase: 'start a disposable cluster', done: 0, total: 1, unit: 'tables' },
-    () => createCluster(deps, directory, binDirectory, { ...input, major }),
-  );
+  const mark = await createCluster(deps, directory, binDirectory, { ...input, major });
+  if (currentActivity().signal.aborted) {
+    // Given up meanwhile: its successor opens another one, or nobody needs one any longer.
+    await dropDirectory(deps, directory, input.scratch);
+    currentActivity().signal.throwIfAborted();
+  }
   return { scratch: input.scratch, major, expiresAt: mark.expiresAt, reused: false };
 }
 
-async function majorOfBackup(
+/** A restored database is about as big as its source was, and needs a little to sort and to rewrite. */
+const ROOM = 1.2;
+
+/** Version and size of what is to be restored there, as far as it is known. */
+async function whatItIsFor(
   deps: ActivityDeps,
-  input: Omit<OpenInput, 'major'>,
-): Promise<number | undefined> {
-  const { service, environment, backupId } = input;
-  if (backupId !== undefined) {
-    // After an upgrade of the server the newest backup is of another version than those before it.
-    const { manifest } = await readManifest(backupFolder(deps, service, environment, backupId));
-    return Math.floor(manifest.serverVersionNum / 10_000);
-  }
-  if (serviceOf(deps.config, service).backups === undefined) return undefined;
-  const newest = await newestComplete(backupsFolder(deps, service, environment));
-  return newest === undefined ? undefined : Math.floor(newest.serverVersionNum / 10_000);
+  { service, environment, backupId, major }: OpenInput,
+): Promise<{ major: number; bytes: number }> {
+  const manifest =
+    backupId !== undefined
+      ? // After an upgrade of the server the newest backup is of another version than those before it.
+        (await readManifest(backupFolder(deps, service, environment, backupId))).manifest
+      : major === undefined && serviceOf(deps.config, service).backups !== undefined
+        ? await newestComplete(backupsFolder(deps, service, environment))
+        : undefined;
+  const own = manifest === undefined ? undefined : Math.floor(manifest.serverVersionNum / 10_000);
+  return {
+    major: major ?? own ?? (await openTools(deps)).major,
+    bytes: manifest?.databaseBytes ?? 0,
+  };
 }
 
 /** The mark lies there before anything else does: what an interrupted set-up leaves is recognised as ours. */
@@ -201,12 +257,6 @@ async function writeMark(directory: string, mark: ScratchMark): Promise<void> {
   await rename(`${path}.new`, path);
 }
 
-/** The cluster runs and is the one that we started, not another one on a port that was used again. */
-async function answers(deps: ActivityDeps, mark: ScratchMark): Promise<boolean> {
-  const ref: DatabaseRef = { kind: 'scratch', scratch: mark.scratch, database: 'postgres' };
-  return withClient(deps, ref, async () => true, { identity: true }).catch(() => false);
-}
-
 async function dropDirectory(deps: ActivityDeps, directory: string, key: string): Promise<boolean> {
   const left = await readdir(directory).catch(() => undefined);
   if (left === undefined) return false;
@@ -236,7 +286,8 @@ async function clone(deps: ActivityDeps, from: ScratchRef, to: ScratchRef): Prom
       const strategy = (rows[0]?.num ?? 0) >= 150000 ? 'STRATEGY = FILE_COPY' : '';
       await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(to.database)} WITH (FORCE)`);
       await client.query(
-        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`,
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+          WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
         [from.database],
       );
       await client.query(

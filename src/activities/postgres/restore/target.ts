@@ -1,5 +1,4 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
-import { createHash } from 'node:crypto';
 import { databaseOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import type { ConnectionOptions } from '../session/connection';
@@ -7,7 +6,7 @@ import { fail } from '../../support/failure';
 import type { DatabaseMark } from '../session/identity';
 import { inTransaction } from '../session/transaction';
 import type { Manifest, RoleEntry } from '../backups/manifest';
-import { commentDatabase, findDatabase, maintenanceDatabase } from './database-marks';
+import { commentDatabase, maintenanceDatabase } from './database-marks';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
 /** How to reach the server that a copy goes to, from a database that is not concerned. */
@@ -39,32 +38,7 @@ export function copyName(deps: ActivityDeps, into: DatabaseRef): string {
   return name;
 }
 
-/** Databases of this prefix are ours before they carry a mark: CREATE DATABASE and COMMENT cannot be one step. */
-const NEW_PREFIX = 'durable_runbooks_new_';
-
-/** Drops what an earlier attempt left under that name. Throws TargetNotOurs for a database without our mark. */
-export async function clearTarget(client: Client, name: string, anyIsOurs: boolean): Promise<void> {
-  const existing = await findDatabase(client, name);
-  if (existing !== undefined) {
-    if (!anyIsOurs && existing.mark?.kind !== 'restored') {
-      throw fail(
-        'TargetNotOurs',
-        `A database "${name}" exists and carries no mark of a restored copy of ours. Nothing was changed.`,
-      );
-    }
-    await client.query(`DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`);
-  }
-  await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(temporaryName(name))} WITH (FORCE)`);
-}
-
-function temporaryName(name: string): string {
-  return NEW_PREFIX + createHash('sha256').update(name).digest('hex').slice(0, 16);
-}
-
-/**
- * Creates the empty copy with the source's encoding and locale, closed to everybody but its owner and superusers, and
- * gives it its name together with its mark.
- */
+/** Creates an empty copy with the source's encoding and locale and our mark, closed to everybody but its owner and superusers. */
 export async function createTarget(
   client: Client,
   name: string,
@@ -73,7 +47,6 @@ export async function createTarget(
 ): Promise<void> {
   const { encoding, collate, ctype, localeProvider, icuLocale } = manifest.properties;
   const major = Math.floor(manifest.serverVersionNum / 10_000);
-  const temporary = temporaryName(name);
   const icu =
     major >= 15 && localeProvider !== 'c' && icuLocale !== null
       ? `LOCALE_PROVIDER ${localeProvider === 'i' ? 'icu ICU_LOCALE' : 'builtin BUILTIN_LOCALE'} ${escapeLiteral(icuLocale)}`
@@ -83,12 +56,11 @@ export async function createTarget(
     ? `OWNER ${escapeIdentifier(manifest.properties.owner)}`
     : '';
   await client.query(
-    `CREATE DATABASE ${escapeIdentifier(temporary)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
+    `CREATE DATABASE ${escapeIdentifier(name)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
        LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
   );
   await inTransaction(client, async () => {
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${escapeIdentifier(temporary)} FROM PUBLIC`);
-    await client.query(`ALTER DATABASE ${escapeIdentifier(temporary)} RENAME TO ${escapeIdentifier(name)}`);
+    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${escapeIdentifier(name)} FROM PUBLIC`);
     await commentDatabase(client, name, mark);
   });
 }

@@ -9,7 +9,7 @@ import { inMaintenance, liveName } from './maintenance';
 import { lockTarget, readReadOnlySetting } from './database-marks';
 import { databaseIn, type Fence, type Place } from '../../../contract/place';
 import type { QuietResult } from '../../../contract/backup';
-import { fenceSession } from '../session/fence';
+import { fenceMaintenance } from '../session/fence';
 
 export interface WritersInput extends Place {
   fence: Fence;
@@ -63,7 +63,7 @@ function onLive<T>(
       input,
       async (client) => {
         await lockTarget(client, input.fence.target);
-        await fenceSession(client, input.fence);
+        await fenceMaintenance(client, input.fence);
         return body(client);
       },
       { action, lockTimeoutMs: 10_000 },

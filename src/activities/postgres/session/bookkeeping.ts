@@ -1,11 +1,25 @@
-import type { ClientBase } from 'pg';
+import { createHash } from 'node:crypto';
+import { escapeIdentifier, type ClientBase } from 'pg';
 import { inTransaction } from './transaction';
 
 /** Schema in every operated database that holds the fence, the ledger and the canary. */
 export const BOOKKEEPING_SCHEMA = 'durable_runbooks';
 
-const FENCE_TABLE = `
-  CREATE TABLE IF NOT EXISTS durable_runbooks.fence (
+const MAX_NAME_BYTES = 63;
+
+/**
+ * Schema in a maintenance database, which all services of a server share: one for each role, because a table that one of
+ * them created is closed to the others.
+ */
+export async function maintenanceSchema(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<{ role: string }>('SELECT current_user AS role');
+  const role = rows[0]!.role;
+  const name = `${BOOKKEEPING_SCHEMA}_${role}`;
+  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name;
+  return `${BOOKKEEPING_SCHEMA}_${createHash('sha256').update(role).digest('hex').slice(0, 16)}`;
+}
+
+const FENCE_TABLE = `(
     target   text PRIMARY KEY,
     token    bigint NOT NULL,
     attempt  int NOT NULL DEFAULT 1,
@@ -14,8 +28,7 @@ const FENCE_TABLE = `
   )`;
 
 /** One row per script (statement 0), or per statement where a script cannot run in one transaction. */
-const LEDGER_TABLE = `
-  CREATE TABLE IF NOT EXISTS durable_runbooks.ledger (
+const LEDGER_TABLE = `(
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     migration   text NOT NULL,
     direction   text NOT NULL CHECK (direction IN ('up', 'down')),
@@ -29,15 +42,13 @@ const LEDGER_TABLE = `
     duration_ms bigint
   )`;
 
-const CANARY_TABLE = `
-  CREATE TABLE IF NOT EXISTS durable_runbooks.canary (
+const CANARY_TABLE = `(
     id         text PRIMARY KEY,
     written_at timestamptz NOT NULL DEFAULT now()
   )`;
 
 /** Schemas as they were when a run began to change them. */
-const FINGERPRINT_TABLE = `
-  CREATE TABLE IF NOT EXISTS durable_runbooks.fingerprint (
+const FINGERPRINT_TABLE = `(
     id       text PRIMARY KEY,
     taken_at timestamptz NOT NULL DEFAULT now(),
     objects  jsonb NOT NULL
@@ -54,25 +65,24 @@ const TABLES = {
  * Creates the schema and its tables where they are missing. Safe to repeat and to run at once from several
  * sessions. Needs CREATE on the database only the first time. Give it a session outside of a transaction.
  */
-export async function ensureBookkeeping(client: ClientBase): Promise<void> {
-  if ((await missingTables(client)).length === 0) return;
+export async function ensureBookkeeping(client: ClientBase, schema = BOOKKEEPING_SCHEMA): Promise<void> {
+  if ((await missingTables(client, schema)).length === 0) return;
   await inTransaction(client, async () => {
     // IF NOT EXISTS is not safe against itself: two sessions can both find nothing and one then fails.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtext('durable_runbooks.bookkeeping'))`);
-    const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [
-      BOOKKEEPING_SCHEMA,
-    ]);
-    if (rows.length === 0) await client.query(`CREATE SCHEMA ${BOOKKEEPING_SCHEMA}`);
-    for (const name of await missingTables(client)) await client.query(TABLES[name]);
+    await client.query(`SELECT pg_advisory_xact_lock(hashtext($1))`, [`${schema}.bookkeeping`]);
+    const { rows } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [schema]);
+    if (rows.length === 0) await client.query(`CREATE SCHEMA ${escapeIdentifier(schema)}`);
+    for (const name of await missingTables(client, schema))
+      await client.query(`CREATE TABLE ${escapeIdentifier(schema)}.${name} ${TABLES[name]}`);
   });
 }
 
-async function missingTables(client: ClientBase): Promise<(keyof typeof TABLES)[]> {
+async function missingTables(client: ClientBase, schema: string): Promise<(keyof typeof TABLES)[]> {
   const { rows } = await client.query<{ name: keyof typeof TABLES }>(
     `SELECT name FROM unnest($1::text[]) AS name
       WHERE NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                         WHERE n.nspname = 'durable_runbooks' AND c.relname = name)`,
-    [Object.keys(TABLES)],
+                         WHERE n.nspname = $2 AND c.relname = name)`,
+    [Object.keys(TABLES), schema],
   );
   return rows.map(({ name }) => name);
 }

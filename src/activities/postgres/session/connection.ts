@@ -4,6 +4,7 @@ import { endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, type FailureType } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { checkIdentity } from './identity';
+import { endNamedSessions, stillOpen } from './own-sessions';
 import { refusePooler } from './pooler';
 import { commit, inTransaction } from './transaction';
 import type { DatabaseRef } from '../../../contract/place';
@@ -206,21 +207,13 @@ export async function terminateEarlierAttempts(client: Client): Promise<number> 
   const { attempt } = currentActivity();
   const names = Array.from({ length: attempt - 1 }, (_, index) => applicationName(index + 1));
   if (names.length === 0) return 0;
-  const { rows } = await client.query<{ pid: number }>(
-    `SELECT pid FROM pg_stat_activity
-      WHERE application_name = ANY($1) AND usename = current_user AND pid <> pg_backend_pid() AND pg_terminate_backend(pid)`,
-    [names],
-  );
-  const pids = rows.map(({ pid }) => pid);
-  for (let waitedMs = 0; pids.length > 0 && waitedMs < 10_000; waitedMs += 50) {
-    const left = await client.query(
-      'SELECT 1 FROM pg_stat_activity WHERE pid = ANY($1) AND application_name = ANY($2)',
-      [pids, names],
-    );
-    if (left.rows.length === 0) return pids.length;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  const told = await endNamedSessions(client, names);
+  let left = told;
+  for (let waitedMs = 0; left.length > 0; waitedMs += 50) {
+    if (waitedMs >= 10_000)
+      throw fail('DatabaseUnreachable', 'Sessions of an earlier attempt do not end.', { retryable: true });
+    left = await stillOpen(client, left);
+    if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  if (pids.length > 0)
-    throw fail('DatabaseUnreachable', 'Sessions of an earlier attempt do not end.', { retryable: true });
-  return 0;
+  return told.length;
 }

@@ -1,7 +1,8 @@
-import type { ClientBase } from 'pg';
+import { escapeIdentifier, type ClientBase } from 'pg';
 import { fail, sqlStateOf } from '../../support/failure';
 import type { Fence } from '../../../contract/place';
-import { ensureBookkeeping } from './bookkeeping';
+import { BOOKKEEPING_SCHEMA, ensureBookkeeping, maintenanceSchema } from './bookkeeping';
+import { endNamedSessions } from './own-sessions';
 import { commit, inTransaction } from './transaction';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 
@@ -16,12 +17,13 @@ export async function takeFence(
   fence: Fence,
   attempt: number,
   holder: string,
+  schema = BOOKKEEPING_SCHEMA,
 ): Promise<void> {
   const activity = withoutAttempt(holder);
   if (attempt > 1) await endEarlierAttempts(client, activity, attempt);
   const { rows } = await client
     .query<{ token: string }>(
-      `INSERT INTO durable_runbooks.fence AS f (target, token, attempt, holder, taken_at)
+      `INSERT INTO ${escapeIdentifier(schema)}.fence AS f (target, token, attempt, holder, taken_at)
        VALUES ($1, $2, $3, $4, clock_timestamp())
        ON CONFLICT (target) DO UPDATE
          SET token = excluded.token, attempt = excluded.attempt, holder = excluded.holder, taken_at = excluded.taken_at
@@ -45,10 +47,15 @@ export async function takeFence(
  * Must be the first statement. Unlike `takeFence` it never takes it from another step of the same run.
  * Throws StaleFencingToken and FenceBusy (retryable).
  */
-export async function keepFence(client: ClientBase, fence: Fence, holder: string): Promise<void> {
+export async function keepFence(
+  client: ClientBase,
+  fence: Fence,
+  holder: string,
+  schema = BOOKKEEPING_SCHEMA,
+): Promise<void> {
   const { rows } = await client
     .query<{ token: string; holder: string }>(
-      'SELECT token::text, holder FROM durable_runbooks.fence WHERE target = $1 FOR UPDATE',
+      `SELECT token::text, holder FROM ${escapeIdentifier(schema)}.fence WHERE target = $1 FOR UPDATE`,
       [fence.target],
     )
     .catch((error: unknown) => {
@@ -85,11 +92,7 @@ function withoutAttempt(holder: string): string {
 
 async function endEarlierAttempts(client: ClientBase, activity: string, attempt: number): Promise<void> {
   const earlier = Array.from({ length: attempt - 1 }, (_, index) => `${activity}/${index + 1}`);
-  await client.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE application_name = ANY($1) AND usename = current_user AND pid <> pg_backend_pid()`,
-    [earlier],
-  );
+  await endNamedSessions(client, earlier);
 }
 
 /**
@@ -102,12 +105,17 @@ async function endEarlierAttempts(client: ClientBase, activity: string, attempt:
  * first; nothing was done), FenceBusy (tried again), and DatabaseUnreachable with `{ outcomeUnknown: true }` in its
  * details where the connection was lost at the COMMIT: read the state again, never assume.
  */
-export async function underFence<T>(client: ClientBase, fence: Fence, body: () => Promise<T>): Promise<T> {
-  await ensureBookkeeping(client);
+export async function underFence<T>(
+  client: ClientBase,
+  fence: Fence,
+  body: () => Promise<T>,
+  schema = BOOKKEEPING_SCHEMA,
+): Promise<T> {
+  await ensureBookkeeping(client, schema);
   return inTransaction(
     client,
     async () => {
-      await takeFence(client, fence, currentActivity().attempt, applicationName());
+      await takeFence(client, fence, currentActivity().attempt, applicationName(), schema);
       return body();
     },
     { commit: () => commit(client, `under the fence of ${fence.target}`) },
@@ -120,4 +128,9 @@ export async function underFence<T>(client: ClientBase, fence: Fence, body: () =
  */
 export async function fenceSession(client: ClientBase, fence: Fence): Promise<void> {
   await underFence(client, fence, async () => undefined);
+}
+
+/** The same in a maintenance database, for what creates, drops and renames databases from there. */
+export async function fenceMaintenance(client: ClientBase, fence: Fence): Promise<void> {
+  await underFence(client, fence, async () => undefined, await maintenanceSchema(client));
 }

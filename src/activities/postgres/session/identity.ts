@@ -12,6 +12,8 @@ export interface DatabaseMark {
   environment: string;
   backupId: string | null;
   createdAt: string;
+  /** Name of the sessions of the attempt that made it. */
+  holder?: string;
   /** The comment that the database has, or gets back, when it is the live one. */
   comment: string | null;
 }

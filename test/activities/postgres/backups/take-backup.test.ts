@@ -320,7 +320,17 @@ describe('when something goes wrong', () => {
       db.deps.config.services['shop']!.backups!.directory = mount;
       const failure = await failureOf(backUp(db));
       expect(failure).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
-      expect(failure.message).toMatch(/No space left.*Free disk space/s);
+      expect(failure.message).toMatch(/needs about .* MB in .* are free.*Nothing was begun/s);
+      expect(readdirSync(mount)).toEqual([]);
+
+      // What the disk lost only while it was written there.
+      execFileSync('mount', ['-o', 'remount,size=64m', mount]);
+      db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+        pg_dump: `case "$*" in *--jobs*) head -c 80000000 /dev/zero >${mount}/filler 2>/dev/null;; esac`,
+      });
+      const filled = await failureOf(backUp(db));
+      expect(filled).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
+      expect(filled.message).toMatch(/No space left.*Free disk space/s);
       expect(readdirSync(join(mount, 'shop/production'))).toEqual([]);
     } finally {
       execFileSync('umount', [mount]);

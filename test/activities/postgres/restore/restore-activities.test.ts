@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
@@ -70,6 +70,10 @@ function restore(db: TestDatabase, into: DatabaseRef, given: Fence | null = null
 
 const query = <Row extends object>(db: TestDatabase, ref: DatabaseRef, sql: string) =>
   runSql<Row>(endpointOf(db.deps, ref).url, sql);
+
+/** Of the databases in which the attempts of a restore beside the live one work. */
+const temporary = (db: TestDatabase): string =>
+  `durable_runbooks_new_${createHash('sha256').update(`${db.name}_restored`).digest('hex').slice(0, 16)}`;
 
 async function databases(like: string): Promise<string[]> {
   const rows = await runSql<{ datname: string }>(
@@ -345,9 +349,10 @@ describe('beside the live database', () => {
 
   test('a retry ends what the killed attempt left running and starts over', async () => {
     const { db } = await backedUp();
-    // What an attempt leaves that is killed with SIGKILL while it restores: a marked half, and a session at work in it.
+    // What an attempt leaves that is killed with SIGKILL: a copy, a half of another one, and a session at work.
     await restore(db, beside(db), fence);
     await query(db, beside(db), 'DROP TABLE bookings');
+    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${temporary(db)}_1`);
     const orphan = new Client({
       connectionString: pg.urlOf(`${db.name}_restored`),
       application_name: 'dr:test-run#7/1',
@@ -358,21 +363,121 @@ describe('beside the live database', () => {
     await restore(db, beside(db), fence, 2);
     await ended;
     expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+    expect(await databases(`${temporary(db)}%`)).toEqual([]);
+  });
+
+  describe('an attempt that was given up and wakes up again', () => {
+    /** Both attempts stop before that program, until a file lets them go on. */
+    async function twoAttempts(program: string, when: string) {
+      const { db } = await backedUp();
+      const gate = (attempt: number, what: string) => join(db.directory, `${what}-${attempt}`);
+      const wait = (attempt: number) =>
+        `touch ${gate(attempt, 'there')}; while [ ! -e ${gate(attempt, 'go')} ]; do sleep 0.05; done`;
+      db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+        [program]: `case "$* $PGAPPNAME" in *${when}*/1) ${wait(1)};; *${when}*/2) ${wait(2)};; esac`,
+      });
+      const start = async (attempt: number) => {
+        const input = { ...db.place, backupId: 'b1', into: beside(db), fence };
+        const { result } = startActivity(createRestoreActivities(db.deps).restoreBackup, input, { attempt });
+        await until(() => existsSync(gate(attempt, 'there')));
+        return { result, goOn: () => writeFileSync(gate(attempt, 'go'), '') };
+      };
+      const first = await start(1);
+      return { db, first, second: await start(2) };
+    }
+    const intact = async (db: TestDatabase) => {
+      expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+      expect(await databases(`${temporary(db)}%`)).toEqual([]);
+    };
+
+    test('leaves alone what its successor is loading', async () => {
+      const { db, first, second } = await twoAttempts('pg_restore', '--use-list');
+      first.goOn();
+      await failureOf(first.result);
+      second.goOn();
+      await second.result;
+      await intact(db);
+    });
+
+    test('neither publishes nor drops anything once its successor is done', async () => {
+      const { db, first, second } = await twoAttempts('vacuumdb', '--analyze-only');
+      second.goOn();
+      await second.result;
+      first.goOn();
+      await failureOf(first.result);
+      await intact(db);
+      // Not even one that had not begun to work on the server when it was given up.
+      expect(await failureOf(restore(db, beside(db), fence, 1))).toMatchObject({ type: 'StaleFencingToken' });
+      await intact(db);
+    });
+
+    test('is refused also where there is no lease to lose', async () => {
+      const { db } = await backedUp();
+      await restore(db, inScratch(db), null, 2);
+      expect(await failureOf(restore(db, inScratch(db), null, 1))).toMatchObject({
+        type: 'StaleFencingToken',
+      });
+      expect(await query(db, inScratch(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+    });
+  });
+
+  test('a crash of the server during ANALYZE is tried again', async () => {
+    const { db } = await backedUp();
+    const [there, go] = ['there', 'go'].map((name) => join(db.directory, name)) as [string, string];
+    db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+      vacuumdb: `touch ${there}; while [ ! -e ${go} ]; do sleep 0.05; done`,
+    });
+    const input = { ...db.place, backupId: 'b1', into: beside(db), fence };
+    const { result } = startActivity(createRestoreActivities(db.deps).restoreBackup, input);
+    await until(() => existsSync(there));
+    const blocker = new Client({ connectionString: pg.urlOf(`${temporary(db)}_1`) });
+    blocker.on('error', () => undefined);
+    await blocker.connect();
+    await blocker.query('BEGIN; LOCK TABLE bookings');
+    writeFileSync(go, '');
+    const analyzing = await until(async () => {
+      const sql = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'ANALYZE%' AND wait_event_type = 'Lock'`;
+      return (await runSql<{ pid: number }>(pg.urlOf('postgres'), sql))[0];
+    });
+    process.kill(analyzing.pid, 'SIGKILL');
+    expect(await failureOf(result)).toMatchObject({ type: 'DatabaseUnreachable', nonRetryable: false });
+    await until(() =>
+      databases('postgres').then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  test('services with different roles share a server', async () => {
+    for (const user of ['one', 'two']) {
+      await runSql(
+        pg.urlOf('postgres'),
+        `CREATE ROLE ${user} LOGIN CREATEDB BYPASSRLS PASSWORD '${user}-password'; GRANT CREATE ON DATABASE postgres TO ${user};
+         GRANT pg_monitor, pg_signal_backend TO ${user}`,
+      );
+      const { db } = await backedUp({
+        role: { user, password: `${user}-password` },
+        sql: `ALTER TABLE customers OWNER TO ${user}; ALTER TABLE bookings OWNER TO ${user};
+              DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO ${user}', current_database()); END $$`,
+      });
+      await restore(db, beside(db), { ...fence, target: `shop-of-${user}` });
+      expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+    }
   });
 
   test('a kill between creating the database and marking it does not block the next attempt', async () => {
     const { db } = await backedUp();
-    const temporary = `durable_runbooks_new_${createHash('sha256').update(`${db.name}_restored`).digest('hex').slice(0, 16)}`;
-    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${temporary}`);
+    await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${temporary(db)}_1`);
     await restore(db, beside(db), fence);
-    expect(await databases('durable_runbooks_new%')).toEqual([]);
+    expect(await databases(`${temporary(db)}%`)).toEqual([]);
   });
 
   test('cancellation ends pg_restore and its sessions and drops the half', async () => {
     const { db } = await backedUp();
     const marker = join(db.directory, 'started');
     db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
-      pg_restore: `case "$*" in *--use-list*) touch ${marker}; exec ${pg.server.binDirectory}/psql -qX "${pg.urlOf(`${db.name}_restored`)}" -c "SELECT pg_sleep(60)";; esac`,
+      pg_restore: `case "$*" in *--use-list*) touch ${marker}; exec ${pg.server.binDirectory}/psql -qX "${pg.urlOf(`${temporary(db)}_1`)}" -c "SELECT pg_sleep(60)";; esac`,
     });
     const run = startActivity(createRestoreActivities(db.deps).restoreBackup, {
       ...db.place,
@@ -384,10 +489,11 @@ describe('beside the live database', () => {
     run.cancel();
     expect((await failureOf(run.result)).name).toBe('CancelledFailure');
     expect(await databases(`${db.name}%`)).toEqual([db.name]);
+    expect(await databases(`${temporary(db)}%`)).toEqual([]);
     expect(
       await runSql(
         pg.urlOf('postgres'),
-        `SELECT 1 FROM pg_stat_activity WHERE datname = '${db.name}_restored'`,
+        `SELECT 1 FROM pg_stat_activity WHERE datname LIKE '${temporary(db)}%'`,
       ),
     ).toEqual([]);
   });

@@ -1,7 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
+import { LockHeld, startOf, withFileLock } from '../../../../src/host/file-lock';
 import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
 import {
   scratchFolder,
@@ -79,8 +81,76 @@ test('a retry on the same host goes on with what it holds, also after the worker
   expect(await query(inside('again', 'kept'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
 });
 
+test('two attempts at once open one cluster', async () => {
+  opened.push('both');
+  const infos = await Promise.all(
+    [1, 2].map((attempt) =>
+      runActivity(act().openScratch, { scratch: 'both', ...db.place, major: 15 }, { attempt }),
+    ),
+  );
+  expect(infos.map(({ reused }) => reused).sort()).toEqual([false, true]);
+  expect(await query(inside('both'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  expect(readdirSync(join(db.directory, 'scratch')).filter((name) => name.startsWith('both'))).toEqual([
+    'both',
+  ]);
+});
+
+test('one attempt at a time works there: another waits, and goes on where a dead one was', async () => {
+  const path = join(db.directory, 'folder.lock');
+  const other = spawn('sleep', ['60']);
+  writeFileSync(path, JSON.stringify({ id: 'other', pid: other.pid, startedAt: await startOf(other.pid!) }));
+  const take = (waitMs: number) => withFileLock(path, { waitMs }, async () => 'taken');
+  await expect(take(200)).rejects.toThrow(LockHeld);
+  other.kill('SIGKILL');
+  // Several at once, of which each must have it alone.
+  let inside = 0;
+  const alone = () =>
+    withFileLock(path, { waitMs: 10_000 }, async () => {
+      inside += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(inside).toBe(1);
+      inside -= 1;
+    });
+  await Promise.all(Array.from({ length: 5 }, alone));
+  expect(existsSync(path)).toBe(false);
+});
+
+test('one that runs and does not answer at this moment is not replaced', async () => {
+  await open('busy');
+  await query(inside('busy'), 'CREATE DATABASE kept');
+  const sessions = await Promise.all(
+    Array.from({ length: 200 }, () => {
+      const client = new Client({ connectionString: markOf('busy').url });
+      client.on('error', () => undefined);
+      return client.connect().then(
+        () => client,
+        () => undefined,
+      );
+    }),
+  );
+  const again = open('busy').catch((error: { nonRetryable?: boolean }) => error);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (const client of sessions) await client?.end();
+  expect(await again).toMatchObject({ reused: true });
+  expect(await query(inside('busy', 'kept'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+test('is not opened where it would not fit', async () => {
+  writeBackup('huge', 150_000, '2026-11-01T00:00:00.000Z', { databaseBytes: 1e18 });
+  const input = { scratch: 'huge', ...db.place, backupId: 'huge', major: 15 };
+  const failure = await failureOf(runActivity(act().openScratch, input));
+  expect(failure).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
+  expect(failure.message).toMatch(/1200000000000000000 and \d+ bytes/);
+  expect(existsSync(folderOf('huge'))).toBe(false);
+});
+
 /** A finished backup as far as its manifest goes. */
-function writeBackup(backupId: string, serverVersionNum: number, snapshotAt: string): void {
+function writeBackup(
+  backupId: string,
+  serverVersionNum: number,
+  snapshotAt: string,
+  more: object = {},
+): void {
   const folder = join(db.directory, 'backups', 'shop', 'production', backupId);
   const manifest = {
     ...db.place,
@@ -90,6 +160,7 @@ function writeBackup(backupId: string, serverVersionNum: number, snapshotAt: str
     tables: [],
     files: [],
     canary: null,
+    ...more,
   };
   const text = JSON.stringify(manifest);
   mkdirSync(folder, { recursive: true });

@@ -1,5 +1,10 @@
+import { Client } from 'pg';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
-import { withClient, withTransaction } from '../../../../src/activities/postgres/session/connection';
+import {
+  terminateEarlierAttempts,
+  withClient,
+  withTransaction,
+} from '../../../../src/activities/postgres/session/connection';
 import { endpointOf, libpqOf } from '../../../../src/activities/postgres/session/endpoint';
 import {
   failureOf,
@@ -122,6 +127,42 @@ test('a commit whose answer was lost says that its outcome is unknown', async ()
     type: 'DatabaseUnreachable',
     nonRetryable: false,
     details: [{ outcomeUnknown: true }],
+  });
+});
+
+describe.each(['a superuser', 'the documented role'])('a later attempt as %s', (who) => {
+  const role = { user: 'migrator', password: 'migrator-password' };
+  beforeAll(() =>
+    runSql(
+      pg.urlOf('postgres'),
+      `DROP ROLE IF EXISTS migrator; CREATE ROLE migrator LOGIN PASSWORD 'migrator-password';
+       GRANT pg_monitor, pg_signal_backend TO migrator`,
+    ),
+  );
+
+  test('ends the sessions of earlier ones by their names, and nobody else on the server', async () => {
+    const db = await pg.fresh(who === 'a superuser' ? {} : { role });
+    const lost = new Set<string>();
+    const open = async (name: string, connectionString: string) => {
+      const client = new Client({ connectionString, application_name: name });
+      client.on('error', () => lost.add(name));
+      await client.connect();
+      return client;
+    };
+    const others = [
+      await open('bookings', pg.urlOf('postgres')),
+      await open('dr:test-run#7/5', db.url),
+      await open('dr:test-run#17/1', db.url),
+    ];
+    const earlier = [await open('dr:test-run#7/1', db.url), await open('dr:test-run#7/4', db.url)];
+    const ended = await runActivity(() => withClient(db.deps, db.ref, terminateEarlierAttempts), undefined, {
+      attempt: 5,
+    });
+    expect(ended).toBe(2);
+    await until(() => lost.size === 2);
+    expect([...lost].sort()).toEqual(['dr:test-run#7/1', 'dr:test-run#7/4']);
+    for (const client of others) expect((await client.query('SELECT 1')).rows).toHaveLength(1);
+    await Promise.all([...others, ...earlier].map((client) => client.end().catch(() => undefined)));
   });
 });
 
