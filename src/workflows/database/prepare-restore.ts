@@ -3,7 +3,7 @@ import { allHold } from './checks';
 import { chooseBackup, describeAge, passedOver } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
 import { describeLive, liveWarnings, lossText, losesSomething, readLoss, type Loss } from './loss';
-import type { BackupListEntry } from '../../contract/backup';
+import type { BackupListEntry, Restorability } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
 import { type Place, targetOf } from '../../contract/place';
 import type { PlanDraft } from '../kit';
@@ -41,14 +41,7 @@ export async function prepareRestore(
     (act) => act.verifyBackupFiles({ ...registered, backupId }),
     allHold,
   );
-  const { warnings } = await run.verify(
-    'The server can take it',
-    (act) => act.checkRestorable({ ...place, backupId }),
-    ({ problems }) => ({
-      ok: problems.length === 0,
-      detail: problems.length === 0 ? 'versions, rights, extensions and roles' : problems.join('; '),
-    }),
-  );
+  const { warnings } = await verifyRestorable(run, place, backupId);
 
   let loss: Loss | undefined;
   await run.gate(async () => {
@@ -94,6 +87,18 @@ async function choose(
   run.note('Recovery point', [describeAge(backup), ...newer].join('; '));
   await obtainBackup(run, backup);
   return { backup, newer };
+}
+
+/** Whether the server of the live database would take that backup; fails with what keeps it from that. */
+export async function verifyRestorable(run: Run, place: Place, backupId: string): Promise<Restorability> {
+  return run.verify(
+    'The live server can take it',
+    (act) => act.checkRestorable({ ...place, backupId }),
+    ({ problems }) => ({
+      ok: problems.length === 0,
+      detail: problems.length === 0 ? 'versions, rights, extensions and roles' : problems.join('; '),
+    }),
+  );
 }
 
 function inspect(run: Run, place: Place): Promise<LiveState> {

@@ -4,7 +4,7 @@ import type { drillRestoreCard } from './card';
 import { judgeObjectives } from './objectives';
 import { chooseBackup, describeAge, passedOver } from '../choose-backup';
 import { listBackups, obtainBackup } from '../obtain-backup';
-import { prepareRestore, tellNewIdentity } from '../prepare-restore';
+import { prepareRestore, tellNewIdentity, verifyRestorable } from '../prepare-restore';
 import { restoreIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
 import type { BackupListEntry } from '../../../contract/backup';
@@ -37,6 +37,8 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
   // The fetch is part of the drill: a copy that does not come back is none.
   const from = input.from ?? (backup.where?.includes('offsite') ? 'offsite' : 'disk');
   const fetched = await obtainBackup(run, backup, from);
+  // The copy belongs to a superuser and is on another server: what the live one would refuse is asked there.
+  await verifyRestorable(run, place, backup.backupId);
   const copy = await restoreIntoScratch(run, place, backup.backupId);
   await judgeObjectives(run, {
     drawn: backup,
