@@ -1,3 +1,8 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { startS3Server, type S3Server } from '../../src/local/s3-server';
+import { flipByte } from '../support/damage';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -111,6 +116,55 @@ describe('restoreDatabase', () => {
   });
 });
 
+describe('the safety backup of a restore', () => {
+  const safetyBackups = () => driver.backups().filter((id) => id.endsWith('-before'));
+
+  it('is not what the next one restores, and is named as passed over', async () => {
+    const [safety] = safetyBackups();
+    const { report } = await driver.run('restoreDatabase', { mode: 'observe' });
+    expect(report.plan?.actions.map(({ detail }) => detail).join()).not.toContain(safety);
+    expect(report.plan?.warnings.join()).toContain(`${safety} is a safety backup`);
+  });
+
+  it('stays until a person has released it, whatever the mode, and then goes with the retention', async () => {
+    const [safety] = safetyBackups();
+    expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
+    expect(safetyBackups()).toContain(safety);
+    const handle = await driver.start('releaseBackup', { mode: 'auto', backupId: safety });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    expect(safetyBackups()).toContain(safety);
+    expect((await driver.run('releaseBackup', { backupId: safety })).outcome).toBe('NOTHING_TO_DO');
+    expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
+    expect(safetyBackups()).not.toContain(safety);
+    const [other] = driver.backups();
+    const { outcome, message } = await driver.run('releaseBackup', { backupId: other });
+    expect([outcome, message]).toEqual(['FAILED', expect.stringContaining('the retention decides about it')]);
+  });
+});
+
+describe('checkBackups', () => {
+  it('fails for one flipped byte in a backup that is not the newest', async () => {
+    const [oldest] = driver.backups().sort();
+    const path = join(driver.stack.directory, 'backups/booking/production', oldest!, 'data/toc.dat');
+    const restore = flipByte(path, 40);
+    const { outcome, message } = await driver.run('checkBackups');
+    expect((await driver.run('checkBackups', { verify: 'newest' })).outcome).toBe('SUCCEEDED');
+    restore();
+    expect(outcome).toBe('FAILED');
+    expect(message).toContain(`1 of ${driver.backups().length} are damaged: ${oldest}`);
+  });
+
+  it('fails where no backup was restored for longer than the configuration wants', async () => {
+    const backups = driver.stack.config.services['booking']!.backups!;
+    backups.provenMaxAgeHours = 1e-6;
+    const { outcome, message } = await driver.run('checkBackups');
+    delete backups.provenMaxAgeHours;
+    expect([outcome, message]).toEqual(['FAILED', expect.stringMatching(/restored .* ago, objective/)]);
+  });
+});
+
 describe('drillRestore with promote', () => {
   it('restores again onto the durable server and lets it take over', async () => {
     const handle = await driver.start('drillRestore', { mode: 'propose', promote: true });
@@ -128,5 +182,51 @@ describe('drillRestore with promote', () => {
     await driver.answer(handle, 'reject', { plan: id, by: 'ben' });
     expect((await driver.end(handle)).outcome).toBe('REJECTED');
     expect(await databases()).toEqual(before);
+  });
+});
+
+describe('with a place off site', () => {
+  let s3: S3Server;
+  beforeAll(async () => {
+    s3 = await startS3Server();
+    const { accessKeyId, secretAccessKey, endpoint } = s3;
+    const where = { endpoint, region: 'us-east-1', forcePathStyle: true };
+    const client = new S3Client({ ...where, credentials: { accessKeyId, secretAccessKey } });
+    await client.send(new CreateBucketCommand({ Bucket: 'backups' }));
+    client.destroy();
+    const { backups } = driver.stack.config.services['booking']!;
+    backups!.offsite = { ...where, kind: 's3', bucket: 'backups', prefix: '', accessKeyId, secretAccessKey };
+  });
+  afterAll(() => s3?.stop());
+
+  it('a backup is copied there, and checked there', async () => {
+    expect((await driver.run('checkBackups')).message).toContain('there is no complete copy');
+    const { outcome, report } = await driver.run('backUpDatabase', { mode: 'auto' });
+    expect(outcome).toBe('SUCCEEDED');
+    const copied = report.timeline.find(({ title }) => title === 'Copy off site');
+    expect(copied?.detail).toMatch(/^\d+ files copied to s3:\/\/backups\/booking\/production\//);
+    expect((await driver.run('checkBackups', { readOffsite: true })).outcome).toBe('SUCCEEDED');
+  });
+
+  it('a drill, and a restore, begin with the copy when the disk of the worker is gone', async () => {
+    rmSync(join(driver.stack.directory, 'backups'), { recursive: true });
+    const drill = await driver.run('drillRestore', { mode: 'auto' });
+    expect(drill.outcome).toBe('SUCCEEDED');
+    expect(drill.report.facts['fetchSeconds']).toEqual(expect.any(Number));
+    rmSync(join(driver.stack.directory, 'backups'), { recursive: true });
+    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  });
+
+  it('a storage that does not answer keeps nobody from the disk, and the timeline says so', async () => {
+    await s3.process.kill();
+    const { outcome, report } = await driver.run('drillRestore', { mode: 'auto', from: 'disk' });
+    expect(outcome).toBe('SUCCEEDED');
+    const titles = report.timeline.map(({ title }) => title);
+    expect(titles).toContain('List the backups on the disk, without those off site');
+    const proof = report.timeline.find(({ title }) => title === 'Record the proof');
+    expect(proof?.detail).toContain('not beside the copy off site: Could not list s3://backups/');
   });
 });

@@ -28,6 +28,7 @@ export async function restoreIntoScratch(run: Run, place: Place, backupId: strin
   await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
     kind: 'mutate',
     undo: { harmless: `the proof of ${backupId}` },
+    describe: ({ detail }) => detail,
   });
   return { database, restore, validation };
 }

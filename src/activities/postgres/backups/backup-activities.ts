@@ -36,22 +36,25 @@ export function createBackupsActivities(deps: ActivityDeps) {
     },
 
     /**
-     * Records that a restore of this backup matched its manifest. Safe to repeat: the file is replaced in one step.
-     * Throws BackupIncomplete and BackupCorrupt.
+     * Records that a restore of this backup matched its manifest, on the disk and beside the copy off site, where that can be
+     * reached. Safe to repeat: the file is replaced in one step. Throws BackupIncomplete and BackupCorrupt.
      */
-    async markBackupProven({ service, environment, backupId }: BackupRef): Promise<{ provenAt: string }> {
-      const folder = backupFolder(deps, service, environment, backupId);
+    async markBackupProven(ref: BackupRef): Promise<{ provenAt: string; detail: string }> {
+      const folder = backupFolder(deps, ref.service, ref.environment, ref.backupId);
       const { sha256 } = await readManifest(folder);
       const provenAt = new Date().toISOString();
+      // It names the manifest it is about: the proof of another backup is none of this one.
+      const proof: Proof = { provenAt, manifestSha256: sha256 };
       try {
-        // It names the manifest it is about: the proof of another backup is none of this one.
-        const proof: Proof = { provenAt, manifestSha256: sha256 };
         await writeMark(folder, PROVEN_FILE, proof);
-        await markOffsite(deps, { service, environment, backupId }, PROVEN_FILE, JSON.stringify(proof));
       } catch (error) {
         throw mapError(error, { action: 'record the proof', target: folder });
       }
-      return { provenAt };
+      const missed = await markOffsite(deps, ref, PROVEN_FILE, JSON.stringify(proof)).then(
+        () => '',
+        (error: Error) => `; not beside the copy off site: ${error.message}`,
+      );
+      return { provenAt, detail: `proven ${provenAt}${missed}` };
     },
 
     /**
@@ -84,19 +87,18 @@ export function createBackupsActivities(deps: ActivityDeps) {
 
     /**
      * Keeps a backup from the retention for as long as the run of this activity runs, on the disk and off site. Safe to
-     * repeat. Throws BackupIncomplete where it is neither, OffsiteFailed.
+     * repeat. Throws BackupIncomplete where it is neither, and OffsiteFailed where it is not on the disk.
      */
-    async holdBackup({ service, environment, backupId }: BackupRef): Promise<void> {
-      const folder = backupFolder(deps, service, environment, backupId);
+    async holdBackup(ref: BackupRef): Promise<void> {
+      const folder = backupFolder(deps, ref.service, ref.environment, ref.backupId);
       const { name, text } = holdOf();
-      try {
-        const held = await markOffsite(deps, { service, environment, backupId }, `${HOLDS}${name}`, text);
-        await holdFor(folder).catch((error: NodeJS.ErrnoException) => {
-          if (!held || error.code !== 'ENOENT') throw error;
-        });
-      } catch (error) {
-        throw mapError(error, { action: 'hold the backup', target: folder, type: 'BackupIncomplete' });
-      }
+      const onDisk = await holdFor(folder).catch((error: unknown) => {
+        const context = { action: 'hold the backup', target: folder, type: 'BackupIncomplete' } as const;
+        return mapError(error, context);
+      });
+      const offsite = await markOffsite(deps, ref, `${HOLDS}${name}`, text).catch((error: Error) => error);
+      if (onDisk === undefined || offsite === true) return;
+      throw offsite === false ? onDisk : offsite;
     },
 
     /**

@@ -187,6 +187,7 @@ function clientOptions({ config }: ActivityDeps, offsite: OffsiteConfig) {
   const { accessKeyId, secretAccessKey } = offsite;
   return {
     region: offsite.region,
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
     // Everything that is read is compared with the SHA-256 of its manifest.
     responseChecksumValidation: 'WHEN_REQUIRED' as const,
     forcePathStyle: offsite.forcePathStyle,
