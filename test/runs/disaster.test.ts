@@ -1,5 +1,10 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Client } from 'pg';
+import { bookingUrls, createBookingRoles, urlFor } from '../../examples/booking/roles';
+import { startPostgres } from '../../src/host/postgres';
+import { runSql } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver, type Ended } from './harness';
 
@@ -157,6 +162,34 @@ describe('restoreDatabase in the disaster', () => {
     expect(report.facts['rowsOnlyInFormerDatabase']).toBe(0);
   });
 
+  it('takes an empty server for the replacement of the lost one, and says what to enter', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'dr-test-'));
+    chmodSync(directory, 0o755);
+    const server = await startPostgres({ directory, durable: false });
+    const { database } = driver.stack.config.services['booking']!.environments['production']!;
+    const lost = database.url;
+    try {
+      const credentials = await createBookingRoles(server.url);
+      database.url = bookingUrls(server.url, LIVE, credentials).migrator;
+      const { story, plan, report } = await restore();
+      expect(story).toMatch(/^SUCCEEDED.*enter identity\.systemIdentifier: "\d+" in the configuration/);
+      expect(plan).toMatch(/the server is not the registered one of booking\/production/);
+      expect(report.facts['formerDatabase']).toBeUndefined();
+      const [there] = await runSql<{ count: string }>(
+        urlFor(server.url, LIVE),
+        'SELECT count(*) FROM customers',
+      );
+      expect(Number(there?.count)).toBe(customers);
+      // It is not empty any more: until its identity is entered, nothing of ours goes there.
+      const again = await driver.run('restoreDatabase', { mode: 'auto' });
+      expect(`${again.outcome}: ${again.message}`).toMatch(/^FAILED.*not the registered one.*is not empty/);
+    } finally {
+      database.url = lost;
+      await server.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
   it('asks anew when more is lost than was approved', async () => {
     const handle = await driver.start('restoreDatabase', { mode: 'propose' });
     const first = await driver.waiting(handle, 'approval');
@@ -202,14 +235,14 @@ function write() {
   };
 }
 
-/** Overwrites the first page of a table, as a broken disk would. */
+/** Overwrites the header of the first page of a table, as a broken disk would. */
 async function damage(table: string) {
   const [{ path } = { path: '' }] = await driver.sql<{ path: string }>(
     `SELECT current_setting('data_directory') || '/' || pg_relation_filepath('${table}') AS path`,
   );
   await driver.sql('CHECKPOINT');
   const file = openSync(path, 'r+');
-  writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 100);
+  writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 8);
   closeSync(file);
   await driver.stack.postgres.restart();
 }

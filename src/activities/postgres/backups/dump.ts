@@ -22,6 +22,7 @@ import {
   listTables,
   readCountersResetAt,
   readLargeObjectChanges,
+  readWholeTables,
   readSurroundings,
   type CountableTable,
 } from './inventory';
@@ -303,6 +304,7 @@ async function countTables(
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       // Not a parameter: SET takes none. The ID was made by the server a moment ago.
       await client.query(`SET TRANSACTION SNAPSHOT '${run.snapshot.replace(/[^0-9A-Za-z-]/g, '')}'`);
+      if (run.input.safety === true) await readWholeTables(client);
       const counted: CountedTable[] = [];
       for (const table of run.tables) {
         signal.throwIfAborted();

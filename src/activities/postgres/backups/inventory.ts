@@ -54,6 +54,13 @@ export async function countRows(
   return Number(rows[0]?.count);
 }
 
+/** Counting in this session reads the tables themselves: an index alone would not show that their pages are damaged. */
+export async function readWholeTables(client: ClientBase): Promise<void> {
+  await client.query(
+    `SELECT set_config(name, 'off', false) FROM unnest(ARRAY['enable_indexscan', 'enable_indexonlyscan', 'enable_bitmapscan']) AS name`,
+  );
+}
+
 /** Position of every sequence that a dump holds. Null where it was never used. */
 export async function listSequences(client: ClientBase): Promise<SequenceEntry[]> {
   const { rows } = await client.query<SequenceEntry>(

@@ -7,7 +7,7 @@ import { isDamage } from '../session/damage';
 import { fail, sqlStateOf } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { readFoundIdentity } from '../session/identity';
-import { countRows, listTables } from '../backups/inventory';
+import { countRows, listTables, readWholeTables } from '../backups/inventory';
 import { countClientSessions } from '../session/sessions';
 import { findDatabase, readReadOnlySetting } from './database-marks';
 import { inMaintenance, liveName } from './maintenance';
@@ -117,6 +117,7 @@ async function readContents(
   const until = Date.now() + READING_MS;
   const read = async (client: Client): Promise<Contents> => {
     const contents = nothing('there');
+    await readWholeTables(client);
     contents.fenceToken = await highestFenceToken(client).catch(() => 0);
     const tables = (await listTables(client)).filter(({ schema }) => schema !== 'durable_runbooks');
     contents.tables = tables.length;
