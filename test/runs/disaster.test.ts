@@ -240,9 +240,16 @@ async function damage(table: string) {
   const [{ path } = { path: '' }] = await driver.sql<{ path: string }>(
     `SELECT current_setting('data_directory') || '/' || pg_relation_filepath('${table}') AS path`,
   );
+  // Nothing of it may be written after the checkpoint, or recovery would put the page right.
+  await driver.sql(`ALTER TABLE ${table} SET (autovacuum_enabled = off)`);
+  await driver.sql(`VACUUM (FREEZE) ${table}`);
   await driver.sql('CHECKPOINT');
+  // Killed: a server that is stopped would write the page again.
+  await driver.stack.postgres.kill();
   const file = openSync(path, 'r+');
   writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 8);
   closeSync(file);
   await driver.stack.postgres.restart();
+  // Or the test would prove nothing.
+  await expect(driver.sql(`SELECT * FROM ${table}`)).rejects.toThrow(/invalid page/);
 }
