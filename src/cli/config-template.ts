@@ -73,8 +73,10 @@ services:
       directory: backups
       keep: 7
       maxAgeHours: 26
-      # upload:                      # off site, where the worker cannot delete it
-      #   run: [sh, -c, 'aws s3 cp --recursive "$BACKUP_PATH" "s3://my-backups/$BACKUP_ID/"']
+      # offsite:                     # any S3 storage; see docs/operating.md
+      #   bucket: my-backups
+      #   region: eu-central-1
+      #   objectLockDays: 30         # nobody can delete a copy before
 
     restore:
       rtoMinutes: 60                 # a drill that takes longer fails

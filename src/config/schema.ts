@@ -101,6 +101,10 @@ const offsiteSchema = z
       .describe('default of both: where every AWS tool looks, e.g. the role of the machine'),
     serverSideEncryption: z.enum(['AES256', 'aws:kms']).optional().describe('default: what the bucket does'),
     kmsKeyId: z.string().min(1).optional(),
+    prune: z
+      .boolean()
+      .default(true)
+      .describe('false: rules of the bucket delete old copies, and the credentials need no right to delete'),
     objectLockDays: z
       .number()
       .int()

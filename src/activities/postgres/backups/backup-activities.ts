@@ -122,7 +122,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
           if (fence != null) await enter(deps, { service, environment }, fence);
           const options = { retention, maxDestructive, dryRun, client: deps.client };
           const pruned = await pruneStore(folder, options);
-          const bucket = openBucket(deps, service);
+          const bucket = backups?.offsite?.prune === false ? undefined : openBucket(deps, service);
           if (bucket === undefined) return pruned;
           try {
             return { ...pruned, offsite: await pruneOffsite(bucket, { service, environment }, options) };
