@@ -1,0 +1,88 @@
+import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
+import { createSwapActivities } from '../../../../src/activities/postgres/restore/swap-activities';
+import { editManifest } from '../../../support/damage';
+import { runActivity, startTestPostgres, type TestPostgres } from '../../../support/postgres';
+import type { Manifest } from '../../../../src/activities/postgres/backups/manifest';
+
+let pg: TestPostgres;
+const migrator = { user: 'keeper', password: 'keeper' };
+beforeAll(async () => {
+  pg = await startTestPostgres({
+    template: `
+      CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
+      CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS;
+      GRANT shop_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO keeper;
+      CREATE TABLE bookings (id serial PRIMARY KEY); INSERT INTO bookings DEFAULT VALUES;
+      ALTER TABLE bookings OWNER TO shop_owner; GRANT SELECT ON bookings TO shop_guest`,
+  });
+});
+afterAll(() => pg.stop());
+
+/** What is said about a backup of a healthy database, after `change` on the server or in the manifest. */
+async function checked(change: { sql?: string; manifest?: (manifest: Manifest) => void } = {}) {
+  const db = await pg.fresh();
+  await db.query(
+    `ALTER DATABASE ${db.name} OWNER TO shop_owner; GRANT CREATE ON DATABASE ${db.name} TO keeper`,
+  );
+  if (change.sql !== undefined) await db.query(change.sql.replaceAll('$db', db.name));
+  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+  if (change.manifest !== undefined)
+    editManifest(`${db.directory}/backups/shop/production/b1`, change.manifest);
+  const { database } = db.deps.config.services['shop']!.environments['production']!;
+  database.url = pg.urlOf(db.name, migrator);
+  return runActivity(createSwapActivities(db.deps).checkRestorable, { ...db.place, backupId: 'b1' });
+}
+
+test('a documented role may restore what it is a member of, and only roles that are named are looked for', async () => {
+  expect(await checked()).toEqual({ problems: [], warnings: [] });
+});
+
+test.each<[string, Parameters<typeof checked>[0], RegExp]>([
+  [
+    'an extension that only a superuser may create',
+    { sql: 'CREATE EXTENSION pageinspect' },
+    /only a superuser may create the extension pageinspect/,
+  ],
+  [
+    'an extension that the server lacks',
+    { manifest: ({ extensions }) => void extensions.push({ name: 'postgis', version: '3' }) },
+    /lacks the extension postgis: install its package/,
+  ],
+  [
+    'an owner whose member it is not',
+    { sql: 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger' },
+    /GRANT stranger TO keeper/,
+  ],
+  [
+    'a role that was dropped since',
+    {
+      manifest: ({ roles }) =>
+        void roles.push({ ...roles.find(({ name }) => name === 'shop_guest')!, name: 'gone', login: true }),
+    },
+    /lacks the role gone, .* CREATE ROLE gone LOGIN/,
+  ],
+  [
+    'a setting of a role in the database',
+    { sql: 'ALTER ROLE shop_guest IN DATABASE $db SET work_mem = 64' },
+    /ALTER ROLE keeper CREATEROLE/,
+  ],
+  [
+    'a newer server',
+    { manifest: (manifest) => void (manifest.serverVersionNum = 990_001) },
+    /is PostgreSQL \d+ and the backup is of 99/,
+  ],
+])('%s keeps a restore from beginning', async (_, change, said) => {
+  const { problems } = await checked(change);
+  expect(problems.join('\n')).toMatch(said);
+});
+
+test('what does not come back is a warning', async () => {
+  const { problems, warnings } = await checked({
+    manifest: (manifest) => {
+      manifest.replicationSlots.push('to_the_warehouse');
+      manifest.subscriptions.push('from_the_shop');
+    },
+  });
+  expect(problems).toEqual([]);
+  expect(warnings.join('\n')).toMatch(/to_the_warehouse[^]*from_the_shop/);
+});
