@@ -1,7 +1,7 @@
 // Stores the histories that test/replay.test.ts replays, or only those that are named: `store-histories.mjs guard`. Run it
 // only when a runbook was changed on purpose, and say in the commit why its stored histories had to change.
 import { createRequire } from 'node:module';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,6 +25,8 @@ const RUNS = [
   ],
   ['migrate-database-refused', 'migrateDatabase', { files: ['2026_11_04_unsafe_type_change.sql'] }],
   ['restore-database', 'restoreDatabase', { mode: 'propose' }],
+  // Needs the one before it, which makes the safety backup.
+  ['release-backup', 'releaseBackup', safetyBackup],
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
@@ -46,7 +48,9 @@ try {
     const handle = await stack.client.workflow.start(runbook, {
       taskQueue: stack.config.temporal.taskQueue,
       workflowId: `${runbook}/booking/${file}`,
-      args: [{ service: 'booking', startedBy: 'ana', ...input }],
+      args: [
+        { service: 'booking', startedBy: 'ana', ...(typeof input === 'function' ? input(stack) : input) },
+      ],
     });
     await beside?.(handle);
     await approveAll(handle);
@@ -58,6 +62,11 @@ try {
   await stack.stop();
 }
 process.exit(0);
+
+function safetyBackup({ directory }) {
+  const backups = readdirSync(join(directory, 'backups', 'booking', 'production'));
+  return { backupId: backups.find((name) => name.endsWith('-before')) };
+}
 
 /** Over the sample's limit of five seconds when the run looks. */
 async function forgetTransactions({ booking }) {

@@ -125,7 +125,15 @@ const backupsSchema = z
   .strictObject({
     directory: z.string().describe('where backups are kept; absolute or relative to this file'),
     jobs: z.number().int().min(1).max(64).default(2),
-    compression: z.number().int().min(0).max(9).default(1).describe('gzip level; 0 is the fastest'),
+    compression: z
+      .union([
+        z.number().int().min(0).max(9),
+        z.string().regex(/^zstd(:([1-9]|1\d|2[0-2]))?$/, 'a gzip level from 0 to 9, "zstd", or "zstd:3"'),
+      ])
+      .default(1)
+      .describe(
+        'gzip level, 0 for none, or zstd with a level, e.g. "zstd:3", which needs client programs of 16',
+      ),
     keep: z
       .number()
       .int()

@@ -191,7 +191,7 @@ describe('the command without a Temporal server', () => {
     expect(shop.invariants).toHaveLength(1);
     expect(shop.notify).toHaveLength(1);
     expect(shop.escalation[0]?.notify).toEqual(['oncall']);
-    expect(shop.backups?.upload).toBeDefined();
+    expect(shop.backups?.offsite).toMatchObject({ bucket: 'my-backups', prune: true });
     expect(shop.approval.approvers).toEqual(['ana', 'sam']);
   });
 

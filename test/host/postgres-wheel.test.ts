@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { startPostgres } from '../../src/host/postgres';
+import { createDatabaseActivities } from '../../src/activities/database';
+import { configSchema } from '../../src/config/schema';
+import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import { installWheel } from '../../src/host/postgres-obtain';
 import { runAsUser } from '../../src/host/user';
+import { runActivity } from '../support/postgres';
 
 const base = mkdtempSync(join(tmpdir(), 'postgres-wheel-'));
 chmodSync(base, 0o755);
@@ -16,6 +19,36 @@ afterAll(() => {
   else process.env['RUNBOOKS_CACHE'] = before;
   rmSync(base, { recursive: true, force: true });
 });
+
+/** A backup of ours with what only tools of 16 and newer can do, read back whole. */
+async function backUpWithZstd(server: LocalPostgres, postgresBin: string): Promise<void> {
+  const query = async (sql: string) => {
+    const client = new Client({ connectionString: server.url });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  };
+  await query('CREATE TABLE notes AS SELECT n, md5(n::text) FROM generate_series(1, 1000) AS n');
+  const identity = { systemIdentifier: server.systemIdentifier, database: 'postgres' };
+  const config = configSchema.parse({
+    postgresBin,
+    services: {
+      shop: {
+        environments: { production: { database: { url: server.url, identity } } },
+        backups: { directory: 'backups', compression: 'zstd:3' },
+      },
+    },
+  });
+  const directory = join(base, 'zstd');
+  const act = createDatabaseActivities({
+    config: { ...config, file: join(directory, 'runbooks.yaml'), directory },
+  });
+  const ref = { service: 'shop', environment: 'production', backupId: 'b1' };
+  expect(await runActivity(act.backUp, { ...ref, fence: null })).toMatchObject({ rows: 1_000 });
+  const files = readdirSync(join(directory, 'backups/shop/production/b1/data'));
+  expect(files.filter((name) => name.endsWith('.dat.zst'))).toHaveLength(1);
+  expect((await runActivity(act.verifyBackupFiles, ref)).ok).toBe(true);
+  await query('DROP TABLE notes');
+}
 
 const pip = spawnSync('python3', ['-m', 'pip', '--version']).status === 0;
 if (!pip) console.warn('skipped: no pip here to fetch the server with');
@@ -35,6 +68,7 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
       durable: false,
     });
     try {
+      await backUpWithZstd(postgres, bin.directory);
       const client = new Client({ connectionString: postgres.url });
       await client.connect();
       await client.query('CREATE TABLE t AS SELECT generate_series(1, 10) AS n');

@@ -195,7 +195,8 @@ describe('with a place off site', () => {
     await client.send(new CreateBucketCommand({ Bucket: 'backups' }));
     client.destroy();
     const { backups } = driver.stack.config.services['booking']!;
-    backups!.offsite = { ...where, kind: 's3', bucket: 'backups', prefix: '', accessKeyId, secretAccessKey };
+    const bucket = { bucket: 'backups', prefix: '', prune: true, accessKeyId, secretAccessKey };
+    backups!.offsite = { ...where, ...bucket, kind: 's3' };
   });
   afterAll(() => s3?.stop());
 

@@ -15,7 +15,7 @@ import type { BackupListEntry, BackupRef } from '../../../contract/backup';
 
 export interface ListedBackup extends BackupListEntry {
   folder: string;
-  compression: number;
+  compression: number | string;
 }
 
 export interface BackupStore {

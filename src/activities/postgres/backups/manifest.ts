@@ -78,7 +78,7 @@ export interface Manifest {
   serverVersion: string;
   serverVersionNum: number;
   dumpVersion: string;
-  compression: number;
+  compression: number | string;
   durationMs: number;
   sizeBytes: number;
   databaseBytes: number;

@@ -27,7 +27,7 @@ import {
   type Manifest,
 } from './manifest';
 import { partialOf, preparePartial, publishPartial } from './partial';
-import { openTools, runTool, type Tools } from '../session/tools';
+import { openTools, requireCompression, runTool, type Tools } from '../session/tools';
 import { withClient } from '../session/connection';
 import { keepFence } from '../session/fence';
 import { inTransaction } from '../session/transaction';
@@ -61,6 +61,7 @@ export function createBackupActivities(deps: ActivityDeps) {
       const startedAt = Date.now();
       try {
         const tools = await openTools(deps);
+        requireCompression(serviceOf(deps.config, input.service).backups?.compression ?? 1, tools);
         return await withProgress({ phase: 'prepare', done: 0, total: 0, unit: 'bytes' }, async () => {
           const outcome = await dumpSnapshot(deps, tools, input, async (databaseBytes) => {
             await needRoom(deps, input, databaseBytes);

@@ -100,6 +100,16 @@ export function requireMajor(serverMajor: number, tools: Tools): void {
   );
 }
 
+/** pg_dump speaks zstd from 16 on. Throws ClientTooOld where it is older. */
+export function requireCompression(compression: number | string, tools: Tools): void {
+  if (typeof compression === 'number' || tools.major >= 16) return;
+  throw fail(
+    'ClientTooOld',
+    `backups.compression is ${compression}, and the client tools in ${tools.folder} are ${tools.major}: zstd needs 16. ` +
+      `Install newer ones and name their folder in \`postgresBin\`, or set a gzip level.`,
+  );
+}
+
 /** Folder with the server programs of exactly that major version. Throws CommandFailed where the worker has none. */
 export async function findServer(deps: ActivityDeps, major: number): Promise<string> {
   return binFolder(deps, major);

@@ -179,6 +179,18 @@ describe('the retention', () => {
     expect(namesIn(db)).toHaveLength(6);
   });
 
+  test('is not applied by a run that another one has taken over from', async () => {
+    const { db, act } = await store(4, ['b1', 'b2', 'b3', 'b4']);
+    const fence = (token: number) => ({ target: 'shop/production', token });
+    const apply = (token: number) =>
+      runActivity(act.pruneBackups, { ...db.place, dryRun: false, fence: fence(token) });
+    await runActivity(act.pruneBackups, { ...db.place, dryRun: true });
+    await runActivity(act.writeCanary, { database: db.ref, fence: fence(7), id: 'newer' });
+    expect(await failureOf(apply(6))).toMatchObject({ type: 'StaleFencingToken', nonRetryable: true });
+    expect(namesIn(db)).toHaveLength(4);
+    expect((await apply(7)).deleted).toEqual(['b2', 'b1']);
+  });
+
   test('removes half-deleted backups and old partial ones, and lets a running one be', async () => {
     const { db, prune } = await store(1, ['b1']);
     // The last one is of an attempt at a backup that another attempt finished.

@@ -275,6 +275,13 @@ describe('the retention off site', () => {
     expect(existsSync(join(w.objects, 'b2/data'))).toBe(false);
   });
 
+  test('is left to the rules of the bucket where the configuration says so', async () => {
+    const w = await world(3, { offsite: { prune: false } });
+    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
+    expect(await prune(w)).toEqual({ deleted: ['b1'], kept: ['b3', 'b2'], held: [] });
+    expect(w.copies()).toEqual(['b1', 'b2', 'b3']);
+  });
+
   test('leaves what the storage lets nobody delete yet', async () => {
     const w = await world(3, { lock: true, offsite: { objectLockDays: 1 } });
     for (const id of ['b2', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });

@@ -354,6 +354,16 @@ describe('when something goes wrong', () => {
     expect(await failureOf(backUp(db))).toMatchObject({ type: 'ClientTooOld', nonRetryable: true });
   });
 
+  test('zstd with client tools that do not speak it is refused before anything is dumped', async () => {
+    const db = await pg.fresh({ service: { backups: { directory: 'backups', compression: 'zstd:3' } } });
+    db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+      pg_dump: 'if [ "$1" = --version ]; then echo "pg_dump (PostgreSQL) 15.9"; exit 0; fi',
+    });
+    const failure = await failureOf(backUp(db));
+    expect(failure).toMatchObject({ type: 'ClientTooOld', nonRetryable: true });
+    expect(failure.message).toMatch(/zstd needs 16.*or set a gzip level/);
+  });
+
   test('the wrong database is not dumped', async () => {
     const db = await pg.fresh({ identity: { systemIdentifier: '12345678901' } });
     expect(await failureOf(backUp(db))).toMatchObject({ type: 'WrongDatabase', nonRetryable: true });
