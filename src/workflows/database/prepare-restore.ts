@@ -1,4 +1,4 @@
-import { type Run } from '../kit';
+import { bytes, type Run } from '../kit';
 import { allHold } from './checks';
 import { chooseBackup, describeAge, passedOver } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
@@ -52,6 +52,7 @@ export async function prepareRestore(
       actions: actions({ place, live, backup }),
       warnings: [
         `this ${lossText(loss, backup.snapshotAt)}`,
+        `the copy beside needs about ${bytes(backup.databaseBytes)} on the disk of the server, and as much again for its WAL; what is free there cannot be asked through SQL`,
         ...newer,
         ...liveWarnings(live, place),
         ...warnings,
