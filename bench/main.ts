@@ -14,6 +14,7 @@ import { openBench, type Bench } from './environment';
 import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
 import { measureMigrate } from './migrate';
+import { measureOffsite } from './offsite';
 
 /** What whoever called can mend: the message is all that they need to see. */
 class UsageError extends Error {}
@@ -43,6 +44,11 @@ const GROUPS: Group[] = [
     names: ['drill.restoreSpeedup', 'drill.overhead', 'drill.validationShare'],
     shared: true,
     measure: ({ rounds }, bench) => measureDrill(bench, rounds),
+  },
+  {
+    names: ['offsite.overhead'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureOffsite(bench, rounds),
   },
   {
     names: [

@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { cacheDirectory, cachePath } from '../../src/host/cache';
 import { findPostgresBin, obtainPostgresBin, PostgresNotFound } from '../../src/host/postgres';
 import { findTemporalCli, obtainTemporalCli, TemporalNotFound } from '../../src/local/temporal-cli';
+import { obtainS3Server } from '../../src/local/s3-server';
 import { findTestServer, obtainTestServer } from '../../src/local/test-server';
 
 const before = { ...process.env };
@@ -17,7 +18,7 @@ beforeEach(() => {
   chmodSync(base, 0o755);
   process.env['RUNBOOKS_CACHE'] = join(base, 'cache');
   process.env['GOPATH'] = join(base, 'go');
-  for (const name of ['TEMPORAL_CLI_PATH', 'TEMPORAL_TEST_SERVER_PATH', 'PG_BIN', 'GOBIN'])
+  for (const name of ['TEMPORAL_CLI_PATH', 'TEMPORAL_TEST_SERVER_PATH', 'PG_BIN', 'GOBIN', 'VERSITYGW_PATH'])
     delete process.env[name];
 });
 afterEach(() => {
@@ -59,6 +60,23 @@ describe('the cache directory', () => {
     } finally {
       process.umask(umask);
     }
+  });
+});
+
+describe('the S3 server of the tests', () => {
+  test('is the one that VERSITYGW_PATH names, else the cached one, and nothing is guessed', async () => {
+    const cached = program(cachePath('bin', 'versitygw-v1.8.0'), 'versitygw');
+    onlyOnPath();
+    expect(await obtainS3Server()).toMatchObject({ path: cached, source: 'our cache' });
+    process.env['VERSITYGW_PATH'] = program(join(base, 'mine', 'versitygw'), 'versitygw');
+    expect((await obtainS3Server()).path).toBe(process.env['VERSITYGW_PATH']);
+    process.env['VERSITYGW_PATH'] = join(base, 'missing');
+    await expect(obtainS3Server()).rejects.toThrow(/missing is no executable file/);
+    delete process.env['VERSITYGW_PATH'];
+    rmSync(cached);
+    await expect(obtainS3Server()).rejects.toThrow(
+      /there is no Go on PATH\nSet VERSITYGW_PATH.*or install Go/,
+    );
   });
 });
 
