@@ -1,16 +1,11 @@
 import {
   ActivityCancellationType,
-  ActivityFailure,
-  ApplicationFailure,
   proxyActivities,
   proxyLocalActivities,
-  TimeoutFailure,
-  workflowInfo,
   type ActivityOptions,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
-import { bind, hostFor, hostQueue, isAskedByName, learn } from '../../contract/hosts';
-import type { RunState } from './state';
+import { routed, type Hosts } from './hosts';
 
 export type StepKind = 'read' | 'mutate' | 'long';
 
@@ -39,72 +34,12 @@ const presets: Record<StepKind, ActivityOptions> = {
 };
 
 /**
- * Activities whose events carry `summary` in the Temporal UI. One whose input names something that lies on a host's disk
- * goes to that host, and fails as HostLost when no worker of it is there.
+ * Activities whose events carry `summary` in the Temporal UI. Given what is known of the `hosts`, one whose input names
+ * something that lies on a host's disk goes there.
  */
 export function activitiesFor(kind: StepKind, summary: string, hosts?: Hosts): Activities {
   const options = { ...presets[kind], summary };
-  const anywhere = proxyActivities<Activities>(options);
-  if (hosts === undefined) return anywhere;
-  const { whereabouts } = hosts;
-  return new Proxy(anywhere, {
-    get: (_, name: string) => (input: unknown) => {
-      const host = hostFor(whereabouts, input);
-      if (host !== undefined) bind(whereabouts, input, host);
-      const called =
-        host === undefined
-          ? byName(anywhere, name)(input)
-          : byName(
-              proxyActivities({ ...options, ...onHost(host, input, hosts) }),
-              name,
-            )(input).catch((error: unknown) => {
-              throw hostLost(error, host, name);
-            });
-      return called.then((result) => {
-        learn(whereabouts, result);
-        return result;
-      });
-    },
-  });
-}
-
-/** What a run knows of the hosts of its workers. */
-type Hosts = Pick<RunState, 'whereabouts' | 'policy'>;
-
-type ByName = Record<string, (input: unknown) => Promise<unknown>>;
-
-function byName(activities: unknown, name: string): ByName[string] {
-  return (activities as ByName)[name]!;
-}
-
-/** Of runs that began before the configuration said it. */
-const HOST_LOST_MS = 60_000;
-
-function onHost(host: string, input: unknown, { policy }: Hosts): ActivityOptions {
-  const lostMs = policy?.hostLostMs ?? HOST_LOST_MS;
-  return {
-    taskQueue: hostQueue(workflowInfo().taskQueue, host),
-    // Who asks a host for what it has can do without the answer.
-    scheduleToStartTimeout: isAskedByName(input) ? lostMs / 4 : lostMs,
-  };
-}
-
-function hostLost(error: unknown, host: string, name: string): unknown {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return error;
-  return ApplicationFailure.create({
-    type: HOST_LOST,
-    message: `no worker of host ${host} was there to do ${name}. What lies on its disk is out of reach until one is`,
-    details: [{ host }],
-  });
-}
-
-const HOST_LOST = 'HostLost';
-
-/** The host that is lost where that is why something failed. */
-export function lostHostOf(error: unknown): string | undefined {
-  if (!(error instanceof ApplicationFailure) || error.type !== HOST_LOST) return undefined;
-  return (error.details?.[0] as { host: string } | undefined)?.host;
+  return hosts === undefined ? proxyActivities<Activities>(options) : routed(options, hosts);
 }
 
 /** The first step of each run: below a second and read only, so a local activity will do. */
