@@ -1,4 +1,4 @@
-import { createBackupsActivities } from './postgres/backups/backup-activities';
+import { createBackupsActivities, type ListInput } from './postgres/backups/backup-activities';
 import { createCanaryActivities } from './postgres/backups/canary';
 import { createOffsiteActivities } from './postgres/backups/offsite/offsite-activities';
 import { createBackupActivities } from './postgres/backups/take-backup';
@@ -15,20 +15,40 @@ import { createRestoreActivities } from './postgres/restore/restore-activities';
 import { createScratchActivities } from './postgres/restore/scratch-activities';
 import { createSwapActivities } from './postgres/restore/swap-activities';
 import { createValidateActivities } from './postgres/restore/validation-activities';
+import { onThisHost } from './hosts/host-activities';
 import type { ActivityDeps } from './support/deps';
+import { workerHostOf } from '../config/worker-host';
+import type { BackupListEntry, BackupRef } from '../contract/backup';
+import type { OnHost } from '../contract/hosts';
 
 /** What can be read from, and done to, a PostgreSQL database, its backups and its copies. */
 export function createDatabaseActivities(deps: ActivityDeps) {
+  const { backUp } = createBackupActivities(deps);
+  const { listBackups, ...backups } = createBackupsActivities(deps);
+  const { fetchBackup, ...offsite } = createOffsiteActivities(deps);
+  const { openScratch, ...scratch } = createScratchActivities(deps);
   return {
     ...createProbeActivities(deps),
     ...createFactsActivities(deps),
     ...createConnectionActivities(deps),
     ...createCanaryActivities(deps),
-    ...createBackupActivities(deps),
-    ...createBackupsActivities(deps),
     ...createVerifyActivities(deps),
-    ...createOffsiteActivities(deps),
-    ...createScratchActivities(deps),
+    ...offsite,
+    ...backups,
+    ...scratch,
+    // What they make or find lies on the disk of this host.
+    backUp: onThisHost(deps, backUp),
+    openScratch: onThisHost(deps, openScratch),
+    fetchBackup: onThisHost(deps, async (ref: BackupRef & Partial<OnHost>) => ({
+      backupId: ref.backupId,
+      ...(await fetchBackup(ref)),
+    })),
+    async listBackups(input: ListInput): Promise<BackupListEntry[]> {
+      const workerHost = workerHostOf(deps.config);
+      const listed = await listBackups(input);
+      // What is not whole here may be whole elsewhere.
+      return listed.map((one) => (one.complete && one.where.includes('disk') ? { ...one, workerHost } : one));
+    },
     ...createRestoreActivities(deps),
     ...createValidateActivities(deps),
     ...createSwapActivities(deps),

@@ -1,5 +1,6 @@
 import type { WithCatalogue } from '../catalogue/catalogue';
 import { createGuardActivities } from './guard/guard-activities';
+import { createHostActivities } from './hosts/host-activities';
 import { createAnnounceActivities } from './notifications/announce';
 import { createPrepareActivities } from './policy/prepare';
 import type { ActivityDeps } from './support/deps';
@@ -9,6 +10,7 @@ export function createPlatformActivities(deps: ActivityDeps & WithCatalogue) {
   return {
     ...createPrepareActivities(deps),
     ...createGuardActivities(deps),
+    ...createHostActivities(deps),
     ...createAnnounceActivities(deps),
   };
 }

@@ -304,6 +304,22 @@ export const configSchema = z
           .regex(/^[^\s:]+:\d{1,5}$/, 'host:port')
           .optional()
           .describe('host:port of /health/live, /health/ready and /metrics of the worker; default: none'),
+        host: z
+          .string()
+          .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'letters, digits, dots, dashes and underscores')
+          .optional()
+          .describe(
+            'name of the disk that the worker works on. Backups and disposable clusters lie there, and steps that need them go to a worker of that name. Default: the name of the machine with a hash of the folders of cache and configuration',
+          ),
+        hostLostSeconds: z
+          .number()
+          .int()
+          .positive()
+          .max(3_600)
+          .default(60)
+          .describe(
+            'how long a step waits for a worker of the host whose disk it needs, before the host counts as lost and the step is done again on another one, where that can be. Longer than a restart of the worker takes',
+          ),
         deploymentName: z
           .string()
           .regex(/^[A-Za-z0-9][A-Za-z0-9_/-]{0,99}$/, 'letters, digits, dashes, underscores and slashes')

@@ -27,6 +27,8 @@ export interface BackupSummary extends BackupRef {
 export type BackupPurpose = 'scheduled' | 'safety';
 
 export interface BackupListEntry extends Omit<BackupSummary, 'excludedForeignTables'> {
+  /** On whose disk it was found. */
+  workerHost?: string;
   purpose: BackupPurpose;
   /** ISO time at which a person let go of a safety backup: the next retention deletes it. Null until then. */
   releasedAt: string | null;

@@ -34,6 +34,8 @@ export interface Policy {
   /** Of all services together. */
   maxConcurrent: number;
   sickServices: number;
+  /** How long a step waits for a worker of the host that it needs. Absent in runs that began before it was recorded. */
+  hostLostMs?: number;
   /** Statement of the worker's clock and version, for the report. */
   workerVersion: string;
 }

@@ -5,12 +5,13 @@ import {
   type NativeConnectionOptions,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { hostname } from 'node:os';
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
 import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
+import { hostQueue } from '../contract/hosts';
 import { VERSION } from '../config/version';
+import { workerHostOf } from '../config/worker-host';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
@@ -32,6 +33,7 @@ export interface RunningWorker {
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
+const MAX_HOST_ACTIVITIES = 100;
 const HOURLY_MS = 3_600_000;
 
 /** A configuration with its packs; without, our own. */
@@ -52,6 +54,7 @@ export async function startWorker(
   const connection = await Connection.connect(options.connection);
   const client = new Client({ connection, namespace: options.namespace });
   let worker: Worker | undefined;
+  let host: Worker | undefined;
   let health: HealthServer | undefined;
   const close = async () => {
     await health?.stop().catch(() => undefined);
@@ -79,8 +82,14 @@ export async function startWorker(
       activities: { ...activities, ...overrides.activities },
       ...bundleOptions(config, bundle),
     });
+    host = await Worker.create({
+      connection: native,
+      namespace: options.namespace,
+      ...hostOptions(config, overrides.taskQueue),
+      activities: { ...activities, ...overrides.activities },
+    });
     const hourly = () => Promise.allSettled(installed.map(async (pack) => pack.hourly?.(deps)));
-    return { ...running(worker, hourly, close, health?.url), version };
+    return { ...running(worker, host, hourly, close, health?.url), version };
   } catch (error) {
     await close();
     throw error;
@@ -90,13 +99,29 @@ export async function startWorker(
 function workerOptions(config: LoadedConfig) {
   return {
     taskQueue: config.temporal.taskQueue,
-    identity: `runbooks ${VERSION} ${process.pid}@${hostname()}`,
+    ...commonOptions(config),
     maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
     // A run that waits for days need not stay in memory; the history brings it back.
     maxCachedWorkflows: 300,
     // After a crash waiting runs answer again after one second instead of ten.
     stickyQueueScheduleToStartTimeout: '1s',
+  } satisfies Partial<WorkerOptions>;
+}
+
+/** Takes the steps that need the disk of this host: the release that began them or another one, so without a version. */
+function hostOptions(config: LoadedConfig, taskQueue = config.temporal.taskQueue) {
+  return {
+    ...commonOptions(config),
+    taskQueue: hostQueue(taskQueue, workerHostOf(config)),
+    // A step that has to wait here counts as one whose host is lost.
+    maxConcurrentActivityTaskExecutions: MAX_HOST_ACTIVITIES,
+  } satisfies Partial<WorkerOptions>;
+}
+
+function commonOptions(config: LoadedConfig) {
+  return {
+    identity: `runbooks ${VERSION} ${process.pid}@${workerHostOf(config)}`,
     // Cancellation reaches an activity with a heartbeat.
     maxHeartbeatThrottleInterval: '1s',
     defaultHeartbeatThrottleInterval: '1s',
@@ -106,16 +131,24 @@ function workerOptions(config: LoadedConfig) {
 
 function running(
   worker: Worker,
+  host: Worker,
   hourly: () => Promise<unknown>,
   close: () => Promise<unknown>,
   healthUrl: string | undefined,
 ): Omit<RunningWorker, 'version'> {
   const everyHour = setInterval(() => void hourly(), HOURLY_MS);
   void hourly();
-  const stopped = worker.run().finally(async () => {
-    clearInterval(everyHour);
-    await close();
-  });
+  const workers = [worker, host];
+  // Neither is of use without the other.
+  const shutDown = () => {
+    for (const one of workers) if (one.getState() === 'RUNNING') one.shutdown();
+  };
+  const stopped = Promise.all(workers.map((one) => one.run().finally(shutDown)))
+    .then(() => undefined)
+    .finally(async () => {
+      clearInterval(everyHour);
+      await close();
+    });
   // Whoever started it awaits `stopped`; until then a failure must not count as unhandled.
   stopped.catch(() => undefined);
   return {
@@ -123,7 +156,7 @@ function running(
     stopped,
     ...(healthUrl === undefined ? {} : { healthUrl }),
     stop: async () => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
+      shutDown();
       await stopped;
     },
   };

@@ -226,7 +226,7 @@ test('as a process of its own it says where its health is, exports the SDK too, 
 test('an address that is taken stops the worker before it takes work, and says which', async () => {
   const { config } = driver.stack;
   const taken = worker.healthUrl!.replace('http://', '');
-  await expect(startWorker({ ...config, worker: { listen: taken } })).rejects.toThrow(
+  await expect(startWorker({ ...config, worker: { ...config.worker, listen: taken } })).rejects.toThrow(
     `the worker cannot listen on ${taken} (worker.listen)`,
   );
 });

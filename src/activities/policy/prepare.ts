@@ -32,7 +32,11 @@ export function createPrepareActivities({ config, catalogue }: ActivityDeps & Wi
         const service = serviceOf(config, name);
         const { environment } = parsed as { environment?: string };
         if (environment !== undefined) environmentOf(config, name, environment);
-        const policy = { ...policyOf(card, name, service, mode), ...config.limits };
+        const policy = {
+          ...policyOf(card, name, service, mode),
+          ...config.limits,
+          hostLostMs: config.worker.hostLostSeconds * 1_000,
+        };
         if (policy.fourEyes && startedBy === 'unknown') {
           throw fail(
             'InvalidInput',

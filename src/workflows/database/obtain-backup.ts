@@ -2,19 +2,20 @@ import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 import type { BackupListEntry, FetchedBackup } from '../../contract/backup';
 import type { Place } from '../../contract/place';
 import { duration, type Run } from '../kit';
+import { backupsOfAllHosts } from './on-one-host';
 
 /**
- * The backups on the worker's disk and off site. Where the storage off site does not answer, those on the disk: a restore must
+ * The backups on the disks of the workers and off site. Where the storage off site does not answer, those on the disks: a restore must
  * not wait for a storage that it does not need. The timeline says so.
  */
 export async function listBackups(run: Run, place: Place): Promise<BackupListEntry[]> {
   const describe = (found: BackupListEntry[]) => `${found.length} backups`;
   try {
-    return await run.step('List the backups', (act) => act.listBackups(place), { describe });
+    return await run.step('List the backups', backupsOfAllHosts(run, place), { describe });
   } catch (error) {
     if (!isOffsiteFailure(error)) throw error;
     const title = 'List the backups on the disk, without those off site';
-    return run.step(title, (act) => act.listBackups({ ...place, only: 'disk' }), { describe });
+    return run.step(title, backupsOfAllHosts(run, { ...place, only: 'disk' }), { describe });
   }
 }
 

@@ -1,6 +1,6 @@
 import { bytes, duration, type Run } from '../kit';
 import { allHold } from './checks';
-import { nameForRun } from './names';
+import { onOneHost, type Cluster } from './on-one-host';
 import type { DatabaseRef, Place } from '../../contract/place';
 import type { RestoreResult, ValidationReport } from '../../contract/backup';
 
@@ -11,14 +11,41 @@ export interface RestoredCopy {
 }
 
 /** Restores a backup into a disposable cluster of its own and validates it; dropped when the run ends. */
-export async function restoreIntoScratch(run: Run, place: Place, backupId: string): Promise<RestoredCopy> {
-  const scratch = nameForRun();
+export function restoreIntoScratch(run: Run, place: Place, backupId: string): Promise<RestoredCopy> {
+  return onScratchCopy(run, place, backupId, async (copy) => copy);
+}
+
+/** The same, and `body` with the copy: where the host of the copy is lost, both begin again on another one. */
+export function onScratchCopy<T>(
+  run: Run,
+  place: Place,
+  backupId: string,
+  body: (copy: RestoredCopy) => Promise<T>,
+): Promise<T> {
+  return onOneHost(run, { ...place, backupId }, async (cluster) =>
+    body(await restoreInto(run, place, backupId, cluster)),
+  );
+}
+
+async function restoreInto(
+  run: Run,
+  place: Place,
+  backupId: string,
+  cluster: Cluster,
+): Promise<RestoredCopy> {
+  const { scratch } = cluster;
   const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
-  run.defer('Drop the disposable cluster', (act) => act.dropScratch({ scratch }));
-  await run.step('Start a disposable cluster', (act) => act.openScratch({ scratch, ...place, backupId }), {
-    kind: 'long',
-    undo: 'disposable',
-  });
+  run.defer(`Drop the disposable cluster ${scratch}`, (act) => act.dropScratch({ scratch }));
+  const { directory } = await run.step(
+    'Start a disposable cluster',
+    (act) => act.openScratch({ scratch, ...place, backupId }),
+    {
+      kind: 'long',
+      undo: 'disposable',
+      describe: ({ workerHost, directory }) => `${directory} on ${workerHost}`,
+    },
+  );
+  cluster.directory = directory;
   const restore = await run.step(
     `Restore ${backupId} into it`,
     (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null }),

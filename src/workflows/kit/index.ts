@@ -15,6 +15,7 @@ export type {
 export type { Undo, WayBack } from './way-back';
 export { digest, type PlanDraft } from './plan';
 export { causeOf, verificationFailed } from './failure';
+export { lostHostOf } from './hosts';
 export { now } from './state';
 export { need, refused } from './words';
 export { code, inline, shortened } from './details-text';

@@ -5,6 +5,7 @@ import {
   type ActivityOptions,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
+import { routed, type Hosts } from './hosts';
 
 export type StepKind = 'read' | 'mutate' | 'long';
 
@@ -32,9 +33,13 @@ const presets: Record<StepKind, ActivityOptions> = {
   },
 };
 
-/** Activities whose events carry `summary` in the Temporal UI. */
-export function activitiesFor(kind: StepKind, summary: string): Activities {
-  return proxyActivities<Activities>({ ...presets[kind], summary });
+/**
+ * Activities whose events carry `summary` in the Temporal UI. Given what is known of the `hosts`, one whose input names
+ * something that lies on a host's disk goes there.
+ */
+export function activitiesFor(kind: StepKind, summary: string, hosts?: Hosts): Activities {
+  const options = { ...presets[kind], summary };
+  return hosts === undefined ? proxyActivities<Activities>(options) : routed(options, hosts);
 }
 
 /** The first step of each run: below a second and read only, so a local activity will do. */

@@ -86,7 +86,7 @@ function watchFor(state: RunState, check: TaskCheck | undefined) {
     for (let heard = state.alert.resolvedAt; !holds; heard = state.alert.resolvedAt) {
       await condition(() => ended || state.alert.resolvedAt !== heard, everyMs);
       if (ended) return;
-      const looked = await call(activitiesFor('read', title)).catch(() => ({ ok: false }));
+      const looked = await call(activitiesFor('read', title, state)).catch(() => ({ ok: false }));
       holds = looked.ok;
     }
   };

@@ -11,6 +11,7 @@ import type {
 import { causeOf } from './failure';
 import { renderDetails } from './current-details';
 import type { AdmissionNotice } from '../../contract/guard';
+import type { Whereabouts } from '../../contract/hosts';
 import type { Policy } from '../../contract/policy';
 import type { Sender } from './run';
 
@@ -37,6 +38,8 @@ export interface RunState {
   questions: Question[];
   /** Answers of leases asked for, by target. */
   leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
+  /** On which host lies what it made or chose. */
+  whereabouts: Whereabouts;
   /** Answers of breakers, by target. */
   admissions: Map<string, AdmissionNotice>;
   alert: Sender;
@@ -59,6 +62,7 @@ export function createState(runbook: string): RunState {
     movement: 'diagnose',
     questions: [],
     leases: new Map(),
+    whereabouts: new Map(),
     admissions: new Map(),
     alert: { repeats: 0, refires: 0 },
     holdsPlace: false,

@@ -20,7 +20,7 @@ export function createSteps(state: RunState, undos: UndoStack) {
     const done = begin(title, options);
     const entry = startEntry(state, title, 'running');
     try {
-      const result = await call(activitiesFor(kind, title));
+      const result = await call(activitiesFor(kind, title, state));
       done(result);
       endEntry(state, entry, 'done', describe?.(result));
       // The result of an activity that did not hear the cancellation still arrives.
@@ -58,14 +58,14 @@ export function createSteps(state: RunState, undos: UndoStack) {
   }
 
   /** Nothing of it is on the timeline. */
-  const look: Run['look'] = (title, call) => call(activitiesFor('read', title));
+  const look: Run['look'] = (title, call) => call(activitiesFor('read', title, state));
 
   /** Its answer may be no. */
   async function check(title: string, call: Call<Verdict>): Promise<Verdict> {
     return within('verify', async () => {
       const entry = startEntry(state, title, 'running');
       try {
-        const verdict = await call(activitiesFor('read', title));
+        const verdict = await call(activitiesFor('read', title, state));
         endEntry(state, entry, verdict.ok ? 'done' : 'failed', verdict.detail);
         return verdict;
       } catch (error) {
@@ -80,7 +80,7 @@ export function createSteps(state: RunState, undos: UndoStack) {
     return within('verify', async () => {
       const entry = startEntry(state, title, 'running');
       try {
-        const result = await call(activitiesFor('long', title));
+        const result = await call(activitiesFor('long', title, state));
         const { ok, detail } = holds(result);
         endEntry(state, entry, ok ? 'done' : 'failed', detail);
         stopIfCancelled();
@@ -121,7 +121,7 @@ export function createSteps(state: RunState, undos: UndoStack) {
     const until = Date.now() + forMs;
     let checks = 0;
     for (;;) {
-      const { ok, detail } = await call(activitiesFor('read', title));
+      const { ok, detail } = await call(activitiesFor('read', title, state));
       checks += 1;
       if (!ok) throw verificationFailed(`${title}: ${detail}`);
       const left = until - Date.now();

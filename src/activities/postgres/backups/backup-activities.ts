@@ -13,8 +13,18 @@ import { backupFolder, backupsFolder, PROVEN_FILE, purposeOf, readManifest, RELE
 import { readMark, writeMark, type Proof, type Release } from './marks';
 import { withClient } from '../session/connection';
 import { fenceSession } from '../session/fence';
+import type { OnHost } from '../../../contract/hosts';
 import type { Fence, Place } from '../../../contract/place';
 import type { BackupListEntry, BackupRef, Retained } from '../../../contract/backup';
+
+/** On one host: of the one that is named, else of any. */
+export type ListInput = Place & Partial<OnHost> & { only?: 'disk' };
+
+/** On one host: where that backup lies, or of the one that is named, else of any. */
+export type PruneInput = Place &
+  Partial<OnHost> & { backupId?: string } & (
+    { dryRun: true; fence?: never } | { dryRun: false; fence: Fence | null }
+  );
 
 export function createBackupsActivities(deps: ActivityDeps) {
   return {
@@ -23,7 +33,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * answer goes into a history. Those on this worker's disk and the copies off site; with `only`, not those. Reads only.
      * Throws OffsiteFailed.
      */
-    async listBackups({ service, environment, only }: Place & { only?: 'disk' }): Promise<BackupListEntry[]> {
+    async listBackups({ service, environment, only }: ListInput): Promise<BackupListEntry[]> {
       const onDisk = await readStore(backupsFolder(deps, service, environment));
       const bucket = only === 'disk' ? undefined : openBucket(deps, service);
       if (bucket === undefined) return bounded(onDisk.backups).map(withoutFolder);
@@ -107,13 +117,7 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * that is not understood. Safe to repeat. Throws BackupCorrupt (ambiguous folder), InvalidInput (more than
      * `maxDestructive` at once) and StaleFencingToken.
      */
-    async pruneBackups({
-      service,
-      environment,
-      dryRun,
-      fence,
-    }: Place &
-      ({ dryRun: true; fence?: never } | { dryRun: false; fence: Fence | null })): Promise<Retained> {
+    async pruneBackups({ service, environment, dryRun, fence }: PruneInput): Promise<Retained> {
       const folder = backupsFolder(deps, service, environment);
       const { backups, maxDestructive } = serviceOf(deps.config, service);
       const retention = { keep: backups?.keep ?? 1, ...NO_PERIODS, ...backups?.retention };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { OnHost } from '../../../contract/hosts';
 import type { ActivityDeps } from '../../support/deps';
 import { withProgress } from '../../support/heartbeat';
 import { readStore, type ListedBackup } from './backup-store';
@@ -30,7 +31,7 @@ export function createVerifyActivities(deps: ActivityDeps) {
       service,
       environment,
       which,
-    }: Place & { which: 'all' | 'newest' }): Promise<VerifiedBackups> {
+    }: Place & Partial<OnHost> & { which: 'all' | 'newest' }): Promise<VerifiedBackups> {
       const { backups } = await readStore(backupsFolder(deps, service, environment));
       const wanted =
         which === 'all'

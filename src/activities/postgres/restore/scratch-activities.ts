@@ -27,6 +27,8 @@ import type { DatabaseRef } from '../../../contract/place';
 
 export interface ScratchInfo {
   scratch: string;
+  /** Where it lies on the disk of its host. */
+  directory: string;
   major: number;
   expiresAt: string;
   /** Found running from an earlier attempt, with what it holds. */
@@ -169,7 +171,13 @@ async function openScratch(deps: ActivityDeps, directory: string, input: OpenInp
     const binDirectory = await findServer(deps, existing.major);
     // One that runs and does not answer at this moment may be in use: only a dead one is replaced.
     if ((await runningCluster(join(directory, CLUSTER_FOLDER), binDirectory)) !== undefined)
-      return { scratch: input.scratch, major: existing.major, expiresAt: existing.expiresAt, reused: true };
+      return {
+        scratch: input.scratch,
+        directory,
+        major: existing.major,
+        expiresAt: existing.expiresAt,
+        reused: true,
+      };
   }
   // Not running means that it may have gone down with the host, and without durability such files are worth nothing.
   if (existing !== undefined) await dropDirectory(deps, directory, input.scratch);
@@ -189,7 +197,7 @@ async function openScratch(deps: ActivityDeps, directory: string, input: OpenInp
     await dropDirectory(deps, directory, input.scratch);
     currentActivity().signal.throwIfAborted();
   }
-  return { scratch: input.scratch, major, expiresAt: mark.expiresAt, reused: false };
+  return { scratch: input.scratch, directory, major, expiresAt: mark.expiresAt, reused: false };
 }
 
 /** A restored database is about as big as its source was, and needs a little to sort and to rewrite. */

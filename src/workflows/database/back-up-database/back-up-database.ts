@@ -3,10 +3,11 @@ import { type Run, runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold } from '../checks';
 import { describeAge } from '../choose-backup';
+import { backupsOfAllHosts } from '../on-one-host';
 import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
-import type { Pruned, Retained } from '../../../contract/backup';
-import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/place';
+import type { BackupRef, Pruned, Retained } from '../../../contract/backup';
+import { databaseIn, type Fence, targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */
 export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase', async (input, run) => {
@@ -22,7 +23,7 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
         `${database}, ${bytes(sizeBytes)}, PostgreSQL ${serverVersion}`,
     },
   );
-  const before = await run.step('List the backups', (act) => act.listBackups({ ...place, only: 'disk' }), {
+  const before = await run.step('List the backups', backupsOfAllHosts(run, { ...place, only: 'disk' }), {
     describe: (backups) =>
       backups[0] === undefined ? 'none yet' : `${backups.length}, newest ${describeAge(backups[0])}`,
   });
@@ -49,7 +50,11 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
     describe: ({ detail }) => detail,
   });
   // Under the lease, so that no restore and no other retention is at these backups.
-  await run.exclusively(target, (fence) => applyRetention(run, place, fence), facts.fenceToken);
+  await run.exclusively(
+    target,
+    (fence) => applyRetention(run, { ...place, backupId }, fence),
+    facts.fenceToken,
+  );
 
   run.fact('backupId', backupId);
   run.fact('snapshotAt', backup.snapshotAt);
@@ -58,8 +63,9 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   return `${backupId} has ${backup.rows.toLocaleString('en-US')} rows of ${backup.tables} tables in ${bytes(backup.sizeBytes)}`;
 });
 
-function applyRetention(run: Run, place: Place, fence: Fence): Promise<Retained> {
-  return run.step('Apply the retention', (act) => act.pruneBackups({ ...place, dryRun: false, fence }), {
+/** On the disk that the backup was taken to, and off site. */
+function applyRetention(run: Run, ref: BackupRef, fence: Fence): Promise<Retained> {
+  return run.step('Apply the retention', (act) => act.pruneBackups({ ...ref, dryRun: false, fence }), {
     kind: 'mutate',
     undo: {
       irreversible: 'backups beyond the retention were deleted',

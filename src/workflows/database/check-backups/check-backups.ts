@@ -3,6 +3,7 @@ import { bytes, countOf, duration } from '../../../contract/text';
 import { type Run, runbook, type Verdict } from '../../kit';
 import type { checkBackupsCard } from './card';
 import { describeAge, isRecoveryPoint, newestOf } from '../choose-backup';
+import { backupsOfAllHosts, hostsOf, onHost } from '../on-one-host';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** Says whether the backups could be relied on right now. Reads only. A missing answer is a failure. */
@@ -10,17 +11,23 @@ export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', asy
   const place = { service: input.service, environment: input.environment };
   const target = targetOf(place);
 
-  const backups = await run.verify(`Backups of ${target} exist`, (act) => act.listBackups(place), exist);
+  const backups = await run.verify(`Backups of ${target} exist`, backupsOfAllHosts(run, place), exist);
   const newest = newestOf(backups);
   if (newest === undefined) throw new Error('unreachable: the check above found a complete backup');
   const ageSeconds = await checkAge(run, newest);
-  await checkFiles(run, place, input.verify);
+  const hosts = hostsOf(backups);
+  let verified = 0;
+  for (const host of input.verify === 'all' ? hosts : hostsOf([newest]))
+    verified += await checkFiles(run, place, input.verify, host);
+  run.fact('backupsVerified', verified);
   await checkOffsite(run, place, input.readOffsite);
-  await run.verify(
-    'The retention is kept',
-    (act) => act.pruneBackups({ ...place, dryRun: true }),
-    retentionIsKept,
-  );
+  for (const host of hosts) {
+    await run.verify(
+      hosts.length > 1 ? `The retention is kept on ${host}` : 'The retention is kept',
+      (act) => act.pruneBackups({ ...place, ...onHost(host), dryRun: true }),
+      retentionIsKept,
+    );
+  }
   await checkProof(run, backups);
   return `newest backup ${newest.backupId} is ${duration(ageSeconds * 1_000)} old and whole`;
 });
@@ -57,17 +64,21 @@ async function checkAge(run: Run, newest: BackupListEntry): Promise<number> {
 }
 
 /** A backup that is kept and cannot be restored is none; which one is needed is known only when it is. */
-async function checkFiles(run: Run, place: Place, which: 'all' | 'newest'): Promise<void> {
+async function checkFiles(
+  run: Run,
+  place: Place,
+  which: 'all' | 'newest',
+  host: string | undefined,
+): Promise<number> {
   const read = await run.step(
     which === 'all' ? 'Read every backup' : 'Read the newest backup',
-    (act) => act.verifyBackups({ ...place, which }),
+    (act) => act.verifyBackups({ ...place, ...onHost(host), which }),
     {
       kind: 'long',
       undo: 'read-only',
       describe: ({ checked, sizeBytes }) => `${countOf(checked, 'backup')}, ${bytes(sizeBytes)}`,
     },
   );
-  run.fact('backupsVerified', read.checked);
   await run.verify(
     'Their files are whole',
     async () => read,
@@ -79,6 +90,7 @@ async function checkFiles(run: Run, place: Place, which: 'all' | 'newest'): Prom
           : `${damagedCount} of ${checked} are damaged: ${damaged.map(({ backupId, problem }) => `${backupId}: ${problem}`).join('; ')}`,
     }),
   );
+  return read.checked;
 }
 
 /** What cannot be applied throws, with the reason; what nobody applies lets the folder grow. */

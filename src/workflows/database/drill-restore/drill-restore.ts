@@ -48,8 +48,8 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
     copy,
   });
   if (input.promote) await promote(run, place, backup);
-  const end = input.promote ? 'and took over' : 'and was dropped';
-  return `${backup.backupId} was restored in ${duration(copy.restore.durationMs)}, ${copy.validation.checks.length} checks held, ${end}`;
+  const end = input.promote ? ', and it took over' : '';
+  return `${backup.backupId} was restored in ${duration(copy.restore.durationMs)}, ${copy.validation.checks.length} checks held${end}`;
 });
 
 /** The drilled cluster is never promoted: it ran without durability. The backup is restored again onto the live server. */

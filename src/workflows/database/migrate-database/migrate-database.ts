@@ -7,7 +7,7 @@ import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';
 import { rehearseOnClone, rehearseOnStaging, type Rehearsal } from './rehearse';
 import { nameForRun } from '../names';
-import { restoreIntoScratch } from '../scratch-copy';
+import { onScratchCopy } from '../scratch-copy';
 import { takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
 
@@ -40,8 +40,9 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
     (fence) => takeBackup(run, place, nameForRun(), fence),
     diagnosis.fenceToken,
   );
-  const copy = await restoreIntoScratch(run, place, backup.backupId);
-  const rehearsal = await rehearseOnClone(run, diagnosis, copy.database);
+  const rehearsal = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
+    rehearseOnClone(run, diagnosis, database),
+  );
   const goOn = (stagingFence?: Fence) =>
     afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
   if (staging === undefined) await goOn();

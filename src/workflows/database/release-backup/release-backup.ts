@@ -2,6 +2,7 @@ import { bytes } from '../../../contract/text';
 import { targetOf } from '../../../contract/place';
 import { runbook } from '../../kit';
 import { describeAge } from '../choose-backup';
+import { backupsOfAllHosts } from '../on-one-host';
 import type { releaseBackupCard } from './card';
 
 /** Lets go of a safety backup. It is still there afterwards: deleting is the retention's, under the lease. */
@@ -12,7 +13,9 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
   const { backup } = await run.verify(
     'It is a safety backup',
     async (act) => ({
-      backup: (await act.listBackups({ ...place, only: 'disk' })).find((one) => one.backupId === backupId),
+      backup: (await backupsOfAllHosts(run, { ...place, only: 'disk' })(act)).find(
+        (one) => one.backupId === backupId,
+      ),
     }),
     ({ backup: found }) => {
       if (found === undefined)
