@@ -8,6 +8,7 @@ import { findPostgresBin } from '../src/host/postgres-bin';
 import { measureAlerts } from './alerts';
 import { measureAgainstAnsible } from './ansible';
 import { measureBackup } from './backup';
+import { measureDigest } from './digest';
 import { measureBlocking } from './blocking';
 import { measureDrill } from './drill';
 import { openBench, type Bench } from './environment';
@@ -43,6 +44,11 @@ const GROUPS: Group[] = [
     names: ['drill.restoreSpeedup', 'drill.overhead', 'drill.validationShare'],
     shared: true,
     measure: ({ rounds }, bench) => measureDrill(bench, rounds),
+  },
+  {
+    names: ['drill.contentDigest'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureDigest(bench, rounds),
   },
   {
     names: [

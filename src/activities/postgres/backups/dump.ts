@@ -17,7 +17,6 @@ import { applicationName, currentActivity, withProgress, type Progress } from '.
 import type { BackUpInput } from './take-backup';
 import {
   countLargeObjects,
-  countRows,
   listSequences,
   listTables,
   readCountersResetAt,
@@ -29,6 +28,7 @@ import { DATA_FOLDER, type Manifest, type TableEntry } from './manifest';
 import { requireClientFor, runTool, type Tools } from '../session/tools';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
 import { fenceSession } from '../session/fence';
+import { readCounted, type Counted, type CountedTable } from './snapshot-contents';
 
 /** What one snapshot yields for the manifest. */
 export type DumpOutcome = Omit<
@@ -42,6 +42,7 @@ export type DumpOutcome = Omit<
   | 'globals'
   | 'tocEntries'
   | 'files'
+  | 'shrunk'
 >;
 
 /** How long pg_dump waits for a lock behind a migration before it gives up. */
@@ -98,7 +99,8 @@ export async function dumpSnapshot(
         largeObjectChanges: exported.largeObjectChanges,
         largeObjects: await countLargeObjects(holder),
         ...surroundings,
-        tables: counted.map(({ table, rows }) => toEntry(table, rows, exported.counters)),
+        ...counted.whole,
+        tables: counted.tables.map((table) => toEntry(table, exported.counters)),
         ...(unsaved.length === 0 ? {} : { unsaved }),
       };
       await holder.query('COMMIT');
@@ -137,10 +139,12 @@ async function exportSnapshot(holder: Client) {
   };
 }
 
-function toEntry(table: CountableTable, rows: number, counters: Map<string, CountableTable>): TableEntry {
-  const counter = counters.get(`${table.schema}.${table.name}`);
-  const { inserted = 0, updated = 0, deleted = 0 } = counter ?? {};
-  return { schema: table.schema, name: table.name, rows, inserted, updated, deleted };
+function toEntry(
+  { schema, name, rows, digest }: CountedTable,
+  counters: Map<string, CountableTable>,
+): TableEntry {
+  const { inserted = 0, updated = 0, deleted = 0 } = counters.get(`${schema}.${name}`) ?? {};
+  return { schema, name, rows, inserted, updated, deleted, ...(digest === undefined ? {} : { digest }) };
 }
 
 interface DumpRun {
@@ -155,13 +159,8 @@ interface DumpRun {
 }
 
 interface Saved {
-  counted: CountedTable[];
+  counted: Counted;
   unsaved: NonNullable<Manifest['unsaved']>;
-}
-
-interface CountedTable {
-  table: CountableTable;
-  rows: number;
 }
 
 async function dumpAndCount(run: DumpRun): Promise<Saved> {
@@ -176,7 +175,7 @@ async function dumpAndCount(run: DumpRun): Promise<Saved> {
     try {
       const [, counted] = await Promise.all([
         runDump(run, signal).catch(stopOther),
-        countTables(run, signal, stopOther).catch(stopOther),
+        readSnapshot(run, signal, stopOther).catch(stopOther),
       ]);
       return { counted, unsaved: [] };
     } catch (error) {
@@ -196,9 +195,9 @@ async function saveWhatCanBeRead(run: DumpRun): Promise<Saved> {
   const { signal } = currentActivity();
   return watched(run, async () => {
     const unsaved = new Map<string, string>();
-    const counted = await countTables(run, signal, (error, { schema, name }) => {
+    const counted = await readSnapshot(run, signal, (error, table) => {
       if (!isDamage(error)) throw error;
-      unsaved.set(`${schema}.${name}`, (error as Error).message);
+      if (table !== undefined) unsaved.set(`${table.schema}.${table.name}`, (error as Error).message);
     });
     for (;;) {
       try {
@@ -213,7 +212,10 @@ async function saveWhatCanBeRead(run: DumpRun): Promise<Saved> {
       }
     }
     return {
-      counted: counted.filter(({ table: { schema, name } }) => !unsaved.has(`${schema}.${name}`)),
+      counted: {
+        ...counted,
+        tables: counted.tables.filter(({ schema, name }) => !unsaved.has(`${schema}.${name}`)),
+      },
       unsaved: [...unsaved].map(([what, why]) => ({ what, why })),
     };
   });
@@ -290,36 +292,23 @@ async function runDump(
   }
 }
 
-/** `refuse` hears of a table that cannot be counted, and throws or goes on without it. */
-async function countTables(
+async function readSnapshot(
   run: DumpRun,
   signal: AbortSignal,
-  refuse: (error: unknown, table: CountableTable) => void,
-): Promise<CountedTable[]> {
+  refuse: (error: unknown, table?: { schema: string; name: string }) => void,
+): Promise<Counted> {
+  const { contentDigest } = serviceOf(run.deps.config, run.input.service).backups ?? {};
   return withClient(
     run.deps,
     run.ref,
-    async (client) => {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      // Not a parameter: SET takes none. The ID was made by the server a moment ago.
-      await client.query(`SET TRANSACTION SNAPSHOT '${run.snapshot.replace(/[^0-9A-Za-z-]/g, '')}'`);
-      const counted: CountedTable[] = [];
-      for (const table of run.tables) {
-        signal.throwIfAborted();
-        await client.query('SAVEPOINT before_table');
-        try {
-          counted.push({ table, rows: await countRows(client, table) });
-          await client.query('RELEASE SAVEPOINT before_table');
-        } catch (error) {
-          refuse(error, table);
-          await client.query('ROLLBACK TO SAVEPOINT before_table');
-        }
-      }
-      await client.query('COMMIT');
-      return counted.sort((a, b) =>
-        `${a.table.schema}.${a.table.name}` < `${b.table.schema}.${b.table.name}` ? -1 : 1,
-      );
-    },
+    (client) =>
+      readCounted(client, {
+        ...run,
+        signal,
+        refuse,
+        // What is being saved is no recovery point: nothing will be compared with it value by value.
+        contentDigest: contentDigest === true && run.input.safety !== true,
+      }),
     { ...SNAPSHOT_OPTIONS, action: 'count rows' },
   );
 }

@@ -3,6 +3,7 @@ import { bytes, countOf, duration } from '../../../contract/text';
 import { type Run, runbook, type Verdict } from '../../kit';
 import type { checkBackupsCard } from './card';
 import { describeAge, isRecoveryPoint, newestOf } from '../choose-backup';
+import { describeShrunk } from '../take-backup';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** Says whether the backups could be relied on right now. Reads only. A missing answer is a failure. */
@@ -21,6 +22,8 @@ export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', asy
     (act) => act.pruneBackups({ ...place, dryRun: true }),
     retentionIsKept,
   );
+  const shrunk = describeShrunk(newest);
+  if (shrunk !== undefined) run.note('Fewer rows than in the backup before', shrunk);
   await checkProof(run, backups);
   return `newest backup ${newest.backupId} is ${duration(ageSeconds * 1_000)} old and whole`;
 });
