@@ -354,7 +354,7 @@ describe('when something goes wrong', () => {
       });
       const filled = await failureOf(backUp(db));
       expect(filled).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
-      expect(filled.message).toMatch(/No space left.*Free disk space/s);
+      expect(filled.message).toMatch(/no space left.*Free disk space/is);
       expect(readdirSync(join(mount, 'shop/production'))).toEqual([]);
     } finally {
       execFileSync('umount', [mount]);
