@@ -158,7 +158,7 @@ export async function readProperties(client: ClientBase): Promise<DatabaseProper
     `SELECT json_build_object(
        'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype,
        'localeProvider', ${provider}, 'icuLocale', ${locale}, 'connectionLimit', d.datconnlimit,
-       'tablespace', (SELECT spcname FROM pg_tablespace t WHERE t.oid = d.dattablespace),
+       'tablespace', (SELECT NULLIF(spcname, 'pg_default') FROM pg_tablespace t WHERE t.oid = d.dattablespace),
        'comment', shobj_description(d.oid, 'pg_database'),
        'settings', (SELECT coalesce(json_agg(json_build_object(
              'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,

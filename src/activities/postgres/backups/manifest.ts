@@ -59,8 +59,8 @@ export interface DatabaseProperties {
   localeProvider: string;
   icuLocale: string | null;
   connectionLimit: number;
-  /** Where its objects lie that name none. */
-  tablespace?: string;
+  /** Where its objects lie that name none; null for the server's own, which not every role may name. */
+  tablespace?: string | null;
   comment: string | null;
   /** ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET (role null = every role). */
   settings: { role: string | null; name: string; value: string }[];

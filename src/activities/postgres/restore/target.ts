@@ -58,9 +58,9 @@ export async function createTarget(
     : '';
   const tablespace =
     mark.kind !== 'restored' || (await lackingTablespaces(client, manifest)).length > 0
-      ? undefined
-      : manifest.properties.tablespace;
-  const inTablespace = tablespace === undefined ? '' : `TABLESPACE ${escapeIdentifier(tablespace)}`;
+      ? null
+      : (manifest.properties.tablespace ?? null);
+  const inTablespace = tablespace === null ? '' : `TABLESPACE ${escapeIdentifier(tablespace)}`;
   await client.query(
     `CREATE DATABASE ${escapeIdentifier(name)} ${owner} ${inTablespace} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
        LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
