@@ -47,6 +47,8 @@ export interface BenchOptions {
 
 /** The service that is backed up without compression; everything else is as in `booking`. */
 export const PLAIN_SERVICE = 'plain';
+/** The service whose backups have digests of their contents. */
+export const DIGESTED_SERVICE = 'digested';
 
 /** Starts it all; `stop` removes every trace. Throws, having removed what was made, when a part does not start. */
 export async function openBench({ megabytes, worker = true }: BenchOptions): Promise<Bench> {
@@ -135,7 +137,7 @@ function made(...parts: string[]): string {
   return path;
 }
 
-/** The sample's configuration without its pauses, and a second service over the same databases. */
+/** The sample's configuration without its pauses, and two more services over the same databases. */
 function writeConfig(file: string, temporalAddress: string): void {
   const document = parseDocument(readFileSync(file, 'utf8'));
   const booking = ['services', 'booking'];
@@ -147,6 +149,8 @@ function writeConfig(file: string, temporalAddress: string): void {
   const plain = (document.toJS() as { services: { booking: { backups: object } } }).services.booking;
   const backups = { ...plain.backups, directory: 'backups-plain', compression: 0 };
   document.setIn(['services', PLAIN_SERVICE], document.createNode({ ...plain, backups }));
+  const digested = { ...plain.backups, directory: 'backups-digested', contentDigest: true };
+  document.setIn(['services', DIGESTED_SERVICE], document.createNode({ ...plain, backups: digested }));
   writeFileSync(file, document.toString({ lineWidth: 110 }));
 }
 

@@ -8,6 +8,7 @@ import { findPostgresBin } from '../src/host/postgres-bin';
 import { measureAlerts } from './alerts';
 import { measureAgainstAnsible } from './ansible';
 import { measureBackup } from './backup';
+import { measureDigest } from './digest';
 import { measureBlocking } from './blocking';
 import { measureDrill } from './drill';
 import { openBench, type Bench } from './environment';
@@ -49,6 +50,11 @@ const GROUPS: Group[] = [
     names: ['offsite.overhead'],
     shared: true,
     measure: ({ rounds }, bench) => measureOffsite(bench, rounds),
+  },
+  {
+    names: ['drill.contentDigest'],
+    shared: true,
+    measure: ({ rounds }, bench) => measureDigest(bench, rounds),
   },
   {
     names: [

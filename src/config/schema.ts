@@ -158,6 +158,10 @@ const backupsSchema = z
       .default(0.5)
       .describe('a backup smaller than this share of the previous one is refused'),
     offsite: offsiteSchema.optional(),
+    contentDigest: z
+      .boolean()
+      .default(false)
+      .describe('digest the contents of every table, so that a restore is compared with them value by value'),
     upload: commandSchema
       .optional()
       .describe(

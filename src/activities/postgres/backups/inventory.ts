@@ -96,6 +96,11 @@ type Surroundings = Pick<
   | 'extensions'
   | 'replicationSlots'
   | 'subscriptions'
+  | 'publications'
+  | 'eventTriggers'
+  | 'tablespaces'
+  | 'preloadLibraries'
+  | 'unloggedTables'
   | 'excludedForeignTables'
   | 'foreignKeys'
   | 'unvalidatedForeignKeys'
@@ -119,6 +124,16 @@ export async function readSurroundings(client: ClientBase): Promise<Surroundings
        'extensions', (SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversion) ORDER BY extname), '[]') FROM pg_extension),
        'replicationSlots', (SELECT coalesce(json_agg(slot_name ORDER BY slot_name), '[]') FROM pg_replication_slots WHERE database = current_database()),
        'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())),
+       'publications', (SELECT coalesce(json_agg(pubname ORDER BY pubname), '[]') FROM pg_publication),
+       'eventTriggers', (SELECT coalesce(json_agg(evtname ORDER BY evtname), '[]') FROM pg_event_trigger),
+       'tablespaces', (SELECT coalesce(json_agg(spcname ORDER BY spcname), '[]') FROM pg_tablespace t
+          WHERE spcname NOT IN ('pg_default', 'pg_global') AND (EXISTS (SELECT FROM pg_class WHERE reltablespace = t.oid)
+             OR EXISTS (SELECT FROM pg_database WHERE datname = current_database() AND dattablespace = t.oid))),
+       -- The view shows it only to whoever may read it.
+       'preloadLibraries', (SELECT to_json(ARRAY(SELECT trim(both ' "' FROM item) FROM unnest(string_to_array(setting, ',')) AS item WHERE item <> ''))
+          FROM pg_settings WHERE name = 'shared_preload_libraries'),
+       'unloggedTables', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY 1), '[]')
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'),
        'excludedForeignTables', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY 1), '[]')
           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f'),
        'foreignKeys', (SELECT count(*) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
@@ -150,11 +165,12 @@ export async function readProperties(client: ClientBase): Promise<DatabaseProper
     `SELECT json_build_object(
        'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate, 'ctype', d.datctype,
        'localeProvider', ${provider}, 'icuLocale', ${locale}, 'connectionLimit', d.datconnlimit,
+       'tablespace', (SELECT NULLIF(spcname, 'pg_default') FROM pg_tablespace t WHERE t.oid = d.dattablespace),
        'comment', shobj_description(d.oid, 'pg_database'),
        'settings', (SELECT coalesce(json_agg(json_build_object(
              'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,
-             'name', split_part(item, '=', 1), 'value', substr(item, strpos(item, '=') + 1)) ORDER BY s.setrole, item), '[]')
-          FROM pg_db_role_setting s, unnest(s.setconfig) AS item WHERE s.setdatabase = d.oid),
+             'name', split_part(item, '=', 1), 'value', substr(item, strpos(item, '=') + 1)) ORDER BY s.setrole, place), '[]')
+          FROM pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS u(item, place) WHERE s.setdatabase = d.oid),
        'grants', (SELECT coalesce(json_agg(json_build_object(
              'grantee', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
              'privilege', a.privilege_type, 'grantable', a.is_grantable) ORDER BY a.grantee, a.privilege_type), '[]')

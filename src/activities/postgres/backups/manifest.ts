@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
+import { summaryOfShrunk } from './shrunk';
 import type { BackupPurpose, BackupSummary } from '../../../contract/backup';
 
 export interface TableEntry {
@@ -15,6 +16,15 @@ export interface TableEntry {
   inserted: number;
   updated: number;
   deleted: number;
+  /** Of all its rows, whatever their order; with `backups.contentDigest`. */
+  digest?: string;
+}
+
+/** A table with less than half of its rows of the backup before, or none; null where it is gone. */
+export interface ShrunkTable {
+  table: string;
+  rows: number | null;
+  before: number;
 }
 
 export interface SequenceEntry {
@@ -49,6 +59,8 @@ export interface DatabaseProperties {
   localeProvider: string;
   icuLocale: string | null;
   connectionLimit: number;
+  /** Where its objects lie that name none; null for the server's own, which not every role may name. */
+  tablespace?: string | null;
   comment: string | null;
   /** ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET (role null = every role). */
   settings: { role: string | null; name: string; value: string }[];
@@ -89,6 +101,11 @@ export interface Manifest {
   largeObjects: number;
   /** Cumulative counter of changes of large objects, like those of a table; older manifests have none. */
   largeObjectChanges?: number;
+  /** Of the contents of all large objects; with `backups.contentDigest`. */
+  largeObjectDigest?: string;
+  /** Of the schema in the snapshot, which is in `schema.json`. */
+  schemaDigest?: string;
+  shrunk?: ShrunkTable[];
   foreignKeys: number;
   /** NOT VALID in the source: they come back so. */
   unvalidatedForeignKeys: string[];
@@ -99,6 +116,13 @@ export interface Manifest {
   /** Do not come back with a restore: to be looked at by a person before a copy takes over. */
   replicationSlots: string[];
   subscriptions: string[];
+  publications?: string[];
+  eventTriggers?: string[];
+  /** That any object lies in, other than the server's own. */
+  tablespaces?: string[];
+  /** `shared_preload_libraries` of the source; null where the role may not read it. */
+  preloadLibraries?: string[] | null;
+  unloggedTables?: string[];
   properties: DatabaseProperties;
   roles: RoleEntry[];
   globals: { included: boolean; note: string };
@@ -111,6 +135,7 @@ export const MANIFEST_FILE = 'manifest.json';
 export const MANIFEST_HASH_FILE = 'manifest.sha256';
 export const PROVEN_FILE = 'proven.json';
 export const RELEASED_FILE = 'released.json';
+export const SCHEMA_FILE = 'schema.json';
 export const DATA_FOLDER = 'data';
 export const PARTIAL_SUFFIX = '.partial';
 
@@ -207,6 +232,7 @@ export function summaryOf(manifest: Manifest, manifestSha256: string): BackupSum
     ...(manifest.unsaved === undefined
       ? {}
       : { unsaved: manifest.unsaved.slice(0, 20).map(({ what }) => what) }),
+    ...summaryOfShrunk(manifest.shrunk),
   };
 }
 

@@ -13,6 +13,7 @@ import { dumpSnapshot, type DumpOutcome } from './dump';
 import { newestComplete } from './backup-store';
 import { hashFiles } from './hashing';
 import { holdFor } from './holds';
+import { shrunkSince } from './shrunk';
 import {
   backupFolder,
   backupsFolder,
@@ -125,6 +126,10 @@ async function finish(
     backupsFolder(deps, input.service, input.environment),
     input.backupId,
   );
+  const shrunk =
+    previous === undefined
+      ? undefined
+      : shrunkSince((await readManifest(previous.folder)).manifest, outcome.tables);
   const manifest: Manifest = {
     format: 1,
     previousSnapshotAt: previous?.snapshotAt ?? null,
@@ -137,6 +142,7 @@ async function finish(
     canary: canary.enabled ? outcome.canary : null,
     globals,
     tocEntries: contents.entries,
+    ...(shrunk === undefined ? {} : { shrunk }),
     files,
   };
   if (input.safety !== true) checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);

@@ -4,10 +4,12 @@ import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { endpointOf, libpqOf } from '../session/endpoint';
-import { fail, mapError } from '../../support/failure';
+import { mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { makeWorkspace } from '../../support/workspace';
+import { readListing } from '../backups/completeness';
 import { DATA_FOLDER, type Manifest } from '../backups/manifest';
+import { describeLacking, lackingTablespaces } from './tablespaces';
 import { runTool, type Tools } from '../session/tools';
 import type { BackupRef } from '../../../contract/backup';
 import type { DatabaseRef, Fence } from '../../../contract/place';
@@ -38,10 +40,15 @@ export interface RestoreRun {
 /** Not restored into a disposable cluster: it runs jobs by itself and needs to be preloaded. */
 export const NEVER_IN_SCRATCH = ['pg_cron'];
 
-/** Runs pg_restore into the copy, without what must not be restored there. Throws RestoreFailed, BackupCorrupt. */
-export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
+/**
+ * Runs pg_restore into the copy, without what must not be restored there. Returns what came back otherwise than it was,
+ * in words. Throws RestoreFailed, BackupCorrupt.
+ */
+export async function load(run: RestoreRun, left: Set<string>): Promise<string[]> {
   const { deps, tools, input, manifest, folder } = run;
   const data = join(folder, DATA_FOLDER);
+  const disposable = input.into.kind === 'scratch';
+  const lacking = disposable ? [] : await lackingTablespaces(run.client, manifest);
   const workspace = await makeWorkspace();
   try {
     const list = join(workspace, 'list');
@@ -53,6 +60,7 @@ export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
       '--exit-on-error',
       '--verbose',
       '--no-subscriptions',
+      ...(disposable || lacking.length > 0 ? ['--no-tablespaces'] : []),
       `--jobs=${jobs}`,
       `--use-list=${list}`,
       `--dbname=${url}`,
@@ -77,6 +85,7 @@ export async function load(run: RestoreRun, left: Set<string>): Promise<void> {
         type: 'RestoreFailed',
       });
     });
+    return lacking.length === 0 ? [] : [describeLacking(lacking)];
   } finally {
     await rm(workspace, { recursive: true, force: true });
   }
@@ -95,9 +104,7 @@ function restoreOptions(into: DatabaseRef): string {
 
 /** The dump's table of contents without what must not, or cannot, be restored there. */
 async function chosenEntries(run: RestoreRun, data: string, left: Set<string>): Promise<string> {
-  const listing = await runTool(run.tools, 'pg_restore', ['--list', data]);
-  if (listing.exitCode !== 0)
-    throw fail('BackupCorrupt', `The dump in ${data} cannot be listed: ${listing.why}.`);
+  const lines = await readListing(run.tools, data);
   const { rows } = await run.client.query<{ superuser: boolean }>(
     'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user',
   );
@@ -112,8 +119,5 @@ async function chosenEntries(run: RestoreRun, data: string, left: Set<string>): 
       (name) => line.includes(` EXTENSION - ${name} `) || line.includes(` COMMENT - EXTENSION ${name}`),
     ) ||
     (left.has('pg_cron') && / TABLE DATA cron /.test(line));
-  return `${listing.stdout
-    .split('\n')
-    .filter((line) => !unwanted(line))
-    .join('\n')}\n`;
+  return `${lines.filter((line) => !unwanted(line)).join('\n')}\n`;
 }

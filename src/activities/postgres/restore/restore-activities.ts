@@ -46,7 +46,7 @@ export function createRestoreActivities(deps: ActivityDeps) {
         requireMajor(Math.floor(manifest.serverVersionNum / 10_000), tools);
         const { ref, options } = maintenanceOf(deps, input.into);
         const session = { ...options, ...context, statementTimeoutMs: 0, lockTimeoutMs: 30_000 };
-        const sizeBytes = await withProgress(
+        const restored = await withProgress(
           { phase: 'prepare', done: 0, total: 0, unit: 'tables' },
           async () => {
             if (input.verified !== true) await verifyFiles(folder, manifest);
@@ -72,7 +72,7 @@ export function createRestoreActivities(deps: ActivityDeps) {
           database: input.into,
           backupId: input.backupId,
           durationMs: Date.now() - startedAt,
-          sizeBytes,
+          ...restored,
         };
       } catch (error) {
         throw mapError(error, context);
@@ -121,7 +121,7 @@ async function enter(client: Client, fence: Fence): Promise<void> {
   await fenceMaintenance(client, fence);
 }
 
-async function restore(run: RestoreRun): Promise<number> {
+async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes' | 'remarks'>> {
   const { deps, input, name, copy, manifest, client } = run;
   const disposable = input.into.kind === 'scratch';
   const own = attemptName(name);
@@ -136,7 +136,7 @@ async function restore(run: RestoreRun): Promise<number> {
   await createRoles(client, manifest.roles, disposable);
   try {
     await createTarget(client, own, manifest, markFor(input, manifest));
-    await load(run, left);
+    const remarks = await load(run, left);
     // Before anybody else can come in: a token of the past must not be good enough for the copy.
     const action = 'fence the copy';
     if (input.fence !== null)
@@ -146,7 +146,7 @@ async function restore(run: RestoreRun): Promise<number> {
       own,
     ]);
     await publishCopy(client, name, fence);
-    return Number(rows[0]?.bytes);
+    return { sizeBytes: Number(rows[0]?.bytes), ...(remarks.length > 0 ? { remarks } : {}) };
   } catch (error) {
     await dropHalf(run);
     throw error;

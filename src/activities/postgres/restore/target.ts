@@ -6,6 +6,7 @@ import { fail } from '../../support/failure';
 import type { DatabaseMark } from '../session/identity';
 import { inTransaction } from '../session/transaction';
 import type { Manifest, RoleEntry } from '../backups/manifest';
+import { lackingTablespaces } from './tablespaces';
 import { commentDatabase, maintenanceDatabase } from './database-marks';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
@@ -55,8 +56,13 @@ export async function createTarget(
   const owner = (await mayOwn(client, manifest.properties.owner))
     ? `OWNER ${escapeIdentifier(manifest.properties.owner)}`
     : '';
+  const tablespace =
+    mark.kind !== 'restored' || (await lackingTablespaces(client, manifest)).length > 0
+      ? null
+      : (manifest.properties.tablespace ?? null);
+  const inTablespace = tablespace === null ? '' : `TABLESPACE ${escapeIdentifier(tablespace)}`;
   await client.query(
-    `CREATE DATABASE ${escapeIdentifier(name)} ${owner} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
+    `CREATE DATABASE ${escapeIdentifier(name)} ${owner} ${inTablespace} TEMPLATE template0 ENCODING ${escapeLiteral(encoding)}
        LC_COLLATE ${escapeLiteral(collate)} LC_CTYPE ${escapeLiteral(ctype)} ${icu}`,
   );
   await inTransaction(client, async () => {

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { ServiceConfig } from '../../../config/schema';
+import { digestLargeObjects } from '../backups/contents';
 import { countLargeObjects, listSequences } from '../backups/inventory';
 import type { Manifest } from '../backups/manifest';
 import type { ForeignKey } from './validate-constraints';
@@ -11,6 +12,9 @@ export interface CountedTable {
   expected: number;
   /** Null where the table did not come back. */
   rows: number | null;
+  /** Of its rows in the snapshot, and of those that came back; with `backups.contentDigest`. */
+  digest?: string;
+  found?: string;
 }
 
 /** Rows of every table against the manifest; empty is wrong exactly where it was not empty. */
@@ -41,6 +45,20 @@ export function judgeRows(counted: CountedTable[], required: string[]): Check[] 
       detail: lacking.length === 0 ? `${required.length} there` : `missing: ${lacking.join(', ')}`,
     },
   ];
+}
+
+/** Contents of every table against the digest of the snapshot, where the backup has them. */
+export function judgeContents(manifest: Manifest, counted: CountedTable[]): Check[] {
+  const digested = counted.filter(({ digest }) => digest !== undefined);
+  if (manifest.tables.every(({ digest }) => digest === undefined)) return [];
+  const wrong = digested
+    .filter(({ rows, expected, digest, found }) => rows === expected && digest !== found)
+    .map(({ schema, name }) => `${schema}.${name} has other contents than in the snapshot`);
+  const detail =
+    wrong.length === 0
+      ? `${digested.length} tables, row by row as in the snapshot, by the sum of their hashes`
+      : wrong.slice(0, 10).join('; ');
+  return [{ name: 'contents', ok: wrong.length === 0, detail }];
 }
 
 /** What is compared by a few small queries. */
@@ -83,12 +101,13 @@ function isBehind(now: string | null, then: string, increment: string): boolean 
 }
 
 async function checkLargeObjects(client: Client, manifest: Manifest): Promise<Check> {
+  const name = 'large objects';
   const count = await countLargeObjects(client);
-  return {
-    name: 'large objects',
-    ok: count === manifest.largeObjects,
-    detail: `${count} of ${manifest.largeObjects}`,
-  };
+  const detail = `${count} of ${manifest.largeObjects}`;
+  if (count !== manifest.largeObjects || manifest.largeObjectDigest === undefined)
+    return { name, ok: count === manifest.largeObjects, detail };
+  const ok = (await digestLargeObjects(client)) === manifest.largeObjectDigest;
+  return { name, ok, detail: `${detail}, ${ok ? 'the same' : 'other'} contents` };
 }
 
 /** pg_cron is left out of disposable clusters on purpose: it would run jobs. */

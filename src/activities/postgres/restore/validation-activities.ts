@@ -3,14 +3,17 @@ import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { runConfiguredCommand } from '../../support/configured-command';
 import { withClient, type ConnectionOptions } from '../session/connection';
+import { inTransaction } from '../session/transaction';
 import { endpointOf } from '../session/endpoint';
 import { mapError } from '../../support/failure';
 import { currentActivity, withProgress, type Progress } from '../../support/heartbeat';
+import { digestTable, fixOutput } from '../backups/contents';
 import { countRows } from '../backups/inventory';
 import { runInvariants } from '../inspection/invariants';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import { checkIndexes, checkOrphans, listForeignKeys } from './validate-constraints';
-import { checkContents, judgeRows, type CountedTable } from './validate-contents';
+import { checkContents, judgeContents, judgeRows, type CountedTable } from './validate-contents';
+import { checkSchema } from './validate-schema';
 import type { Check, DatabaseRef } from '../../../contract/place';
 import type { BackupRef, ValidationReport } from '../../../contract/backup';
 
@@ -29,8 +32,8 @@ const CHECKING_SESSIONS = 2;
 export function createValidateActivities(deps: ActivityDeps) {
   return {
     /**
-     * Compares a restored copy with the manifest of its backup: rows, sequences, large objects, required tables, foreign
-     * keys, invariants, canary, extensions, indexes, and the smoke command. A check that fails is reported, not thrown.
+     * Compares a restored copy with the manifest of its backup: rows, contents where they were digested, schema, sequences,
+     * large objects, required tables, foreign keys, invariants, canary, extensions, indexes, and the smoke command. A check that fails is reported, not thrown.
      * Changes nothing, so a retry is safe. Throws WrongDatabase, TargetNotOurs, BackupCorrupt, DatabaseUnreachable.
      */
     async validateRestore(input: ValidateInput): Promise<ValidationReport> {
@@ -39,11 +42,13 @@ export function createValidateActivities(deps: ActivityDeps) {
       const { manifest } = await readManifest(folder);
       const first: Progress = { phase: 'validate', done: 0, total: manifest.tables.length, unit: 'tables' };
       return withProgress(first, async (report) => {
-        const { checks, counted } = await checkAll(deps, input, manifest, report);
+        const { checks, counted } = await checkAll(deps, input, { manifest, folder }, report);
+        const unseen = unseenBy(manifest);
         if (input.smoke !== false) checks.push(await checkSmoke(deps, input));
         return {
           ok: checks.every(({ ok }) => ok),
           checks,
+          ...(unseen.length > 0 ? { unseen } : {}),
           durationMs: Date.now() - startedAt,
           tables: counted.length,
           rows: counted.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
@@ -56,7 +61,7 @@ export function createValidateActivities(deps: ActivityDeps) {
 async function checkAll(
   deps: ActivityDeps,
   input: ValidateInput,
-  manifest: Manifest,
+  { manifest, folder }: { manifest: Manifest; folder: string },
   report: (changed: Partial<Progress>) => void,
 ): Promise<{ checks: Check[]; counted: CountedTable[] }> {
   const service = serviceOf(deps.config, input.service);
@@ -73,7 +78,7 @@ async function checkAll(
   const countTask =
     (table: Manifest['tables'][number]): Task =>
     async (client) => {
-      counted.push({ ...table, expected: table.rows, rows: await countIfThere(client, table) });
+      counted.push({ ...table, expected: table.rows, ...(await readIfThere(client, table)) });
       report({ done: counted.length, table: table.name });
     };
   const tasks: Task[] = [
@@ -86,6 +91,10 @@ async function checkAll(
     ),
     async (client) => void checks.push(...(await checkInvariants(client, service.invariants))),
     async (client) => void checks.push(...(await checkContents(client, manifest, service, keys))),
+    async (client) => {
+      const schema = await checkSchema(client, folder, manifest, input.database.kind === 'scratch');
+      if (schema !== undefined) checks.push(schema);
+    },
   ];
   await Promise.all(
     Array.from({ length: CHECKING_SESSIONS }, () =>
@@ -108,16 +117,43 @@ async function checkAll(
         ? `${keys.length} foreign keys, large tables by sample`
         : orphans.slice(0, 10).join('; '),
   };
-  return { checks: [...judgeRows(counted, service.restore.requiredTables), orphanCheck, ...checks], counted };
+  const judged = [
+    ...judgeRows(counted, service.restore.requiredTables),
+    ...judgeContents(manifest, counted),
+    orphanCheck,
+  ];
+  return { checks: [...judged, ...checks], counted };
 }
 
-async function countIfThere(client: Client, table: { schema: string; name: string }): Promise<number | null> {
+/** What no check of this backup's restore can show: a person who reads that it held must know. */
+function unseenBy(manifest: Manifest): string[] {
+  const unseen: string[] = [];
+  if (manifest.tables.every(({ digest }) => digest === undefined))
+    unseen.push(
+      'Rows and large objects were counted, their contents were not compared (backups.contentDigest was off): a value that changed between the source and the checksums of the files is seen only where a key, an index, an invariant or the smoke test shows it.',
+    );
+  if (manifest.schemaDigest === undefined)
+    unseen.push(
+      'The backup has no record of the schema: a view, function, grant or setting that did not come back is not seen.',
+    );
+  return unseen;
+}
+
+async function readIfThere(
+  client: Client,
+  table: Manifest['tables'][number],
+): Promise<Pick<CountedTable, 'rows' | 'found'>> {
   try {
-    return await countRows(client, table);
+    if (table.digest === undefined) return { rows: await countRows(client, table) };
+    return await inTransaction(client, async () => {
+      await fixOutput(client);
+      const { rows, digest } = await digestTable(client, table);
+      return { rows, found: digest };
+    });
   } catch (error) {
     // A table that did not come back is a finding, not a failure of the check.
     if ((error as { code?: string }).code === '42P01' || (error as { code?: string }).code === '3F000')
-      return null;
+      return { rows: null };
     throw error;
   }
 }

@@ -132,6 +132,8 @@ async function configure(client: Client, options: ConnectionOptions): Promise<vo
     statement_timeout: String(options.statementTimeoutMs ?? 60_000),
     lock_timeout: String(options.lockTimeoutMs ?? 5_000),
     client_encoding: 'UTF8',
+    // The only style that the driver reads. In which order a date is understood stays as it is.
+    datestyle: 'ISO',
   };
   if (options.allRows === true) settings['row_security'] = 'off';
   if (options.readOnly === true) settings['default_transaction_read_only'] = 'on';

@@ -4,6 +4,7 @@ import { type Run, runbook, type Verdict } from '../../kit';
 import type { checkBackupsCard } from './card';
 import { describeAge, isRecoveryPoint, newestOf } from '../choose-backup';
 import { backupsOfAllHosts, hostsOf, onHost } from '../on-one-host';
+import { describeShrunk } from '../take-backup';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** Says whether the backups could be relied on right now. Reads only. A missing answer is a failure. */
@@ -28,6 +29,8 @@ export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', asy
       retentionIsKept,
     );
   }
+  const shrunk = describeShrunk(newest);
+  if (shrunk !== undefined) run.note('Fewer rows than in the backup before', shrunk);
   await checkProof(run, backups);
   return `newest backup ${newest.backupId} is ${duration(ageSeconds * 1_000)} old and whole`;
 });

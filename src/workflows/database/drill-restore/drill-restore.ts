@@ -7,6 +7,7 @@ import { listBackups, obtainBackup } from '../obtain-backup';
 import { prepareRestore, tellNewIdentity, verifyRestorable } from '../prepare-restore';
 import { restoreIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
+import { describeShrunk } from '../take-backup';
 import type { BackupListEntry } from '../../../contract/backup';
 import { type Place, targetOf } from '../../../contract/place';
 
@@ -39,6 +40,9 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
   const fetched = await obtainBackup(run, backup, from);
   await askLiveServer(run, place, backup.backupId);
   const copy = await restoreIntoScratch(run, place, backup.backupId);
+  copy.validation.unseen?.forEach((sentence) => run.note('What this drill cannot see', sentence));
+  const shrunk = describeShrunk(backup);
+  if (shrunk !== undefined) run.note('Fewer rows than in the backup before', shrunk);
   await judgeObjectives(run, {
     drawn: backup,
     backups: all,

@@ -1,7 +1,7 @@
 import { countOf, duration } from '../../../contract/text';
 import { digest, type Run, type Verdict, type WayBack } from '../../kit';
 import type { Diagnosis } from './diagnose';
-import { touched, type SchemaDelta } from '../../../contract/schema-delta';
+import { isOrder, touched, type SchemaDelta } from '../../../contract/schema-delta';
 import { invariantsHold, verifyHealth } from '../checks';
 import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
@@ -92,10 +92,11 @@ export async function rehearseOnClone(
   return { applied, delta, deltaDigest: digestOf(delta), warnings };
 }
 
-/** An empty delta. */
+/** An empty delta, but for the order of columns: one that was dropped can only come back as the last. */
 export function isAsBefore(delta: SchemaDelta): Verdict {
-  const left = touched(delta);
-  if (left.length === 0) return { ok: true, detail: 'the schema is as before' };
+  const [left, reordered] = [touched(delta).filter((name) => !isOrder(name)), touched(delta).filter(isOrder)];
+  if (left.length === 0)
+    return { ok: true, detail: ['the schema is as before', ...reordered].join(', but for the ') };
   return { ok: false, detail: `differs in ${left.slice(0, 10).join(', ')}` };
 }
 

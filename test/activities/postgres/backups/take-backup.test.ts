@@ -218,8 +218,10 @@ describe('rows that a role cannot see', () => {
 
   test('are all there for a role with BYPASSRLS, the least privilege for a backup', async () => {
     await runSql(pg.urlOf('postgres'), 'ALTER ROLE backup_role BYPASSRLS');
-    const { summary } = await freshBackup({ role, sql: policy });
+    const { summary, folder } = await freshBackup({ role, sql: policy });
     expect(summary.rows).toBe(5100);
+    // Not readable is another thing than none.
+    expect((await readManifest(folder)).manifest.preloadLibraries).toBeNull();
   });
 });
 
@@ -260,6 +262,28 @@ describe('a backup that is not what it should be', () => {
       ['b2', 'safety'],
       ['b1', 'scheduled'],
     ]);
+  });
+
+  test('names the tables that shrank, are empty or gone since the one before', async () => {
+    const { db, summary } = await freshBackup({
+      service: { backups: { directory: 'backups', minSizeRatio: 0 } },
+      sql: 'CREATE TABLE old AS SELECT generate_series(1, 70)',
+    });
+    expect(summary.shrunk).toBeUndefined();
+    await db.query('TRUNCATE bookings; DELETE FROM customers WHERE id > 49; DROP TABLE old');
+    const again = await backUp(db, 'b2');
+    expect(again).toMatchObject({
+      shrunkTables: 3,
+      shrunk: [
+        'public.bookings is empty (5000 rows before)',
+        'public.old is gone (70 rows before)',
+        'public.customers has 49 rows (100 rows before)',
+      ],
+    });
+    const [listed] = await runActivity(activitiesOf(db).listBackups, db.place);
+    expect(listed).toMatchObject({ backupId: 'b2', shrunkTables: 3 });
+    await db.query(`DELETE FROM customers WHERE id > 25; INSERT INTO bookings (note) VALUES ('x')`);
+    expect((await backUp(db, 'b3')).shrunk).toBeUndefined();
   });
 
   test('lacking the data of a table is refused', async () => {
@@ -330,7 +354,7 @@ describe('when something goes wrong', () => {
       });
       const filled = await failureOf(backUp(db));
       expect(filled).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
-      expect(filled.message).toMatch(/No space left.*Free disk space/s);
+      expect(filled.message).toMatch(/no space left.*Free disk space/is);
       expect(readdirSync(join(mount, 'shop/production'))).toEqual([]);
     } finally {
       execFileSync('umount', [mount]);

@@ -100,7 +100,7 @@ describe('fingerprints', () => {
       'view public.by_phone',
     ]);
     expect(actual.removed).toEqual(['function public.count_bookings()']);
-    expect(actual.changed).toEqual(['column public.bookings.mood']);
+    expect(actual.changed).toEqual(['column public.bookings.mood', 'order of columns public.bookings']);
   });
 
   it('differ by name and in words where the same file did something else', async () => {

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createCanaryActivities } from '../../../../src/activities/postgres/backups/canary';
@@ -35,10 +36,13 @@ beforeAll(async () => {
       INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 100) i;
       INSERT INTO bookings (customer_id, starts, ends) SELECT 1 + i % 100, i, i + 1 FROM generate_series(1, 3000) i;
       INSERT INTO events SELECT i, '2030-02-03' FROM generate_series(1, 50) i;
+      CREATE VIEW starting AS SELECT id, starts FROM bookings WHERE starts > 0;
+      GRANT SELECT ON customers TO PUBLIC;
       SELECT lo_from_bytea(0, 'x');`,
   });
   db = await pg.fresh({
     service: {
+      backups: { directory: 'backups', contentDigest: true },
       restore: {
         scratchDirectory: 'scratch',
         requiredTables: ['bookings', 'public.customers', 'events_2030'],
@@ -110,6 +114,7 @@ test('a whole copy passes every check, is not changed by them, and says how far 
   expect(report.checks.map(({ name }) => name).sort()).toEqual(
     [
       'canary',
+      'contents',
       'extensions',
       'foreign keys',
       'indexes',
@@ -118,6 +123,7 @@ test('a whole copy passes every check, is not changed by them, and says how far 
       'no orphans',
       'required tables',
       'rows',
+      'schema',
       'sequences',
       'smoke test',
     ].sort(),
@@ -125,6 +131,7 @@ test('a whole copy passes every check, is not changed by them, and says how far 
   const details = Object.fromEntries(report.checks.map(({ name, detail }) => [name, detail]));
   expect(details['indexes']).toMatch(/B-trees in order \(amcheck\)/);
   expect(details['smoke test']).toBe('/restored 1');
+  expect(report.unseen).toBeUndefined();
   expect(await runSql(url, objects)).toEqual(before);
   expect(run.beats).toContainEqual(expect.objectContaining({ phase: 'validate', unit: 'tables' }));
 });
@@ -137,7 +144,46 @@ test.each([
     `INSERT INTO empty_on_purpose VALUES (1)`,
     { rows: /empty_on_purpose has 1 rows instead of 0/ },
   ],
-  ['a lost table', 'DROP TABLE events', { rows: /events_2030 is missing/, 'required tables': /events_2030/ }],
+  [
+    'a lost table',
+    'DROP TABLE events',
+    {
+      rows: /events_2030 is missing/,
+      'required tables': /events_2030/,
+      schema: /table public.events is missing/,
+    },
+  ],
+  [
+    'a changed value',
+    `UPDATE customers SET name = 'c0' WHERE id = 1`,
+    { contents: /^public.customers has other contents than in the snapshot$/ },
+  ],
+  [
+    'two values that changed places',
+    'UPDATE bookings SET starts = CASE id WHEN 1 THEN 2 ELSE 1 END, ends = 3 - starts + 1 WHERE id IN (1, 2)',
+    { contents: /bookings/ },
+  ],
+  [
+    'a large object that was written over',
+    `SELECT lo_put(oid, 0, 'y') FROM pg_largeobject_metadata`,
+    { 'large objects': /1 of 1, other contents/ },
+  ],
+  ['a lost view', 'DROP VIEW starting', { schema: /^view public.starting is missing$/ }],
+  [
+    'a view that shows something else',
+    'CREATE OR REPLACE VIEW starting AS SELECT id, starts FROM bookings WHERE starts > 1',
+    { schema: /^view public.starting is different$/ },
+  ],
+  [
+    'a lost grant',
+    'REVOKE SELECT ON customers FROM PUBLIC',
+    { schema: /^grant public.customers is missing$/ },
+  ],
+  [
+    'an object too many',
+    'CREATE FUNCTION sneaked_in() RETURNS int LANGUAGE sql RETURN 1',
+    { schema: /^function public.sneaked_in\(\) is not in the backup$/ },
+  ],
   [
     'a sequence that would give out numbers again',
     `SELECT setval('bookings_id_seq', 5)`,
@@ -146,7 +192,7 @@ test.each([
   [
     'a lost sequence',
     `ALTER SEQUENCE bookings_id_seq RENAME TO elsewhere`,
-    { sequences: /bookings_id_seq is missing/ },
+    { sequences: /bookings_id_seq is missing/, schema: /elsewhere is not in the backup/ },
   ],
   [
     'a lost large object',
@@ -156,23 +202,23 @@ test.each([
   [
     'a lost foreign key',
     'ALTER TABLE bookings DROP CONSTRAINT bookings_customer_id_fkey',
-    { 'foreign keys': /0 foreign keys instead of 1/ },
+    { 'foreign keys': /0 foreign keys instead of 1/, schema: /fkey is missing/ },
   ],
   [
     'a foreign key that is not valid',
     `ALTER TABLE bookings DROP CONSTRAINT bookings_customer_id_fkey;
      ALTER TABLE bookings ADD CONSTRAINT bookings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers NOT VALID`,
-    { 'foreign keys': /is not valid/ },
+    { 'foreign keys': /is not valid/, schema: /fkey is different/ },
   ],
   [
     'an orphan under a foreign key that says it is valid',
     `SET session_replication_role = replica; UPDATE bookings SET customer_id = 999999 WHERE id = 3`,
-    { 'no orphans': /bookings_customer_id_fkey.*999999/ },
+    { 'no orphans': /bookings_customer_id_fkey.*999999/, contents: /bookings/ },
   ],
   [
     'a broken invariant',
     'UPDATE bookings SET ends = starts - 1 WHERE id IN (4, 5)',
-    { 'invariant bookings end after they start': /2 violations/ },
+    { 'invariant bookings end after they start': /2 violations/, contents: /bookings/ },
   ],
   [
     'a missing canary',
@@ -187,7 +233,7 @@ test.each([
        OPERATOR 4 >=(int, int), OPERATOR 5 >(int, int), FUNCTION 1 asc_cmp(int, int);
      CREATE INDEX turned_around ON bookings (starts turned);
      CREATE OR REPLACE FUNCTION asc_cmp(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($2, $1)';`,
-    { indexes: /turned_around/ },
+    { indexes: /turned_around/, schema: /turned_around is not in the backup/ },
   ],
   [
     'an invalid index',
@@ -212,6 +258,44 @@ test('a canary that is older than the backup before shows that the dump is an ol
   );
   restore();
   expect(findings['canary']).toMatch(/canary-0.*older than the backup before/);
+});
+
+test('without digests and schema the report says what it cannot see', async () => {
+  const folder = join(db.directory, 'backups/shop/production/b1');
+  let restore: () => void = () => undefined;
+  await runActivity(createScratchActivities(db.deps).cloneDatabase, { from: restored, to: copy });
+  await runSql(
+    endpointOf(db.deps, copy).url,
+    `UPDATE customers SET name = 'c0' WHERE id = 1; DROP VIEW starting`,
+  );
+  editManifest(folder, (manifest) => {
+    const { tables, schemaDigest, largeObjectDigest } = manifest;
+    // As backups of earlier versions are.
+    manifest.tables = tables.map(({ digest: _digest, ...table }) => table);
+    delete manifest.schemaDigest;
+    delete manifest.largeObjectDigest;
+    restore = () =>
+      editManifest(folder, (again) => void Object.assign(again, { tables, schemaDigest, largeObjectDigest }));
+  });
+  const report = await validate(copy, false);
+  restore();
+  expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(report.checks.map(({ name }) => name)).not.toContain('contents');
+  expect(report.unseen).toEqual([
+    expect.stringMatching(/contents were not compared \(backups.contentDigest was off\)/),
+    expect.stringMatching(/no record of the schema/),
+  ]);
+});
+
+test('a record of the schema that is not the one of the manifest proves nothing', async () => {
+  const path = join(db.directory, 'backups/shop/production/b1/schema.json');
+  const before = readFileSync(path);
+  writeFileSync(path, '{}');
+  const report = await validate(restored, false);
+  writeFileSync(path, before);
+  expect(report.checks.filter(({ ok }) => !ok)).toEqual([
+    { name: 'schema', ok: false, detail: 'schema.json is not the one that the manifest is about' },
+  ]);
 });
 
 test('an extension that did not come back is found', async () => {
