@@ -116,8 +116,8 @@ export interface SwapResult {
 export interface LostWrites {
   /** Upper bound of rows and parts of large objects that were inserted, updated or deleted since the backup's snapshot. */
   rowsAtMost: number;
-  /** Sequences that gave out values since; a restore carries the copy's past them. */
-  sequences: number;
+  /** Sequences that gave out values since; a restore carries the copy's past them. Null where they cannot be read. */
+  sequences: number | null;
   since: string;
   walBytes: number;
 }
@@ -133,6 +133,8 @@ export interface Restorability {
 /** Whether a database stopped being written to. */
 export interface QuietResult {
   quiet: boolean;
+  /** How long nothing may move to be called quiet. */
+  quietMs: number;
   /** Changes of rows while it was watched. */
   changes: number;
   /** Sessions that had written and not yet committed at the end, at most 10. */

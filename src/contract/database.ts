@@ -29,6 +29,8 @@ export interface Session {
 /** What there is of a live database and its server, as a restore needs to know it. */
 export interface LiveState {
   database: string;
+  /** Of the database; null where there is none. Another one of the same name has another. */
+  oid: string | null;
   /** Of the server that answers. */
   systemIdentifier: string;
   /** It is the server that the configuration names; otherwise a new one that is empty. */

@@ -192,10 +192,23 @@ describe('restoreDatabase in the disaster', () => {
     }
   });
 
+  it('goes back, and takes writes again, and restores from the very safety backup', async () => {
+    const { restore: settings } = driver.stack.config.services['booking']!;
+    settings.switchTraffic = { run: ['false'], directory: '.', environment: {}, timeoutSeconds: 60 };
+    const { story, report } = await restore().finally(() => delete settings.switchTraffic);
+    expect(story).toMatch(/^ROLLED_BACK|NEEDS_HUMAN/);
+    expect(story).toMatch(/done Swap back/);
+    await expectHealthy();
+    const again = await restore({ recoveryPoint: report.facts['safetyBackup'] });
+    expect(again.story).toMatch(/^SUCCEEDED/);
+  });
+
   it('asks anew when more is lost than was approved', async () => {
+    // Of the database that is live now, so that its counters say how much it is.
+    expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
     const handle = await driver.start('restoreDatabase', { mode: 'propose' });
     const first = await driver.waiting(handle, 'approval');
-    for (let round = 0; round < 10; round += 1) await driver.sql(`UPDATE customers SET email = email`);
+    for (let round = 0; round < 10; round += 1) await driver.sql('UPDATE customers SET email = email');
     // Counters arrive when a session ends.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     await driver.answer(handle, 'approve', { plan: first.id, by: 'ben' });
@@ -206,7 +219,18 @@ describe('restoreDatabase in the disaster', () => {
 
   it('offers to resume writes where going back stops, and says that they are stopped', async () => {
     const { restore: settings } = driver.stack.config.services['booking']!;
-    settings.switchTraffic = { run: ['false'], directory: '.', environment: {}, timeoutSeconds: 60 };
+    const { binDirectory, url } = driver.stack.postgres;
+    const command = (...run: string[]) => ({ run, directory: '.', environment: {}, timeoutSeconds: 60 });
+    const psql = (...statements: string[]) =>
+      command(join(binDirectory, 'psql'), url, ...statements.flatMap((one) => ['-c', one]));
+    Object.assign(settings, {
+      stopWrites: psql(
+        `ALTER DATABASE ${LIVE} SET default_transaction_read_only = on`,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${LIVE}'`,
+      ),
+      resumeWrites: psql(`ALTER DATABASE ${LIVE} RESET default_transaction_read_only`),
+      switchTraffic: command('false'),
+    });
     const handle = await driver.start('restoreDatabase', { mode: 'propose' });
     try {
       const { id } = await driver.waiting(handle, 'approval');
@@ -217,13 +241,15 @@ describe('restoreDatabase in the disaster', () => {
         open.some(({ kind, id: one }) => kind === 'decision' && one !== swap.id),
       );
       const offer = waiting.find(({ kind }) => kind === 'decision')!;
-      expect(offer.question).toMatch(/^Writes to booking\/production are stopped, .*Resume writes now\?$/);
+      expect(offer.question).toMatch(
+        /^Writes to booking\/production are stopped by restore\.stopWrites, .*Resume writes now\?$/,
+      );
       await driver.answer(handle, 'decide', { question: offer.id, choice: 'Resume writes', by: 'ben' });
       const repair = await driver.waiting(handle, 'task');
       await driver.answer(handle, 'done', { task: repair.id, by: 'ben', note: 'switched by hand' });
       expect((await driver.end(handle)).outcome).toBe('NEEDS_HUMAN');
     } finally {
-      delete settings.switchTraffic;
+      for (const name of ['stopWrites', 'resumeWrites', 'switchTraffic'] as const) delete settings[name];
     }
   });
 });

@@ -15,8 +15,13 @@ export interface Loss {
 
 /** Sentence about what a restore would lose; an upper bound, and said to be one. */
 export function describeLoss({ rowsAtMost, sequences, since }: LostWrites): string {
+  // No figures that move by themselves: an approval would be void with each of them.
   const numbers =
-    sequences === 0 ? '' : `; ${sequences} sequences have moved on, and the copy's are carried past them`;
+    sequences === 0
+      ? ''
+      : sequences === null
+        ? '; the sequences cannot be read, and may give out again what they gave out since'
+        : '; sequences have moved on, and those of the copy are carried past them';
   return rowsAtMost === 0
     ? `loses no row: none was written since ${utc(since)} UTC${numbers}`
     : `loses at most ${rowsAtMost.toLocaleString('en-US')} row changes made since ${utc(since)} UTC${numbers}`;
@@ -41,15 +46,22 @@ export async function readLoss(
   const lost = await run.step(
     'What would be lost?',
     (act) => act.estimateLostWrites({ ...place, backupId }),
-    { describe: describeLoss },
+    {
+      describe: (read) =>
+        read === null ? 'nobody can tell: it is another server, or was put back in time' : describeLoss(read),
+    },
   );
+  if (lost === null) return { lost: null, atMost: null };
   const said = before?.atMost ?? null;
   return { lost, atMost: said !== null && lost.rowsAtMost <= said ? said : roundUp(lost.rowsAtMost) };
 }
 
+const LEAST_BOUND = 100;
+
 /** To 1, 2 or 5 with noughts, so that a plan does not change with every row that is written; none stays none. */
 export function roundUp(rows: number): number {
   if (rows <= 0) return 0;
+  if (rows <= LEAST_BOUND) return LEAST_BOUND;
   const unit = 10 ** Math.floor(Math.log10(rows));
   return [1, 2, 5, 10].map((factor) => factor * unit).find((bound) => bound >= rows) ?? 10 * unit;
 }
@@ -91,7 +103,9 @@ export function liveWarnings(live: LiveState, place: Place, registeredIdentity =
     );
   }
   if (unseenTables > 0)
-    warnings.push(`${unseenTables} tables were not looked at for damage, which would have taken too long`);
+    warnings.push(
+      'some tables were not looked at for damage: it would have taken too long, or they are locked',
+    );
   if (preparedTransactions.length > 0)
     warnings.push(
       `prepared transactions keep the database from being replaced; end them first: ${preparedTransactions.join(', ')}`,

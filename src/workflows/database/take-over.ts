@@ -1,10 +1,10 @@
-import { causeOf, duration, type Run } from '../kit';
+import { causeOf, duration, verificationFailed, type Run } from '../kit';
 import { saveWhatIsThere } from './take-backup';
 import { nameForRun } from './names';
 import { verifyHealth } from './checks';
 import { describeLoss, readLoss, type Loss } from './loss';
 import { describeRestore, validateCopy } from './scratch-copy';
-import { stopWrites, type Stopped } from './writers';
+import { writersOf, type Writers } from './writers';
 import type { LiveState } from '../../contract/database';
 import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
 
@@ -24,28 +24,52 @@ export interface TakeOver {
  * live, going back would lose the writes made since and so asks. Returns what is lost, as read when nobody wrote any more.
  */
 export async function takeOver(run: Run, place: Place, takeover: TakeOver): Promise<Loss> {
-  const { live, fence, loses } = takeover;
+  const { fence, loses } = takeover;
+  // A way back has looked a moment ago, under the same lease.
+  const live = loses === undefined ? await lookAgain(run, place, takeover.live) : takeover.live;
   const readable = live.condition === 'there' && live.registered;
-  const startedAt = Date.now();
   const writable = live.condition === 'there' || live.condition === 'unreadable';
-  const stopped = writable ? await stopWrites(run, { place, fence, live }) : undefined;
+  const writers = writersOf(run, { place, fence, live });
+  const startedAt = Date.now();
   try {
+    if (writable) {
+      await writers.stop();
+      await writers.verifyStopped();
+    }
     const loss = readable ? await confirmLoss(run, place, takeover) : takeover.loss;
-    await replace(run, place, takeover, { readable, stopped });
+    await replace(run, place, { ...takeover, live }, { readable, writers });
     run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
     return loss;
   } catch (error) {
     // A way back has none of its own, and writes must not stay stopped because nobody was asked.
-    if (loses !== undefined && stopped !== undefined) await offerToResume(run, place, stopped, error);
+    if (loses !== undefined) await offerToResume(run, writers, error);
     throw error;
   }
+}
+
+/** People have decided on what was there before the lease was held: somebody else may have replaced it meanwhile. */
+async function lookAgain(run: Run, place: Place, live: LiveState): Promise<LiveState> {
+  const now = await run.step(
+    'Look whether it is still what people decided on',
+    (act) => act.inspectLive({ ...place, briefly: true }),
+    { describe: ({ condition, oid }) => (oid === null ? condition : `${condition}, database ${oid}`) },
+  );
+  const same =
+    now.oid === live.oid &&
+    now.condition === live.condition &&
+    now.systemIdentifier === live.systemIdentifier;
+  if (!same)
+    throw verificationFailed(
+      `the live database of ${targetOf(place)} is another one than people decided on (${now.condition} ${now.oid ?? ''} instead of ${live.condition} ${live.oid ?? ''}): another run may have replaced it. Nothing was changed. Look at it, then start again.`,
+    );
+  return { ...live, readOnlySetting: now.readOnlySetting };
 }
 
 async function replace(
   run: Run,
   place: Place,
   { backupId, fence, live, loses }: TakeOver,
-  { readable, stopped }: { readable: boolean; stopped: Stopped | undefined },
+  { readable, writers }: { readable: boolean; writers: Writers },
 ): Promise<void> {
   const target = targetOf(place);
   const name = nameForRun().replace(/-/g, '_');
@@ -87,22 +111,22 @@ async function replace(
         : `the former database is kept as ${previous} (${duration(durationMs)})`,
     undo:
       loses === undefined
-        ? { title: 'Swap back', back: () => swapBack(run, place, names) }
+        ? { title: 'Swap back', back: () => swapBack(run, place, names, writers) }
         : { irreversible: loses },
   });
-  if (safety !== undefined) await carryOver(run, place, safety, names);
+  if (safety !== undefined) await carryOver(run, place, safety, { names, live });
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',
     undo: { coveredBy: 'Swap back' },
     describe: ({ detail }) => detail,
   });
-  await stopped?.resume();
+  await writers.resume();
   await verifyHealth(run, place);
   if (liveMissing) return;
   run.fact('formerDatabase', names.previous);
   run.note(
     'The former database is kept',
-    `${names.previous} on the server of ${target}${stopped === undefined ? '' : ', read-only where no restore.stopWrites is configured'}. Drop it by hand when nobody needs the way back.`,
+    `${names.previous} on the server of ${target}, read-only where no restore.stopWrites is configured. Drop it by hand when nobody needs the way back.`,
   );
 }
 
@@ -129,41 +153,54 @@ interface Names {
 }
 
 /** What was acknowledged after the safety backup is in the former database alone: counted, said, and its numbers are not given out again. */
-async function carryOver(run: Run, place: Place, safety: string, { previous }: Names): Promise<void> {
+async function carryOver(
+  run: Run,
+  place: Place,
+  safety: string,
+  { names: { previous }, live }: { names: Names; live: LiveState },
+): Promise<void> {
+  const unknown = live.unreadableTables === 0 ? '' : ' (not counted: the tables that cannot be read)';
   const late = await run.step(
     'What was written after the safety backup?',
     (act) => act.estimateLostWrites({ ...place, backupId: safety, database: previous }),
     {
-      describe: ({ rowsAtMost }) =>
-        rowsAtMost === 0 ? 'nothing' : `at most ${rowsAtMost} row changes, which are in ${previous} alone`,
+      describe: (lost) =>
+        lost === null || lost.rowsAtMost === 0
+          ? `nothing${unknown}`
+          : `at most ${lost.rowsAtMost} row changes, which are in ${previous} alone${unknown}`,
     },
   );
-  run.fact('rowsOnlyInFormerDatabase', late.rowsAtMost);
-  await run.step(
-    'Carry the sequences on',
-    (act) => act.carrySequences({ from: databaseIn(place, previous), into: databaseIn(place) }),
-    {
-      kind: 'mutate',
-      undo: { coveredBy: 'Swap back' },
-      describe: ({ moved }) => (moved === 0 ? 'they stand where they should' : `${moved} moved on`),
-    },
-  );
-  if (late.rowsAtMost > 0)
+  const rows = late?.rowsAtMost ?? 0;
+  run.fact('rowsOnlyInFormerDatabase', rows);
+  // Numbers that cannot be read cannot be carried on; the plan has said so.
+  if (late !== null && late.sequences !== null)
+    await run.step(
+      'Carry the sequences on',
+      (act) => act.carrySequences({ from: databaseIn(place, previous), into: databaseIn(place) }),
+      {
+        kind: 'mutate',
+        undo: { coveredBy: 'Swap back' },
+        describe: ({ moved }) => (moved === 0 ? 'they stand where they should' : `${moved} moved on`),
+      },
+    );
+  if (rows > 0)
     await run.announce(
-      `${targetOf(place)}: at most ${late.rowsAtMost} row changes were acknowledged after the safety backup ${safety}. They are in the former database ${previous} alone, which is kept.`,
+      `${targetOf(place)}: at most ${rows} row changes were acknowledged after the safety backup ${safety}${unknown}. They are in the former database ${previous} alone, which is kept.`,
     );
 }
 
-async function offerToResume(run: Run, place: Place, { resume }: Stopped, error: unknown): Promise<void> {
+async function offerToResume(run: Run, writers: Writers, error: unknown): Promise<void> {
+  const stopped = await writers.areStopped();
+  if (stopped === undefined) return;
   const choice = await run.ask(
-    `Writes to ${targetOf(place)} are stopped, and putting the backup in its place failed: ${causeOf(error).message} Resume writes to what is live now?`,
+    `${stopped}, and putting the backup in its place failed: ${causeOf(error).message} Resume writes to what is live now?`,
     ['resume writes', 'keep them stopped'],
   );
-  if (choice === 'resume writes') await resume();
+  if (choice === 'resume writes') await writers.resume();
 }
 
 /** After the swap people may have written to the copy: only a person can decide that these writes may go. */
-async function swapBack(run: Run, place: Place, names: Names): Promise<void> {
+async function swapBack(run: Run, place: Place, names: Names, writers: Writers): Promise<void> {
   const { swapped, sessions } = await run.step('Is the copy live?', (act) =>
     act.readSwapState({ ...place, ...names }),
   );
@@ -182,4 +219,6 @@ async function swapBack(run: Run, place: Place, names: Names): Promise<void> {
     kind: 'long',
     undo: { takesBack: 'Switch traffic' },
   });
+  // What is live again is what was closed; nothing that is still undone may keep it so.
+  if (!names.liveMissing) await writers.resume();
 }

@@ -54,8 +54,9 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
   /** What must not wait until somebody has repaired the one that is stuck. */
   async function offerTheRest(stuckOne: Registered, problem: string): Promise<void> {
     for (const one of [...stack].reverse()) {
-      // Without `changed` it is taken back already.
-      if (one === stuckOne || one.offer === undefined || one.changed === undefined) continue;
+      if (one === stuckOne) continue;
+      const offer = await one.offer?.().catch((error: unknown) => causeOf(error).message);
+      if (offer === undefined) continue;
       const choices = [one.title, 'leave it'];
       const id = `offer-${state.report.timeline.length}`;
       const answer = await askPeople(
@@ -64,7 +65,7 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
           title: 'Decision',
           kind: 'decision',
           id,
-          question: `${one.offer}, and going back stopped before that: ${problem}. ${one.title} now?`,
+          question: `${offer}, and going back stopped before that: ${problem}. ${one.title} now?`,
           choices,
           expiresMs: policy.approvalExpiresMs,
           update: { name: 'decide', argument: { question: id, choice: one.title, by: '<your name>' } },
@@ -79,7 +80,7 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
         addNote(
           state,
           `${one.title}: not done`,
-          `${one.offer}, ${answer === undefined ? 'and nobody decided in time' : 'as decided'}`,
+          `${offer}, ${answer === undefined ? 'and nobody decided in time' : 'as decided'}`,
         );
         continue;
       }

@@ -3,10 +3,10 @@ export interface Undo {
   title: string;
   back: () => Promise<unknown>;
   /**
-   * Says what stays changed, e.g. `Writes are stopped`: where going back stops before this one and a person is needed,
-   * people are asked at once whether to take it back, instead of when the repair is done.
+   * Says what stays changed at this moment, e.g. `Writes are stopped`, or undefined where nothing does. Where going back stops
+   * before this one and a person is needed, people are asked at once whether to take it back, instead of when the repair is done.
    */
-  offer?: string;
+  offer?: () => Promise<string | undefined>;
 }
 
 /**

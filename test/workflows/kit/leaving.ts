@@ -21,6 +21,9 @@ const add = (run: Run, undo: WayBack, what: string) =>
     { kind: 'mutate', undo },
   );
 
+/** Of one run: each has a sandbox of its own. */
+let resumed = false;
+
 const PARTS: Record<string, Part> = {
   sessions,
   backup: (run) => add(run, { harmless: 'backup b-1' }, 'backup'),
@@ -64,17 +67,22 @@ const PARTS: Record<string, Part> = {
         },
       },
     ),
-  stopped: (run) =>
-    add(
+  stopped: (run) => {
+    resumed = false;
+    return add(
       run,
       {
         title: 'Resume writes',
         back: () => add(run, { takesBack: 'Add stop' }, 'resume'),
-        offer: 'Writes are stopped',
+        offer: async () => (resumed ? undefined : 'Writes are stopped'),
       },
       'stop',
-    ),
-  resumed: (run) => add(run, { takesBack: 'Add stop' }, 'resume'),
+    );
+  },
+  resumed: (run) => {
+    resumed = true;
+    return add(run, { takesBack: 'Add stop' }, 'resume');
+  },
   stuck: async (run) => {
     run.undo('Restore c', async () => {
       await add(run, { irreversible: 'c was restored' }, 'restored c');

@@ -132,8 +132,17 @@ function toEntry(
   { schema, name, rows, digest }: CountedTable,
   counters: Map<string, CountableTable>,
 ): TableEntry {
-  const { inserted = 0, updated = 0, deleted = 0 } = counters.get(`${schema}.${name}`) ?? {};
-  return { schema, name, rows, inserted, updated, deleted, ...(digest === undefined ? {} : { digest }) };
+  const { oid, inserted = 0, updated = 0, deleted = 0 } = counters.get(`${schema}.${name}`) ?? {};
+  return {
+    schema,
+    name,
+    ...(oid === undefined ? {} : { oid }),
+    rows,
+    inserted,
+    updated,
+    deleted,
+    ...(digest === undefined ? {} : { digest }),
+  };
 }
 
 async function dumpAndCount(run: DumpRun): Promise<Saved> {

@@ -5,6 +5,7 @@ import type { DatabaseProperties, Manifest, RoleEntry, SequenceEntry } from './m
 export interface CountableTable {
   schema: string;
   name: string;
+  oid: string;
   bytes: number;
   inserted: number;
   updated: number;
@@ -21,7 +22,7 @@ export async function listTables(client: ClientBase): Promise<CountableTable[]> 
   const { rows } = await client.query<
     Record<Exclude<keyof CountableTable, 'unlogged'>, string> & { unlogged: boolean }
   >(
-    `SELECT n.nspname AS schema, c.relname AS name, pg_table_size(c.oid)::text AS bytes, c.relpersistence = 'u' AS unlogged,
+    `SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, pg_table_size(c.oid)::text AS bytes, c.relpersistence = 'u' AS unlogged,
             coalesce(s.n_tup_ins, 0)::text AS inserted, coalesce(s.n_tup_upd, 0)::text AS updated,
             coalesce(s.n_tup_del, 0)::text AS deleted
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -35,6 +36,7 @@ export async function listTables(client: ClientBase): Promise<CountableTable[]> 
   return rows.map((row) => ({
     schema: row.schema,
     name: row.name,
+    oid: row.oid,
     bytes: Number(row.bytes),
     unlogged: row.unlogged,
     inserted: Number(row.inserted),
@@ -214,12 +216,13 @@ async function readLatestCanary(client: ClientBase): Promise<Manifest['canary']>
 }
 
 /**
- * Changes whenever the cumulative counters start anew. A crash of the server throws them all away and leaves the
+ * Changes whenever the cumulative counters start anew, with another database of the same name as well. A crash of the server throws them all away and leaves the
  * database's own stats_reset empty, so that of the background writer is looked at as well.
  */
 export async function readCountersResetAt(client: ClientBase): Promise<string> {
   const { rows } = await client.query<{ at: string }>(
-    `SELECT concat_ws('/', (SELECT extract(epoch FROM stats_reset) FROM pg_stat_database WHERE datname = current_database()),
+    `SELECT concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()),
+                           (SELECT extract(epoch FROM stats_reset) FROM pg_stat_database WHERE datname = current_database()),
                            (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter)) AS at`,
   );
   return rows[0]?.at ?? '';

@@ -10,6 +10,8 @@ import type { BackupPurpose, BackupSummary } from '../../../contract/backup';
 export interface TableEntry {
   schema: string;
   name: string;
+  /** In the source: a table that was made anew under its name has another. Older manifests have none. */
+  oid?: string;
   /** Counted in the very snapshot that was dumped. */
   rows: number;
   /** Cumulative counters of the source, read before the snapshot: what they grew by since bounds the writes since. */

@@ -49,18 +49,21 @@ export function endSessions(
 /** Signals each session once, of those that began before `before` where it is given, and says which there were. */
 export async function endOnce(client: Client, databases: string[], before = 'infinity'): Promise<Stayed> {
   const stayed: Stayed = { sessions: [], refused: [] };
-  const { rows } = await client.query<{ pid: number; who: string }>(
-    `SELECT pid, pid || ' (' || coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') || ')' AS who
+  const { rows } = await client.query<{ pid: number; startedAt: string; who: string }>(
+    `SELECT pid, backend_start::text AS "startedAt", pid || ' (' || coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') || ')' AS who
        FROM pg_stat_activity
       WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'
         AND backend_start < $2::timestamptz
       ORDER BY pid`,
     [databases, before],
   );
-  for (const { pid, who } of rows) {
+  for (const { pid, startedAt, who } of rows) {
     try {
       // One by one: a single one that we may not end must not keep the others.
-      await client.query('SELECT pg_terminate_backend($1)', [pid]);
+      await client.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2::timestamptz',
+        [pid, startedAt],
+      );
       stayed.sessions.push(who);
     } catch (error) {
       stayed.refused.push(`${who}: ${(error as Error).message}`);

@@ -146,6 +146,8 @@ async function isDone(
 async function fenceIncoming(deps: ActivityDeps, input: SwapInput, name: string): Promise<void> {
   await withClient(deps, databaseIn(input, name), (copy) => fenceSession(copy, input.fence), {
     identity: true,
+    // Going back it is the former database, which the run may have made read-only itself.
+    evenReadOnly: true,
     action: 'fence the copy',
   });
 }
@@ -176,7 +178,8 @@ async function swap(
     } catch (error) {
       if (sqlStateOf(error) !== OBJECT_IN_USE) throw error;
       const stayed = await ending.stop();
-      if (tries >= TRIES || /prepared transaction/.test((error as { detail?: string }).detail ?? '')) throw sessionsStay(concerned, stayed, error as Error);
+      if (tries >= TRIES || /prepared transaction/.test((error as { detail?: string }).detail ?? ''))
+        throw sessionsStay(concerned, stayed, error as Error);
     } finally {
       await ending.stop();
     }

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { databaseOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { highestFenceToken } from '../session/bookkeeping';
+import { highestFenceToken, maintenanceSchema } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
 import { isDamage } from '../session/damage';
 import { fail, sqlStateOf } from '../../support/failure';
@@ -23,19 +23,24 @@ type Contents = Pick<
   'condition' | 'why' | 'tables' | 'rows' | 'unreadable' | 'unreadableTables' | 'unseenTables' | 'fenceToken'
 >;
 
+export interface InspectInput extends Place {
+  /** Do not read the tables: only see whether it is still the same. */
+  briefly?: boolean;
+}
+
 /**
  * What there is of the live database, for people who have lost some of it: also where it is gone, closed or cannot be read,
  * and where its server was replaced by a new one that is empty. Reads only.
  * Throws WrongDatabase (a standby; another server than the registered one that is not empty) and what a session can throw.
  */
-export async function inspectLive(deps: ActivityDeps, place: Place): Promise<LiveState> {
+export async function inspectLive(deps: ActivityDeps, place: InspectInput): Promise<LiveState> {
   const first = { phase: 'read the tables', done: 0, total: 0, unit: 'tables' } as const;
   return withProgress(first, async (report) => {
     const name = liveName(deps, place);
     const server = await inMaintenance(deps, place, (client) => readServer(client, name), {
       identity: false,
     });
-    const { standby, exists, open, beside, ...said } = server;
+    const { standby, exists, open, beside, others, ...said } = server;
     if (standby) {
       throw fail(
         'WrongDatabase',
@@ -49,11 +54,17 @@ export async function inspectLive(deps: ActivityDeps, place: Place): Promise<Liv
       ? nothing('missing')
       : !open
         ? nothing('closed')
-        : await readContents(deps, here, (total, done) => report({ total, done }));
+        : await readContents(deps, here, (total, done) => report({ total, done }), place.briefly === true);
     if (!registered && (contents.tables > 0 || !['there', 'missing'].includes(contents.condition))) {
       throw fail(
         'WrongDatabase',
         `The server of ${targetOf(place)} is not the registered one (system identifier ${said.systemIdentifier} instead of ${identity.systemIdentifier}), and its database "${name}" is not empty. Only an empty server is taken for a replacement. Correct the URL, or the identity if the server was moved (\`runbooks check\` prints it).`,
+      );
+    }
+    if (!registered && others.length > 0) {
+      throw fail(
+        'WrongDatabase',
+        `The server of ${targetOf(place)} is not the registered one (system identifier ${said.systemIdentifier} instead of ${identity.systemIdentifier}), and it has other databases: ${others.join(', ')}. Only an empty server is taken for a replacement. Correct the URL, or the identity if the server was moved.`,
       );
     }
     return {
@@ -85,17 +96,24 @@ async function readServer(client: Client, name: string) {
   const found = await findDatabase(client, name);
   const { rows } = await client.query<{
     size: string | null;
+    oid: string | null;
+    others: string[];
     prepared: string[];
     slots: string[];
   }>(
-    `SELECT (SELECT pg_database_size(oid)::text FROM pg_database WHERE datname = $1) AS size,
+    `SELECT (SELECT oid::text FROM pg_database WHERE datname = $1) AS oid,
+            ARRAY(SELECT datname::text FROM pg_database WHERE datname NOT IN ($1, 'postgres') AND NOT datistemplate
+                   ORDER BY 1 LIMIT 5) AS others,
+            (SELECT pg_database_size(oid)::text FROM pg_database WHERE datname = $1) AS size,
             ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 20) AS prepared,
             ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE database = $1 ORDER BY 1 LIMIT 20) AS slots`,
     [name],
   );
-  const { size, prepared, slots } = rows[0]!;
+  const { size, oid, others, prepared, slots } = rows[0]!;
   return {
     systemIdentifier,
+    oid,
+    others,
     standby,
     exists: found !== undefined,
     open: found?.allowsConnections === true,
@@ -104,7 +122,7 @@ async function readServer(client: Client, name: string) {
     sessions: await countClientSessions(client, name),
     preparedTransactions: prepared,
     replicationSlots: slots,
-    beside: await highestFenceToken(client),
+    beside: await highestFenceToken(client, await maintenanceSchema(client)),
   };
 }
 
@@ -113,6 +131,7 @@ async function readContents(
   deps: ActivityDeps,
   place: Place,
   report: (total: number, done: number) => void,
+  briefly: boolean,
 ): Promise<Contents> {
   const until = Date.now() + READING_MS;
   const read = async (client: Client): Promise<Contents> => {
@@ -121,18 +140,20 @@ async function readContents(
     contents.fenceToken = await highestFenceToken(client).catch(() => 0);
     const tables = (await listTables(client)).filter(({ schema }) => schema !== 'durable_runbooks');
     contents.tables = tables.length;
+    if (briefly) return contents;
     for (const [index, table] of tables.entries()) {
       report(tables.length, index);
       const left = until - Date.now();
       if (left <= 0) {
-        contents.unseenTables = tables.length - index;
+        contents.unseenTables += tables.length - index;
         break;
       }
       await client.query(`SELECT set_config('statement_timeout', $1, false)`, [String(Math.ceil(left))]);
       try {
         contents.rows += await countRows(client, table);
       } catch (error) {
-        if (sqlStateOf(error) === '57014') contents.unseenTables += 1;
+        // Out of time, or locked by somebody: not known.
+        if (['57014', '55P03'].includes(sqlStateOf(error) ?? '')) contents.unseenTables += 1;
         else if (!isDamage(error)) throw error;
         else {
           contents.unreadableTables += 1;
@@ -153,8 +174,7 @@ async function readContents(
       action: 'read the live database',
     });
   } catch (error) {
-    const { sqlState } = ((error as { details?: { sqlState?: string }[] }).details ?? [])[0] ?? {};
-    if (!isDamage({ code: sqlState })) throw error;
+    if (!isDamage(error)) throw error;
     return nothing('unreadable', (error as Error).message);
   }
 }

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
+import { isDamage } from '../session/damage';
 import {
   listSequences,
   listTables,
@@ -22,10 +23,10 @@ const LEAST_WAL_BYTES_PER_ROW = 8;
 
 /**
  * Upper bound of the changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset since,
- * or the server is another one, the WAL is the bound, far above the truth; of unlogged tables, which leave none, all that
- * their counters have.
+ * or it is another database of that name, the WAL is the bound, far above the truth; of unlogged tables, which leave none,
+ * all that their counters have. Null on another server, or one that was put back in time: nothing there bounds it.
  */
-export async function estimateLostWrites(deps: ActivityDeps, input: LostInput): Promise<LostWrites> {
+export async function estimateLostWrites(deps: ActivityDeps, input: LostInput): Promise<LostWrites | null> {
   const { manifest } = await readManifest(
     backupFolder(deps, input.service, input.environment, input.backupId),
   );
@@ -34,16 +35,16 @@ export async function estimateLostWrites(deps: ActivityDeps, input: LostInput): 
     databaseIn(input, input.database),
     async (client) => {
       const { rows } = await client.query<{ wal: string; same: boolean }>(
-        `SELECT greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), $1::pg_lsn))::text AS wal,
+        `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), $1::pg_lsn)::text AS wal,
                 (SELECT system_identifier::text FROM pg_control_system()) = $2 AS same`,
         [manifest.lsn, manifest.systemIdentifier],
       );
       const { wal, same } = rows[0]!;
       const walBytes = Number(wal);
+      if (!same || walBytes < 0) return null;
       const now = (await listTables(client)).filter(isTheirs);
       const grown = growth(manifest, now, await readLargeObjectChanges(client));
-      const counted =
-        same && grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
+      const counted = grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
       return {
         rowsAtMost: counted ? grown : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW) + unlogged(now),
         sequences: await countMoved(client, manifest),
@@ -62,7 +63,7 @@ const changes = ({
   inserted,
   updated,
   deleted,
-}: Omit<CountableTable, 'bytes' | 'unlogged' | 'schema' | 'name'>): number => inserted + updated + deleted;
+}: Pick<CountableTable, 'inserted' | 'updated' | 'deleted'>): number => inserted + updated + deleted;
 
 function unlogged(tables: CountableTable[]): number {
   return tables.filter((table) => table.unlogged).reduce((sum, table) => sum + changes(table), 0);
@@ -73,11 +74,20 @@ function growth(manifest: Manifest, now: CountableTable[], largeObjectChanges: n
   const before = new Map(
     manifest.tables.filter(isTheirs).map((table) => [`${table.schema}.${table.name}`, table]),
   );
+  // Of what could not be saved nothing is known, and the plan says so.
+  const unsaved = new Set(manifest.unsaved?.map(({ what }) => what));
   let sum = largeObjectChanges - (manifest.largeObjectChanges ?? 0);
   if (sum < 0) return undefined;
   for (const table of now) {
-    const then = before.get(`${table.schema}.${table.name}`);
-    before.delete(`${table.schema}.${table.name}`);
+    const name = `${table.schema}.${table.name}`;
+    if (unsaved.has(name)) continue;
+    const then = before.get(name);
+    before.delete(name);
+    if (then?.oid !== undefined && then.oid !== table.oid) {
+      // Made anew under its old name: all that the old one had, and all that the new one saw.
+      sum += then.rows + changes(table);
+      continue;
+    }
     const difference = changes(table) - (then === undefined ? 0 : changes(then));
     if (difference < 0) return undefined;
     sum += difference;
@@ -87,11 +97,17 @@ function growth(manifest: Manifest, now: CountableTable[], largeObjectChanges: n
   return sum;
 }
 
-async function countMoved(client: Client, manifest: Manifest): Promise<number> {
+/** Null where a sequence cannot be read. */
+async function countMoved(client: Client, manifest: Manifest): Promise<number | null> {
   const then = new Map(
     manifest.sequences.map(({ schema, name, lastValue }) => [`${schema}.${name}`, lastValue]),
   );
-  const now = (await listSequences(client)).filter(isTheirs);
-  return now.filter(({ schema, name, lastValue }) => (then.get(`${schema}.${name}`) ?? null) !== lastValue)
-    .length;
+  const now = await listSequences(client).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+    return null;
+  });
+  if (now === null) return null;
+  return now
+    .filter(isTheirs)
+    .filter(({ schema, name, lastValue }) => (then.get(`${schema}.${name}`) ?? null) !== lastValue).length;
 }

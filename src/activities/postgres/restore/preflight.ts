@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { NEVER_IN_SCRATCH } from './load';
-import { missingRoles } from './target';
-import { inMaintenance } from './maintenance';
+import { isCarriedOver, missingRoles } from './target';
+import { inMaintenance, liveName } from './maintenance';
 import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
 import { openTools } from '../session/tools';
 import type { BackupRef, Restorability } from '../../../contract/backup';
@@ -14,6 +14,11 @@ interface Self {
   createDatabase: boolean;
   createRole: boolean;
   signals: boolean;
+  sees: boolean;
+  bypassesRls: boolean;
+  /** In the maintenance database, where the fence of restores and swaps is. */
+  creates: boolean;
+  maintenance: string;
   major: number;
 }
 
@@ -35,6 +40,7 @@ export async function checkRestorable(deps: ActivityDeps, input: BackupRef): Pro
       const found: Restorability = { problems: [], warnings: [] };
       checkVersions(found, manifest, self, tools.major);
       checkRights(found, self);
+      await checkLive(found, client, liveName(deps, input), self);
       await checkExtensions(found, client, manifest, self);
       await checkRoles(found, client, manifest, self);
       checkLeftOut(found, manifest);
@@ -49,6 +55,9 @@ async function readSelf(client: Client): Promise<Self> {
     `SELECT rolname AS name, rolsuper AS superuser, rolsuper OR rolcreatedb AS "createDatabase",
             rolsuper OR rolcreaterole AS "createRole",
             rolsuper OR pg_has_role(rolname, 'pg_signal_backend', 'USAGE') AS signals,
+            rolsuper OR pg_has_role(rolname, 'pg_read_all_stats', 'USAGE') AS sees,
+            rolsuper OR rolbypassrls AS "bypassesRls",
+            has_database_privilege(current_database(), 'CREATE') AS creates, current_database() AS maintenance,
             current_setting('server_version_num')::int / 10000 AS major
        FROM pg_roles WHERE rolname = current_user`,
   );
@@ -67,10 +76,47 @@ function checkVersions({ problems }: Restorability, manifest: Manifest, self: Se
     );
 }
 
-function checkRights({ problems }: Restorability, { name, createDatabase, signals }: Self): void {
+function checkRights({ problems }: Restorability, self: Self): void {
+  const { name, createDatabase, signals, sees, creates, bypassesRls } = self;
+  if (!sees)
+    problems.push(
+      `${name} does not see the sessions of others, which have to end: GRANT pg_monitor TO ${name}`,
+    );
+  if (!bypassesRls)
+    problems.push(
+      `${name} would count rows that are hidden from it as missing: ALTER ROLE ${name} BYPASSRLS`,
+    );
+  if (!creates)
+    problems.push(
+      `${name} may not keep its fence beside the database: GRANT CREATE ON DATABASE ${self.maintenance} TO ${name}`,
+    );
   if (!createDatabase) problems.push(`${name} may not create the copy beside: ALTER ROLE ${name} CREATEDB`);
   if (!signals)
     problems.push(`${name} may not end the sessions before the swap: GRANT pg_signal_backend TO ${name}`);
+}
+
+/** What the swap needs of the database that it replaces, where there is one. */
+async function checkLive(
+  { problems }: Restorability,
+  client: Client,
+  live: string,
+  { name, superuser }: Self,
+): Promise<void> {
+  const { rows } = await client.query<{ owner: string; member: boolean; prepared: string[] }>(
+    `SELECT pg_get_userbyid(datdba) AS owner, pg_has_role(current_user, datdba, 'MEMBER') AS member,
+            ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 10) AS prepared
+       FROM pg_database WHERE datname = $1`,
+    [live],
+  );
+  const { owner, member, prepared } = rows[0] ?? { owner: '', member: true, prepared: [] };
+  if (!member && !superuser)
+    problems.push(
+      `${name} may not rename ${live}, which belongs to ${owner}: GRANT ${owner} TO ${name}, or give the database back to its owner`,
+    );
+  if (prepared.length > 0)
+    problems.push(
+      `prepared transactions keep ${live} from being replaced; COMMIT PREPARED or ROLLBACK PREPARED ${prepared.join(', ')}`,
+    );
 }
 
 async function checkExtensions(
@@ -125,14 +171,35 @@ async function checkRoles(
   );
   for (const { name } of rows)
     problems.push(`${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`);
-  for (const { role } of manifest.properties.settings.filter((setting) => setting.role !== null))
-    if (role !== self.name && !self.createRole)
+  await checkSettings(problems, client, manifest, self);
+}
+
+/** Settings of the database and of roles in it, which are set on the copy at the end. */
+async function checkSettings(
+  problems: string[],
+  client: Client,
+  manifest: Manifest,
+  self: Self,
+): Promise<void> {
+  const settings = manifest.properties.settings.filter(isCarriedOver);
+  for (const { role, name } of settings)
+    if (role !== null && role !== self.name && !self.createRole)
       problems.push(
-        `${self.name} may not set what ${String(role)} has set in the database (ALTER ROLE ... IN DATABASE ... SET): ALTER ROLE ${self.name} CREATEROLE`,
+        `${self.name} may not set ${name} for ${role} in the database (ALTER ROLE ... IN DATABASE ... SET): ALTER ROLE ${self.name} CREATEROLE`,
       );
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT name FROM pg_settings WHERE name = ANY($1) AND context = 'superuser'${self.major >= 15 ? " AND NOT has_parameter_privilege(name, 'SET')" : ''}`,
+    [settings.map(({ name }) => name)],
+  );
+  for (const { name } of rows)
+    problems.push(
+      `${self.name} may not set ${name} on the copy: GRANT SET ON PARAMETER ${name} TO ${self.name}`,
+    );
 }
 
 function checkLeftOut({ warnings }: Restorability, manifest: Manifest): void {
+  if (manifest.properties.settings.some((setting) => !isCarriedOver(setting)))
+    warnings.push('the database was read-only when it was backed up; the copy takes writes');
   const { replicationSlots, subscriptions, excludedForeignTables } = manifest;
   if (replicationSlots.length > 0)
     warnings.push(

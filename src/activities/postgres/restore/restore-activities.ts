@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { terminateEarlierAttempts, withClient } from '../session/connection';
+import { isDamage } from '../session/damage';
 import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
 import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
@@ -141,7 +142,7 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
     const action = 'fence the copy';
     if (input.fence !== null)
       await withClient(deps, copy, (session) => fenceSession(session, input.fence!), { action });
-    if (!disposable) await makeReady(run);
+    if (!disposable) remarks.push(...(await makeReady(run)));
     const { rows } = await client.query<{ bytes: string }>('SELECT pg_database_size($1)::text AS bytes', [
       own,
     ]);
@@ -167,11 +168,18 @@ function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
 }
 
 /** What only a copy that may take over needs. Its commit is the durable one. */
-async function makeReady(run: RestoreRun): Promise<void> {
+async function makeReady(run: RestoreRun): Promise<string[]> {
   const { deps, tools, input, name, copy, manifest, client } = run;
+  const remarks: string[] = [];
+  const carry = (what: string, work: Promise<unknown>): Promise<unknown> =>
+    work.catch((error: unknown) => {
+      // In the disaster that may be what was lost.
+      if (!isDamage(error)) throw error;
+      remarks.push(`the ${what} of the live database cannot be read, and were not carried over`);
+    });
   if (input.withoutLive !== true && copy.kind === 'service') {
-    await copyFence(deps, copy);
-    await carrySequences(deps, databaseIn(copy), copy);
+    await carry('fencing tokens', copyFence(deps, copy));
+    await carry('sequences', carrySequences(deps, databaseIn(copy), copy));
   }
   const endpoint = endpointOf(deps, copy);
   const { url, environment } = libpqOf(endpoint);
@@ -191,6 +199,8 @@ async function makeReady(run: RestoreRun): Promise<void> {
     },
   );
   await applyProperties(client, attemptName(name), manifest);
+  return remarks;
+  return remarks;
 }
 
 /** After a failure or cancellation: half a copy only takes room. Best effort, a retry or a person does it otherwise. */

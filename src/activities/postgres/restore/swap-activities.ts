@@ -2,7 +2,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { carrySequences } from './carry-over';
 import { estimateLostWrites, type LostInput } from './lost-writes';
 import { findDatabase } from './database-marks';
-import { inspectLive } from './live-state';
+import { inspectLive, type InspectInput } from './live-state';
 import { checkRestorable } from './preflight';
 import { closeToWriters, openToWriters, watchWrites, type WritersInput } from './writers';
 import { countClientSessions } from '../session/sessions';
@@ -54,23 +54,25 @@ export function createSwapActivities(deps: ActivityDeps) {
     },
 
     /** What there is of the live database, whatever happened to it: see `inspectLive`. Reads only. */
-    inspectLive: (place: Place): Promise<LiveState> => inspectLive(deps, place),
+    inspectLive: (input: InspectInput): Promise<LiveState> => inspectLive(deps, input),
 
     /** Whether the server could take a restore of that backup: see `checkRestorable`. Reads only. */
     checkRestorable: (input: BackupRef): Promise<Restorability> => checkRestorable(deps, input),
 
     /** At most how much was written since the backup's snapshot: see `estimateLostWrites`. Reads only. */
-    estimateLostWrites: (input: LostInput): Promise<LostWrites> => estimateLostWrites(deps, input),
+    estimateLostWrites: (input: LostInput): Promise<LostWrites | null> => estimateLostWrites(deps, input),
 
     /** Makes the live database read-only and ends the sessions of before: see `closeToWriters`. */
     closeToWriters: (input: WritersInput): Promise<{ ended: number }> => closeToWriters(deps, input),
 
     /** Takes back what `closeToWriters` did. */
-    openToWriters: (input: WritersInput & { setting: string | null }): Promise<{ ended: number }> =>
-      openToWriters(deps, input),
+    openToWriters: (
+      input: WritersInput & { setting: string | null },
+    ): Promise<{ ended: number; takesWrites: boolean }> => openToWriters(deps, input),
 
     /** Whether writes to the live database have stopped: see `watchWrites`. Reads only. */
-    watchWrites: (place: Place): Promise<QuietResult> => watchWrites(deps, place),
+    watchWrites: (place: Place & { sessionsStay?: boolean }): Promise<QuietResult> =>
+      watchWrites(deps, place),
 
     /** Moves the sequences of `into` past what those of `from` have given out. Safe to repeat. */
     carrySequences: ({ from, into }: { from: DatabaseRef; into: DatabaseRef }): Promise<{ moved: number }> =>

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from '../session/connection';
 import { fail } from '../../support/failure';
 import type { DatabaseMark } from '../session/identity';
 import { inTransaction } from '../session/transaction';
-import type { Manifest, RoleEntry } from '../backups/manifest';
+import type { DatabaseProperties, Manifest, RoleEntry } from '../backups/manifest';
 import { lackingTablespaces } from './tablespaces';
 import { commentDatabase, maintenanceDatabase } from './database-marks';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
@@ -157,7 +157,7 @@ export async function applyProperties(client: Client, name: string, manifest: Ma
   await inTransaction(client, async () => {
     await client.query(`ALTER DATABASE ${database} OWNER TO ${escapeIdentifier(owner)}`);
     await client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${Math.trunc(connectionLimit)}`);
-    for (const { role, name: setting, value } of settings) {
+    for (const { role, name: setting, value } of settings.filter(isCarriedOver)) {
       const who =
         role === null ? `DATABASE ${database}` : `ROLE ${escapeIdentifier(role)} IN DATABASE ${database}`;
       await client.query(
@@ -172,6 +172,11 @@ export async function applyProperties(client: Client, name: string, manifest: Ma
       );
     }
   });
+}
+
+/** A copy that takes over takes writes, whatever the database was when it was backed up: see the preflight's warning. */
+export function isCarriedOver({ role, name }: DatabaseProperties['settings'][number]): boolean {
+  return role !== null || name !== 'default_transaction_read_only';
 }
 
 /** Settings that are lists are stored as one text and must not be quoted as one name. */

@@ -8,9 +8,12 @@ import { readFingerprint } from '../inspection/fingerprint';
 import { digestOf } from '../inspection/read-schema';
 import { lackingTablespaces } from './tablespaces';
 
-/** A dump does not have them, or a restore leaves them out: they would take over what belongs to the real database. */
+/**
+ * A dump does not have them, or a restore leaves them out: they would take over what belongs to the real database, or keep
+ * the copy from taking writes.
+ */
 const NEVER_RESTORED =
-  /^(collation version|subscription|comment (database|extension|subscription)|security label \S+ on (database|subscription))( |$)/;
+  /^(collation version|subscription|comment (database|extension|subscription)|security label \S+ on (database|subscription)|setting default_transaction_read_only of the database)( |$)/;
 
 /**
  * A disposable cluster has none of what reaches out of it, belongs to the database as a whole, or runs by itself; a

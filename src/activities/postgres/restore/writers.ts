@@ -2,7 +2,7 @@ import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
-import { withProgress } from '../../support/heartbeat';
+import { currentActivity, withProgress } from '../../support/heartbeat';
 import { listSequences, listTables, readLargeObjectChanges } from '../backups/inventory';
 import { endOnce } from './end-sessions';
 import { inMaintenance, liveName } from './maintenance';
@@ -33,22 +33,41 @@ export async function closeToWriters(deps: ActivityDeps, input: WritersInput): P
 
 /**
  * Where the database that is live now was made read-only: takes the setting back to what it was before, and ends the
- * sessions that began under it, which would stay read-only. Safe to retry.
+ * sessions that began under it, which would stay read-only. Says whether a new session may write. Safe to retry.
  */
 export async function openToWriters(
   deps: ActivityDeps,
   input: WritersInput & { setting: string | null },
-): Promise<{ ended: number }> {
+): Promise<{ ended: number; takesWrites: boolean }> {
   const name = liveName(deps, input);
-  return onLive(deps, input, `let ${name} take writes again`, async (client) => {
-    if ((await readReadOnlySetting(client, name)) !== 'on' || input.setting === 'on') return { ended: 0 };
-    const to =
-      input.setting === null
-        ? 'RESET default_transaction_read_only'
-        : `SET default_transaction_read_only = ${escapeLiteral(input.setting)}`;
-    await client.query(`ALTER DATABASE ${escapeIdentifier(name)} ${to}`);
-    return { ended: await endThoseOfBefore(client, name) };
+  const ended = await onLive(deps, input, `let ${name} take writes again`, async (client) => {
+    const closed = (await readReadOnlySetting(client, name)) === 'on' && input.setting !== 'on';
+    if (closed) {
+      const to =
+        input.setting === null
+          ? 'RESET default_transaction_read_only'
+          : `SET default_transaction_read_only = ${escapeLiteral(input.setting)}`;
+      await client.query(`ALTER DATABASE ${escapeIdentifier(name)} ${to}`);
+    }
+    // An attempt that died after the statement has not ended them.
+    return closed || currentActivity().attempt > 1 ? endThoseOfBefore(client, name) : 0;
   });
+  return { ended, takesWrites: await takesWrites(deps, input) };
+}
+
+/** Whether a session that begins now on the live database may write. */
+async function takesWrites(deps: ActivityDeps, place: Place): Promise<boolean> {
+  return withClient(
+    deps,
+    databaseIn(place),
+    async (client) => {
+      const { rows } = await client.query<{ on: boolean }>(
+        `SELECT current_setting('transaction_read_only')::bool AS on`,
+      );
+      return rows[0]?.on === false;
+    },
+    { identity: true, action: 'see whether it takes writes' },
+  );
 }
 
 function onLive<T>(
@@ -103,14 +122,20 @@ async function endThoseOfBefore(client: Client, name: string): Promise<number> {
   }
 }
 
-const QUIET_MS = 3_000;
-const WATCH_AT_MOST_MS = 30_000;
+/** Sessions that ended have said what they did; one that idles says it up to ten seconds later. */
+const QUIET_MS = { ended: 3_000, idle: 11_000 };
+const WATCH_AT_MOST_MS = 40_000;
 
 /**
  * Watches whether anybody still writes to the live database: counters of rows and large objects, sequences, and open
- * transactions that have written. Quiet is what did not move for three seconds. Reads only.
+ * transactions that have written. Quiet is what did not move for three seconds, or for eleven where the sessions of before are
+ * still open (`sessionsStay`). Reads only.
  */
-export async function watchWrites(deps: ActivityDeps, place: Place): Promise<QuietResult> {
+export async function watchWrites(
+  deps: ActivityDeps,
+  place: Place & { sessionsStay?: boolean },
+): Promise<QuietResult> {
+  const quietMs = place.sessionsStay === true ? QUIET_MS.idle : QUIET_MS.ended;
   return withProgress({ phase: 'watch for writes', done: 0, total: 1, unit: 'statements' }, () =>
     withClient(
       deps,
@@ -120,10 +145,10 @@ export async function watchWrites(deps: ActivityDeps, place: Place): Promise<Qui
         let seen = await readMovement(client);
         const first = seen.changes;
         for (let since = Date.now(); ;) {
-          if (Date.now() - since >= QUIET_MS && seen.writers.length === 0)
-            return { quiet: true, changes: seen.changes - first, writers: [] };
+          if (Date.now() - since >= quietMs && seen.writers.length === 0)
+            return { quiet: true, quietMs, changes: seen.changes - first, writers: [] };
           if (Date.now() - startedAt >= WATCH_AT_MOST_MS)
-            return { quiet: false, changes: seen.changes - first, writers: seen.writers };
+            return { quiet: false, quietMs, changes: seen.changes - first, writers: seen.writers };
           await new Promise((resolve) => setTimeout(resolve, 250));
           const now = await readMovement(client);
           if (now.key !== seen.key) since = Date.now();

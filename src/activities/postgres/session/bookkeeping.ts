@@ -88,13 +88,14 @@ async function missingTables(client: ClientBase, schema: string): Promise<(keyof
 }
 
 /** Highest fencing token found in the database this session is in; 0 where it was never fenced. */
-export async function highestFenceToken(client: ClientBase): Promise<number> {
-  const { rows } = await client.query<{ there: boolean }>(
-    `SELECT to_regclass('durable_runbooks.fence') IS NOT NULL AS there`,
-  );
+export async function highestFenceToken(client: ClientBase, schema = BOOKKEEPING_SCHEMA): Promise<number> {
+  const table = `${escapeIdentifier(schema)}.fence`;
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+    table,
+  ]);
   if (rows[0]?.there !== true) return 0;
   const found = await client.query<{ token: string }>(
-    'SELECT coalesce(max(token), 0)::text AS token FROM durable_runbooks.fence',
+    `SELECT coalesce(max(token), 0)::text AS token FROM ${table}`,
   );
   return Number(found.rows[0]?.token ?? 0);
 }

@@ -79,12 +79,14 @@ async function promote(run: Run, registered: Place, drilled: BackupListEntry): P
       : { action: 'stop writes and swap, keeping the former database', target },
   ]);
   const { place, live, backup, loss } = prepared;
-  await run.announce(
-    `Maintenance: ${target} is switched to the restored copy of ${backup.backupId}; writes stop now.`,
-  );
   await run.exclusively(
     target,
-    (fence) => takeOver(run, place, { backupId: backup.backupId, fence, live, loss }),
+    async (fence) => {
+      await run.announce(
+        `Maintenance: ${target} is switched to the restored copy of ${backup.backupId}; no writes are taken until that is done.`,
+      );
+      await takeOver(run, place, { backupId: backup.backupId, fence, live, loss });
+    },
     live.fenceToken,
   );
   const next = tellNewIdentity(run, prepared);

@@ -1,4 +1,4 @@
-import { bytes, runbook } from '../../kit';
+import { runbook } from '../../kit';
 import type { restoreDatabaseCard } from './card';
 import { describeAge } from '../choose-backup';
 import { lossText } from '../loss';
@@ -16,7 +16,7 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
     const readable = live.condition === 'there' && live.registered;
     return [
       ...(there ? [{ action: 'stop writes', target }] : []),
-      ...(readable ? [{ action: 'back up what is there', target, detail: bytes(live.sizeBytes ?? 0) }] : []),
+      ...(readable ? [{ action: 'back up what is there', target }] : []),
       { action: 'restore beside', target, detail: describeAge(backup) },
       there
         ? { action: 'swap', target, detail: 'the former database is kept' }
@@ -25,10 +25,14 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
   });
   const { place, live, backup, loss: told } = prepared;
 
-  await run.announce(`Maintenance: ${target} is restored from ${backup.backupId}; writes stop now.`);
   const loss = await run.exclusively(
     target,
-    (fence) => takeOver(run, place, { backupId: backup.backupId, fence, live, loss: told }),
+    async (fence) => {
+      await run.announce(
+        `Maintenance: ${target} is restored from ${backup.backupId}; no writes are taken until that is done.`,
+      );
+      return takeOver(run, place, { backupId: backup.backupId, fence, live, loss: told });
+    },
     live.fenceToken,
   );
   const next = tellNewIdentity(run, prepared);

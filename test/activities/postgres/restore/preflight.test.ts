@@ -12,6 +12,7 @@ beforeAll(async () => {
       CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS;
       GRANT shop_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO keeper;
+      GRANT CREATE ON DATABASE postgres TO keeper;
       CREATE TABLE bookings (id serial PRIMARY KEY); INSERT INTO bookings DEFAULT VALUES;
       ALTER TABLE bookings OWNER TO shop_owner; GRANT SELECT ON bookings TO shop_guest`,
   });
@@ -65,6 +66,16 @@ test.each<[string, Parameters<typeof checked>[0], RegExp]>([
     'a setting of a role in the database',
     { sql: 'ALTER ROLE shop_guest IN DATABASE $db SET work_mem = 64' },
     /ALTER ROLE keeper CREATEROLE/,
+  ],
+  [
+    'a live database of another owner',
+    { sql: 'ALTER DATABASE $db OWNER TO stranger' },
+    /may not rename .* belongs to stranger/,
+  ],
+  [
+    'a setting that only a superuser may make',
+    { sql: 'ALTER DATABASE $db SET log_min_duration_statement = 5' },
+    /GRANT SET ON PARAMETER log_min_duration_statement TO keeper/,
   ],
   [
     'a newer server',

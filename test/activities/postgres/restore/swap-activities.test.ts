@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
 import { createSwapActivities } from '../../../../src/activities/postgres/restore/swap-activities';
+import { editManifest } from '../../../support/damage';
 import {
   failureOf,
   runActivity,
@@ -205,6 +206,21 @@ describe('wherever it stops, production is open, and it is the old one or the ne
   });
 });
 
+test('swapping back works although the former database was made read-only for it, and lets it take writes again', async () => {
+  const { db, act, input } = await withCopy();
+  await runActivity(act.closeToWriters, { ...db.place, fence });
+  await runActivity(act.swapDatabases, input, { activityId: '8' });
+  expect(
+    await runActivity(act.openToWriters, { ...db.place, fence, setting: null }, { activityId: '9' }),
+  ).toMatchObject({ takesWrites: true });
+  await runActivity(act.swapBack, input, { activityId: '10' });
+  await expect(db.query(`INSERT INTO bookings (note) VALUES ('too early')`)).rejects.toThrow(/read-only/);
+  expect(
+    await runActivity(act.openToWriters, { ...db.place, fence, setting: null }, { activityId: '11' }),
+  ).toMatchObject({ takesWrites: true });
+  await db.query(`INSERT INTO bookings (note) VALUES ('again')`);
+});
+
 test('where there is no live database, the copy takes its name, and going back leaves none', async () => {
   const { db, act, input } = await withCopy();
   await runSql(pg.urlOf('postgres'), `DROP DATABASE ${db.name} WITH (FORCE)`);
@@ -310,15 +326,41 @@ describe('what a restore would lose', () => {
     await settle();
     const quiet = await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' });
     // Counters of writes before the backup may have arrived after it: a bound may be too high, never too low.
-    expect(quiet.rowsAtMost).toBeLessThanOrEqual(100);
+    expect(quiet!.rowsAtMost).toBeLessThanOrEqual(100);
     await db.query(`INSERT INTO bookings (note) SELECT 'new' FROM generate_series(1, 30)`);
     await db.query(`UPDATE bookings SET note = 'changed' WHERE id <= 20`);
     await db.query(`DELETE FROM bookings WHERE id BETWEEN 21 AND 30`);
     await settle();
     const lost = await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' });
-    expect(lost.rowsAtMost - quiet.rowsAtMost).toBe(60);
-    expect(lost.walBytes).toBeGreaterThan(quiet.walBytes);
-    expect(Date.parse(lost.since)).toBeLessThan(Date.now());
+    expect(lost!.rowsAtMost - quiet!.rowsAtMost).toBe(60);
+    expect(lost!.walBytes).toBeGreaterThan(quiet!.walBytes);
+    expect(Date.parse(lost!.since)).toBeLessThan(Date.now());
+  });
+
+  test('counts a table that was made anew under its name, and all that the old one had', async () => {
+    const db = await pg.fresh();
+    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+    await db.query(
+      `DROP TABLE bookings; CREATE TABLE bookings (id serial PRIMARY KEY, note text); INSERT INTO bookings (note) SELECT 'x' FROM generate_series(1, 100)`,
+    );
+    await settle();
+    const lost = await runActivity(createSwapActivities(db.deps).estimateLostWrites, {
+      ...db.place,
+      backupId: 'b1',
+    });
+    expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(200);
+  });
+
+  test('is not known on another server, or on one that was put back in time', async () => {
+    const db = await pg.fresh();
+    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+    const { estimateLostWrites } = createSwapActivities(db.deps);
+    for (const change of [{ systemIdentifier: '12345678901' }, { lsn: 'FFFF/0' }]) {
+      editManifest(`${db.directory}/backups/shop/production/b1`, (manifest) =>
+        Object.assign(manifest, change),
+      );
+      expect(await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' })).toBeNull();
+    }
   });
 
   test('is bounded by the WAL where the counters were reset', async () => {
@@ -331,7 +373,7 @@ describe('what a restore would lose', () => {
       ...db.place,
       backupId: 'b1',
     });
-    expect(lost.rowsAtMost).toBeGreaterThanOrEqual(500);
+    expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(500);
   });
 });
 
@@ -349,7 +391,7 @@ test('a crash, which throws the counters away, does not make lost writes look fe
     ...db.place,
     backupId: 'b1',
   });
-  expect(lost.rowsAtMost).toBeGreaterThanOrEqual(5200);
+  expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(5200);
 });
 
 test('sessions of the live database are counted', async () => {
