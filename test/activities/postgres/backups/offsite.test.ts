@@ -211,6 +211,19 @@ describe('copying', () => {
   });
 });
 
+test('a copy that the disk has no room for is not begun to be fetched', async () => {
+  const w = await world(0);
+  const folder = join(storeOf(w.db), 'b1');
+  cpSync(join(storeOf(source), 'origin'), folder, { recursive: true });
+  editManifest(folder, (manifest) => Object.assign(manifest, { backupId: 'b1', sizeBytes: 1e15 }));
+  await upload(w);
+  const other = await w.worker();
+  const failure = await failureOf(runActivity(other.act.fetchBackup, { ...place, backupId: 'b1' }));
+  expect(failure).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
+  expect(failure.message).toContain('Backup b1 needs about');
+  expect(readdirSync(storeOf(other.db))).toEqual([]);
+});
+
 describe('a damaged copy', () => {
   test('is found by reading it back, and is not fetched', async () => {
     const w = await world(1);

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, sep } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { needFree } from '../../../support/disk';
 import { fail } from '../../../support/failure';
 import { MANIFEST_FILE, MANIFEST_HASH_FILE, syncPath, type FileEntry, type ReadManifest } from '../manifest';
 import type { Bucket } from './bucket';
@@ -14,6 +15,7 @@ import { readOffsiteManifest } from './offsite-store';
 /** Reads every byte of a copy off site, and writes it into `into` where that is given. Throws BackupCorrupt. */
 export async function readCopy(bucket: Bucket, folder: string, into?: string): Promise<ReadManifest> {
   const { manifest, sha256, text } = await readOffsiteManifest(bucket, folder);
+  if (into !== undefined) await needFree(into, manifest.sizeBytes, `Backup ${manifest.backupId}`);
   await forEachFile(
     into === undefined ? 'read off site' : 'fetch from off site',
     manifest,
