@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { listDumpContents } from '../../../src/activities/postgres/backups/completeness';
+import { listDumpContents, readListing } from '../../../src/activities/postgres/backups/completeness';
 import { readManifest } from '../../../src/activities/postgres/backups/manifest';
 import { readObjects } from '../../../src/activities/postgres/inspection/read-schema';
 import { createRestoreActivities } from '../../../src/activities/postgres/restore/restore-activities';
@@ -99,7 +99,11 @@ test('one of everything and 7,000 tables come back as they were, as superuser', 
   expect(failed(restored)).toEqual([]);
   expect(dumpOf(pg, db.name)).toEqual(before);
   const folder = join(db.directory, 'backups/shop/production/b1');
-  const { tables } = await listDumpContents(await openTools(db.deps), join(folder, 'data'));
+  const tools = await openTools(db.deps);
+  const listing = await readListing(tools, join(folder, 'data'));
+  // More than is kept of what a program says.
+  expect(listing.join('\n').length).toBeGreaterThan(4 * 1024 * 1024);
+  const { tables } = await listDumpContents(tools, join(folder, 'data'));
   expect(tables.size).toBeGreaterThan(7_000);
   expect((await readManifest(folder)).manifest).toMatchObject({
     publications: ['all_of_it', 'bookings_only', 'some_rows', 'whole_schema'],

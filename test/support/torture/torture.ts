@@ -64,10 +64,11 @@ export async function makeTorture(
   return db;
 }
 
-/** Three lines of the listing each, of more than 200 bytes. */
+/** Three lines of the listing each, of more than 200 bytes: names are as long as they may be. */
 function manyTables(count: number): string {
-  const schema = 'many'.padEnd(63, '_');
-  return `SET synchronous_commit = off; CREATE SCHEMA ${schema};
+  const [schema, owner] = ['many'.padEnd(63, '_'), 'torture_owner_of_many'.padEnd(63, '_')];
+  return `SET synchronous_commit = off; CREATE ROLE ${owner}; CREATE SCHEMA ${schema} AUTHORIZATION ${owner};
+    SET ROLE ${owner};
     ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT ON TABLES TO torture_reader;
     DO $$ BEGIN FOR i IN 1..${count} LOOP
       EXECUTE format('CREATE TABLE ${schema}.%I (id int)', rpad('t' || i, 63, '_'));
