@@ -110,9 +110,14 @@ async function leadIncident(handle) {
 async function approveAll(handle) {
   while ((await handle.describe()).status.name === 'RUNNING') {
     const { waiting } = await handle.query('status').catch(() => ({ waiting: [] }));
-    for (const { kind, id } of waiting) {
+    for (const { kind, id, choices } of waiting) {
       if (kind === 'approval')
         await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] }).catch(() => undefined);
+      // The first choice is to go on.
+      else if (kind === 'decision')
+        await handle
+          .executeUpdate('decide', { args: [{ question: id, choice: choices[0], by: 'ben' }] })
+          .catch(() => undefined);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
