@@ -157,7 +157,7 @@ describe('wherever it stops, production is open, and it is the old one or the ne
           (this as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
         );
       return result as never;
-    } as never);
+    });
   };
 
   test.each(['cut', 'cancel'] as const)('%s at every statement of a swap there and back', async (how) => {
