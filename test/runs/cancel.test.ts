@@ -102,7 +102,7 @@ describe('a restore that is cancelled', () => {
 
   it.each([
     [/^Approval of plan/, 'CANCELLED'],
-    ['Back up booking/production', 'ROLLED_BACK'],
+    ['Back up what is in booking/production', 'ROLLED_BACK'],
     ['Restore beside it', 'ROLLED_BACK'],
     ['Validate the restored copy', 'ROLLED_BACK'],
     ['Swap', 'ROLLED_BACK'],
