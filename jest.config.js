@@ -2,8 +2,7 @@ const { availableParallelism } = require('node:os');
 
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: '<rootDir>/test/support/jest/environment.cjs',
-  runtime: '<rootDir>/test/support/jest/runtime.cjs',
+  testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   globalSetup: '<rootDir>/test/support/shared/set-up.ts',
   globalTeardown: '<rootDir>/test/support/shared/tear-down.ts',
@@ -17,12 +16,10 @@ module.exports = {
           parser: { syntax: 'typescript', tsx: true },
           transform: { react: { runtime: 'automatic', importSource: 'preact' } },
         },
-        module: { type: 'commonjs' },
+        module: { type: 'commonjs', ignoreDynamic: true },
       },
     ],
   },
-  // What `import('./x.js')` means before it is built.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1', '$1.js'] },
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   // The slow files wait for servers more than they compute: more of them than there are cores.
   maxWorkers: Math.min(2 * availableParallelism(), 8),

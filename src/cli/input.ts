@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { environmentOf, serviceOf, type LoadedConfig } from '../config/load';
 import type { Card } from '../catalogue/card';
 import { CliError, EXIT } from './errors';
@@ -33,7 +32,7 @@ export function readInput(given: string | undefined): Record<string, unknown> {
 
 function readSource(source: string | 0, name: string): string {
   try {
-    return readFileSync(source === 0 ? source : resolve(source), 'utf8');
+    return readFileSync(source, 'utf8');
   } catch (error) {
     throw new CliError(
       EXIT.usage,

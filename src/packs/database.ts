@@ -1,4 +1,5 @@
-import type * as Made from '../activities/database';
+import { createDatabaseActivities } from '../activities/database';
+import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
 import { definePack } from '../doors/pack';
 import { backUpDatabaseCard } from '../workflows/database/back-up-database/card';
 import { checkBackupsCard } from '../workflows/database/check-backups/card';
@@ -21,14 +22,7 @@ export const databasePack = definePack({
     relieveConnectionPoolCard,
   ],
   workflows: require.resolve('../workflows/database'),
-  activities: (deps) => {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
-    const { createDatabaseActivities } = require('../activities/database') as typeof Made;
-    return createDatabaseActivities(deps);
-  },
+  activities: createDatabaseActivities,
   // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
-  hourly: async (deps) => {
-    const { createScratchActivities } = await import('../activities/postgres/restore/scratch-activities.js');
-    await createScratchActivities(deps).sweepScratch();
-  },
+  hourly: (deps) => createScratchActivities(deps).sweepScratch(),
 });

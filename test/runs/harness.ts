@@ -14,8 +14,6 @@ export interface Ended {
   report: RunReport;
 }
 
-const PATIENCE_MS = 280_000;
-
 /** Drives real runs on the embedded stack. */
 export interface Driver {
   stack: Stack;
@@ -60,13 +58,13 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
     }
   };
 
-  const poll = async (handle: WorkflowHandle, holds: (status: RunStatus) => boolean, everyMs: number) => {
+  const until: Driver['until'] = async (handle, holds) => {
     let last: RunStatus | undefined;
-    for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
+    for (let tries = 0; tries < 8_000; tries += 1) {
       last = await handle.query<RunStatus>('status').catch(() => last);
       if (last !== undefined && holds(last)) return last;
       if (last?.outcome !== undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
+      await new Promise((resolve) => setTimeout(resolve, 30));
     }
     throw new Error(
       `the run never got there; it says ${last?.outcome}: ${last?.summary}\n${JSON.stringify(last?.timeline, null, 1)}`,
@@ -77,12 +75,10 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
     stack,
     start,
     end,
-    // What it waits for may last a moment only.
-    until: (handle, holds) => poll(handle, holds, 30),
+    until,
     run: async (runbook, input) => end(await start(runbook, input)),
     waiting: async (handle, kind) => {
-      // It waits until it is answered. Each query is a task for the server, the worker and its thread.
-      const status = await poll(handle, ({ waiting }) => waiting.some((one) => one.kind === kind), 150);
+      const status = await until(handle, ({ waiting }) => waiting.some((one) => one.kind === kind));
       return status.waiting.find((one) => one.kind === kind) as Waiting;
     },
     answer: (handle, name, words) =>
