@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { escapeIdentifier } from 'pg';
 import { serviceOf } from '../../../config/load';
 import { LockHeld, withFileLock } from '../../../host/file-lock';
 import { runningCluster, startCluster, stopCluster } from '../../../host/postgres';
 import type { ActivityDeps } from '../../support/deps';
-import { withClient } from '../session/connection';
 import { fail, mapError } from '../../support/failure';
 import { needFree } from '../../support/disk';
 import { currentActivity, withProgress } from '../../support/heartbeat';
@@ -20,6 +18,7 @@ import {
   SCRATCH_MARK_FILE,
   type ScratchMark,
 } from '../session/scratch-files';
+import { cloneInCluster } from './clone-in-cluster';
 import { disposableSettings } from './scratch-settings';
 import { sweepWorkspaces } from '../../support/workspace';
 import { findServer, openTools } from '../session/tools';
@@ -47,8 +46,6 @@ export interface OpenInput {
 }
 
 const CLUSTER_FOLDER = 'cluster';
-
-type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
 
 export function createScratchActivities(deps: ActivityDeps) {
   return {
@@ -125,7 +122,7 @@ export function createScratchActivities(deps: ActivityDeps) {
       }
       const startedAt = Date.now();
       const sizeBytes = await withProgress({ phase: 'clone', done: 0, total: 1, unit: 'tables' }, () =>
-        clone(deps, from, to),
+        cloneInCluster(deps, from, to),
       );
       return { durationMs: Date.now() - startedAt, sizeBytes };
     },
@@ -280,32 +277,4 @@ async function dropDirectory(deps: ActivityDeps, directory: string, key: string)
   await rm(join(directory, CLUSTER_FOLDER), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   await rm(directory, { recursive: true, force: true });
   return true;
-}
-
-async function clone(deps: ActivityDeps, from: ScratchRef, to: ScratchRef): Promise<number> {
-  return withClient(
-    deps,
-    { ...from, database: 'postgres' },
-    async (client) => {
-      const { rows } = await client.query<{ num: number }>(
-        `SELECT current_setting('server_version_num')::int AS num`,
-      );
-      // FILE_COPY reads nothing through the buffers; from 15 on it has to be asked for, before it was the only way.
-      const strategy = (rows[0]?.num ?? 0) >= 150000 ? 'STRATEGY = FILE_COPY' : '';
-      await client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(to.database)} WITH (FORCE)`);
-      await client.query(
-        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-          WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
-        [from.database],
-      );
-      await client.query(
-        `CREATE DATABASE ${escapeIdentifier(to.database)} TEMPLATE ${escapeIdentifier(from.database)} ${strategy}`,
-      );
-      const size = await client.query<{ bytes: string }>('SELECT pg_database_size($1)::text AS bytes', [
-        to.database,
-      ]);
-      return Number(size.rows[0]?.bytes);
-    },
-    { identity: true, statementTimeoutMs: 0, action: `clone ${from.database}` },
-  );
 }
