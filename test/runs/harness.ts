@@ -22,6 +22,8 @@ export interface Driver {
   end(handle: WorkflowHandle): Promise<Ended>;
   until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
   waiting(handle: WorkflowHandle, kind: Waiting['kind']): Promise<Waiting>;
+  /** Says yes to everything that is asked, also anew where the application has gone on writing, until the run has ended. */
+  agree(handle: WorkflowHandle): Promise<Ended>;
   answer(handle: WorkflowHandle, name: string, words: Record<string, string>): Promise<string>;
   /** One statement as superuser; rows as objects. */
   sql<T = Record<string, unknown>>(
@@ -71,8 +73,27 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
     );
   };
 
+  const agree: Driver['agree'] = async (handle) => {
+    for (const seen = new Set<string>(); ;) {
+      const { outcome, waiting } = await until(
+        handle,
+        (status) => status.outcome !== undefined || status.waiting.some(({ id }) => !seen.has(id)),
+      );
+      if (outcome !== undefined) return end(handle);
+      const { id, update, choices = [] } = waiting.find((one) => !seen.has(one.id))!;
+      seen.add(id);
+      const words = {
+        ...update.argument,
+        by: 'ben',
+        ...(choices[0] === undefined ? {} : { choice: choices[0] }),
+      };
+      await handle.executeUpdate(update.name, { args: [words] });
+    }
+  };
+
   return {
     stack,
+    agree,
     start,
     end,
     until,

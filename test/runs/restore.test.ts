@@ -90,10 +90,9 @@ describe('restoreDatabase', () => {
   it('brings back what was deleted, keeps the former database, and the application goes on', async () => {
     const before = await bookings();
     await driver.sql('DELETE FROM audit_logs');
-    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
-    const { id } = await driver.waiting(handle, 'approval');
-    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
-    const { outcome, report, message } = await driver.end(handle);
+    const { outcome, report, message } = await driver.agree(
+      await driver.start('restoreDatabase', { mode: 'propose' }),
+    );
     expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('is restored from')]);
     expect(
       Number((await driver.sql<{ count: string }>('SELECT count(*) FROM audit_logs'))[0]?.count),
@@ -167,10 +166,9 @@ describe('checkBackups', () => {
 
 describe('drillRestore with promote', () => {
   it('restores again onto the durable server and lets it take over', async () => {
-    const handle = await driver.start('drillRestore', { mode: 'propose', promote: true });
-    const { id } = await driver.waiting(handle, 'approval');
-    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
-    const { outcome, report, message } = await driver.end(handle);
+    const { outcome, report, message } = await driver.agree(
+      await driver.start('drillRestore', { mode: 'propose', promote: true }),
+    );
     expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('took over')]);
     expect(report.facts['rtoSeconds']).toEqual(expect.any(Number));
   });
@@ -215,10 +213,9 @@ describe('with a place off site', () => {
     expect(drill.outcome).toBe('SUCCEEDED');
     expect(drill.report.facts['fetchSeconds']).toEqual(expect.any(Number));
     rmSync(join(driver.stack.directory, 'backups'), { recursive: true });
-    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
-    const { id } = await driver.waiting(handle, 'approval');
-    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
-    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    expect((await driver.agree(await driver.start('restoreDatabase', { mode: 'propose' }))).outcome).toBe(
+      'SUCCEEDED',
+    );
   });
 
   it('a storage that does not answer keeps nobody from the disk, and the timeline says so', async () => {
