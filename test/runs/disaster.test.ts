@@ -25,39 +25,19 @@ const LIVE = 'booking_production';
 
 interface Restored extends Ended {
   plan: string;
-  /** Everything that was asked on the way, answered with the first choice. */
-  asked: string[];
   /** Outcome, message and timeline: what to look at when it went otherwise. */
   story: string;
 }
 
 /** One command, and a person who says yes to everything. */
 async function restore(input: Record<string, unknown> = {}): Promise<Restored> {
-  const handle = await driver.start('restoreDatabase', { mode: 'propose', ...input });
-  const asked: string[] = [];
-  let plan = '';
-  for (const seen = new Set<string>(); ;) {
-    const status = await driver.until(
-      handle,
-      ({ outcome, waiting }) => outcome !== undefined || waiting.some(({ id }) => !seen.has(id)),
-    );
-    if (status.outcome !== undefined) {
-      const ended = await driver.end(handle);
-      const lines = ended.report.timeline.map(
-        ({ title, status: came, detail }) => `${came} ${title}: ${detail}`,
-      );
-      return { ...ended, plan, asked, story: [`${ended.outcome}: ${ended.message}`, ...lines].join('\n') };
-    }
-    plan = JSON.stringify(status.plan);
-    const { id, kind, question, choices = [] } = status.waiting.find((one) => !seen.has(one.id))!;
-    seen.add(id);
-    asked.push(question);
-    const by = 'ben';
-    if (kind === 'approval') await driver.answer(handle, 'approve', { plan: id, by });
-    else if (kind === 'decision')
-      await driver.answer(handle, 'decide', { question: id, choice: choices[0]!, by });
-    else await driver.answer(handle, 'done', { task: id, by });
-  }
+  const ended = await driver.agree(await driver.start('restoreDatabase', { mode: 'propose', ...input }));
+  const lines = ended.report.timeline.map(({ title, status, detail }) => `${status} ${title}: ${detail}`);
+  return {
+    ...ended,
+    plan: JSON.stringify(ended.report.plan),
+    story: [`${ended.outcome}: ${ended.message}`, ...lines].join('\n'),
+  };
 }
 
 /** As the application sees it: reads and writes as its own role. */

@@ -85,13 +85,13 @@ export function describeLive(live: LiveState): string {
 }
 
 /** What people have to know about the live database before they replace it. */
-export function liveWarnings(live: LiveState, place: Place, registeredIdentity = targetOf(place)): string[] {
+export function liveWarnings(live: LiveState, place: Place): string[] {
   const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions, replicationSlots } =
     live;
   const warnings: string[] = [];
   if (!live.registered)
     warnings.push(
-      `the server is not the registered one of ${registeredIdentity}: its system identifier is ${live.systemIdentifier}. It is empty, and taken for the replacement; enter it in the configuration afterwards`,
+      `the server is not the registered one of ${targetOf(place)}: its system identifier is ${live.systemIdentifier}. It is empty, and taken for the replacement; enter it in the configuration afterwards`,
     );
   if (condition !== 'there') warnings.push(`${describeLive(live)}: no safety backup can be taken`);
   if (condition === 'closed' || condition === 'unreadable')

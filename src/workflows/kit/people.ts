@@ -57,6 +57,30 @@ function describe({ verb, by, choice, note }: Answer): string {
   return [`${verb} by ${by}`, choice, note].filter((part) => part !== undefined && part !== '').join(': ');
 }
 
+/** Puts a choice to people. Undefined when it expired, or when `until` held first. */
+export async function askDecision(
+  state: RunState,
+  draft: Pick<QuestionDraft, 'id' | 'question' | 'expiresMs' | 'until'> & { choices: string[] },
+  tell: Tell,
+): Promise<string | undefined> {
+  const { id, choices } = draft;
+  const answer = await askPeople(
+    state,
+    {
+      ...draft,
+      title: 'Decision',
+      kind: 'decision',
+      update: { name: 'decide', argument: { question: id, choice: choices[0] ?? '', by: '<your name>' } },
+      refuse: (_, words) =>
+        choices.includes(words['choice'] ?? '')
+          ? undefined
+          : `"choice" must be one of: ${choices.join(', ')}`,
+    },
+    tell,
+  );
+  return answer?.choice;
+}
+
 /** The rules an approval must meet. Returns why it does not, or nothing. */
 export function refuseApproval(state: RunState, by: string): string | undefined {
   const { policy, report } = state;

@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow';
 import { Stop } from './failure';
-import { askPeople, type Tell } from './people';
+import { askDecision, askPeople, type Tell } from './people';
 import { hashPlan } from './plan';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
@@ -26,27 +26,14 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
       0,
       6,
     );
-    const answer = await askPeople(
+    const choice = await askDecision(
       state,
-      {
-        title: 'Decision',
-        kind: 'decision',
-        id,
-        question,
-        choices,
-        expiresMs: policy.approvalExpiresMs,
-        until: watch.holds,
-        update: { name: 'decide', argument: { question: id, choice: choices[0] ?? '', by: '<your name>' } },
-        refuse: (_, words) =>
-          choices.includes(words['choice'] ?? '')
-            ? undefined
-            : `"choice" must be one of: ${choices.join(', ')}`,
-      },
+      { id, question, choices, expiresMs: policy.approvalExpiresMs, until: watch.holds },
       tell,
     ).finally(watch.end);
-    if (answer?.choice === undefined && watch.holds()) return undefined;
-    if (answer?.choice === undefined) throw new Stop('REJECTED', `nobody decided in time: ${question}`);
-    return answer.choice;
+    if (choice === undefined && watch.holds()) return undefined;
+    if (choice === undefined) throw new Stop('REJECTED', `nobody decided in time: ${question}`);
+    return choice;
   }
 
   /** Work only a person can do. With `check`, the work counts as done when it holds. */

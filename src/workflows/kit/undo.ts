@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { Policy } from '../../contract/policy';
 import { keepChange, settleWayBack } from './changes';
 import { causeOf, Stop } from './failure';
-import { askPeople, type Tell } from './people';
+import { askDecision, askPeople, type Tell } from './people';
 import { addNote, type RunState } from './state';
 import type { Undo } from './way-back';
 
@@ -57,30 +57,21 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
       if (one === stuckOne) continue;
       const offer = await one.offer?.().catch((error: unknown) => causeOf(error).message);
       if (offer === undefined) continue;
-      const choices = [one.title, 'leave it'];
-      const id = `offer-${state.report.timeline.length}`;
-      const answer = await askPeople(
+      const choice = await askDecision(
         state,
         {
-          title: 'Decision',
-          kind: 'decision',
-          id,
+          id: `offer-${state.report.timeline.length}`,
           question: `${offer}, and going back stopped before that: ${problem}. ${one.title} now?`,
-          choices,
+          choices: [one.title, 'leave it'],
           expiresMs: policy.approvalExpiresMs,
-          update: { name: 'decide', argument: { question: id, choice: one.title, by: '<your name>' } },
-          refuse: (_, words) =>
-            choices.includes(words['choice'] ?? '')
-              ? undefined
-              : `"choice" must be one of: ${choices.join(', ')}`,
         },
         tell,
       );
-      if (answer?.choice !== one.title) {
+      if (choice !== one.title) {
         addNote(
           state,
           `${one.title}: not done`,
-          `${offer}, ${answer === undefined ? 'and nobody decided in time' : 'as decided'}`,
+          `${offer}, ${choice === undefined ? 'and nobody decided in time' : 'as decided'}`,
         );
         continue;
       }

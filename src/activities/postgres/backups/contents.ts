@@ -1,4 +1,5 @@
-import { escapeIdentifier, type ClientBase } from 'pg';
+import type { ClientBase } from 'pg';
+import { quotedName } from './inventory';
 
 /** Values are written the same way whatever the server, the database or the role prefers. */
 const OUTPUT: Record<string, string> = {
@@ -32,7 +33,7 @@ export async function digestTable(
   client: ClientBase,
   table: { schema: string; name: string },
 ): Promise<{ rows: number; digest: string }> {
-  const name = `${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`;
+  const name = quotedName(table);
   const { rows: found } = await client.query<{ columns: string | null }>(
     `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname) AS columns
        FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`,

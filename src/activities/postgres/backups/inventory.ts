@@ -45,13 +45,18 @@ export async function listTables(client: ClientBase): Promise<CountableTable[]> 
   }));
 }
 
+/** As SQL, and as the patterns of pg_dump, name it. */
+export function quotedName({ schema, name }: { schema: string; name: string }): string {
+  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
+}
+
 /** Rows of one table, without those of its children. */
 export async function countRows(
   client: ClientBase,
   table: { schema: string; name: string },
 ): Promise<number> {
   const { rows } = await client.query<{ count: string }>(
-    `SELECT count(*)::text AS count FROM ONLY ${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`,
+    `SELECT count(*)::text AS count FROM ONLY ${quotedName(table)}`,
   );
   return Number(rows[0]?.count);
 }

@@ -1,6 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { escapeIdentifier } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { openClient } from '../session/connection';
@@ -9,7 +8,7 @@ import { endNamedSessions } from '../session/own-sessions';
 import { mapError } from '../../support/failure';
 import { applicationName, currentActivity, type Progress } from '../../support/heartbeat';
 import type { BackUpInput } from './take-backup';
-import type { CountableTable } from './inventory';
+import { quotedName, type CountableTable } from './inventory';
 import { DATA_FOLDER } from './manifest';
 import { runTool, type Tools } from '../session/tools';
 import type { DatabaseRef } from '../../../contract/place';
@@ -66,7 +65,7 @@ export async function runDump(
     ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
     ...run.tables
       .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
-      .map((table) => `--exclude-table-data=${patternOf(table)}`),
+      .map((table) => `--exclude-table-data=${quotedName(table)}`),
     // Synced by us, while the checksums are computed.
     '--no-sync',
     '--verbose',
@@ -84,11 +83,6 @@ export async function runDump(
       type: 'BackupIncomplete',
     });
   }
-}
-
-/** For pg_dump, which reads names as patterns. */
-export function patternOf({ schema, name }: { schema: string; name: string }): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
 }
 
 /** pg_dump was killed; its sessions may still be sending. The holder of the snapshot is ended by its own client. */

@@ -2,9 +2,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDamage } from '../session/damage';
 import { currentActivity } from '../../support/heartbeat';
-import type { CountableTable } from './inventory';
+import { quotedName, type CountableTable } from './inventory';
 import { DATA_FOLDER, type Manifest } from './manifest';
-import { LARGE_OBJECTS, patternOf, runDump, watched, type DumpRun } from './pg-dump';
+import { LARGE_OBJECTS, runDump, watched, type DumpRun } from './pg-dump';
 import type { Counted } from './snapshot-contents';
 
 /** What of a database is in its dump, and what is not. */
@@ -64,7 +64,7 @@ function unreadableIn(message: string, tables: CountableTable[]): string | undef
     /contents of table "((?:[^"]|"")+)" failed/.exec(message)?.[1] ?? /COPY (.+?) \(/.exec(message)?.[1];
   if (name === undefined) return undefined;
   const found = tables.find((table) =>
-    [table.name, `${table.schema}.${table.name}`, patternOf(table)].includes(name),
+    [table.name, `${table.schema}.${table.name}`, quotedName(table)].includes(name),
   );
   return found === undefined ? undefined : `${found.schema}.${found.name}`;
 }

@@ -1,8 +1,7 @@
-import { escapeIdentifier } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { ensureBookkeeping } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
-import { listSequences } from '../backups/inventory';
+import { listSequences, quotedName } from '../backups/inventory';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
 /**
@@ -70,7 +69,7 @@ export async function carrySequences(
         if (own === undefined || lastValue === null || !isAhead(lastValue, own.lastValue, increment))
           continue;
         await copy.query('SELECT setval($1::regclass, $2::bigint, true)', [
-          `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`,
+          quotedName({ schema, name }),
           lastValue,
         ]);
         moved += 1;

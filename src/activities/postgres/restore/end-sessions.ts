@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
+import { tellToEnd, type OpenSession } from '../session/own-sessions';
 import { inMaintenance } from './maintenance';
 import type { Place } from '../../../contract/place';
 
@@ -49,7 +50,7 @@ export function endSessions(
 /** Signals each session once, of those that began before `before` where it is given, and says which there were. */
 export async function endOnce(client: Client, databases: string[], before = 'infinity'): Promise<Stayed> {
   const stayed: Stayed = { sessions: [], refused: [] };
-  const { rows } = await client.query<{ pid: number; startedAt: string; who: string }>(
+  const { rows } = await client.query<OpenSession & { who: string }>(
     `SELECT pid, backend_start::text AS "startedAt", pid || ' (' || coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') || ')' AS who
        FROM pg_stat_activity
       WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'
@@ -57,13 +58,10 @@ export async function endOnce(client: Client, databases: string[], before = 'inf
       ORDER BY pid`,
     [databases, before],
   );
-  for (const { pid, startedAt, who } of rows) {
+  for (const { who, ...session } of rows) {
     try {
       // One by one: a single one that we may not end must not keep the others.
-      await client.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2::timestamptz',
-        [pid, startedAt],
-      );
+      await tellToEnd(client, session);
       stayed.sessions.push(who);
     } catch (error) {
       stayed.refused.push(`${who}: ${(error as Error).message}`);
