@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { environmentOf, serviceOf, type LoadedConfig } from '../config/load';
 import type { Card } from '../catalogue/card';
 import { CliError, EXIT } from './errors';
@@ -32,7 +33,7 @@ export function readInput(given: string | undefined): Record<string, unknown> {
 
 function readSource(source: string | 0, name: string): string {
   try {
-    return readFileSync(source, 'utf8');
+    return readFileSync(source === 0 ? source : resolve(source), 'utf8');
   } catch (error) {
     throw new CliError(
       EXIT.usage,

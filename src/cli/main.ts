@@ -79,7 +79,8 @@ function throwInsteadOfExit(command: Command): void {
   command.commands.forEach(throwInsteadOfExit);
 }
 
-async function main(argv: string[]): Promise<void> {
+/** Runs a command and sets the exit code of the process. */
+export async function main(argv: string[]): Promise<void> {
   try {
     await (await createProgram(argv)).parseAsync(argv, { from: 'user' });
   } catch (error) {
@@ -94,10 +95,11 @@ async function main(argv: string[]): Promise<void> {
   }
 }
 
-// `runbooks report | head` must not end in a stack trace.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
-});
-
-if (require.main === module) void main(process.argv.slice(2));
+if (require.main === module) {
+  // `runbooks report | head` must not end in a stack trace.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+  void main(process.argv.slice(2));
+}

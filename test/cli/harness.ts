@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { askFor } from '../support/shared/ask';
+import { runInProcess, type Written } from './in-process';
 
 const ROOT = resolve(__dirname, '../..');
 
@@ -22,10 +23,23 @@ export interface CliResult {
   stderr: string;
 }
 
-/** Runs the command in a process of its own, from its sources. */
+interface Options {
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** Runs the command in this process, which takes a tenth of the time of one of its own. `written` grows meanwhile. */
 export function runCli(
   args: string[],
-  { env = {}, cwd = ROOT, input = '' }: { env?: Record<string, string>; cwd?: string; input?: string } = {},
+  { env = {}, cwd = ROOT, written = { stdout: '', stderr: '' } }: Options & { written?: Written } = {},
+): Promise<CliResult> {
+  return runInProcess(args, { env: { ...outside, ...env }, cwd, written });
+}
+
+/** Runs the command in a process of its own, from its sources. */
+export function spawnCli(
+  args: string[],
+  { env = {}, cwd = ROOT, input = '' }: Options & { input?: string } = {},
 ): Promise<CliResult> {
   return new Promise((done, fail) => {
     const child = spawn(

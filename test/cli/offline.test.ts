@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadProject } from '../../src/check/load-project';
-import { runCli, temporaryFolder } from './harness';
+import { runCli, spawnCli, temporaryFolder } from './harness';
 
 // Nothing listens there.
 const NOWHERE = { TEMPORAL_ADDRESS: '127.0.0.1:1' };
@@ -39,7 +39,7 @@ describe('the command without a Temporal server', () => {
       const load = Module._load;
       Module._load = function (name, ...rest) { console.error('LOADED ' + name); return load.call(this, name, ...rest); };`;
     writeFileSync(join(folder.path, 'trace.cjs'), trace);
-    const { stderr } = await runCli(['--help'], {
+    const { stderr } = await spawnCli(['--help'], {
       env: { NODE_OPTIONS: `-r ${join(folder.path, 'trace.cjs')}` },
     });
     expect(stderr).toContain('LOADED commander');
@@ -76,7 +76,7 @@ describe('the command without a Temporal server', () => {
   });
 
   it('ends with 4 when Temporal cannot be reached, and says where it looked', async () => {
-    const { code, stderr } = await runCli(['status'], { env: NOWHERE });
+    const { code, stderr } = await spawnCli(['status'], { env: NOWHERE });
     expect(code).toBe(4);
     expect(stderr).toContain('127.0.0.1:1');
     expect(stderr).toContain('runbooks up');

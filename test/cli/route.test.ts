@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { githubWorkflowRun } from '../alerts/senders/bodies';
-import { runCli, temporaryFolder } from './harness';
+import { runCli, spawnCli, temporaryFolder } from './harness';
 
 const ROOT = resolve(__dirname, '../..');
 const folder = temporaryFolder();
@@ -60,7 +60,10 @@ const firing = (labels: Record<string, string>, more: object = {}) => ({
   ...more,
 });
 const group = (...alerts: object[]) => ({ version: '4', status: 'firing', alerts });
-const route = (args: string[], input?: string) => runCli(['--config', config, ...args], { input });
+const route = (args: string[], input?: string) =>
+  input === undefined
+    ? runCli(['--config', config, ...args])
+    : spawnCli(['--config', config, ...args], { input });
 const routeOf = (body: object, ...args: string[]) =>
   route(['route', '--alert', file('alert.json', body), '--source', 'prometheus', ...args]);
 

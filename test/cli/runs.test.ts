@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import type { RunStatus } from '../../src/contract/report';
 import type { HistoryReport } from '../../src/contract/run-history';
-import { runCli, startStandIns, temporaryFolder, type CliResult } from './harness';
+import { runCli, spawnCli, startStandIns, temporaryFolder, type CliResult } from './harness';
 
 const PLAN = 'abc123def456';
 const folder = temporaryFolder();
@@ -86,7 +86,7 @@ describe('starting', () => {
     const fromFile = await cli(...args, '--input', '@input.json');
     expect(JSON.parse(fromFile.stdout)).toMatchObject({ outcome: 'SUCCEEDED', startedBy: 'file' });
     const env = { TEMPORAL_ADDRESS: temporal.address };
-    const fromStdin = await runCli([...args, '--input', '-'], {
+    const fromStdin = await spawnCli([...args, '--input', '-'], {
       env,
       cwd: folder.path,
       input: '{"service":"booking","startedBy":"stdin"}',
@@ -143,8 +143,10 @@ describe('watching', () => {
 
   it('prints plain lines and the exact command that answers, then follows to the end', async () => {
     const id = await start('approve');
-    const watching = cli('watch', id);
-    await waitingIn(id);
+    const written = { stdout: '', stderr: '' };
+    const watching = runCli(['watch', id], { env: { TEMPORAL_ADDRESS: temporal.address }, written });
+    while (!written.stdout.includes('runbooks approve'))
+      await new Promise((resolve) => setTimeout(resolve, 20));
     expect((await cli('approve', id, '--plan', PLAN, '--by', 'sam')).code).toBe(0);
     const { code, stdout } = await watching;
     expect(code).toBe(0);
