@@ -14,6 +14,8 @@ export interface Ended {
   report: RunReport;
 }
 
+const PATIENCE_MS = 280_000;
+
 /** Drives real runs on the embedded stack. */
 export interface Driver {
   stack: Stack;
@@ -60,13 +62,13 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
     }
   };
 
-  const until: Driver['until'] = async (handle, holds) => {
+  const poll = async (handle: WorkflowHandle, holds: (status: RunStatus) => boolean, everyMs: number) => {
     let last: RunStatus | undefined;
-    for (let tries = 0; tries < 8_000; tries += 1) {
+    for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
       last = await handle.query<RunStatus>('status').catch(() => last);
       if (last !== undefined && holds(last)) return last;
       if (last?.outcome !== undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
     throw new Error(
       `the run never got there; it says ${last?.outcome}: ${last?.summary}\n${JSON.stringify(last?.timeline, null, 1)}`,
@@ -96,10 +98,12 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
     agree,
     start,
     end,
-    until,
+    // What it waits for may last a moment only.
+    until: (handle, holds) => poll(handle, holds, 30),
     run: async (runbook, input) => end(await start(runbook, input)),
     waiting: async (handle, kind) => {
-      const status = await until(handle, ({ waiting }) => waiting.some((one) => one.kind === kind));
+      // It waits until it is answered. Each query is a task for the server, the worker and its thread.
+      const status = await poll(handle, ({ waiting }) => waiting.some((one) => one.kind === kind), 150);
       return status.waiting.find((one) => one.kind === kind) as Waiting;
     },
     answer: (handle, name, words) =>
