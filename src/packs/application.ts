@@ -1,4 +1,4 @@
-import { createServingActivities } from '../activities/application';
+import type * as Made from '../activities/application';
 import { definePack } from '../doors/pack';
 import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
 import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
@@ -8,5 +8,9 @@ export const applicationPack = definePack({
   name: 'application',
   cards: [rollBackDeploymentCard, resolveHighErrorRateCard],
   workflows: require.resolve('../workflows/application'),
-  activities: createServingActivities,
+  activities: (deps) => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
+    const { createServingActivities } = require('../activities/application') as typeof Made;
+    return createServingActivities(deps);
+  },
 });

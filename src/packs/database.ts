@@ -1,5 +1,4 @@
-import { createDatabaseActivities } from '../activities/database';
-import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
+import type * as Made from '../activities/database';
 import { definePack } from '../doors/pack';
 import { backUpDatabaseCard } from '../workflows/database/back-up-database/card';
 import { checkBackupsCard } from '../workflows/database/check-backups/card';
@@ -22,7 +21,14 @@ export const databasePack = definePack({
     relieveConnectionPoolCard,
   ],
   workflows: require.resolve('../workflows/database'),
-  activities: createDatabaseActivities,
+  activities: (deps) => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
+    const { createDatabaseActivities } = require('../activities/database') as typeof Made;
+    return createDatabaseActivities(deps);
+  },
   // Disposable clusters outlive a killed worker on purpose; whoever comes next removes those whose time is over.
-  hourly: (deps) => createScratchActivities(deps).sweepScratch(),
+  hourly: async (deps) => {
+    const { createScratchActivities } = await import('../activities/postgres/restore/scratch-activities.js');
+    await createScratchActivities(deps).sweepScratch();
+  },
 });

@@ -1,5 +1,5 @@
+import type * as Made from '../activities/incidents/incident-activities';
 import { checkIncidents } from '../activities/incidents/check-settings';
-import { createIncidentActivities } from '../activities/incidents/incident-activities';
 import { incidentSettings } from '../activities/incidents/settings';
 import { definePack } from '../doors/pack';
 import { respondToIncidentCard } from '../workflows/incidents/respond-to-incident/card';
@@ -9,7 +9,11 @@ export const incidentsPack = definePack({
   name: 'incidents',
   cards: [respondToIncidentCard],
   workflows: require.resolve('../workflows/incidents'),
-  activities: createIncidentActivities,
+  activities: (deps) => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
+    const made = require('../activities/incidents/incident-activities') as typeof Made;
+    return made.createIncidentActivities(deps);
+  },
   settings: incidentSettings,
   check: checkIncidents,
 });

@@ -1,4 +1,4 @@
-import { createPlatformActivities } from '../activities/platform';
+import type * as Made from '../activities/platform';
 import { definePack } from '../doors/pack';
 
 /** What every runbook stands on: its first step, leases and breakers, telling people. */
@@ -7,5 +7,9 @@ export const platformPack = definePack({
   cards: [],
   workflows: require.resolve('../workflows/guard'),
   entities: ['guard'],
-  activities: createPlatformActivities,
+  activities: (deps) => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
+    const { createPlatformActivities } = require('../activities/platform') as typeof Made;
+    return createPlatformActivities(deps);
+  },
 });

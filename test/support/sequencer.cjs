@@ -6,16 +6,20 @@ const { default: Sequencer } = require('@jest/test-sequencer');
  * itself only what it has run here before.
  */
 const SLOW = {
-  'high-error-rate.test.ts': 100,
+  'high-error-rate.test.ts': 110,
+  'outside.test.ts': 110,
+  'cancel.test.ts': 100,
   'faults.test.ts': 100,
   'connections.test.ts': 100,
   'schedule.test.ts': 90,
   'roll-back-deployment.test.ts': 70,
   'migrate.test.ts': 70,
+  'command.test.ts': 60,
   'fuzz.test.ts': 60,
   'incident.test.ts': 60,
-  'runs.test.ts': 60,
+  'swap-activities.test.ts': 45,
   'alertmanager.test.ts': 45,
+  'approval.test.ts': 45,
   'server.test.ts': 40,
   'start.test.ts': 40,
 };
