@@ -16,10 +16,12 @@ module.exports = {
           parser: { syntax: 'typescript', tsx: true },
           transform: { react: { runtime: 'automatic', importSource: 'preact' } },
         },
-        module: { type: 'commonjs', ignoreDynamic: true },
+        module: { type: 'commonjs' },
       },
     ],
   },
+  // What `import('./x.js')` means before it is built.
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1', '$1.js'] },
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   // The slow files wait for servers more than they compute: more of them than there are cores.
   maxWorkers: Math.min(2 * availableParallelism(), 8),

@@ -1,4 +1,4 @@
-/** Runs the command in this process, each call with an output, environment, directory and exit code of its own. */
+/** Runs the command in this process, each call with an output, environment and exit code of its own. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Writable } from 'node:stream';
 import type { CliResult } from './harness';
@@ -8,7 +8,6 @@ interface Seen {
   stdout: Writable;
   stderr: Writable;
   env: NodeJS.ProcessEnv;
-  cwd: () => string;
   exitCode: typeof process.exitCode;
 }
 
@@ -16,7 +15,7 @@ interface Seen {
 export type Written = Pick<CliResult, 'stdout' | 'stderr'>;
 
 const calls = new AsyncLocalStorage<Seen>();
-const SEEN = ['stdout', 'stderr', 'env', 'cwd'] as const;
+const SEEN = ['stdout', 'stderr', 'env'] as const;
 
 /** Shows a running command its own process, and everybody else the real one. */
 function intercept(): () => void {
@@ -76,13 +75,18 @@ export async function runInProcess(
     stdout: into('stdout'),
     stderr: into('stderr'),
     env: { ...env },
-    cwd: () => cwd,
     exitCode: undefined,
   };
+  // Of the whole process: paths are resolved by Node, which asks nobody else.
+  process.chdir(cwd);
   await calls.run(call, () => main(args));
   return { code: Number(call.exitCode ?? 0), ...written };
 }
 
 let restore: (() => void) | undefined;
+const home = process.cwd();
 beforeAll(() => (restore = intercept()));
-afterAll(() => restore?.());
+afterAll(() => {
+  restore?.();
+  process.chdir(home);
+});
