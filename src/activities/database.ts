@@ -4,6 +4,7 @@ import { createOffsiteActivities } from './postgres/backups/offsite/offsite-acti
 import { createBackupActivities } from './postgres/backups/take-backup';
 import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
+import { createContentsActivities } from './postgres/inspection/contents-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
 import { createFingerprintActivities } from './postgres/inspection/fingerprint';
 import { createInvariantActivities } from './postgres/inspection/invariants';
@@ -57,5 +58,6 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createApplyActivities(deps),
     ...createFingerprintActivities(deps),
     ...createInvariantActivities(deps),
+    ...createContentsActivities(deps),
   };
 }

@@ -1,0 +1,169 @@
+import { Client } from 'pg';
+import { createContentsActivities } from '../../../../src/activities/postgres/inspection/contents-activities';
+import { describeLosses } from '../../../../src/contract/contents';
+import {
+  runActivity,
+  runSql,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../../support/postgres';
+
+const schema = `
+  CREATE TABLE items (id int PRIMARY KEY, note text, price int NOT NULL);
+  INSERT INTO items SELECT n, CASE WHEN n <= 8 THEN 'note ' || n END, n * 10 FROM generate_series(1, 10) AS n;
+  CREATE TABLE plans (name text PRIMARY KEY);
+  INSERT INTO plans VALUES ('free'), ('pro');
+  CREATE TABLE empty (id int);
+  CREATE TABLE visits (day date NOT NULL, page text) PARTITION BY RANGE (day);
+  CREATE TABLE visits_may PARTITION OF visits FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');
+  CREATE TABLE visits_june PARTITION OF visits FOR VALUES FROM ('2026-06-01') TO ('2026-07-01');
+  INSERT INTO visits VALUES ('2026-05-03', 'a'), ('2026-05-04', 'b'), ('2026-06-01', 'c');
+  CREATE SEQUENCE numbers;
+  SELECT setval('numbers', 10);
+  SELECT lo_from_bytea(4711, 'picture');`;
+
+let server: TestPostgres;
+beforeAll(async () => {
+  server = await startTestPostgres({ template: schema });
+});
+afterAll(() => server?.stop());
+
+const saving = ({ deps, ref: database }: TestDatabase) => {
+  const { saveContents, compareContents } = createContentsActivities(deps);
+  const fence = { target: 'shop/production', token: 1 };
+  let step = 0;
+  return {
+    save: (id: string, previous: string | null = null) =>
+      runActivity(saveContents, { database, id, previous, fence }, { activityId: `${(step += 1)}` }),
+    compare: (before: string, after: string) => runActivity(compareContents, { database, before, after }),
+  };
+};
+
+async function deltaOf(...statements: string[]) {
+  const shop = await server.fresh();
+  const { save, compare } = saving(shop);
+  await save('before');
+  for (const statement of statements) await runSql(shop.url, statement);
+  await save('after', 'before');
+  return compare('before', 'after');
+}
+
+it.each([
+  ['nothing', 'SELECT 1', ''],
+  [
+    'what only comes to it',
+    `INSERT INTO plans VALUES ('team'); ALTER TABLE items ADD COLUMN x int DEFAULT 1`,
+    '',
+  ],
+  ['a column that is filled', 'ALTER TABLE items ADD COLUMN x int; UPDATE items SET x = price', ''],
+  ['other names', 'ALTER TABLE items RENAME COLUMN note TO remark; ALTER TABLE plans RENAME TO tariffs', ''],
+  ['a type that writes its values alike', 'ALTER TABLE items ALTER COLUMN price TYPE bigint', ''],
+  ['a table and a column without a row', 'DROP TABLE empty; ALTER TABLE empty_too DROP COLUMN id', ''],
+  ['a partition that stands alone', 'ALTER TABLE visits DETACH PARTITION visits_may', ''],
+  ['rows that move to another partition', `UPDATE visits SET day = day WHERE page = 'a'`, ''],
+  ['rows', 'DELETE FROM items WHERE id > 7', '3 rows of public.items'],
+  [
+    'rows that others replace',
+    `DELETE FROM plans; INSERT INTO plans VALUES ('x'), ('y'), ('z')`,
+    '2 rows of public.plans',
+  ],
+  ['all rows', 'TRUNCATE items', '10 rows of public.items'],
+  ['a table', 'DROP TABLE items', 'table public.items with 10 rows'],
+  ['a partition', 'DROP TABLE visits_may', '2 rows of public.visits'],
+  ['a column', 'ALTER TABLE items DROP COLUMN note', 'column public.items.note with 8 values'],
+  [
+    'values',
+    'UPDATE items SET price = 0 WHERE id <= 4',
+    'the values of public.items (price) in at most 4 rows',
+  ],
+  [
+    'values, where rows come',
+    'UPDATE items SET price = 0 WHERE id = 1; INSERT INTO items VALUES (11, NULL, 1)',
+    'the values of public.items in at most 1 row',
+  ],
+  [
+    'values that change their rows',
+    `UPDATE items SET price = 30 - price WHERE id <= 2`,
+    'the values of public.items (id, note, price) in at most 2 rows',
+  ],
+  [
+    'a type that writes its values otherwise',
+    `ALTER TABLE items ALTER COLUMN price TYPE numeric(8,2) USING price / 100.0`,
+    'the values of public.items (price)',
+  ],
+  [
+    'numbers of a sequence',
+    `SELECT setval('numbers', 3)`,
+    'the numbers that sequence public.numbers has given out',
+  ],
+  ['large objects', 'SELECT lo_unlink(4711)', 'large objects'],
+])('what is lost by %s', async (_what, sql, expected) => {
+  const prepared = sql.includes('empty_too') ? ['CREATE TABLE empty_too (id int)', sql] : [sql];
+  expect(describeLosses(await deltaOf(...prepared))).toBe(expected);
+});
+
+it('says what came to it', async () => {
+  const { gained } = await deltaOf(
+    `INSERT INTO plans VALUES ('team'); CREATE TABLE more (id int); INSERT INTO more SELECT generate_series(1, 3)`,
+  );
+  expect(gained).toEqual(['1 row in public.plans', 'table public.more with 3 rows']);
+});
+
+it('is none where a way back gives everything back, in whatever order of columns and rows', async () => {
+  const delta = await deltaOf(
+    'CREATE TABLE kept AS SELECT id, note FROM items; ALTER TABLE items DROP COLUMN note; DELETE FROM plans',
+    `ALTER TABLE items ADD COLUMN note text; UPDATE items SET note = kept.note FROM kept WHERE kept.id = items.id; DROP TABLE kept;
+     INSERT INTO plans VALUES ('pro'), ('free')`,
+  );
+  expect(delta).toEqual({ lost: [], more: 0, gained: [] });
+});
+
+it('reads a table again that was touched, and no other', async () => {
+  const shop = await server.fresh();
+  const { save, compare } = saving(shop);
+  const client = new Client({ connectionString: shop.url });
+  await client.connect();
+  const scans = async () => {
+    // Told once a session has ended, or by itself a moment later.
+    const { rows } = await client.query<{ relname: string; seq_scan: string }>(
+      `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('items', 'plans')`,
+    );
+    return Object.fromEntries(rows.map(({ relname, seq_scan }) => [relname, Number(seq_scan)]));
+  };
+  try {
+    await save('first');
+    const before = await scans();
+    await runSql(shop.url, `UPDATE plans SET name = 'Pro' WHERE name = 'pro'`);
+    await save('second', 'first');
+    const after = await scans();
+    expect([after['items']! - before['items']!, after['plans']! - before['plans']!]).toEqual([0, 1]);
+    expect((await compare('first', 'second')).lost).toMatchObject([{ kind: 'values', count: 1 }]);
+  } finally {
+    await client.end();
+  }
+});
+
+it('lists the first of many, and counts the others', async () => {
+  const shop = await server.fresh();
+  await runSql(
+    shop.url,
+    `DO $$ BEGIN FOR n IN 1..25 LOOP EXECUTE format('CREATE TABLE many_%s AS SELECT 1 AS id', n); END LOOP; END $$`,
+  );
+  const { save, compare } = saving(shop);
+  await save('before');
+  await runSql(
+    shop.url,
+    `DO $$ BEGIN FOR n IN 1..25 LOOP EXECUTE format('DROP TABLE many_%s', n); END LOOP; END $$`,
+  );
+  await save('after', 'before');
+  const { lost, more } = await compare('before', 'after');
+  expect([lost.length, more]).toEqual([20, 5]);
+});
+
+it('does not know what was never saved', async () => {
+  const shop = await server.fresh();
+  const { save, compare } = saving(shop);
+  await save('before');
+  await expect(compare('before', 'after')).rejects.toThrow(/never saved as after/);
+});
