@@ -77,9 +77,10 @@ export async function startDriver(bookings = 400, worker = true): Promise<Driver
 
   const agree: Driver['agree'] = async (handle) => {
     for (const seen = new Set<string>(); ;) {
-      const { outcome, waiting } = await until(
+      const { outcome, waiting } = await poll(
         handle,
         (status) => status.outcome !== undefined || status.waiting.some(({ id }) => !seen.has(id)),
+        150,
       );
       if (outcome !== undefined) return end(handle);
       const { id, update, choices = [] } = waiting.find((one) => !seen.has(one.id))!;
