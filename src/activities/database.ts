@@ -4,6 +4,7 @@ import { createOffsiteActivities } from './postgres/backups/offsite/offsite-acti
 import { createBackupActivities } from './postgres/backups/take-backup';
 import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
+import { createAdditionActivities } from './postgres/inspection/additions';
 import { createContentsActivities } from './postgres/inspection/contents-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
 import { createFingerprintActivities } from './postgres/inspection/fingerprint';
@@ -59,5 +60,6 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createFingerprintActivities(deps),
     ...createInvariantActivities(deps),
     ...createContentsActivities(deps),
+    ...createAdditionActivities(deps),
   };
 }

@@ -23,10 +23,27 @@ export function deltasAgree(rehearsed: SchemaDelta, actual: SchemaDelta): string
   ];
   for (const [identity, hash] of Object.entries(rehearsed.added)) {
     const here = actual.added[identity];
-    if (here !== undefined && here !== hash)
+    if (here !== undefined && timelessOf(here) !== timelessOf(hash))
       differences.push(`${identity} was added with another definition than rehearsed`);
   }
   return differences;
+}
+
+/** What was added as rehearsed but for a moment in it that the server wrote down when it was made, as `DEFAULT 'now'` does. */
+export function momentsIn(rehearsed: SchemaDelta, actual: SchemaDelta): string[] {
+  return Object.entries(rehearsed.added).flatMap(([identity, hash]) => {
+    const here = actual.added[identity];
+    return here !== undefined && here !== hash && timelessOf(here) === timelessOf(hash) ? [identity] : [];
+  });
+}
+
+/** Hash of a definition, with that of the same definition without the dates and times in it. */
+export function withTimeless(hash: string, timeless: string): string {
+  return `${hash}~${timeless}`;
+}
+
+function timelessOf(hash: string): string {
+  return hash.split('~').at(-1)!;
 }
 
 /** Where another database's schema differs in what exists, and in the types of columns. Definitions that are only deparsed are not compared. */
@@ -70,7 +87,7 @@ function compareNames(verb: string, rehearsed: string[], actual: string[]): stri
       .map((identity) => `${identity} was ${verb}, unlike in the rehearsal`),
   ];
 }
-/** Object identity -> short hash of its definition; columns, constraints and indexes count as objects. */
+/** Object identity -> short hash of its definition (`withTimeless` where it has dates in it); columns, constraints and indexes count as objects. */
 export interface SchemaFingerprint {
   digest: string;
   objects: Record<string, string>;

@@ -1,5 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -19,6 +22,17 @@ const has = async (table: string, column: string, environment: 'production' | 's
       environment,
     )
   ).length > 0;
+/** Tables with their columns in order; the application goes on writing rows. */
+const shape = (environment: 'production' | 'staging' = 'production') =>
+  driver.sql(
+    `SELECT c.relname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ',' ORDER BY a.attnum) AS columns
+       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' GROUP BY c.relname ORDER BY 1`,
+    environment,
+  );
+/** Rows and values of what nobody writes to meanwhile. */
+const contents = (table: string, environment: 'production' | 'staging' = 'production') =>
+  driver.sql(`SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ${table} AS t`, environment);
 const production = () => driver.stack.config.services['booking']!.environments['production']!;
 /** Makes the verification of production fail from now on. */
 const breakHealth = () => {
@@ -51,6 +65,13 @@ describe('several migrations', () => {
 });
 
 describe('a migration without a down script whose verification fails', () => {
+  const state = async () => [
+    await shape(),
+    await shape('staging'),
+    await contents('listings'),
+    await contents('bookings', 'staging'),
+    await contents('customers', 'staging'),
+  ];
   const applyAndAsk = async (name: string) => {
     write(name, `ALTER TABLE customers ADD COLUMN ${name.slice(11, -4)} text;\n`);
     const handle = await driver.start('migrateDatabase', {
@@ -62,23 +83,22 @@ describe('a migration without a down script whose verification fails', () => {
     breakHealth();
     await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
     const question = await driver.waiting(handle, 'decision');
-    expect(question.question).toMatch(/has no down script\. Restoring .* from .* Restore\?/);
+    expect(question.question).toMatch(
+      /: it has no down script\. Restoring booking\/production from .* Restore\?/,
+    );
     return { handle, question };
   };
 
-  it('is taken back by a restore when a person says so, with what was there before it', async () => {
+  it('is taken back by a restore when a person says so, on staging as in production', async () => {
+    const before = await state();
     const { handle, question } = await applyAndAsk('2026_12_03_restored.sql');
     expect(await has('customers', 'restored')).toBe(true);
     mendHealth();
     await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
-    // Staging has no down script either; nobody restores it by itself.
-    const task = await driver.waiting(handle, 'task');
-    expect(task.question).toMatch(/stays on booking\/staging/);
+    const { outcome, message } = await driver.agree(handle);
+    expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining('booking/staging was restored')]);
     expect(await has('customers', 'restored')).toBe(false);
-    await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'dropped it on staging' });
-    expect((await driver.end(handle)).outcome).toBe('NEEDS_HUMAN');
-    await driver.sql('ALTER TABLE customers DROP COLUMN restored', 'staging');
-    await driver.sql(`DELETE FROM durable_runbooks.ledger WHERE migration LIKE '%restored%'`, 'staging');
+    expect(await state()).toEqual(before);
   });
 
   it('stays where it is when a person wants to look first: NEEDS_HUMAN, backup kept', async () => {
@@ -95,6 +115,199 @@ describe('a migration without a down script whose verification fails', () => {
       await driver.sql('ALTER TABLE customers DROP COLUMN kept', environment);
       await driver.sql(`DELETE FROM durable_runbooks.ledger WHERE migration LIKE '%kept%'`, environment);
     }
+  });
+});
+
+describe('what happens to the data', () => {
+  const pair = (name: string, up: string, down: string) => {
+    write(`${name}.sql`, `${up};\n`);
+    write(`${name}.down.sql`, `${down};\n`);
+    return `${name}.sql`;
+  };
+  const accept = ['data-loss', 'schema-drift'];
+  const approve = async (handle: Awaited<ReturnType<Driver['start']>>) => {
+    const { id } = await driver.waiting(handle, 'approval');
+    const { plan } = await handle.query<RunStatus>('status');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    return plan!;
+  };
+
+  it('is restored where the down script brings a column back, but not what was in it', async () => {
+    const file = pair(
+      '2026_12_10_drop_phone',
+      'ALTER TABLE customers DROP COLUMN phone',
+      'ALTER TABLE customers ADD COLUMN phone text',
+    );
+    const before = [await shape(), await contents('listings')];
+    const filled = (await driver.sql('SELECT FROM customers WHERE phone IS NOT NULL')).length;
+    expect(filled).toBeGreaterThan(0);
+    const handle = await driver.start('migrateDatabase', {
+      files: [file],
+      mode: 'auto',
+      staging: 'none',
+      accept,
+    });
+    const loss = await driver.waiting(handle, 'decision');
+    expect(loss.question).toMatch(
+      `In booking/production ${file} takes away column public.customers.phone with ${filled} values, and no down script gives that back. Apply it?`,
+    );
+    breakHealth();
+    await driver.answer(handle, 'decide', { question: loss.id, choice: 'apply', by: 'ben' });
+    const { waiting } = await driver.until(handle, ({ waiting: all }) =>
+      all.some(({ id }) => id !== loss.id),
+    );
+    const restore = waiting.find(({ id }) => id !== loss.id)!;
+    expect(restore.question).toMatch(
+      `${file}: its down script does not bring back the values of public.customers (phone) in at most ${filled} rows. Restoring`,
+    );
+    expect(await has('customers', 'phone')).toBe(false);
+    mendHealth();
+    await driver.answer(handle, 'decide', { question: restore.id, choice: 'restore', by: 'ben' });
+    const { outcome, report } = await driver.end(handle);
+    expect([outcome, report.plan?.actions[0]?.detail]).toEqual([
+      'PARTIAL',
+      expect.stringContaining('way back: restore, which asks'),
+    ]);
+    expect([await shape(), await contents('listings')]).toEqual(before);
+  });
+
+  it('is asked about in mode auto where rows go, and nothing is touched after a no', async () => {
+    const file = pair('2026_12_11_purge', 'DELETE FROM payments', 'SELECT 1');
+    const before = [await shape(), await contents('listings')];
+    const handle = await driver.start('migrateDatabase', {
+      files: [file],
+      mode: 'auto',
+      staging: 'none',
+      accept,
+    });
+    const { id, question } = await driver.waiting(handle, 'decision');
+    expect(question).toMatch(
+      /takes away \d{3} rows of public\.payments, and no down script gives that back\. Apply it\?/,
+    );
+    await driver.answer(handle, 'decide', { question: id, choice: 'stop', by: 'ben' });
+    expect((await driver.end(handle)).outcome).toBe('REJECTED');
+    expect([await shape(), await contents('listings')]).toEqual(before);
+  });
+
+  it('decides nothing where nothing is lost: a column of seconds ago goes without a question', async () => {
+    const file = pair(
+      '2026_12_12_remark',
+      'ALTER TABLE customers ADD COLUMN remark text',
+      'ALTER TABLE customers DROP COLUMN remark',
+    );
+    const before = [await shape(), await contents('listings')];
+    breakHealth();
+    const { outcome, report } = await driver.run('migrateDatabase', {
+      files: [file],
+      mode: 'auto',
+      staging: 'none',
+      accept,
+    });
+    expect([outcome, report.plan?.actions[0]?.detail]).toEqual([
+      'ROLLED_BACK',
+      expect.stringContaining('way back: down script, which lost nothing on the clone'),
+    ]);
+    expect([await shape(), await contents('listings')]).toEqual(before);
+  });
+
+  it('is asked about where people have written into what goes, once for all files', async () => {
+    const files = ['one', 'two', 'three'].map((name, index) =>
+      pair(
+        `2026_12_1${3 + index}_${name}`,
+        `ALTER TABLE customers ADD COLUMN ${name} text`,
+        `ALTER TABLE customers DROP COLUMN ${name}`,
+      ),
+    );
+    const before = [await shape(), await contents('listings')];
+    // The application writes into the new column at once, and then falls ill.
+    const application = createServer((_request, response) => {
+      void driver
+        .sql('UPDATE customers SET two = email WHERE id IN (SELECT id FROM customers LIMIT 3)')
+        .finally(() => response.writeHead(500).end());
+    }).listen(0, '127.0.0.1');
+    try {
+      const handle = await driver.start('migrateDatabase', {
+        files,
+        mode: 'propose',
+        staging: 'none',
+        accept,
+      });
+      await driver.waiting(handle, 'approval');
+      const { port } = application.address() as AddressInfo;
+      production().application!.health[0]!.url = `http://127.0.0.1:${port}/health`;
+      await approve(handle);
+      const question = await driver.waiting(handle, 'decision');
+      expect(question.question).toBe(
+        `${files.join(', ')} must go back from booking/production, and the down scripts take with them 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
+      );
+      await driver.answer(handle, 'decide', {
+        question: question.id,
+        choice: 'run the down scripts',
+        by: 'ben',
+      });
+      expect((await driver.end(handle)).outcome).toBe('ROLLED_BACK');
+      expect([await shape(), await contents('listings')]).toEqual(before);
+    } finally {
+      application.close();
+    }
+  });
+
+  it('is compared after each down script, which is named where it leads elsewhere', async () => {
+    const good = pair(
+      '2026_12_20_good',
+      'ALTER TABLE customers ADD COLUMN good text',
+      'ALTER TABLE customers DROP COLUMN good',
+    );
+    const wrong = pair(
+      '2026_12_21_wrong',
+      'ALTER TABLE customers ADD COLUMN wrong text',
+      'ALTER TABLE customers RENAME COLUMN wrong TO left_over',
+    );
+    const last = pair('2026_12_22_last', 'CREATE TABLE last (id int PRIMARY KEY)', 'DROP TABLE last');
+    const { outcome, message } = await driver.run('migrateDatabase', {
+      files: [good, wrong, last],
+      mode: 'auto',
+      staging: 'none',
+      accept,
+    });
+    expect([outcome, message]).toEqual([
+      'FAILED',
+      expect.stringContaining(
+        `The down script of ${wrong} leads back: differs in column public.customers.left_over`,
+      ),
+    ]);
+  });
+
+  it('is undone down to the first file without a way back, and the plan says so', async () => {
+    const first = pair(
+      '2026_12_23_first_of_three',
+      'ALTER TABLE customers ADD COLUMN first_of_three text',
+      'ALTER TABLE customers DROP COLUMN first_of_three',
+    );
+    write('2026_12_24_second_of_three.sql', 'ALTER TABLE customers ADD COLUMN second_of_three text;\n');
+    const third = pair(
+      '2026_12_25_third_of_three',
+      'ALTER TABLE customers ADD COLUMN third_of_three text',
+      'ALTER TABLE customers DROP COLUMN third_of_three',
+    );
+    const handle = await driver.start('migrateDatabase', {
+      files: [first, '2026_12_24_second_of_three.sql', third],
+      mode: 'propose',
+      staging: 'none',
+      accept: [...accept, 'down-missing'],
+    });
+    const plan = await approve(handle);
+    expect(plan.actions.map(({ detail }) => detail?.split('way back: ')[1])).toEqual([
+      'down script or restore, which asks',
+      'restore, which asks: it has no down script',
+      'down script, which lost nothing on the clone',
+    ]);
+    expect(plan.warnings).toContain(
+      `${first}: its way back was not rehearsed, because a later migration cannot be undone`,
+    );
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    for (const column of ['first', 'second', 'third'])
+      await driver.sql(`ALTER TABLE customers DROP COLUMN ${column}_of_three`);
   });
 });
 

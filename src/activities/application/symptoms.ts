@@ -20,6 +20,12 @@ export interface ErrorRate {
   windowMs: number;
 }
 
+export interface ConfiguredChecks {
+  health: number;
+  errorRate: boolean;
+  smoke: boolean;
+}
+
 /** What customers notice, at one moment. */
 export interface Symptoms {
   /** The error rate is within its objective, and every health check holds. */
@@ -72,6 +78,16 @@ export function createApplicationActivities({ config }: ActivityDeps) {
   return {
     checkHealth,
     readErrorRate,
+
+    /** What looks at an environment at all: its health, its error rate, its smoke test. */
+    async listChecks({ service, environment }: Place): Promise<ConfiguredChecks> {
+      const { application, smoke } = environmentOf(config, service, environment);
+      return {
+        health: application?.health.length ?? 0,
+        errorRate: application?.errorRate !== undefined,
+        smoke: smoke !== undefined,
+      };
+    },
 
     /**
      * Health and error rate together. An application that gives no answer is a fact and no error: it serves nobody.

@@ -1,6 +1,7 @@
 import type { ValidationReport } from '../../contract/backup';
 import type { InvariantResult } from '../../contract/migration';
 import { type Check, type Place, targetOf } from '../../contract/place';
+import { countOf } from '../../contract/text';
 import type { Run, Verdict } from '../kit';
 
 /** All checks must hold, and there must be some: an empty report proves nothing. */
@@ -30,6 +31,40 @@ export async function verifyHealth(run: Run, place: Place): Promise<void> {
     `Health of ${targetOf(place)}`,
     (act) => act.checkHealth(place),
     (checks) =>
-      checks.length === 0 ? { ok: true, detail: 'no health endpoint configured' } : allHold(checks),
+      checks.length === 0 ? { ok: true, detail: 'not checked: none is configured' } : allHold(checks),
   );
+}
+
+/** The service's own smoke test against an environment, where one is configured. */
+export async function verifySmoke(run: Run, place: Place): Promise<void> {
+  await run.verify(
+    `Smoke test of ${targetOf(place)}`,
+    (act) => act.runServiceCommand({ ...place, command: 'smoke' }),
+    ({ ran, detail }) => ({ ok: true, detail: ran ? detail : 'not run: none is configured' }),
+  );
+}
+
+/** What nothing will look at after a change: a warning for the plan, or nothing. */
+export async function uncheckedOf(run: Run, place: Place): Promise<string[]> {
+  const where = targetOf(place);
+  const { health, errorRate, smoke } = await run.step(
+    `What looks at ${where}?`,
+    (act) => act.listChecks(place),
+    {
+      describe: (found) =>
+        [
+          countOf(found.health, 'health check'),
+          found.errorRate ? 'the error rate' : 'no error rate',
+          found.smoke ? 'a smoke test' : 'no smoke test',
+        ].join(', '),
+    },
+  );
+  const missing = [
+    ...(health === 0 ? ['health check'] : []),
+    ...(errorRate ? [] : ['error rate']),
+    ...(smoke ? [] : ['smoke test']),
+  ];
+  if (missing.length === 0) return [];
+  run.fact(`notConfiguredFor ${where}`, missing.join(', '));
+  return [`nothing is configured to notice that ${where} broke by: ${missing.join(', ')}`];
 }

@@ -16,6 +16,8 @@ export interface TakeOver {
   loss: Loss;
   /** Of a restore that is itself a way back: what nothing brings back once the copy is live. */
   loses?: string;
+  /** Sets its copies apart from those of another database that the same run replaces. */
+  suffix?: string;
 }
 
 /**
@@ -68,11 +70,11 @@ async function lookAgain(run: Run, place: Place, live: LiveState): Promise<LiveS
 async function replace(
   run: Run,
   place: Place,
-  { backupId, fence, live, loses }: TakeOver,
+  { backupId, fence, live, loses, suffix = '' }: TakeOver,
   { readable, writers }: { readable: boolean; writers: Writers },
 ): Promise<void> {
   const target = targetOf(place);
-  const name = nameForRun().replace(/-/g, '_');
+  const name = `${nameForRun().replace(/-/g, '_')}${suffix}`;
   const beside = databaseIn(place, `restored_${name}`);
   const liveMissing = live.condition === 'missing';
   const names: Names = { restored: `restored_${name}`, previous: `previous_${name}`, liveMissing, fence };

@@ -116,7 +116,8 @@ function lostOf({ name, was, is, there }: Tree, counted: boolean): Lost[] {
   const sums = changed.every(({ same }) => same === false);
   if (gone === 0 && sums) {
     const others = changed.length > 0 ? changed : permuted(columns, was, is);
-    const count = updated === null ? null : Math.min(rows, updated + deleted);
+    const written = updated === null ? 0 : updated + deleted;
+    const count = Math.min(rows, Math.max(written, ...others.map(({ missing = 0 }) => missing)));
     if (others.length > 0)
       lost.push({ kind: 'values', what: listed(name, others), count: count === 0 ? null : count });
     return lost;
@@ -150,6 +151,8 @@ interface Pair {
   /** Undefined where it is gone. */
   to?: string;
   values: number;
+  /** Values that are NULL now. */
+  missing?: number;
   /** Whether it has the same values; undefined where that cannot be told. */
   same?: boolean;
 }
@@ -164,7 +167,7 @@ function pairColumns(was: TableContents[], is: TableContents[]): Pair[] {
     const to = from in after ? from : byNumber?.[0];
     if (to === undefined) return { from, values: column.values };
     const { digest, values } = after[to]!;
-    const pair = { from, to, values: column.values };
+    const pair = { from, to, values: column.values, missing: Math.max(0, column.values - values) };
     if (digest === null || column.digest === null) return pair;
     return { ...pair, same: digest === column.digest && values === column.values };
   });

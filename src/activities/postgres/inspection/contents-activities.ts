@@ -15,7 +15,18 @@ export interface SaveContentsInput {
   id: string;
   /** What was saved last: tables that nobody has touched since are not read again. */
   previous: string | null;
+  /** What was saved before something that should be undone by now. */
+  start?: string;
   fence: Fence;
+}
+
+export interface SavedContents {
+  tables: number;
+  rows: number;
+  /** What became of them since `previous`; nothing where there is none. */
+  since: ContentsDelta;
+  /** The same since `start`. */
+  sinceStart: ContentsDelta;
 }
 
 // In the copy itself: what thousands of tables hold does not belong into a history. Production never gets this table.
@@ -24,9 +35,12 @@ const TABLE = `CREATE TABLE IF NOT EXISTS durable_runbooks.contents (id text PRI
 /** What a disposable copy holds, before and after something was done to it that nobody else does anything to. */
 export function createContentsActivities(deps: ActivityDeps) {
   return {
-    /** Remembers rows, values and sequences under `id`. A retry before anything was changed remembers the same. */
-    async saveContents(input: SaveContentsInput): Promise<{ tables: number; rows: number }> {
-      const { database, id, previous, fence } = input;
+    /**
+     * Remembers rows, values and sequences under `id`, and compares them with what was saved before. A retry before anything
+     * else was changed remembers the same.
+     */
+    async saveContents(input: SaveContentsInput): Promise<SavedContents> {
+      const { database, id, previous, start, fence } = input;
       const total = { phase: 'contents', done: 0, total: 0, unit: 'tables' as const };
       return withProgress(total, (report) =>
         withClient(
@@ -36,6 +50,7 @@ export function createContentsActivities(deps: ActivityDeps) {
             await fenceSession(client, fence);
             await client.query(TABLE);
             const before = previous === null ? null : await savedContents(client, previous);
+            const first = start === undefined ? null : await savedContents(client, start);
             const contents = await readContents(client, before, (done, all) => report({ done, total: all }));
             await inTransaction(client, async () => {
               // An attempt that everybody has given up must not save what a later step has made of it.
@@ -47,28 +62,15 @@ export function createContentsActivities(deps: ActivityDeps) {
               );
             });
             const tables = Object.values(contents.tables);
-            return { tables: tables.length, rows: tables.reduce((sum, { rows }) => sum + rows, 0) };
+            return {
+              tables: tables.length,
+              rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+              since: compareContents(before ?? contents, contents),
+              sinceStart: compareContents(first ?? contents, contents),
+            };
           },
           { action: 'read its contents', statementTimeoutMs: 0 },
         ),
-      );
-    },
-
-    /** What became of the contents between two of those. Reads only. */
-    async compareContents(input: {
-      database: DatabaseRef;
-      before: string;
-      after: string;
-    }): Promise<ContentsDelta> {
-      return withClient(
-        deps,
-        input.database,
-        async (client) =>
-          compareContents(
-            await savedContents(client, input.before),
-            await savedContents(client, input.after),
-          ),
-        { action: 'compare its contents' },
       );
     },
   };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import type { SchemaFingerprint } from '../../../contract/schema-delta';
+import { withTimeless, type SchemaFingerprint } from '../../../contract/schema-delta';
 import { ACCESS_QUERIES } from './schema-access';
 import { objectQueries } from './schema-objects';
 import { RELATION_QUERIES } from './schema-relations';
@@ -26,17 +26,23 @@ export async function readObjects(
   );
   const objects = Object.fromEntries(
     rows.map(({ identity, definition, expression }) => {
-      const text = portable && expression !== null ? withoutCasts(expression) : expression;
+      const text = portable && expression !== null ? withoutCasts(expression) : (expression ?? '');
+      const timeless = portable ? text : text.replaceAll(MOMENT, "'…'");
+      const hash = shortHash(`${definition} ${text}`);
       return [
         identity,
-        createHash('md5')
-          .update(`${definition} ${text ?? ''}`)
-          .digest('hex')
-          .slice(0, 10),
+        timeless === text ? hash : withTimeless(hash, shortHash(`${definition} ${timeless}`)),
       ];
     }),
   );
   return { digest: digestOf(objects), objects };
+}
+
+/** What `DEFAULT 'now'` and the like become when they are made: a constant, another one each time. */
+const MOMENT = /'(\d{4,}-\d\d-\d\d[^']*'(?=::(date|timestamp))|\d\d:\d\d:\d\d[^']*'(?=::time))/g;
+
+function shortHash(text: string): string {
+  return createHash('md5').update(text).digest('hex').slice(0, 10);
 }
 
 export function digestOf(objects: SchemaFingerprint['objects']): string {

@@ -3,6 +3,7 @@ import type { InputOf } from '../../../catalogue/card';
 import type { DatabaseFacts } from '../../../contract/database';
 import { bytes } from '../../../contract/text';
 import type { Run } from '../../kit';
+import { uncheckedOf } from '../checks';
 import type { migrateDatabaseCard } from './card';
 import type { Hazard, Migration } from '../../../contract/migration';
 import { databaseIn, type Place, targetOf } from '../../../contract/place';
@@ -45,6 +46,7 @@ export async function diagnoseMigration(run: Run, input: MigrateInput): Promise<
     fenceToken: facts.fenceToken,
   };
   if (pending.length === 0) return diagnosis;
+  diagnosis.warnings.push(...(await uncheckedOf(run, place)));
   await refuseHazards(run, diagnosis);
   if (staging === undefined) diagnosis.warnings.push('there is no staging: only the clone is rehearsed on');
   else await compareWithStaging(run, diagnosis, staging);

@@ -1,11 +1,13 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { describeLosses } from '../../../contract/contents';
 import { countOf, duration } from '../../../contract/text';
 import { identityOf } from '../../../contract/migration';
 import { type Run, runbook } from '../../kit';
 import { diagnoseMigration, type Diagnosis } from './diagnose';
 import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';
-import { rehearseOnClone, rehearseOnStaging, type Rehearsal } from './rehearse';
+import { lostForGood, rehearseOnClone, type Back, type Rehearsal, type Rehearsed } from './rehearse';
+import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
 import { onScratchCopy } from '../scratch-copy';
 import { takeBackup } from '../take-backup';
@@ -63,17 +65,18 @@ async function afterRehearsal(
 ): Promise<void> {
   const { place, pending } = diagnosis;
   const target = targetOf(place);
-  if (stagingFence !== undefined) await rehearseOnStaging(run, diagnosis, stagingFence);
+  if (stagingFence !== undefined) await rehearseOnStaging(run, diagnosis, rehearsal, stagingFence);
 
   await run.gate(async () => {
     await refuseIfChanged(run, diagnosis);
     return {
-      actions: pending.map(({ name, sha256 }, index) => ({
-        action: `apply ${name}`,
+      actions: rehearsal.migrations.map((rehearsed) => ({
+        action: `apply ${rehearsed.migration.name}`,
         target,
-        detail: `SHA-256 ${sha256.slice(0, 12)}; ${describeApply(rehearsal, index)}; way back: ${describeWayBack(pending[index])}`,
+        detail: describeRehearsed(rehearsed),
       })),
-      warnings: [...diagnosis.warnings, ...rehearsal.warnings],
+      // What is lost comes first.
+      warnings: [...rehearsal.warnings, ...diagnosis.warnings],
       facts: {
         backupId,
         systemIdentifier: diagnosis.systemIdentifier,
@@ -83,6 +86,7 @@ async function afterRehearsal(
     };
   });
 
+  await confirmLoss(run, rehearsal, target);
   await run.announce(`${pending.map(({ name }) => name).join(', ')} is being applied in ${target}.`);
   await run.exclusively(
     target,
@@ -105,13 +109,35 @@ async function refuseIfChanged(run: Run, { place, pending, input }: Diagnosis): 
   );
 }
 
-function describeApply({ applied }: Rehearsal, index: number): string {
-  const result = applied[index];
-  if (result === undefined) return 'not rehearsed';
-  return `${countOf(result.statements, 'statement')}, rehearsed in ${duration(result.durationMs)}`;
+/** Nobody has seen the plan of an unattended run: what is lost for good is for a person to say. */
+async function confirmLoss(run: Run, rehearsal: Rehearsal, target: string): Promise<void> {
+  const lost = lostForGood(rehearsal);
+  if (run.policy.mode !== 'auto' || lost.length === 0) return;
+  const what = lost.map(
+    ({ migration, contents }) => `${migration.name} takes away ${describeLosses(contents)}`,
+  );
+  const choice = await run.ask(
+    `In ${target} ${what.join('; ')}, and no down script gives that back. Apply ${lost.length === 1 ? 'it' : 'them'}?`,
+    ['apply', 'stop'],
+  );
+  if (choice === 'stop') run.reject('decided not to lose this data');
 }
 
-function describeWayBack(migration: Diagnosis['pending'][number] | undefined): string {
-  if (migration?.downSha256 == null) return 'restore, which asks';
-  return migration.downDestroysData ? 'down script, which asks' : 'down script, rehearsed';
+function describeRehearsed({ migration, up, back }: Rehearsed): string {
+  return [
+    `SHA-256 ${migration.sha256.slice(0, 12)}`,
+    `${countOf(up.statements, 'statement')}, rehearsed in ${duration(up.durationMs)}`,
+    `way back: ${describeBack(back)}`,
+  ].join('; ');
+}
+
+function describeBack(back: Back): string {
+  switch (back.kind) {
+    case 'down':
+      return back.writes ? 'down script, which asks' : 'down script, which lost nothing on the clone';
+    case 'restore':
+      return `restore, which asks: ${back.why}`;
+    case 'unrehearsed':
+      return 'down script or restore, which asks';
+  }
 }

@@ -1,32 +1,38 @@
-import { countOf, duration } from '../../../contract/text';
-import { digest, type Run, type Verdict, type WayBack } from '../../kit';
-import type { Diagnosis } from './diagnose';
+import { describeLost, describeLosses, isLossless, type ContentsDelta } from '../../../contract/contents';
 import { isOrder, touched, type SchemaDelta } from '../../../contract/schema-delta';
-import { invariantsHold, verifyHealth } from '../checks';
-import { nameForRun } from '../names';
-import { takeBackup } from '../take-backup';
-import { databaseIn, type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { ApplyResult, Migration } from '../../../contract/migration';
+import { type DatabaseRef, targetOf } from '../../../contract/place';
+import { digest, type Run, type Verdict } from '../../kit';
+import { invariantsHold } from '../checks';
+import { nameForRun } from '../names';
+import { applyTo, type Target } from './apply';
+import type { Diagnosis } from './diagnose';
+
+/** How a migration goes back, as the clone has shown. */
+export type Back =
+  /** Its down script gives everything back. `writes`: it changes rows beyond what the migration has added. */
+  | { kind: 'down'; writes: boolean }
+  /** It has none, or one that does not. */
+  | { kind: 'restore'; why: string }
+  /** A later one cannot be undone, so that its down script could not be tried. */
+  | { kind: 'unrehearsed' };
+
+export interface Rehearsed {
+  migration: Migration;
+  up: ApplyResult;
+  /** What became of what was there before. */
+  contents: ContentsDelta;
+  back: Back;
+}
 
 export interface Rehearsal {
-  applied: ApplyResult[];
+  migrations: Rehearsed[];
   /** What the migrations did to the clone's schema; production must show the same. */
   delta: SchemaDelta;
   deltaDigest: string;
+  /** Rows of the tables, and values of the columns, that they have added. */
+  additions: Record<string, number | null>;
   warnings: string[];
-}
-
-/** One migration, as a line of the timeline. */
-export function describeApplied({
-  alreadyDone,
-  statements,
-  durationMs,
-  lockAttempts,
-  totalBlockMs,
-}: ApplyResult): string {
-  if (alreadyDone) return 'already done';
-  const locks = lockAttempts > 1 ? `, ${lockAttempts} tries for the lock` : '';
-  return `${countOf(statements, 'statement')} in ${duration(durationMs)}${locks}, others blocked at most ${duration(totalBlockMs)}`;
 }
 
 /** Up, check, down, compare: on production's own data, in a cluster that can hurt nobody. */
@@ -37,59 +43,63 @@ export async function rehearseOnClone(
 ): Promise<Rehearsal> {
   const { place, pending } = diagnosis;
   // Nobody else uses the clone, so its fence only has to be one that the copy accepts.
-  const fence: Fence = { target: targetOf(place), token: Number.MAX_SAFE_INTEGER };
-  const id = nameForRun();
-  await run.step('Save the schema of the clone', (act) => act.saveSchema({ database: clone, id, fence }), {
-    describe: ({ objects, digest }) => `${objects} objects, ${digest.slice(0, 12)}`,
-  });
-  const applied: ApplyResult[] = [];
-  for (const migration of pending) {
-    applied.push(
-      await applyTo(run, diagnosis, {
-        database: clone,
-        migration,
-        fence,
-        where: 'the clone',
-        direction: 'up',
-        undo: 'disposable',
-      }),
-    );
+  const fence = { target: targetOf(place), token: Number.MAX_SAFE_INTEGER };
+  const on: Target = { database: clone, fence, where: 'the clone' };
+  const looks = looksAt(run, on);
+
+  await looks.saveSchema(0);
+  await looks.saveContents(0, 'Look at what the clone holds');
+  const lastWithoutDown = pending.findLastIndex(({ downSha256 }) => downSha256 === null);
+  const ups: Omit<Rehearsed, 'back'>[] = [];
+  for (const [index, migration] of pending.entries()) {
+    // The state that its down script has to lead back to.
+    if (index > 0 && index > lastWithoutDown) await looks.saveSchema(index);
+    const up = await applyTo(run, diagnosis, { ...on, migration, direction: 'up', undo: 'disposable' });
+    const { since } = await looks.saveContents(index + 1, `What ${migration.name} did to the data`);
+    ups.push({ migration, up, contents: since });
   }
   const delta = await run.step(
     'What changed in its schema?',
-    (act) => act.diffSchema({ database: clone, id }),
-    {
-      describe: (found) => `${touched(found).length} objects`,
-    },
+    (act) => act.diffSchema({ database: clone, id: looks.idOf(0) }),
+    { describe: (found) => `${touched(found).length} objects` },
   );
   await run.verify(
     'Invariants on the clone',
     (act) => act.checkInvariants({ database: clone, service: place.service }),
     invariantsHold,
   );
+  const additions = await countAdditions(run, clone, delta);
 
-  const reversible = pending.filter((migration) => migration.downSha256 !== null);
-  for (const migration of [...reversible].reverse()) {
-    await applyTo(run, diagnosis, {
-      database: clone,
-      migration,
-      fence,
-      where: 'the clone',
-      direction: 'down',
-      undo: 'disposable',
-    });
-  }
-  const warnings: string[] = [];
-  if (reversible.length === pending.length) {
+  const backs: Back[] = pending.map(({ downSha256 }) =>
+    downSha256 === null ? { kind: 'restore', why: 'it has no down script' } : { kind: 'unrehearsed' },
+  );
+  const leftovers: string[] = [];
+  const alreadyLost = new Set<string>();
+  for (let index = pending.length - 1; index > lastWithoutDown; index -= 1) {
+    const migration = pending[index]!;
+    await applyTo(run, diagnosis, { ...on, migration, direction: 'down', undo: 'disposable' });
     await run.verify(
-      'The down scripts lead back',
-      (act) => act.diffSchema({ database: clone, id }),
+      `The down script of ${migration.name} leads back`,
+      (act) => act.diffSchema({ database: clone, id: looks.idOf(index) }),
       isAsBefore,
     );
-  } else {
-    warnings.push('not every migration has a down script, so the way back could not be rehearsed');
+    const saved = await looks.saveContents(
+      `back-${index}`,
+      `What going back from ${migration.name} left`,
+      index,
+    );
+    backs[index] = backOf(saved.since, saved.sinceStart, alreadyLost);
+    if (saved.sinceStart.gained.length > 0)
+      leftovers.push(`the down script of ${migration.name} leaves ${saved.sinceStart.gained.join(', ')}`);
   }
-  return { applied, delta, deltaDigest: digestOf(delta), warnings };
+  const migrations = ups.map((one, index) => ({ ...one, back: backs[index]! }));
+  return {
+    migrations,
+    delta,
+    deltaDigest: digestOf(delta),
+    additions,
+    warnings: [...migrations.flatMap(warningsOf), ...leftovers],
+  };
 }
 
 /** An empty delta, but for the order of columns: one that was dropped can only come back as the last. */
@@ -100,112 +110,93 @@ export function isAsBefore(delta: SchemaDelta): Verdict {
   return { ok: false, detail: `differs in ${left.slice(0, 10).join(', ')}` };
 }
 
-interface Target {
-  database: DatabaseRef;
-  migration: Migration;
-  fence: Fence;
-  where: string;
-}
-
-interface Apply extends Target {
-  direction: 'up' | 'down';
-  /** What becomes of it when the run fails. */
-  undo: WayBack;
-}
-
-/** Title of the step that applies a migration. */
-export const applyTitle = (name: string, where: string) => `Apply ${name} on ${where}`;
-
-/** Applies one migration up or down. Idempotent: the ledger at the target knows what was done. */
-export function applyTo(
+/** Rows and values in what the migrations have added, where it is there. */
+export function countAdditions(
   run: Run,
-  { place, input }: Diagnosis,
-  { database, migration, fence, where, direction, undo }: Apply,
-): Promise<ApplyResult> {
-  const { name } = migration;
-  return run.step(
-    direction === 'up' ? applyTitle(name, where) : `Undo ${name} on ${where}`,
-    (act) =>
-      act.applyMigration({
-        service: place.service,
-        database,
-        migration: { name: migration.name, sha256: migration.sha256, downSha256: migration.downSha256 },
-        direction,
-        fence,
-        allowRewrite: input.accept.includes('table-rewrite'),
-      }),
-    { kind: 'mutate', undo, describe: describeApplied },
-  );
+  database: DatabaseRef,
+  { added }: SchemaDelta,
+): Promise<Record<string, number | null>> {
+  const objects = Object.keys(added).filter((identity) => /^(table|column) /.test(identity));
+  return run.step('What is in what was added?', (act) => act.countAdditions({ database, objects }), {
+    kind: 'long',
+    undo: 'read-only',
+    describe: (counts) =>
+      `${Object.values(counts).filter((count) => count !== 0).length} of ${objects.length} hold something`,
+  });
 }
 
-/** The same on staging, where the application runs too. What staging lacked is taken back if production fails. */
-export async function rehearseOnStaging(run: Run, diagnosis: Diagnosis, fence: Fence): Promise<void> {
-  const { staging, pending } = diagnosis;
-  if (staging === undefined) return;
-  const database = databaseIn(staging);
-  const where = targetOf(staging);
-  const { pending: missing } = await run.step(`What ${where} lacks`, (act) =>
-    act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
-  );
-  const backupId = await backUpStagingIfNeeded(run, staging, missing, fence);
-  for (const migration of missing) {
-    const apply = { database, migration, fence, where };
-    await applyTo(run, diagnosis, {
-      ...apply,
-      direction: 'up',
-      undo: {
-        title: `Take ${migration.name} back from ${where}`,
-        back: () => takeBack(run, diagnosis, apply, backupId),
-      },
-    });
-  }
-  await run.verify(
-    `Invariants of ${where}`,
-    (act) => act.checkInvariants({ database, service: staging.service }),
-    invariantsHold,
-  );
-  await verifyHealth(run, staging);
-  await run.verify(
-    `Smoke test of ${where}`,
-    (act) => act.runServiceCommand({ ...staging, command: 'smoke' }),
-    ({ detail }) => ({ ok: true, detail }),
-  );
+/** What a migration takes away, and nothing that it has gives back. */
+export function lostForGood({ migrations }: Rehearsal): Rehearsed[] {
+  return migrations.filter(({ contents, back }) => !isLossless(contents) && back.kind !== 'down');
 }
 
-async function backUpStagingIfNeeded(
-  run: Run,
-  staging: Place,
-  missing: Migration[],
-  fence: Fence,
-): Promise<string | undefined> {
-  if (missing.every(({ downSha256 }) => downSha256 !== null)) return undefined;
-  const backupId = `${nameForRun()}-staging`;
-  await takeBackup(run, staging, backupId, fence);
-  return backupId;
+/** `since`: what the down script itself did; `sinceStart`: what up and down together did. */
+function backOf(since: ContentsDelta, sinceStart: ContentsDelta, alreadyLost: Set<string>): Back {
+  const lost = sinceStart.lost.filter((one) => !alreadyLost.has(describeLost(one)));
+  for (const one of lost) alreadyLost.add(describeLost(one));
+  if (lost.length > 0 || sinceStart.more > 0)
+    return {
+      kind: 'restore',
+      why: `its down script does not bring back ${describeLosses({ lost, more: sinceStart.more })}`,
+    };
+  return {
+    kind: 'down',
+    writes: since.more > 0 || since.lost.some(({ kind }) => kind !== 'table' && kind !== 'column'),
+  };
 }
 
-async function takeBack(
-  run: Run,
-  diagnosis: Diagnosis,
-  apply: Target,
-  backupId: string | undefined,
-): Promise<void> {
-  if (apply.migration.downSha256 !== null) {
-    const undo = { takesBack: applyTitle(apply.migration.name, apply.where) };
-    await applyTo(run, diagnosis, { ...apply, direction: 'down', undo });
-    return;
-  }
-  const applied = await isApplied(run, apply);
-  if (applied)
-    run.needsHuman(
-      `${apply.migration.name} has no down script and stays on ${apply.where}; its backup is ${backupId}`,
-    );
+function warningsOf({ migration: { name, downSha256 }, contents, back }: Rehearsed): string[] {
+  const taken = isLossless(contents) ? '' : `${name} takes away ${describeLosses(contents)}`;
+  if (taken !== '' && back.kind === 'down') return [`${taken}; its down script gives that back`];
+  const loss = taken === '' ? [] : [taken];
+  if (back.kind === 'unrehearsed')
+    return [...loss, `${name}: its way back was not rehearsed, because a later migration cannot be undone`];
+  // That there is no down script was said before.
+  return back.kind === 'restore' && downSha256 !== null ? [...loss, `${name}: ${back.why}`] : loss;
 }
 
-/** Whether the ledger of that database says so; an aborted transaction left nothing to undo. */
-export async function isApplied(run: Run, { database, migration, where }: Target): Promise<boolean> {
-  const ledger = await run.step(`Ledger of ${where}`, (act) => act.readLedger({ database }));
-  return ledger.some(({ name, sha256 }) => name === migration.name && sha256 === migration.sha256);
+/** Remembers, in the clone itself, what it was like at each turn. */
+function looksAt(run: Run, { database, fence }: Target) {
+  const idOf = (turn: number | string) => (turn === 0 ? nameForRun() : `${nameForRun()}-${turn}`);
+  let previous: string | null = null;
+  return {
+    idOf,
+    saveSchema: (turn: number) =>
+      run.step(
+        turn === 0 ? 'Save the schema of the clone' : `Save its schema before ${turn + 1}`,
+        (act) => act.saveSchema({ database, id: idOf(turn), fence }),
+        { describe: ({ objects, digest: found }) => `${objects} objects, ${found.slice(0, 12)}` },
+      ),
+    saveContents: async (turn: number | string, title: string, start?: number) => {
+      const id = `${nameForRun()}-${turn}`;
+      const saved = await run.step(
+        title,
+        (act) =>
+          act.saveContents({
+            database,
+            id,
+            previous,
+            ...(start === undefined ? {} : { start: `${nameForRun()}-${start}` }),
+            fence,
+          }),
+        {
+          kind: 'long',
+          undo: 'read-only',
+          describe: ({ tables, rows, since }) => describeSaved(tables, rows, since),
+        },
+      );
+      previous = id;
+      return saved;
+    },
+  };
+}
+
+function describeSaved(tables: number, rows: number, since: ContentsDelta): string {
+  const became = [
+    ...(isLossless(since) ? [] : [`lost: ${describeLosses(since)}`]),
+    ...(since.gained.length === 0 ? [] : [`new: ${since.gained.join(', ')}`]),
+  ];
+  return [`${rows} rows in ${tables} tables`, ...became].join('; ');
 }
 
 /** In the shape of a plan's facts, as approvals in stored histories have it. */

@@ -7,7 +7,12 @@ import {
 } from '../../../../src/activities/postgres/inspection/fingerprint';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
 import { takeFence } from '../../../../src/activities/postgres/session/fence';
-import { deltasAgree, schemaDelta, type SchemaFingerprint } from '../../../../src/contract/schema-delta';
+import {
+  deltasAgree,
+  momentsIn,
+  schemaDelta,
+  type SchemaFingerprint,
+} from '../../../../src/contract/schema-delta';
 import {
   failureOf,
   runActivity,
@@ -101,6 +106,21 @@ describe('fingerprints', () => {
     ]);
     expect(actual.removed).toEqual(['function public.count_bookings()']);
     expect(actual.changed).toEqual(['column public.bookings.mood', 'order of columns public.bookings']);
+  });
+
+  it('agree but for a moment that is written down when something is made', async () => {
+    const made = `CREATE TABLE visits (id int, day date DEFAULT 'now', at timestamptz DEFAULT '2020-01-01');
+      ALTER TABLE bookings ADD COLUMN seen timestamp DEFAULT 'now';
+      CREATE VIEW recent AS SELECT id FROM bookings WHERE starts_at > 'now'::timestamptz;`;
+    const [first, second, third] = await Promise.all([server.fresh(), server.fresh(), server.fresh()]);
+    const rehearsed = await deltaOf(first.name, made);
+    const actual = await deltaOf(second.name, made);
+    expect(deltasAgree(rehearsed, actual)).toEqual([]);
+    expect(momentsIn(rehearsed, actual)).toEqual(['column public.bookings.seen', 'view public.recent']);
+    const other = await deltaOf(third.name, made.replace('starts_at >', 'starts_at <'));
+    expect(deltasAgree(rehearsed, other)).toEqual([
+      'view public.recent was added with another definition than rehearsed',
+    ]);
   });
 
   it('differ by name and in words where the same file did something else', async () => {

@@ -1,0 +1,62 @@
+import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/place';
+import type { Migration } from '../../../contract/migration';
+import type { Run } from '../../kit';
+import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
+import { nameForRun } from '../names';
+import { takeBackup } from '../take-backup';
+import { applyTo, type Target } from './apply';
+import type { Diagnosis } from './diagnose';
+import type { Rehearsal } from './rehearse';
+import { takingBack } from './take-back';
+
+/** The same on staging, where the application runs too. What staging lacked is taken back if production fails. */
+export async function rehearseOnStaging(
+  run: Run,
+  diagnosis: Diagnosis,
+  rehearsal: Rehearsal,
+  fence: Fence,
+): Promise<void> {
+  const { staging, pending } = diagnosis;
+  if (staging === undefined) return;
+  const on: Target = { database: databaseIn(staging), fence, where: targetOf(staging) };
+  const { pending: missing } = await run.step(`What ${on.where} lacks`, (act) =>
+    act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
+  );
+  const backupId = await backUpIfNeeded(run, staging, { missing, rehearsal, fence });
+  const back = takingBack(run, diagnosis, rehearsal, {
+    place: staging,
+    migrations: missing,
+    backupId,
+    fence,
+    suffix: '_staging',
+  });
+  for (const migration of missing)
+    await applyTo(run, diagnosis, { ...on, migration, direction: 'up', undo: back.of(migration) });
+  await run.verify(
+    `Invariants of ${on.where}`,
+    (act) => act.checkInvariants({ database: on.database, service: staging.service }),
+    invariantsHold,
+  );
+  await verifyHealth(run, staging);
+  await verifySmoke(run, staging);
+}
+
+interface Needed {
+  missing: Migration[];
+  rehearsal: Rehearsal;
+  fence: Fence;
+}
+
+/** Where a down script does not give everything back, only a restore does. */
+async function backUpIfNeeded(
+  run: Run,
+  staging: Place,
+  { missing, rehearsal, fence }: Needed,
+): Promise<string | undefined> {
+  const names = new Set(missing.map(({ name }) => name));
+  const here = rehearsal.migrations.filter(({ migration }) => names.has(migration.name));
+  if (here.every(({ back }) => back.kind === 'down')) return undefined;
+  const backupId = `${nameForRun()}-staging`;
+  await takeBackup(run, staging, backupId, fence);
+  return backupId;
+}
