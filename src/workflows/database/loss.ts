@@ -86,8 +86,7 @@ export function describeLive(live: LiveState): string {
 
 /** What people have to know about the live database before they replace it. */
 export function liveWarnings(live: LiveState, place: Place): string[] {
-  const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions, replicationSlots } =
-    live;
+  const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions } = live;
   const warnings: string[] = [];
   if (!live.registered)
     warnings.push(
@@ -109,10 +108,6 @@ export function liveWarnings(live: LiveState, place: Place): string[] {
   if (preparedTransactions.length > 0)
     warnings.push(
       `prepared transactions keep the database from being replaced; end them first: ${preparedTransactions.join(', ')}`,
-    );
-  if (replicationSlots.length > 0)
-    warnings.push(
-      `replication slots stay with the former database: ${replicationSlots.join(', ')}; who reads from them must begin anew`,
     );
   return warnings;
 }

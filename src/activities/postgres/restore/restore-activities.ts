@@ -19,6 +19,7 @@ import {
   createTarget,
   maintenanceOf,
 } from './target';
+import { takeLiveRights, type LiveRights } from './live-rights';
 import { load, NEVER_IN_SCRATCH, type RestoreInput, type RestoreRun } from './load';
 import { openTools, requireMajor, runTool } from '../session/tools';
 import { databaseIn, type DatabaseRef, type Fence } from '../../../contract/place';
@@ -135,9 +136,11 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
   await clearCopy(client, name, disposable);
   await dropAttempts(client, name);
   await createRoles(client, manifest.roles, disposable);
+  const rights = await rightsFor(run);
   try {
-    await createTarget(client, own, manifest, markFor(input, manifest));
-    const remarks = await load(run, left);
+    await createCopy(run, rights);
+    const remarks = await load({ ...run, ...(rights === undefined ? {} : { rights }) }, left);
+    if (rights !== undefined) remarks.push(rights.remark);
     // Before anybody else can come in: a token of the past must not be good enough for the copy.
     const action = 'fence the copy';
     if (input.fence !== null)
@@ -152,6 +155,23 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
     await dropHalf(run);
     throw error;
   }
+}
+
+async function rightsFor({ deps, input, client, manifest }: RestoreRun): Promise<LiveRights | undefined> {
+  if (input.into.kind !== 'scratch' || input.liveRights !== true) return undefined;
+  const { service, environment } = input;
+  const { password } = new URL(endpointOf(deps, input.into).url);
+  return takeLiveRights(deps, { service, environment }, { client, manifest, password });
+}
+
+/** The database itself, too, is made by whoever restores into it. */
+async function createCopy(run: RestoreRun, rights: LiveRights | undefined): Promise<void> {
+  const { deps, input, manifest } = run;
+  const create = (client: Client) =>
+    createTarget(client, attemptName(run.name), manifest, markFor(input, manifest));
+  if (rights?.role === undefined) return create(run.client);
+  const { ref, options } = maintenanceOf(deps, input.into);
+  await withClient(deps, ref, create, { ...options, role: rights.role, statementTimeoutMs: 0 });
 }
 
 function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {

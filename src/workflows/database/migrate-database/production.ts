@@ -4,6 +4,7 @@ import { applyTitle, applyTo, isApplied, isAsBefore, type Rehearsal } from './re
 import { invariantsHold, verifyHealth } from '../checks';
 import { describeLive, lossText, readLoss } from '../loss';
 import { nameForRun } from '../names';
+import { describeReplication } from '../replication';
 import { takeOver } from '../take-over';
 import { deltasAgree } from '../../../contract/schema-delta';
 import { databaseIn, type DatabaseRef, type Fence, type Place, targetOf } from '../../../contract/place';
@@ -113,8 +114,9 @@ async function restoreInstead(
     describe: describeLive,
   });
   const loss = await readLoss(run, place, live, backupId);
+  const moved = live.replication === undefined ? undefined : describeReplication(live.replication);
   const choice = await run.ask(
-    `${migration.name} has no down script. Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound). Restore?`,
+    `${migration.name} has no down script. Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound)${moved === undefined ? '' : `; ${moved}`}. Restore?`,
     ['restore', 'leave it to me'],
   );
   if (choice !== 'restore')

@@ -8,6 +8,7 @@ let pg: TestPostgres;
 const migrator = { user: 'keeper', password: 'keeper' };
 beforeAll(async () => {
   pg = await startTestPostgres({
+    settings: { wal_level: 'logical' },
     template: `
       CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS;
@@ -35,7 +36,11 @@ async function checked(change: { sql?: string; manifest?: (manifest: Manifest) =
 }
 
 test('a documented role may restore what it is a member of, and only roles that are named are looked for', async () => {
-  expect(await checked()).toEqual({ problems: [], warnings: [] });
+  expect(await checked()).toEqual({
+    problems: [],
+    warnings: [],
+    replication: { slots: [], subscriptions: [] },
+  });
 });
 
 test.each<[string, Parameters<typeof checked>[0], RegExp]>([
@@ -78,6 +83,40 @@ test.each<[string, Parameters<typeof checked>[0], RegExp]>([
     /GRANT SET ON PARAMETER log_min_duration_statement TO keeper/,
   ],
   [
+    'an event trigger',
+    {
+      sql: 'CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; ALTER FUNCTION f OWNER TO shop_owner; CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION f()',
+    },
+    /only a superuser may create event trigger watched, and keeper is none/,
+  ],
+  [
+    'a publication of all tables, or of a schema',
+    { sql: 'CREATE PUBLICATION everything FOR ALL TABLES; CREATE PUBLICATION s FOR TABLES IN SCHEMA public' },
+    /only a superuser may create publication tables in schema s public, publication everything of all tables/,
+  ],
+  [
+    'an owner who is a superuser',
+    { sql: 'CREATE TABLE mine ()' },
+    /may not give objects to their owner postgres, a superuser/,
+  ],
+  [
+    'a subscription that goes on writing',
+    {
+      sql: `CREATE SUBSCRIPTION from_far CONNECTION 'host=192.0.2.1 dbname=far' PUBLICATION p WITH (connect = false, slot_name = 'far'); ALTER SUBSCRIPTION from_far ENABLE`,
+    },
+    /goes on writing .* ALTER SUBSCRIPTION from_far DISABLE/,
+  ],
+  [
+    'a library that an extension cannot be created without',
+    {
+      manifest: (manifest) => {
+        manifest.extensions.push({ name: 'pg_cron', version: '1.6' });
+        manifest.preloadLibraries = ['pg_cron'];
+      },
+    },
+    /extension pg_cron cannot be created before it is preloaded: add pg_cron to shared_preload_libraries and restart/,
+  ],
+  [
     'a newer server',
     { manifest: (manifest) => void (manifest.serverVersionNum = 990_001) },
     /is PostgreSQL \d+ and the backup is of 99/,
@@ -87,13 +126,33 @@ test.each<[string, Parameters<typeof checked>[0], RegExp]>([
   expect(problems.join('\n')).toMatch(said);
 });
 
-test('what does not come back is a warning', async () => {
+test('what is otherwise on the server is a warning, with what to do', async () => {
   const { problems, warnings } = await checked({
     manifest: (manifest) => {
+      manifest.preloadLibraries = ['$libdir/pg_stat_statements'];
+      manifest.tablespaces = ['fast'];
+      manifest.publications = ['of_before'];
+      delete manifest.publicationsOfAllTables;
+    },
+  });
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/publications of_before is of all tables/),
+    expect.stringMatching(/default tablespace, for fast is not .* CREATE TABLESPACE or GRANT CREATE/),
+    expect.stringMatching(/preloaded pg_stat_statements, and this one does not: add pg_stat_statements to/),
+  ]);
+});
+
+test('of a manifest with names only, slots and subscriptions are known by them', async () => {
+  const { replication } = await checked({
+    manifest: (manifest) => {
+      delete manifest.replication;
       manifest.replicationSlots.push('to_the_warehouse');
       manifest.subscriptions.push('from_the_shop');
     },
   });
-  expect(problems).toEqual([]);
-  expect(warnings.join('\n')).toMatch(/to_the_warehouse[^]*from_the_shop/);
+  expect(replication).toEqual({
+    slots: [{ name: 'to_the_warehouse', plugin: null }],
+    subscriptions: [{ name: 'from_the_shop', publications: null }],
+  });
 });

@@ -196,6 +196,91 @@ describe('into a disposable cluster', () => {
   });
 });
 
+describe('into a disposable cluster with the rights of the live role', () => {
+  const keeper = { user: 'keeper', password: 'keeper' };
+  beforeAll(() =>
+    runSql(
+      pg.urlOf('postgres'),
+      `CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
+       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS; GRANT CREATE ON DATABASE postgres TO keeper;
+       GRANT shop_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO keeper`,
+    ),
+  );
+
+  /** Backed up as a superuser, and then the worker is the documented role. */
+  async function keptBy(sql: string) {
+    const { db, folder } = await backedUp({
+      sql: `ALTER TABLE customers OWNER TO shop_owner; ALTER TABLE bookings OWNER TO shop_owner;
+            DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO shop_owner', current_database()); END $$; ${sql}`,
+    });
+    const { database } = db.deps.config.services['shop']!.environments['production']!;
+    database.url = pg.urlOf(db.name, keeper);
+    const drill = () => {
+      const input = { ...db.place, backupId: 'b1', into: inScratch(db), fence: null, liveRights: true };
+      return runActivity(createRestoreActivities(db.deps).restoreBackup, input);
+    };
+    return { db, folder, database, drill };
+  }
+
+  test.each([
+    ['an extension', 'CREATE EXTENSION pageinspect', /permission denied to create extension "pageinspect"/],
+    ['another owner', 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger', /role "stranger"/],
+    [
+      'an event trigger',
+      'CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; ALTER FUNCTION f OWNER TO shop_owner; CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION f()',
+      /permission denied to create event trigger "watched"/,
+    ],
+    [
+      'a publication of all tables',
+      'CREATE PUBLICATION everything FOR ALL TABLES',
+      /must be superuser to create FOR ALL TABLES publication/,
+    ],
+    [
+      'a grant of somebody who was granted it',
+      'GRANT SELECT ON bookings TO shop_guest WITH GRANT OPTION; SET ROLE shop_guest; GRANT SELECT ON bookings TO stranger; RESET ROLE',
+      /permission denied to set session authorization/,
+    ],
+  ])('%s ends the drill as it ends the restore over the live database', async (_, sql, said) => {
+    const { db, drill } = await keptBy(sql);
+    expect((await failureOf(restore(db, beside(db), fence))).message).toMatch(said);
+    const failure = await failureOf(drill());
+    expect(failure).toMatchObject({ type: 'RestoreFailed', nonRetryable: true });
+    expect(failure.message).toMatch(said);
+    expect(failure.message).toMatch(/ as keeper, .* would end here as well/);
+    // As a rehearsal restores it.
+    await restore(db, inScratch(db));
+  });
+
+  test('what it may do is asked of the live server, and taken from the backup where that is away', async () => {
+    const { db, folder, database, drill } = await keptBy('');
+    expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
+    await runSql(pg.urlOf('postgres'), 'REVOKE shop_owner FROM keeper');
+    try {
+      expect((await failureOf(drill())).message).toMatch(/role "shop_owner"|owner of/);
+      const there = database.url;
+      database.url = there.replace(/:\d+\//, ':1/');
+      expect((await drill()).remarks).toEqual([
+        'with the rights of keeper: the live server did not answer, so these are those of the backup',
+      ]);
+    } finally {
+      await runSql(pg.urlOf('postgres'), 'GRANT shop_owner TO keeper');
+    }
+    database.url = pg.urlOf(db.name);
+    expect((await drill()).remarks).toEqual(['as a superuser, which postgres is: the live server was asked']);
+    // Of a provider that keeps the superuser for itself, and calls ours as the cluster calls its own.
+    editManifest(folder, ({ roles }) =>
+      Object.assign(roles.find(({ name }) => name === 'postgres')!, {
+        ...roles.find(({ name }) => name === 'keeper')!,
+        name: 'postgres',
+      }),
+    );
+    database.url = pg.urlOf(db.name).replace(/:\d+\//, ':1/');
+    expect((await drill()).remarks).toEqual([expect.stringMatching(/^with the rights of postgres: /)]);
+    const made = `SELECT rolsuper FROM pg_roles WHERE rolname = 'postgres_without_superuser'`;
+    expect(await query(db, inScratch(db), made)).toEqual([{ rolsuper: false }]);
+  });
+});
+
 describe('a damaged backup is refused before anything is created', () => {
   test.each(['one flipped byte', 'a truncated data file'])('%s', async (damage) => {
     const { db, folder } = await backedUp();
