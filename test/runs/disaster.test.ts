@@ -69,11 +69,30 @@ describe('restoreDatabase in the disaster', () => {
     expect(plan).toMatch(/there is no database booking_production: no safety backup/);
   });
 
-  it('brings back what was deleted, however much', async () => {
+  it('brings back what was deleted, however much, and asks before replication is left behind', async () => {
     await driver.sql('TRUNCATE customers, audit_logs CASCADE');
-    const { report, story } = await restore();
-    expect(story).toMatch(/^SUCCEEDED/);
+    await driver.sql(
+      `CREATE SUBSCRIPTION partners CONNECTION 'host=192.0.2.1 dbname=far password=s3cr3t' PUBLICATION offers WITH (connect = false, slot_name = 'far')`,
+    );
+    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    const { question, id: asked } = await driver.waiting(handle, 'decision');
+    expect(question).toMatch(/subscription partners to offers: it has to be made again\. Restore\?$/);
+    expect(
+      await driver.sql(`SELECT datname FROM pg_database WHERE datname ~ 'restored|new_'`, 'postgres'),
+    ).toEqual([]);
+    await driver.answer(handle, 'decide', { question: asked, choice: 'restore', by: 'ben' });
+    const { outcome, message, report } = await driver.end(handle);
+    expect([outcome, message]).toEqual([
+      'SUCCEEDED',
+      expect.stringMatching(/replication is to be set up again by hand \(subscription partners\)/),
+    ]);
     expect(report.facts['safetyBackup']).toMatch(/-before$/);
+    const task = report.timeline.find(({ title }) => title === 'Replication is to be set up again');
+    expect(task?.detail).toMatch(
+      /^in previous_\S+: SELECT subconninfo .*\n[^]*in booking_production: CREATE SUBSCRIPTION "partners" .* slot_name = 'far'/,
+    );
   });
 
   it('brings back all of a database of which a table cannot be read', async () => {

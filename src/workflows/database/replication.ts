@@ -6,9 +6,7 @@ import type { Run } from '../kit';
 /** What there is, and what there was when it was backed up and is no more. */
 export function bothOf(live: Replication | undefined, backedUp: Replication | undefined): Replication {
   const gone = <T extends { name: string }>(then: T[] = [], now: T[] = []): T[] =>
-    then
-      .filter(({ name }) => !now.some((one) => one.name === name))
-      .map((one) => ({ ...one, gone: true }));
+    then.filter(({ name }) => !now.some((one) => one.name === name)).map((one) => ({ ...one, gone: true }));
   return {
     slots: [...(live?.slots ?? []), ...gone(backedUp?.slots, live?.slots)],
     subscriptions: [...(live?.subscriptions ?? []), ...gone(backedUp?.subscriptions, live?.subscriptions)],
@@ -48,10 +46,10 @@ export function replicationStatements({ slots, subscriptions }: Replication, dat
 
 function forSlot(slot: ReplicationSlot, { live, former }: Databases): string[] {
   const { name, plugin, twoPhase = false, failover = false, gone = false } = slot;
-  const given = [text(name), text(plugin ?? '<its output plugin>'), 'false', String(twoPhase)];
+  const given = [literal(name), literal(plugin ?? '<its output plugin>'), 'false', String(twoPhase)];
   if (failover) given.push('true');
   return [
-    ...(former === null || gone ? [] : [`in ${former}: SELECT pg_drop_replication_slot(${text(name)})`]),
+    ...(former === null || gone ? [] : [`in ${former}: SELECT pg_drop_replication_slot(${literal(name)})`]),
     `in ${live}: SELECT pg_create_logical_replication_slot(${given.join(', ')})`,
   ];
 }
@@ -65,11 +63,11 @@ function forSubscription(subscription: Subscription, { live, former }: Databases
   const options =
     slot === null
       ? 'connect = false, slot_name = NONE'
-      : `create_slot = false, slot_name = ${text(slot)}, copy_data = false`;
+      : `create_slot = false, slot_name = ${literal(slot)}, copy_data = false`;
   return [
     ...(there
       ? [
-          `in ${former}: SELECT subconninfo FROM pg_subscription WHERE subname = ${text(name)}`,
+          `in ${former}: SELECT subconninfo FROM pg_subscription WHERE subname = ${literal(name)}`,
           `in ${former}: BEGIN READ WRITE; ALTER SUBSCRIPTION ${quoted(name)} DISABLE; ALTER SUBSCRIPTION ${quoted(name)} SET (slot_name = NONE); COMMIT`,
         ]
       : []),
@@ -85,19 +83,20 @@ export async function leaveReplicationTask(
   former: string,
 ): Promise<void> {
   if (replication === undefined || !hasReplication(replication)) return;
-  const live = { live: database, former: condition === 'missing' ? null : former };
-  const task = [
-    ...replicationStatements(replication, live).map((statement) => `${statement};`),
-    ...(replication.slots.length > 0
-      ? ['Until the former slots are dropped they keep WAL on the disk of the server; let their consumers take a new snapshot.']
-      : []),
-    ...(replication.subscriptions.length > 0
-      ? ['What a subscription brought since the backup is in the former database alone: carry it over, or empty its tables and subscribe with copy_data = true.']
-      : []),
-  ].join('\n');
-  run.note('Replication is to be set up again', task, { failed: true });
+  const databases = { live: database, former: condition === 'missing' ? null : former };
+  const stays = ({ gone = false }): boolean => databases.former !== null && !gone;
+  const task = replicationStatements(replication, databases).map((statement) => `${statement};`);
+  if (replication.slots.some(stays))
+    task.push('A former slot keeps WAL on the disk of the server until it is dropped.');
+  if (replication.slots.length > 0) task.push('Who reads from a slot takes a new snapshot first.');
+  if (replication.subscriptions.some(stays))
+    task.push(
+      `What a subscription brought since the backup is in ${former} alone: carry it over, or empty its tables and subscribe with copy_data = true.`,
+    );
+  const text = task.join('\n');
+  run.note('Replication is to be set up again', text, { failed: true });
   run.fact('replicationToSetUp', namesOf(replication).join(', '));
-  await run.announce(`${targetOf(place)}: replication is to be set up again by hand.\n${task}`);
+  await run.announce(`${targetOf(place)}: replication is to be set up again by hand.\n${text}`);
 }
 
 /** For the last sentence of a run. */
@@ -116,4 +115,4 @@ const hasReplication = (replication: Replication): boolean => namesOf(replicatio
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`;

@@ -83,10 +83,14 @@ export async function checkServer(
   const add = (libraries: string[]): string =>
     `add ${libraries.join(', ')} to shared_preload_libraries and restart the server`;
   if (needed.length > 0)
-    problems.push(`the extension ${needed.join(', ')} cannot be created before it is preloaded: ${add(needed)}`);
+    problems.push(
+      `the extension ${needed.join(', ')} cannot be created before it is preloaded: ${add(needed)}`,
+    );
   const rest = missing.filter((library) => !needed.includes(library));
   if (rest.length > 0)
-    warnings.push(`the server it comes from preloaded ${rest.join(', ')}, and this one does not: ${add(rest)}`);
+    warnings.push(
+      `the server it comes from preloaded ${rest.join(', ')}, and this one does not: ${add(rest)}`,
+    );
 }
 
 /** The view shows it only to whoever may read it. */

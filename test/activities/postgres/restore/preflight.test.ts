@@ -1,14 +1,20 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
+import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
 import { createSwapActivities } from '../../../../src/activities/postgres/restore/swap-activities';
 import { editManifest } from '../../../support/damage';
-import { runActivity, startTestPostgres, type TestPostgres } from '../../../support/postgres';
+import { runActivity, runSql, startTestPostgres, until, type TestPostgres } from '../../../support/postgres';
+import { replicationStatements } from '../../../../src/workflows/database/replication';
+import type { DatabaseRef } from '../../../../src/contract/place';
 import type { Manifest } from '../../../../src/activities/postgres/backups/manifest';
 
 let pg: TestPostgres;
 const migrator = { user: 'keeper', password: 'keeper' };
 beforeAll(async () => {
   pg = await startTestPostgres({
-    settings: { wal_level: 'logical' },
+    settings: { wal_level: 'logical', wal_retrieve_retry_interval: '100ms' },
     template: `
       CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS;
@@ -155,4 +161,59 @@ test('of a manifest with names only, slots and subscriptions are known by them',
     slots: [{ name: 'to_the_warehouse', plugin: null }],
     subscriptions: [{ name: 'from_the_shop', publications: null }],
   });
+});
+
+test('what reads and brings changes does not keep a database from being replaced, and is set up again by the statements that are left', async () => {
+  const [db, upstream] = [await pg.fresh(), await pg.fresh()];
+  await upstream.query('CREATE PUBLICATION p FOR TABLE bookings');
+  await upstream.query(`SELECT pg_create_logical_replication_slot('from_the_shop', 'pgoutput')`);
+  await db.query(
+    `CREATE SUBSCRIPTION "the Shop" CONNECTION '${upstream.url}' PUBLICATION p WITH (create_slot = false, slot_name = from_the_shop, copy_data = false)`,
+  );
+  await db.query(`SELECT pg_create_logical_replication_slot('to_the_warehouse', 'test_decoding')`);
+  const arrives = (id: number) =>
+    until(async () => (await db.query(`SELECT 1 FROM bookings WHERE id = ${id}`)).length === 1);
+  await upstream.query('INSERT INTO bookings VALUES (1000)');
+  await arrives(1000);
+  const consumer = spawn(join(pg.server.binDirectory, 'pg_recvlogical'), [
+    ...['--dbname', db.url, '--slot=to_the_warehouse', '--start', '--no-loop', '--file=/dev/null'],
+  ]);
+  const gone = once(consumer, 'exit');
+  await until(async () => (await db.query('SELECT 1 FROM pg_stat_replication')).length === 2);
+  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
+
+  const act = createSwapActivities(db.deps);
+  const { replication } = await runActivity(act.inspectLive, db.place);
+  expect(replication).toEqual({
+    slots: [{ name: 'to_the_warehouse', plugin: 'test_decoding', twoPhase: false, failover: false }],
+    subscriptions: [{ name: 'the Shop', publications: ['p'], slot: 'from_the_shop', enabled: true }],
+  });
+  expect((await runActivity(act.checkRestorable, { ...db.place, backupId: 'b1' })).replication).toEqual(
+    replication,
+  );
+  const fence = { target: 'shop/production', token: 1 };
+  const former = `${db.name}_former`;
+  const into = { ...db.ref, database: `${db.name}_restored` } as DatabaseRef;
+  await runActivity(createRestoreActivities(db.deps).restoreBackup, {
+    ...{ ...db.place, backupId: 'b1', into, fence },
+  });
+  await runActivity(act.closeToWriters, { ...db.place, fence });
+  await runActivity(act.swapDatabases, {
+    ...{ ...db.place, restored: `${db.name}_restored`, previous: former, fence },
+  });
+  await gone;
+
+  let conninfo = '';
+  for (const line of replicationStatements(replication!, { live: db.name, former })) {
+    const [, database, sql] = /^in (\S+): (.*)$/.exec(line)!;
+    const [row] = await runSql<{ subconninfo?: string }>(
+      pg.urlOf(database!),
+      sql!.replace('<that subconninfo>', conninfo),
+    );
+    conninfo = row?.subconninfo ?? conninfo;
+  }
+  await upstream.query('INSERT INTO bookings VALUES (2000)');
+  await arrives(2000);
+  const changes = `SELECT FROM pg_logical_slot_peek_changes('to_the_warehouse', NULL, NULL) WHERE data LIKE '%2000%'`;
+  await until(async () => (await db.query(changes)).length === 1);
 });

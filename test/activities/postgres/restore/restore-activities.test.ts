@@ -269,10 +269,13 @@ describe('into a disposable cluster with the rights of the live role', () => {
     expect((await drill()).remarks).toEqual(['as a superuser, which postgres is: the live server was asked']);
     // Of a provider that keeps the superuser for itself, and calls ours as the cluster calls its own.
     editManifest(folder, ({ roles }) =>
-      Object.assign(roles.find(({ name }) => name === 'postgres')!, {
-        ...roles.find(({ name }) => name === 'keeper')!,
-        name: 'postgres',
-      }),
+      Object.assign(
+        roles.find(({ name }) => name === 'postgres')!,
+        {
+          ...roles.find(({ name }) => name === 'keeper')!,
+          name: 'postgres',
+        },
+      ),
     );
     database.url = pg.urlOf(db.name).replace(/:\d+\//, ':1/');
     expect((await drill()).remarks).toEqual([expect.stringMatching(/^with the rights of postgres: /)]);
