@@ -5,7 +5,7 @@ import { judgeObjectives } from './objectives';
 import { chooseBackup, describeAge, passedOver } from '../choose-backup';
 import { listBackups, obtainBackup } from '../obtain-backup';
 import { prepareRestore, tellNewIdentity, verifyRestorable } from '../prepare-restore';
-import { replicationReminder } from '../replication';
+import { describeReplication, replicationReminder } from '../replication';
 import { drillIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
 import { describeShrunk } from '../take-backup';
@@ -62,7 +62,10 @@ const AWAY = ['DatabaseUnreachable', 'WrongDatabase', 'AuthenticationFailed'];
 /** The copy is on another server: what the live one lacks is asked there. */
 async function askLiveServer(run: Run, place: Place, backupId: string): Promise<void> {
   try {
-    await verifyRestorable(run, place, backupId);
+    const { warnings, replication } = await verifyRestorable(run, place, backupId);
+    const left = replication && describeReplication(replication);
+    for (const why of [...warnings, ...(left === undefined ? [] : [left])])
+      run.note('A restore over the live database', why);
   } catch (error) {
     const { type, message } = causeOf(error);
     if (!AWAY.includes(type)) throw error;
