@@ -95,8 +95,8 @@ describe('restoreDatabase in the disaster', () => {
     );
   });
 
-  it('brings back all of a database of which a table cannot be read', async () => {
-    await loseFile('customers');
+  it('brings back all of a database of which a table, a sequence and the fence cannot be read', async () => {
+    for (const name of ['customers', 'customers_id_seq', 'durable_runbooks.fence']) await loseFile(name);
     const { plan, report, story } = await restore();
     expect(story).toMatch(/^SUCCEEDED/);
     expect(plan).toMatch(

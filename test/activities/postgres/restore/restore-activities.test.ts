@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { createCanaryActivities } from '../../../../src/activities/postgres/backups/canary';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { readManifest } from '../../../../src/activities/postgres/backups/manifest';
 import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
 import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
+import { clusterUser } from '../../../../src/host/postgres';
 import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
 import { editManifest, flipByte } from '../../../support/damage';
 import { wrapTools } from '../../../support/pg-tools';
@@ -553,6 +556,61 @@ describe('beside the live database', () => {
       expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
     }
   });
+
+  (process.getuid?.() === 0 ? test : test.skip)(
+    'a disk that is full in the middle of it says so, and leaves production and the disk as they were',
+    async () => {
+      const disk = join(pg.directory, 'disk');
+      mkdirSync(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', disk]);
+      try {
+        const user = clusterUser()!;
+        chownSync(disk, user.uid, user.gid);
+        await runSql(pg.urlOf('postgres'), `CREATE TABLESPACE small LOCATION '${disk}'`);
+        const db = await pg.fresh();
+        await runSql(pg.urlOf('postgres'), `ALTER DATABASE ${db.name} SET TABLESPACE small`);
+        await db.query(
+          `CREATE TABLE big AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 250000) i`,
+        );
+        await runActivity(createBackupActivities(db.deps).backUp, {
+          ...{ ...db.place, backupId: 'b1', fence: null },
+        });
+        const before = statfsSync(disk).bfree;
+        const failure = await failureOf(restore(db, beside(db), fence));
+        expect(failure).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
+        expect(failure.message).toMatch(/restore on shop\/production .*No space left on device/);
+        expect(failure.message).toMatch(/Free disk space there/);
+        expect(await databases(`${db.name}%`)).toEqual([db.name]);
+        expect(await databases(`${temporary(db)}%`)).toEqual([]);
+        expect(statfsSync(disk).bfree).toBeGreaterThanOrEqual(before);
+        await db.query(`INSERT INTO bookings (customer_id, note) VALUES (1, 'afterwards')`);
+        expect(await db.query('SELECT count(*)::int FROM big')).toEqual([{ count: 250_000 }]);
+        await runSql(pg.urlOf('postgres'), `DROP DATABASE ${db.name}`);
+        await runSql(pg.urlOf('postgres'), 'DROP TABLESPACE small');
+      } finally {
+        execFileSync('umount', ['--lazy', disk]);
+      }
+    },
+  );
+
+  test.each([
+    ['sequences', `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'bookings_id_seq'`],
+    ['fencing tokens', `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'fence'`],
+    ['fencing tokens', 'ALTER TABLE durable_runbooks.fence RENAME token TO lost'],
+  ])(
+    '%s that cannot be read of the live database are not carried over, and it says so: %s',
+    async (what, damage) => {
+      const { db } = await backedUp();
+      await runActivity(createCanaryActivities(db.deps).writeCanary, { database: db.ref, id: 'c', fence });
+      await db.query(`SET allow_system_table_mods = on; ${damage}`);
+      const { remarks } = await restore(db, beside(db), fence);
+      expect(remarks).toEqual([`the ${what} of the live database cannot be read, and were not carried over`]);
+      expect(await query(db, beside(db), 'SELECT target, token FROM durable_runbooks.fence')).toEqual([
+        { target: fence.target, token: String(fence.token) },
+      ]);
+      expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+    },
+  );
 
   test('a kill between creating the database and marking it does not block the next attempt', async () => {
     const { db } = await backedUp();
