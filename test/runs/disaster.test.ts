@@ -103,7 +103,7 @@ describe('restoreDatabase in the disaster', () => {
       /safety backup will lack what cannot be read: public\.customers \(could not open file/,
     );
     expect(report.timeline.find(({ title }) => title.startsWith('Back up'))?.detail).toMatch(
-      /without public\.customers, which cannot be read/,
+      /without public\.customers_id_seq, public\.customers, which cannot be read/,
     );
   });
 
@@ -120,16 +120,28 @@ describe('restoreDatabase in the disaster', () => {
     expect(plan).toMatch(/lets nobody in/);
   });
 
-  it('says before anything is touched what the server lacks', async () => {
-    await driver.sql('ALTER ROLE booking_app RENAME TO booking_app_gone', 'postgres');
+  it('says before anything is touched what the server, and our role, lack', async () => {
+    await driver.sql(
+      `ALTER ROLE booking_app RENAME TO booking_app_gone; ALTER ROLE runbooks_migrator NOCREATEDB;
+       REVOKE pg_signal_backend, booking_owner FROM runbooks_migrator`,
+      'postgres',
+    );
     try {
       const { outcome, message } = await driver.run('restoreDatabase', { mode: 'auto' });
-      expect([outcome, message]).toEqual([
-        'FAILED',
-        expect.stringMatching(/lacks the role booking_app,.*CREATE ROLE booking_app/),
-      ]);
+      expect(outcome).toBe('FAILED');
+      for (const said of [
+        /lacks the role booking_app,.*CREATE ROLE booking_app/,
+        /ALTER ROLE runbooks_migrator CREATEDB/,
+        /GRANT pg_signal_backend TO runbooks_migrator/,
+        /may not rename booking_production, .*GRANT booking_owner TO runbooks_migrator/,
+      ])
+        expect(message).toMatch(said);
     } finally {
-      await driver.sql('ALTER ROLE booking_app_gone RENAME TO booking_app', 'postgres');
+      await driver.sql(
+        `ALTER ROLE booking_app_gone RENAME TO booking_app; ALTER ROLE runbooks_migrator CREATEDB;
+         GRANT pg_signal_backend, booking_owner TO runbooks_migrator`,
+        'postgres',
+      );
     }
   });
 

@@ -20,7 +20,7 @@ export function describeLoss({ rowsAtMost, sequences, since }: LostWrites): stri
     sequences === 0
       ? ''
       : sequences === null
-        ? '; the sequences cannot be read, and may give out again what they gave out since'
+        ? '; some sequences cannot be read, and may give out again what they gave out since'
         : '; sequences have moved on, and those of the copy are carried past them';
   return rowsAtMost === 0
     ? `loses no row: none was written since ${utc(since)} UTC${numbers}`

@@ -174,15 +174,19 @@ async function carryOver(
   );
   const rows = late?.rowsAtMost ?? 0;
   run.fact('rowsOnlyInFormerDatabase', rows);
-  // Numbers that cannot be read cannot be carried on; the plan has said so.
-  if (late !== null && late.sequences !== null)
+  if (late !== null)
     await run.step(
       'Carry the sequences on',
       (act) => act.carrySequences({ from: databaseIn(place, previous), into: databaseIn(place) }),
       {
         kind: 'mutate',
         undo: { coveredBy: 'Swap back' },
-        describe: ({ moved }) => (moved === 0 ? 'they stand where they should' : `${moved} moved on`),
+        describe: ({ moved, unreadable = [] }) =>
+          [
+            moved === 0 ? 'they stand where they should' : `${moved} moved on`,
+            // The plan has said so.
+            ...(unreadable.length > 0 ? [`not ${unreadable.join(', ')}, which cannot be read`] : []),
+          ].join('; '),
       },
     );
   if (rows > 0)

@@ -1,4 +1,5 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
+import { isDamage } from '../session/damage';
 import type { DatabaseProperties, Manifest, RoleEntry, SequenceEntry } from './manifest';
 import { readReplication } from './replication';
 
@@ -69,16 +70,54 @@ export async function readWholeTables(client: ClientBase): Promise<void> {
   );
 }
 
+const SEQUENCES = `
+  FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname !~ '^pg_' AND c.relpersistence <> 't'
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+
 /** Position of every sequence that a dump holds. Null where it was never used. */
 export async function listSequences(client: ClientBase): Promise<SequenceEntry[]> {
   const { rows } = await client.query<SequenceEntry>(
     `SELECT n.nspname AS schema, c.relname AS name, pg_sequence_last_value(c.oid)::text AS "lastValue", s.seqincrement::text AS increment
-       FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname !~ '^pg_' AND c.relpersistence <> 't'
-        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-      ORDER BY 1, 2`,
+     ${SEQUENCES} ORDER BY 1, 2`,
   );
   return rows;
+}
+
+/** A sequence that cannot be read, and why. */
+export interface UnreadableSequence {
+  schema: string;
+  name: string;
+  why: string;
+}
+
+/** Of a database that may be damaged: the sequences that can be read, and the others. Not in a transaction. */
+export async function listReadableSequences(
+  client: ClientBase,
+): Promise<{ sequences: SequenceEntry[]; unreadable: UnreadableSequence[] }> {
+  try {
+    return { sequences: await listSequences(client), unreadable: [] };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  const { rows } = await client.query<{ oid: string; schema: string; name: string; increment: string }>(
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name, s.seqincrement::text AS increment ${SEQUENCES} ORDER BY 2, 3`,
+  );
+  const sequences: SequenceEntry[] = [];
+  const unreadable: UnreadableSequence[] = [];
+  for (const { oid, schema, name, increment } of rows) {
+    try {
+      const { rows: read } = await client.query<{ lastValue: string | null }>(
+        'SELECT pg_sequence_last_value($1)::text AS "lastValue"',
+        [oid],
+      );
+      sequences.push({ schema, name, increment, lastValue: read[0]?.lastValue ?? null });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      unreadable.push({ schema, name, why: (error as Error).message });
+    }
+  }
+  return { sequences, unreadable };
 }
 
 export async function countLargeObjects(client: ClientBase): Promise<number> {

@@ -191,15 +191,20 @@ function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
 async function makeReady(run: RestoreRun): Promise<string[]> {
   const { deps, tools, input, name, copy, manifest, client } = run;
   const remarks: string[] = [];
-  const carry = (what: string, work: Promise<unknown>): Promise<unknown> =>
+  const lost = (what: string): number =>
+    remarks.push(`the ${what} of the live database cannot be read, and were not carried over`);
+  const carry = <T>(what: string, work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
       // In the disaster that may be what was lost.
       if (!isDamage(error)) throw error;
-      remarks.push(`the ${what} of the live database cannot be read, and were not carried over`);
+      lost(what);
+      return undefined;
     });
   if (input.withoutLive !== true && copy.kind === 'service') {
     await carry('fencing tokens', copyFence(deps, copy));
-    await carry('sequences', carrySequences(deps, databaseIn(copy), copy));
+    const { unreadable = [] } =
+      (await carry('sequences', carrySequences(deps, databaseIn(copy), copy))) ?? {};
+    if (unreadable.length > 0) lost(`sequences ${unreadable.join(', ')}`);
   }
   const endpoint = endpointOf(deps, copy);
   const { url, environment } = libpqOf(endpoint);

@@ -594,7 +594,10 @@ describe('beside the live database', () => {
   );
 
   test.each([
-    ['sequences', `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'bookings_id_seq'`],
+    [
+      'sequences public.bookings_id_seq',
+      `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'bookings_id_seq'`,
+    ],
     ['fencing tokens', `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'fence'`],
     ['fencing tokens', 'ALTER TABLE durable_runbooks.fence RENAME token TO lost'],
   ])(
@@ -602,13 +605,17 @@ describe('beside the live database', () => {
     async (what, damage) => {
       const { db } = await backedUp();
       await runActivity(createCanaryActivities(db.deps).writeCanary, { database: db.ref, id: 'c', fence });
-      await db.query(`SET allow_system_table_mods = on; ${damage}`);
+      await db.query(`INSERT INTO customers DEFAULT VALUES; SET allow_system_table_mods = on; ${damage}`);
       const { remarks } = await restore(db, beside(db), fence);
       expect(remarks).toEqual([`the ${what} of the live database cannot be read, and were not carried over`]);
       expect(await query(db, beside(db), 'SELECT target, token FROM durable_runbooks.fence')).toEqual([
         { target: fence.target, token: String(fence.token) },
       ]);
       expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+      // The others are.
+      expect(await query(db, beside(db), `SELECT nextval('customers_id_seq')::int AS id`)).toEqual([
+        { id: 102 },
+      ]);
     },
   );
 
