@@ -227,7 +227,7 @@ describe('into a disposable cluster with the rights of the live role', () => {
 
   test.each([
     ['an extension', 'CREATE EXTENSION pageinspect', /permission denied to create extension "pageinspect"/],
-    ['another owner', 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger', /role "stranger"/],
+    ['another owner', 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger', /"stranger"/],
     [
       'an event trigger',
       'CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; ALTER FUNCTION f OWNER TO shop_owner; CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION f()',
@@ -259,7 +259,7 @@ describe('into a disposable cluster with the rights of the live role', () => {
     expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
     await runSql(pg.urlOf('postgres'), 'REVOKE shop_owner FROM keeper');
     try {
-      expect((await failureOf(drill())).message).toMatch(/role "shop_owner"|owner of/);
+      expect((await failureOf(drill())).message).toMatch(/"shop_owner"/);
       const there = database.url;
       database.url = there.replace(/:\d+\//, ':1/');
       expect((await drill()).remarks).toEqual([
