@@ -52,6 +52,8 @@ export interface RestoreResult {
   sizeBytes: number;
   /** What came back otherwise than it was, in words. */
   remarks?: string[];
+  /** Of the disposable cluster, where it was restored with the rights of ours on the live server and those are no superuser's. */
+  role?: string;
 }
 
 export interface ValidationReport {

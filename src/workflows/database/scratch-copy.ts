@@ -56,7 +56,7 @@ async function restoreInto(
     (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null, ...rights }),
     { kind: 'long', undo: 'disposable', describe: describeRestore },
   );
-  const validation = await validateCopy(run, place, backupId, database);
+  const validation = await validateCopy(run, place, backupId, database, restore.role);
   await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
     kind: 'mutate',
     undo: { harmless: `the proof of ${backupId}` },
@@ -70,16 +70,21 @@ export function describeRestore({ sizeBytes, durationMs, remarks = [] }: Restore
   return [`${bytes(sizeBytes)} in ${duration(durationMs)}`, ...remarks].join('; ');
 }
 
-/** Compares a restored database with the manifest of its backup; a difference fails the run. */
+/** Compares a restored database with the manifest of its backup, as whoever restored it; a difference fails the run. */
 export async function validateCopy(
   run: Run,
   place: Place,
   backupId: string,
   database: DatabaseRef,
+  role?: string,
 ): Promise<ValidationReport> {
   return run.verify(
     'Validate the restored copy',
-    (act) => act.validateRestore({ ...place, backupId, database, smoke: true }),
+    (act) =>
+      act.validateRestore({
+        ...{ ...place, backupId, database, smoke: true },
+        ...(role === undefined ? {} : { role }),
+      }),
     allHold,
   );
 }

@@ -130,8 +130,13 @@ export async function passThrough(
   let drilled: ValidationReport;
   try {
     await runActivity(scratches.openScratch, { scratch, ...place, backupId });
-    await runActivity(restoreBackup, { ...place, backupId, into: copy, fence: null, liveRights: true });
-    drilled = await runActivity(validateRestore, { ...place, backupId, database: copy });
+    const { role } = await runActivity(restoreBackup, {
+      ...{ ...place, backupId, into: copy, fence: null, liveRights: true },
+    });
+    drilled = await runActivity(validateRestore, {
+      ...{ ...place, backupId, database: copy },
+      ...(role === undefined ? {} : { role }),
+    });
   } finally {
     await runActivity(scratches.dropScratch, { scratch });
   }

@@ -149,15 +149,18 @@ async function checkRoles(
   }
   if (self.superuser) return;
   const owners = manifest.roles.filter(({ owner, name }) => owner === true && !names.has(name));
-  const { rows } = await client.query<{ name: string; superuser: boolean }>(
-    `SELECT rolname AS name, rolsuper AS superuser FROM pg_roles WHERE rolname = ANY($1) AND NOT ${mayBecome('oid')}`,
+  const { rows } = await client.query<{ name: string; superuser: boolean; becomes: boolean }>(
+    `SELECT rolname AS name, rolsuper AS superuser, ${mayBecome('oid')} AS becomes FROM pg_roles
+      WHERE rolname = ANY($1) AND NOT (${mayBecome('oid')} AND pg_has_role(oid, 'USAGE'))`,
     [owners.map(({ name }) => name)],
   );
-  for (const { name, superuser } of rows)
+  for (const { name, superuser, becomes } of rows)
     problems.push(
-      superuser
-        ? `${self.name} may not give objects to their owner ${name}, a superuser: let the restore run as one, or give them to another owner before the next backup (REASSIGN OWNED)`
-        : `${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`,
+      becomes
+        ? `${self.name} does not inherit the rights of ${name}, and so could not read what it restores: ALTER ROLE ${self.name} INHERIT, and from 16 GRANT ${name} TO ${self.name} WITH INHERIT TRUE`
+        : superuser
+          ? `${self.name} may not give objects to their owner ${name}, a superuser: let the restore run as one, or give them to another owner before the next backup (REASSIGN OWNED)`
+          : `${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`,
     );
   await checkSettings(problems, client, manifest, self);
 }

@@ -123,7 +123,7 @@ async function enter(client: Client, fence: Fence): Promise<void> {
   await fenceMaintenance(client, fence);
 }
 
-async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes' | 'remarks'>> {
+async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes' | 'remarks' | 'role'>> {
   const { deps, input, name, copy, manifest, client } = run;
   const disposable = input.into.kind === 'scratch';
   const own = attemptName(name);
@@ -150,7 +150,11 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
       own,
     ]);
     await publishCopy(client, name, fence);
-    return { sizeBytes: Number(rows[0]?.bytes), ...(remarks.length > 0 ? { remarks } : {}) };
+    return {
+      sizeBytes: Number(rows[0]?.bytes),
+      ...(remarks.length > 0 ? { remarks } : {}),
+      ...(rights?.role === undefined ? {} : { role: rights.role }),
+    };
   } catch (error) {
     await dropHalf(run);
     throw error;
@@ -171,7 +175,13 @@ async function createCopy(run: RestoreRun, rights: LiveRights | undefined): Prom
     createTarget(client, attemptName(run.name), manifest, markFor(input, manifest));
   if (rights?.role === undefined) return create(run.client);
   const { ref, options } = maintenanceOf(deps, input.into);
-  await withClient(deps, ref, create, { ...options, role: rights.role, statementTimeoutMs: 0 });
+  await withClient(deps, ref, create, {
+    ...options,
+    role: rights.role,
+    statementTimeoutMs: 0,
+    action: 'create the copy, as a restore over the live database would,',
+    type: 'RestoreFailed',
+  });
 }
 
 function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {

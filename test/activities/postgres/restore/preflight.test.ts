@@ -19,6 +19,7 @@ beforeAll(async () => {
       CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS;
       GRANT shop_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO keeper;
+      CREATE ROLE heir LOGIN PASSWORD 'heir' NOINHERIT; GRANT shop_owner TO heir;
       GRANT CREATE ON DATABASE postgres TO keeper;
       CREATE TABLE bookings (id serial PRIMARY KEY); INSERT INTO bookings DEFAULT VALUES;
       ALTER TABLE bookings OWNER TO shop_owner; GRANT SELECT ON bookings TO shop_guest`,
@@ -27,7 +28,13 @@ beforeAll(async () => {
 afterAll(() => pg.stop());
 
 /** What is said about a backup of a healthy database, after `change` on the server or in the manifest. */
-async function checked(change: { sql?: string; manifest?: (manifest: Manifest) => void } = {}) {
+async function checked(
+  change: {
+    sql?: string;
+    manifest?: (manifest: Manifest) => void;
+    role?: { user: string; password: string };
+  } = {},
+) {
   const db = await pg.fresh();
   await db.query(
     `ALTER DATABASE ${db.name} OWNER TO shop_owner; GRANT CREATE ON DATABASE ${db.name} TO keeper`,
@@ -37,7 +44,7 @@ async function checked(change: { sql?: string; manifest?: (manifest: Manifest) =
   if (change.manifest !== undefined)
     editManifest(`${db.directory}/backups/shop/production/b1`, change.manifest);
   const { database } = db.deps.config.services['shop']!.environments['production']!;
-  database.url = pg.urlOf(db.name, migrator);
+  database.url = pg.urlOf(db.name, change.role ?? migrator);
   return runActivity(createSwapActivities(db.deps).checkRestorable, { ...db.place, backupId: 'b1' });
 }
 
@@ -64,6 +71,11 @@ test.each<[string, Parameters<typeof checked>[0], RegExp]>([
     'an owner whose member it is not',
     { sql: 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger' },
     /GRANT stranger TO keeper/,
+  ],
+  [
+    'rights that it does not inherit',
+    { role: { user: 'heir', password: 'heir' } },
+    /does not inherit the rights of shop_owner, .*ALTER ROLE heir INHERIT/,
   ],
   [
     'a role that was dropped since',

@@ -257,6 +257,15 @@ describe('into a disposable cluster with the rights of the live role', () => {
   test('what it may do is asked of the live server, and taken from the backup where that is away', async () => {
     const { db, folder, database, drill } = await keptBy('');
     expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
+    // A member that inherits nothing.
+    const inherit = (how: string) =>
+      runSql(
+        pg.urlOf('postgres'),
+        `REVOKE shop_owner FROM keeper; ALTER ROLE keeper ${how}; GRANT shop_owner TO keeper`,
+      );
+    await inherit('NOINHERIT');
+    const blind = await failureOf(drill()).finally(() => inherit('INHERIT'));
+    expect(blind.message).toMatch(/as a restore over the live database would, .* must be owner of database/);
     await runSql(pg.urlOf('postgres'), 'REVOKE shop_owner FROM keeper');
     try {
       expect((await failureOf(drill())).message).toMatch(/"shop_owner"/);
