@@ -52,6 +52,8 @@ export interface RestoreResult {
   sizeBytes: number;
   /** What came back otherwise than it was, in words. */
   remarks?: string[];
+  /** Of the disposable cluster, where it was restored with the rights of ours on the live server and those are no superuser's. */
+  role?: string;
 }
 
 export interface ValidationReport {
@@ -128,6 +130,37 @@ export interface Restorability {
   problems: string[];
   /** What the restore does beside, or leaves out. */
   warnings: string[];
+  /** That the database had when it was backed up. */
+  replication?: Replication;
+}
+
+/** What moves changes out of a database or into it. No restore brings it back: it belongs to the former database. */
+export interface Replication {
+  slots: ReplicationSlot[];
+  subscriptions: Subscription[];
+}
+
+/** A logical slot: somebody reads the changes of the database from it. */
+export interface ReplicationSlot {
+  name: string;
+  /** Null where a backup of an earlier release does not tell. */
+  plugin: string | null;
+  twoPhase?: boolean;
+  /** From 17. */
+  failover?: boolean;
+  /** It was there when the database was backed up, and is no more. */
+  gone?: boolean;
+}
+
+/** The database takes changes from another one. */
+export interface Subscription {
+  name: string;
+  /** Null where a backup of an earlier release does not tell. */
+  publications: string[] | null;
+  /** On the other server; null where it has none. */
+  slot?: string | null;
+  enabled?: boolean;
+  gone?: boolean;
 }
 
 /** Whether a database stopped being written to. */

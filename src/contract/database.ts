@@ -1,3 +1,5 @@
+import type { Replication } from './backup';
+
 export interface DatabaseFacts {
   database: string;
   systemIdentifier: string;
@@ -57,8 +59,8 @@ export interface LiveState {
   sessions: number;
   /** Transactions that were prepared and are open: nobody can rename the database before they have ended. */
   preparedTransactions: string[];
-  /** Logical replication slots of the database: they stay with the former one. */
-  replicationSlots: string[];
+  /** It stays with the former database. Absent where the server was asked by an earlier release. */
+  replication?: Replication;
   /** Highest fencing token found in it and beside it. */
   fenceToken: number;
 }

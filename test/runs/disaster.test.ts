@@ -69,22 +69,41 @@ describe('restoreDatabase in the disaster', () => {
     expect(plan).toMatch(/there is no database booking_production: no safety backup/);
   });
 
-  it('brings back what was deleted, however much', async () => {
+  it('brings back what was deleted, however much, and asks before replication is left behind', async () => {
     await driver.sql('TRUNCATE customers, audit_logs CASCADE');
-    const { report, story } = await restore();
-    expect(story).toMatch(/^SUCCEEDED/);
+    await driver.sql(
+      `CREATE SUBSCRIPTION partners CONNECTION 'host=192.0.2.1 dbname=far password=s3cr3t' PUBLICATION offers WITH (connect = false, slot_name = 'far')`,
+    );
+    const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    const { question, id: asked } = await driver.waiting(handle, 'decision');
+    expect(question).toMatch(/subscription partners to offers: it has to be made again\. Restore\?$/);
+    expect(
+      await driver.sql(`SELECT datname FROM pg_database WHERE datname ~ 'restored|new_'`, 'postgres'),
+    ).toEqual([]);
+    await driver.answer(handle, 'decide', { question: asked, choice: 'restore', by: 'ben' });
+    const { outcome, message, report } = await driver.end(handle);
+    expect([outcome, message]).toEqual([
+      'SUCCEEDED',
+      expect.stringMatching(/replication is to be set up again by hand \(subscription partners\)/),
+    ]);
     expect(report.facts['safetyBackup']).toMatch(/-before$/);
+    const task = report.timeline.find(({ title }) => title === 'Replication is to be set up again');
+    expect(task?.detail).toMatch(
+      /^in previous_\S+: SELECT subconninfo .*\n[^]*in booking_production: CREATE SUBSCRIPTION "partners" .* slot_name = 'far'/,
+    );
   });
 
-  it('brings back all of a database of which a table cannot be read', async () => {
-    await loseFile('customers');
+  it('brings back all of a database of which a table, a sequence and the fence cannot be read', async () => {
+    for (const name of ['customers', 'customers_id_seq', 'durable_runbooks.fence']) await loseFile(name);
     const { plan, report, story } = await restore();
     expect(story).toMatch(/^SUCCEEDED/);
     expect(plan).toMatch(
       /safety backup will lack what cannot be read: public\.customers \(could not open file/,
     );
     expect(report.timeline.find(({ title }) => title.startsWith('Back up'))?.detail).toMatch(
-      /without public\.customers, which cannot be read/,
+      /without public\.customers_id_seq, public\.customers, which cannot be read/,
     );
   });
 
@@ -101,16 +120,28 @@ describe('restoreDatabase in the disaster', () => {
     expect(plan).toMatch(/lets nobody in/);
   });
 
-  it('says before anything is touched what the server lacks', async () => {
-    await driver.sql('ALTER ROLE booking_app RENAME TO booking_app_gone', 'postgres');
+  it('says before anything is touched what the server, and our role, lack', async () => {
+    await driver.sql(
+      `ALTER ROLE booking_app RENAME TO booking_app_gone; ALTER ROLE runbooks_migrator NOCREATEDB;
+       REVOKE pg_signal_backend, booking_owner FROM runbooks_migrator`,
+      'postgres',
+    );
     try {
       const { outcome, message } = await driver.run('restoreDatabase', { mode: 'auto' });
-      expect([outcome, message]).toEqual([
-        'FAILED',
-        expect.stringMatching(/lacks the role booking_app,.*CREATE ROLE booking_app/),
-      ]);
+      expect(outcome).toBe('FAILED');
+      for (const said of [
+        /lacks the role booking_app,.*CREATE ROLE booking_app/,
+        /ALTER ROLE runbooks_migrator CREATEDB/,
+        /GRANT pg_signal_backend TO runbooks_migrator/,
+        /may not rename booking_production, .*GRANT booking_owner TO runbooks_migrator/,
+      ])
+        expect(message).toMatch(said);
     } finally {
-      await driver.sql('ALTER ROLE booking_app_gone RENAME TO booking_app', 'postgres');
+      await driver.sql(
+        `ALTER ROLE booking_app_gone RENAME TO booking_app; ALTER ROLE runbooks_migrator CREATEDB;
+         GRANT pg_signal_backend, booking_owner TO runbooks_migrator`,
+        'postgres',
+      );
     }
   });
 

@@ -10,7 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { parseDocument } from 'yaml';
 import { createScratchActivities } from '../../src/activities/postgres/restore/scratch-activities';
+import { startS3Server, type S3Server } from '../../src/local/s3-server';
 import { startWorker, type RunningWorker } from '../../src/worker/worker';
 import { wrapTools } from '../support/pg-tools';
 import { quietTemporal } from '../support/quiet';
@@ -19,6 +22,7 @@ import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
 quietTemporal();
 let driver: Driver;
+let s3: S3Server;
 /** In this process. */
 let one: RunningWorker | undefined;
 /** A process of its own, with folders of its own: another host but for its name. */
@@ -28,7 +32,22 @@ let there: string;
 let go: string;
 
 beforeAll(async () => {
-  driver = await startDriver(400, false);
+  [driver, s3] = await Promise.all([startDriver(400, false), startS3Server()]);
+  const { accessKeyId, secretAccessKey, endpoint } = s3;
+  const where = { endpoint, region: 'us-east-1', forcePathStyle: true };
+  const client = new S3Client({ ...where, credentials: { accessKeyId, secretAccessKey } });
+  await client.send(new CreateBucketCommand({ Bucket: 'backups' }));
+  client.destroy();
+  const offsite = {
+    ...where,
+    kind: 's3',
+    bucket: 'backups',
+    prefix: '',
+    prune: true,
+    accessKeyId,
+    secretAccessKey,
+  };
+  Object.assign(driver.stack.config.services['booking']!.backups!, { offsite });
   const { directory } = driver.stack;
   elsewhere = join(directory, 'elsewhere');
   mkdirSync(elsewhere);
@@ -39,19 +58,22 @@ beforeAll(async () => {
   }
   [there, go] = [join(elsewhere, 'there'), join(elsewhere, 'go')];
   writeFileSync(go, '');
+  mkdirSync(there);
   const tools = wrapTools(elsewhere, driver.stack.postgres.binDirectory, {
-    pg_restore: `case "$*" in *--use-list*) touch ${there}; while [ ! -e ${go} ]; do sleep 0.05; done;; esac`,
+    pg_restore: `case "$*" in *--use-list*) touch ${there}/$$; while [ ! -e ${go} ]; do sleep 0.05; done;; esac`,
   });
-  const config = readFileSync(join(elsewhere, 'runbooks.yaml'), 'utf8');
-  writeFileSync(
-    join(elsewhere, 'runbooks.yaml'),
-    `postgresBin: ${tools}\nworker: { host: elsewhere, hostLostSeconds: 8 }\n${config}`,
-  );
+  const file = join(elsewhere, 'runbooks.yaml');
+  const config = parseDocument(readFileSync(file, 'utf8'));
+  config.set('postgresBin', tools);
+  config.set('worker', { host: 'elsewhere', hostLostSeconds: 8 });
+  config.setIn(['services', 'booking', 'backups', 'offsite'], offsite);
+  writeFileSync(file, config.toString());
 });
 afterAll(async () => {
   await other?.kill();
   await one?.stop();
   await driver?.stack.stop();
+  await s3?.stop();
 });
 
 const startOne = async () => {
@@ -85,7 +107,7 @@ it('what lies on the disk of one host is found and used there, whoever else take
   expect(folders(join(elsewhere, 'backups/booking/production'))).toHaveLength(1);
   await startOne();
 
-  const drill = await end('drillRestore', { mode: 'auto' });
+  const drill = await end('drillRestore', { mode: 'auto', from: 'disk' });
   expect([drill.outcome, drill.message]).toEqual(['SUCCEEDED', expect.stringContaining('checks held')]);
   const opened = drill.report.timeline.find(({ title }) => title === 'Start a disposable cluster');
   expect(opened?.detail).toMatch(/elsewhere\/scratch\/\S+ on elsewhere$/);
@@ -109,41 +131,60 @@ it('what lies on the disk of one host is found and used there, whoever else take
   ]).toEqual([]);
 });
 
-it('a host that is lost during a drill: another one that has the backup does it, and nothing is called dropped that may run on', async () => {
-  // Both see the same backups, as on a share.
-  const shared = join(driver.stack.directory, 'backups');
+it('a host that is lost while it restores for a drill and for a migration: another one does both, and fetches what it never saw', async () => {
   await one?.stop();
   one = undefined;
+  // Both see the same backups, as on a share.
+  const shared = join(driver.stack.directory, 'backups');
   cpSync(join(elsewhere, 'backups'), shared, { recursive: true });
   rmSync(join(elsewhere, 'backups'), { recursive: true });
   symlinkSync(shared, join(elsewhere, 'backups'));
+  const backups = join(shared, 'booking/production');
+  // Taken by itself, and so copied off site.
+  const [backupId] = folders(backups).sort();
 
   rmSync(go);
-  rmSync(there);
-  const handle = await driver.start('drillRestore', { mode: 'auto' });
-  await driver.until(handle, () => existsSync(there));
+  rmSync(there, { recursive: true });
+  mkdirSync(there);
+  const drill = await driver.start('drillRestore', { mode: 'auto', from: 'disk', recoveryPoint: backupId });
+  await driver.until(drill, () => folders(there).length === 1);
+  const migration = await driver.start('migrateDatabase', {
+    mode: 'propose',
+    files: ['2026_11_02_index_deliveries_concurrently.sql'],
+    // Production was put back since.
+    accept: ['schema-drift'],
+  });
+  await driver.until(migration, () => folders(there).length === 2);
+  // All but that of the drill, which is off site.
+  rmSync(join(backups, backupId!), { recursive: true });
   await startOne();
   await other?.kill();
-  const { outcome, message, report } = await driver.end(handle);
-  expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('checks held')]);
-  const [left] = folders(join(elsewhere, 'scratch')).filter((name) => !name.endsWith('.lock'));
-  const lines = report.timeline.map(({ title, detail }) => `${title}: ${detail ?? ''}`);
-  expect(lines).toEqual(
-    expect.arrayContaining([
-      expect.stringMatching(
-        new RegExp(
-          `^Host elsewhere is lost: The disposable cluster .*elsewhere/scratch/${left} .*not known to be dropped`,
-        ),
-      ),
+  const ended = await Promise.all([driver.agree(drill), driver.agree(migration)]);
+  expect(ended.map(({ outcome, message }) => [outcome, message])).toEqual([
+    ['SUCCEEDED', expect.stringContaining('checks held')],
+    ['SUCCEEDED', expect.stringContaining('applied in booking/production')],
+  ]);
+  const linesOf = ({ report }: (typeof ended)[number]) =>
+    report.timeline.map(({ title, detail }) => `${title}: ${detail ?? ''}`);
+  const fetched = expect.stringMatching(new RegExp(`^Fetch ${backupId} from off site: `)) as string;
+  expect(linesOf(ended[0])).toContainEqual(fetched);
+  expect(folders(backups)).toContain(backupId);
+
+  const scratches = folders(join(elsewhere, 'scratch')).filter((name) => !name.endsWith('.lock'));
+  expect(scratches).toHaveLength(2);
+  for (const lines of ended.map(linesOf)) {
+    const lost = lines.find((line) => line.startsWith('Host elsewhere is lost: '));
+    const left = scratches.find((name) => lost?.includes(`elsewhere/scratch/${name} `));
+    expect(lost).toMatch(/The disposable cluster .* not known to be dropped/);
+    expect(lines).toContainEqual(
       expect.stringMatching(
         new RegExp(`^Drop the disposable cluster ${left} failed: no worker of host elsewhere`),
       ),
-    ]),
-  );
+    );
+  }
   expect(folders(join(driver.stack.directory, 'scratch'))).toEqual([]);
 
   const config = { ...driver.stack.config, directory: elsewhere };
-  expect(await createScratchActivities({ config }).dropScratch({ scratch: left! })).toEqual({
-    dropped: true,
-  });
+  for (const scratch of scratches)
+    expect(await createScratchActivities({ config }).dropScratch({ scratch })).toEqual({ dropped: true });
 }, 300_000);

@@ -56,6 +56,8 @@ describe('drillRestore', () => {
       expect(report.facts[fact]).toEqual(expect.any(Number));
     }
     expect(await databases()).toEqual(before);
+    const restored = report.timeline.find(({ title }) => title.startsWith('Restore '));
+    expect(restored?.detail).toMatch(/with the rights of runbooks_migrator: the live server was asked$/);
     const check = await driver.run('checkBackups');
     expect(check.report.facts['provenAgeSeconds']).toEqual(expect.any(Number));
   });

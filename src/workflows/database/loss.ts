@@ -20,7 +20,7 @@ export function describeLoss({ rowsAtMost, sequences, since }: LostWrites): stri
     sequences === 0
       ? ''
       : sequences === null
-        ? '; the sequences cannot be read, and may give out again what they gave out since'
+        ? '; some sequences cannot be read, and may give out again what they gave out since'
         : '; sequences have moved on, and those of the copy are carried past them';
   return rowsAtMost === 0
     ? `loses no row: none was written since ${utc(since)} UTC${numbers}`
@@ -86,8 +86,7 @@ export function describeLive(live: LiveState): string {
 
 /** What people have to know about the live database before they replace it. */
 export function liveWarnings(live: LiveState, place: Place): string[] {
-  const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions, replicationSlots } =
-    live;
+  const { condition, unreadable, unreadableTables, unseenTables, preparedTransactions } = live;
   const warnings: string[] = [];
   if (!live.registered)
     warnings.push(
@@ -109,10 +108,6 @@ export function liveWarnings(live: LiveState, place: Place): string[] {
   if (preparedTransactions.length > 0)
     warnings.push(
       `prepared transactions keep the database from being replaced; end them first: ${preparedTransactions.join(', ')}`,
-    );
-  if (replicationSlots.length > 0)
-    warnings.push(
-      `replication slots stay with the former database: ${replicationSlots.join(', ')}; who reads from them must begin anew`,
     );
   return warnings;
 }

@@ -2,6 +2,7 @@ import { bytes, type Run } from '../kit';
 import { allHold } from './checks';
 import { chooseBackup, describeAge, passedOver } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
+import { bothOf, describeReplication } from './replication';
 import { describeLive, liveWarnings, lossText, losesSomething, readLoss, type Loss } from './loss';
 import type { BackupListEntry, Restorability } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
@@ -41,13 +42,17 @@ export async function prepareRestore(
     (act) => act.verifyBackupFiles({ ...registered, backupId }),
     allHold,
   );
-  const { warnings } = await verifyRestorable(run, place, backupId);
+  const { warnings, replication } = await verifyRestorable(run, place, backupId);
 
   let loss: Loss | undefined;
+  let moved: string | undefined;
   await run.gate(async () => {
     // Made again after people have waited: then everything is read again.
     if (loss !== undefined) live = await inspect(run, registered);
     loss = await readLoss(run, place, live, backupId, loss);
+    const both = bothOf(live.replication, replication);
+    live = { ...live, replication: both };
+    moved = describeReplication(both);
     return {
       actions: actions({ place, live, backup }),
       warnings: [
@@ -55,6 +60,7 @@ export async function prepareRestore(
         `the copy beside needs about ${bytes(backup.databaseBytes)} on the disk of the server, and as much again for its WAL; what is free there cannot be asked through SQL`,
         ...newer,
         ...liveWarnings(live, place),
+        ...(moved === undefined ? [] : [moved]),
         ...warnings,
       ],
       facts: {
@@ -66,12 +72,14 @@ export async function prepareRestore(
     };
   });
   const prepared = { place, live, backup, loss: loss! };
-  if (run.policy.mode === 'auto' && (losesSomething(prepared.loss) || !live.registered)) {
+  const unattended = run.policy.mode === 'auto' && (losesSomething(prepared.loss) || !live.registered);
+  if (unattended || moved !== undefined) {
+    const loses = `${lossText(prepared.loss, backup.snapshotAt)}${moved === undefined ? '' : `; ${moved}`}`;
     const choice = await run.ask(
-      `Restoring ${describeAge(backup)} in ${target}, where ${describeLive(live)}, ${lossText(prepared.loss, backup.snapshotAt)}. Restore?`,
+      `Restoring ${describeAge(backup)} in ${target}, where ${describeLive(live)}, ${loses}. Restore?`,
       ['restore', 'stop'],
     );
-    if (choice === 'stop') return run.reject('decided not to lose these writes');
+    if (choice === 'stop') return run.reject(`decided not to restore ${target}`);
   }
   return prepared;
 }

@@ -10,12 +10,17 @@ export interface RestoredCopy {
   validation: ValidationReport;
 }
 
-/** Restores a backup into a disposable cluster of its own and validates it; dropped when the run ends. */
-export function restoreIntoScratch(run: Run, place: Place, backupId: string): Promise<RestoredCopy> {
-  return onScratchCopy(run, place, backupId, async (copy) => copy);
+/**
+ * Restores a backup into a disposable cluster of its own, with the rights that a restore over the live database would have,
+ * and validates it; dropped when the run ends.
+ */
+export function drillIntoScratch(run: Run, place: Place, backupId: string): Promise<RestoredCopy> {
+  return onOneHost(run, { ...place, backupId }, (cluster) =>
+    restoreInto(run, place, backupId, { cluster, liveRights: true }),
+  );
 }
 
-/** The same, and `body` with the copy: where the host of the copy is lost, both begin again on another one. */
+/** Restores it there as a superuser, and `body` with the copy: where its host is lost, both begin again on another one. */
 export function onScratchCopy<T>(
   run: Run,
   place: Place,
@@ -23,7 +28,7 @@ export function onScratchCopy<T>(
   body: (copy: RestoredCopy) => Promise<T>,
 ): Promise<T> {
   return onOneHost(run, { ...place, backupId }, async (cluster) =>
-    body(await restoreInto(run, place, backupId, cluster)),
+    body(await restoreInto(run, place, backupId, { cluster })),
   );
 }
 
@@ -31,7 +36,7 @@ async function restoreInto(
   run: Run,
   place: Place,
   backupId: string,
-  cluster: Cluster,
+  { cluster, ...rights }: { cluster: Cluster; liveRights?: boolean },
 ): Promise<RestoredCopy> {
   const { scratch } = cluster;
   const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
@@ -48,10 +53,10 @@ async function restoreInto(
   cluster.directory = directory;
   const restore = await run.step(
     `Restore ${backupId} into it`,
-    (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null }),
+    (act) => act.restoreBackup({ ...place, backupId, into: database, fence: null, ...rights }),
     { kind: 'long', undo: 'disposable', describe: describeRestore },
   );
-  const validation = await validateCopy(run, place, backupId, database);
+  const validation = await validateCopy(run, place, backupId, database, restore.role);
   await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
     kind: 'mutate',
     undo: { harmless: `the proof of ${backupId}` },
@@ -65,16 +70,21 @@ export function describeRestore({ sizeBytes, durationMs, remarks = [] }: Restore
   return [`${bytes(sizeBytes)} in ${duration(durationMs)}`, ...remarks].join('; ');
 }
 
-/** Compares a restored database with the manifest of its backup; a difference fails the run. */
+/** Compares a restored database with the manifest of its backup, as whoever restored it; a difference fails the run. */
 export async function validateCopy(
   run: Run,
   place: Place,
   backupId: string,
   database: DatabaseRef,
+  role?: string,
 ): Promise<ValidationReport> {
   return run.verify(
     'Validate the restored copy',
-    (act) => act.validateRestore({ ...place, backupId, database, smoke: true }),
+    (act) =>
+      act.validateRestore({
+        ...{ ...place, backupId, database, smoke: true },
+        ...(role === undefined ? {} : { role }),
+      }),
     allHold,
   );
 }

@@ -3,6 +3,7 @@ import { saveWhatIsThere } from './take-backup';
 import { nameForRun } from './names';
 import { verifyHealth } from './checks';
 import { describeLoss, readLoss, type Loss } from './loss';
+import { leaveReplicationTask } from './replication';
 import { describeRestore, validateCopy } from './scratch-copy';
 import { writersOf, type Writers } from './writers';
 import type { LiveState } from '../../contract/database';
@@ -113,7 +114,7 @@ async function replace(
         : `the former database is kept as ${previous} (${duration(durationMs)})`,
     undo:
       loses === undefined
-        ? { title: 'Swap back', back: () => swapBack(run, place, names, writers) }
+        ? { title: 'Swap back', back: () => swapBack(run, place, names, { writers, live }) }
         : { irreversible: loses },
   });
   if (safety !== undefined) await carryOver(run, place, safety, { names, live });
@@ -124,6 +125,7 @@ async function replace(
   });
   await writers.resume();
   await verifyHealth(run, place);
+  await leaveReplicationTask(run, place, live, names.previous);
   if (liveMissing) return;
   run.fact('formerDatabase', names.previous);
   run.note(
@@ -174,15 +176,19 @@ async function carryOver(
   );
   const rows = late?.rowsAtMost ?? 0;
   run.fact('rowsOnlyInFormerDatabase', rows);
-  // Numbers that cannot be read cannot be carried on; the plan has said so.
-  if (late !== null && late.sequences !== null)
+  if (late !== null)
     await run.step(
       'Carry the sequences on',
       (act) => act.carrySequences({ from: databaseIn(place, previous), into: databaseIn(place) }),
       {
         kind: 'mutate',
         undo: { coveredBy: 'Swap back' },
-        describe: ({ moved }) => (moved === 0 ? 'they stand where they should' : `${moved} moved on`),
+        describe: ({ moved, unreadable = [] }) =>
+          [
+            moved === 0 ? 'they stand where they should' : `${moved} moved on`,
+            // The plan has said so.
+            ...(unreadable.length > 0 ? [`not ${unreadable.join(', ')}, which cannot be read`] : []),
+          ].join('; '),
       },
     );
   if (rows > 0)
@@ -202,7 +208,12 @@ async function offerToResume(run: Run, writers: Writers, error: unknown): Promis
 }
 
 /** After the swap people may have written to the copy: only a person can decide that these writes may go. */
-async function swapBack(run: Run, place: Place, names: Names, writers: Writers): Promise<void> {
+async function swapBack(
+  run: Run,
+  place: Place,
+  names: Names,
+  { writers, live }: { writers: Writers; live: LiveState },
+): Promise<void> {
   const { swapped, sessions } = await run.step('Is the copy live?', (act) =>
     act.readSwapState({ ...place, ...names }),
   );
@@ -211,8 +222,10 @@ async function swapBack(run: Run, place: Place, names: Names, writers: Writers):
     `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since${names.liveMissing ? ', and leaves no live database, as before' : ''}. Swap back?`,
     ['swap back', 'keep it'],
   );
-  if (choice !== 'swap back')
+  if (choice !== 'swap back') {
+    await leaveReplicationTask(run, place, live, names.previous);
     run.needsHuman(`${names.restored} stays live in ${targetOf(place)}, as decided`);
+  }
   await run.step('Swap back', (act) => act.swapBack({ ...place, ...names }), {
     kind: 'mutate',
     undo: { takesBack: 'Swap' },

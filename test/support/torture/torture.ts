@@ -67,7 +67,7 @@ export async function makeTorture(
 /** Three lines of the listing each, of more than 200 bytes: names are as long as they may be. */
 function manyTables(count: number): string {
   const [schema, owner] = ['many'.padEnd(63, '_'), 'torture_owner_of_many'.padEnd(63, '_')];
-  return `SET synchronous_commit = off; CREATE ROLE ${owner}; CREATE SCHEMA ${schema} AUTHORIZATION ${owner};
+  return `SET synchronous_commit = off; CREATE ROLE ${owner}; GRANT ${owner} TO ${DOCUMENTED_ROLE.user}; CREATE SCHEMA ${schema} AUTHORIZATION ${owner};
     SET ROLE ${owner};
     ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT ON TABLES TO torture_reader;
     DO $$ BEGIN FOR i IN 1..${count} LOOP
@@ -130,8 +130,13 @@ export async function passThrough(
   let drilled: ValidationReport;
   try {
     await runActivity(scratches.openScratch, { scratch, ...place, backupId });
-    await runActivity(restoreBackup, { ...place, backupId, into: copy, fence: null });
-    drilled = await runActivity(validateRestore, { ...place, backupId, database: copy });
+    const { role } = await runActivity(restoreBackup, {
+      ...{ ...place, backupId, into: copy, fence: null, liveRights: true },
+    });
+    drilled = await runActivity(validateRestore, {
+      ...{ ...place, backupId, database: copy },
+      ...(role === undefined ? {} : { role }),
+    });
   } finally {
     await runActivity(scratches.dropScratch, { scratch });
   }

@@ -6,6 +6,7 @@ import { currentActivity, withProgress, type Progress } from '../../support/hear
 import type { BackUpInput } from './take-backup';
 import {
   countLargeObjects,
+  listReadableSequences,
   listSequences,
   listTables,
   readCountersResetAt,
@@ -69,12 +70,13 @@ export async function dumpSnapshot(
       // What is being saved from a damaged database is not written to.
       if (input.fence !== null && input.safety !== true) await fenceSession(holder, input.fence);
       const partial = await prepare(await databaseSize(holder));
-      const exported = await exportSnapshot(holder);
+      const exported = await exportSnapshot(holder, input.safety === true);
       const surroundings = await readSurroundings(holder);
       const tables = await listTables(holder);
       const first: Progress = { phase: 'dump', done: 0, total: surroundings.databaseBytes, unit: 'bytes' };
       const { counted, unsaved } = await withProgress(first, (report) => {
-        const run = { deps, tools, input, ref, partial, report, tables, snapshot: exported.snapshot };
+        const { snapshot, unreadable } = exported;
+        const run = { deps, tools, input, ref, partial, report, tables, snapshot, unreadable };
         return input.safety === true ? saveWhatCanBeRead(run, readSnapshot) : dumpAndCount(run);
       });
       const outcome: DumpOutcome = {
@@ -107,9 +109,11 @@ async function databaseSize(client: Client): Promise<number> {
 }
 
 /** Counters and sequences move on whatever the snapshot; read before it, they can only overstate what was lost. */
-async function exportSnapshot(holder: Client) {
+async function exportSnapshot(holder: Client, safety: boolean) {
   const counters = await listTables(holder);
-  const sequences = await listSequences(holder);
+  const { sequences, unreadable } = safety
+    ? await listReadableSequences(holder)
+    : { sequences: await listSequences(holder), unreadable: [] };
   const largeObjectChanges = await readLargeObjectChanges(holder);
   const countersResetAt = await readCountersResetAt(holder);
   const { rows: before } = await holder.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
@@ -120,6 +124,7 @@ async function exportSnapshot(holder: Client) {
   return {
     counters: new Map(counters.map((table) => [`${table.schema}.${table.name}`, table])),
     sequences,
+    unreadable,
     largeObjectChanges,
     lsn: before[0]!.lsn,
     countersResetAt,

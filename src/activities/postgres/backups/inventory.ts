@@ -1,5 +1,7 @@
 import { escapeIdentifier, type ClientBase } from 'pg';
+import { isDamage } from '../session/damage';
 import type { DatabaseProperties, Manifest, RoleEntry, SequenceEntry } from './manifest';
+import { readReplication } from './replication';
 
 /** A table whose rows are in the dump. `bytes` orders the counting: the longest first. */
 export interface CountableTable {
@@ -68,16 +70,54 @@ export async function readWholeTables(client: ClientBase): Promise<void> {
   );
 }
 
+const SEQUENCES = `
+  FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname !~ '^pg_' AND c.relpersistence <> 't'
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+
 /** Position of every sequence that a dump holds. Null where it was never used. */
 export async function listSequences(client: ClientBase): Promise<SequenceEntry[]> {
   const { rows } = await client.query<SequenceEntry>(
     `SELECT n.nspname AS schema, c.relname AS name, pg_sequence_last_value(c.oid)::text AS "lastValue", s.seqincrement::text AS increment
-       FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname !~ '^pg_' AND c.relpersistence <> 't'
-        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-      ORDER BY 1, 2`,
+     ${SEQUENCES} ORDER BY 1, 2`,
   );
   return rows;
+}
+
+/** A sequence that cannot be read, and why. */
+export interface UnreadableSequence {
+  schema: string;
+  name: string;
+  why: string;
+}
+
+/** Of a database that may be damaged: the sequences that can be read, and the others. Not in a transaction. */
+export async function listReadableSequences(
+  client: ClientBase,
+): Promise<{ sequences: SequenceEntry[]; unreadable: UnreadableSequence[] }> {
+  try {
+    return { sequences: await listSequences(client), unreadable: [] };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  const { rows } = await client.query<{ oid: string; schema: string; name: string; increment: string }>(
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name, s.seqincrement::text AS increment ${SEQUENCES} ORDER BY 2, 3`,
+  );
+  const sequences: SequenceEntry[] = [];
+  const unreadable: UnreadableSequence[] = [];
+  for (const { oid, schema, name, increment } of rows) {
+    try {
+      const { rows: read } = await client.query<{ lastValue: string | null }>(
+        'SELECT pg_sequence_last_value($1)::text AS "lastValue"',
+        [oid],
+      );
+      sequences.push({ schema, name, increment, lastValue: read[0]?.lastValue ?? null });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      unreadable.push({ schema, name, why: (error as Error).message });
+    }
+  }
+  return { sequences, unreadable };
 }
 
 export async function countLargeObjects(client: ClientBase): Promise<number> {
@@ -103,7 +143,9 @@ type Surroundings = Pick<
   | 'extensions'
   | 'replicationSlots'
   | 'subscriptions'
+  | 'replication'
   | 'publications'
+  | 'publicationsOfAllTables'
   | 'eventTriggers'
   | 'tablespaces'
   | 'preloadLibraries'
@@ -121,7 +163,9 @@ type Surroundings = Pick<
 
 /** Everything about the database that is not in its tables. Run it inside the snapshot. */
 export async function readSurroundings(client: ClientBase): Promise<Surroundings> {
-  const { rows } = await client.query<{ facts: Omit<Surroundings, 'properties' | 'roles' | 'canary'> }>(
+  const { rows } = await client.query<{
+    facts: Omit<Surroundings, 'replication' | 'properties' | 'roles' | 'canary'>;
+  }>(
     `SELECT json_build_object(
        'serverVersion', current_setting('server_version'),
        'serverVersionNum', current_setting('server_version_num')::int,
@@ -132,6 +176,7 @@ export async function readSurroundings(client: ClientBase): Promise<Surroundings
        'replicationSlots', (SELECT coalesce(json_agg(slot_name ORDER BY slot_name), '[]') FROM pg_replication_slots WHERE database = current_database()),
        'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())),
        'publications', (SELECT coalesce(json_agg(pubname ORDER BY pubname), '[]') FROM pg_publication),
+       'publicationsOfAllTables', (SELECT coalesce(json_agg(pubname ORDER BY pubname), '[]') FROM pg_publication WHERE puballtables),
        'eventTriggers', (SELECT coalesce(json_agg(evtname ORDER BY evtname), '[]') FROM pg_event_trigger),
        'tablespaces', (SELECT coalesce(json_agg(spcname ORDER BY spcname), '[]') FROM pg_tablespace t
           WHERE spcname NOT IN ('pg_default', 'pg_global') AND (EXISTS (SELECT FROM pg_class WHERE reltablespace = t.oid)
@@ -153,6 +198,7 @@ export async function readSurroundings(client: ClientBase): Promise<Surroundings
   const facts = rows[0]!.facts;
   return {
     ...facts,
+    replication: await readReplication(client, facts.database),
     properties: await readProperties(client),
     roles: await readRoles(client),
     canary: await readLatestCanary(client),
@@ -192,12 +238,24 @@ async function readRoles(client: ClientBase): Promise<RoleEntry[]> {
   const { rows } = await client.query<RoleEntry>(
     `WITH this AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
      -- The owner of the cluster is pinned: nothing depends on it by name. Our own bookkeeping is made anew.
+     pinned AS (
+       SELECT tableoid AS class, oid FROM pg_namespace WHERE nspowner = 10 AND nspname !~ '^durable_runbooks'
+       UNION ALL SELECT tableoid, oid FROM pg_class WHERE relowner = 10 AND relkind NOT IN ('i', 'I', 't')
+         AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^(durable_runbooks|pg_)')
+       UNION ALL SELECT tableoid, oid FROM pg_proc WHERE proowner = 10
+       UNION ALL SELECT tableoid, oid FROM pg_type WHERE typowner = 10 AND typrelid = 0 AND typelem = 0
+       UNION ALL SELECT tableoid, oid FROM pg_event_trigger WHERE evtowner = 10
+       UNION ALL SELECT tableoid, oid FROM pg_publication WHERE pubowner = 10
+       UNION ALL SELECT tableoid, oid FROM pg_largeobject_metadata WHERE lomowner = 10
+     ),
      named AS (
        SELECT d.refobjid, d.deptype FROM pg_shdepend d, this
         WHERE d.refclassid = 'pg_authid'::regclass
           AND (d.dbid = this.oid OR (d.dbid = 0 AND d.classid = 'pg_database'::regclass AND d.objid = this.oid))
        UNION ALL SELECT datdba, 'o' FROM this
        UNION ALL SELECT s.setrole, 's' FROM pg_db_role_setting s, this WHERE s.setdatabase = this.oid
+       UNION ALL SELECT 10, 'o' FROM pinned p WHERE p.oid >= 16384
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = p.class AND d.objid = p.oid AND d.deptype = 'e')
      )
      SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolinherit AS inherit, r.rolcreaterole AS "createRole",
             r.rolcreatedb AS "createDatabase", r.rolcanlogin AS login, r.rolbypassrls AS "bypassRls",

@@ -5,7 +5,7 @@ import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
 import { summaryOfShrunk } from './shrunk';
-import type { BackupPurpose, BackupSummary } from '../../../contract/backup';
+import type { BackupPurpose, BackupSummary, Replication } from '../../../contract/backup';
 
 export interface TableEntry {
   schema: string;
@@ -118,7 +118,11 @@ export interface Manifest {
   /** Do not come back with a restore: to be looked at by a person before a copy takes over. */
   replicationSlots: string[];
   subscriptions: string[];
+  /** Both of them in detail; older manifests have only their names. */
+  replication?: Replication;
   publications?: string[];
+  /** Those FOR ALL TABLES, which only a superuser may make; older manifests do not tell. */
+  publicationsOfAllTables?: string[];
   eventTriggers?: string[];
   /** That any object lies in, other than the server's own. */
   tablespaces?: string[];

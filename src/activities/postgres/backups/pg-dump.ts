@@ -8,7 +8,7 @@ import { endNamedSessions } from '../session/own-sessions';
 import { mapError } from '../../support/failure';
 import { applicationName, currentActivity, type Progress } from '../../support/heartbeat';
 import type { BackUpInput } from './take-backup';
-import { quotedName, type CountableTable } from './inventory';
+import { quotedName, type CountableTable, type UnreadableSequence } from './inventory';
 import { DATA_FOLDER } from './manifest';
 import { runTool, type Tools } from '../session/tools';
 import type { DatabaseRef } from '../../../contract/place';
@@ -25,6 +25,8 @@ export interface DumpRun {
   partial: string;
   snapshot: string;
   tables: CountableTable[];
+  /** Of a damaged database. */
+  unreadable: UnreadableSequence[];
   report: (changed: Partial<Progress>) => void;
 }
 
@@ -63,7 +65,7 @@ export async function runDump(
     // An old token restored would let a run pass that lost its lease long ago.
     '--exclude-table-data=durable_runbooks*.fence',
     ...(unsaved.has(LARGE_OBJECTS) ? ['--no-blobs'] : []),
-    ...run.tables
+    ...[...run.tables, ...run.unreadable]
       .filter(({ schema, name }) => unsaved.has(`${schema}.${name}`))
       .map((table) => `--exclude-table-data=${quotedName(table)}`),
     // Synced by us, while the checksums are computed.

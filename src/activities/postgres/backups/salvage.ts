@@ -30,7 +30,7 @@ const MOST_UNSAVED = 50;
 export async function saveWhatCanBeRead(run: DumpRun, readSnapshot: ReadSnapshot): Promise<Saved> {
   const { signal } = currentActivity();
   return watched(run, async () => {
-    const unsaved = new Map<string, string>();
+    const unsaved = new Map(run.unreadable.map(({ schema, name, why }) => [`${schema}.${name}`, why]));
     const counted = await readSnapshot(run, signal, (error, table) => {
       if (!isDamage(error)) throw error;
       if (table !== undefined) unsaved.set(`${table.schema}.${table.name}`, (error as Error).message);

@@ -1,7 +1,7 @@
 import type { ActivityDeps } from '../../support/deps';
 import { ensureBookkeeping } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
-import { listSequences, quotedName } from '../backups/inventory';
+import { listReadableSequences, listSequences, quotedName } from '../backups/inventory';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
 
 /**
@@ -47,15 +47,15 @@ export async function copyFence(deps: ActivityDeps, into: DatabaseRef): Promise<
 
 /**
  * Moves the sequences of one database past what those of another one have given out: such numbers are in e-mails, at payment
- * providers and in logs, and must not be given out again.
+ * providers and in logs, and must not be given out again. Those that cannot be read are named.
  */
 export async function carrySequences(
   deps: ActivityDeps,
   from: DatabaseRef,
   into: DatabaseRef,
-): Promise<{ moved: number }> {
+): Promise<{ moved: number; unreadable?: string[] }> {
   const options = { identity: true, readOnly: true, action: 'read the sequences' };
-  const given = await withClient(deps, from, (client) => listSequences(client), options);
+  const { sequences, unreadable } = await withClient(deps, from, listReadableSequences, options);
   return withClient(
     deps,
     into,
@@ -64,7 +64,7 @@ export async function carrySequences(
         (await listSequences(copy)).map((entry) => [`${entry.schema}.${entry.name}`, entry]),
       );
       let moved = 0;
-      for (const { schema, name, lastValue, increment } of given) {
+      for (const { schema, name, lastValue, increment } of sequences) {
         const own = restored.get(`${schema}.${name}`);
         if (own === undefined || lastValue === null || !isAhead(lastValue, own.lastValue, increment))
           continue;
@@ -74,7 +74,8 @@ export async function carrySequences(
         ]);
         moved += 1;
       }
-      return { moved };
+      const names = unreadable.map(({ schema, name }) => `${schema}.${name}`);
+      return { moved, ...(names.length > 0 ? { unreadable: names } : {}) };
     },
     { identity: true, evenReadOnly: true, action: 'move the sequences' },
   );

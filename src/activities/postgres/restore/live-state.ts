@@ -8,6 +8,7 @@ import { fail, sqlStateOf } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { readFoundIdentity } from '../session/identity';
 import { countRows, listTables, readWholeTables } from '../backups/inventory';
+import { readReplication } from '../backups/replication';
 import { countClientSessions } from '../session/sessions';
 import { findDatabase, readReadOnlySetting } from './database-marks';
 import { inMaintenance, liveName } from './maintenance';
@@ -99,17 +100,15 @@ async function readServer(client: Client, name: string) {
     oid: string | null;
     others: string[];
     prepared: string[];
-    slots: string[];
   }>(
     `SELECT (SELECT oid::text FROM pg_database WHERE datname = $1) AS oid,
             ARRAY(SELECT datname::text FROM pg_database WHERE datname NOT IN ($1, 'postgres') AND NOT datistemplate
                    ORDER BY 1 LIMIT 5) AS others,
             (SELECT pg_database_size(oid)::text FROM pg_database WHERE datname = $1) AS size,
-            ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 20) AS prepared,
-            ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE database = $1 ORDER BY 1 LIMIT 20) AS slots`,
+            ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 20) AS prepared`,
     [name],
   );
-  const { size, oid, others, prepared, slots } = rows[0]!;
+  const { size, oid, others, prepared } = rows[0]!;
   return {
     systemIdentifier,
     oid,
@@ -121,7 +120,7 @@ async function readServer(client: Client, name: string) {
     readOnlySetting: await readReadOnlySetting(client, name),
     sessions: await countClientSessions(client, name),
     preparedTransactions: prepared,
-    replicationSlots: slots,
+    replication: await readReplication(client, name),
     beside: await highestFenceToken(client, await maintenanceSchema(client)),
   };
 }

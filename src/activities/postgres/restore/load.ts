@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
-import { endpointOf, libpqOf } from '../session/endpoint';
-import { mapError } from '../../support/failure';
+import { asRole, endpointOf, libpqOf } from '../session/endpoint';
+import { fail, mapError } from '../../support/failure';
 import { withProgress } from '../../support/heartbeat';
 import { makeWorkspace } from '../../support/workspace';
 import { readListing } from '../backups/completeness';
 import { DATA_FOLDER, type Manifest } from '../backups/manifest';
+import type { LiveRights } from './live-rights';
 import { describeLacking, lackingTablespaces } from './tablespaces';
 import { runTool, type Tools } from '../session/tools';
 import type { BackupRef } from '../../../contract/backup';
@@ -20,6 +21,8 @@ export interface RestoreInput extends BackupRef {
   fence: Fence | null;
   /** The files were verified a moment ago in the same run: do not read them all again. */
   verified?: boolean;
+  /** In a disposable cluster: as a role that may do what ours may on the live server, and nothing else. */
+  liveRights?: boolean;
   /** Nothing can be read of the live database: its tokens and sequences cannot be carried over. */
   withoutLive?: boolean;
 }
@@ -33,6 +36,8 @@ export interface RestoreRun {
   copy: DatabaseRef;
   folder: string;
   manifest: Manifest;
+  /** Whom it is restored as, where that is not who we are. */
+  rights?: LiveRights;
   /** Session in the maintenance database; holds the lock of the target for as long as the restore takes. */
   client: Client;
 }
@@ -53,7 +58,9 @@ export async function load(run: RestoreRun, left: Set<string>): Promise<string[]
   try {
     const list = join(workspace, 'list');
     await writeFile(list, await chosenEntries(run, data, left));
-    const endpoint = endpointOf(deps, run.copy);
+    const own = endpointOf(deps, run.copy);
+    const role = run.rights?.role;
+    const endpoint = role === undefined ? own : asRole(own, role);
     const { url, environment } = libpqOf(endpoint);
     const jobs = serviceOf(deps.config, input.service).backups?.jobs ?? 2;
     const args = [
@@ -79,6 +86,7 @@ export async function load(run: RestoreRun, left: Set<string>): Promise<string[]
         onLine,
       });
       if (result.exitCode === 0) return;
+      if (role !== undefined && isRefused(result.why)) throw refused(endpoint.label, result.why);
       throw mapError(new Error(result.why), {
         action: 'restore',
         target: endpoint.label,
@@ -89,6 +97,20 @@ export async function load(run: RestoreRun, left: Set<string>): Promise<string[]
   } finally {
     await rm(workspace, { recursive: true, force: true });
   }
+}
+
+/** What PostgreSQL says to a role that may not do something. */
+function isRefused(why: string): boolean {
+  return /permission denied|must be (superuser|owner|a?\s*member|able to)|must have privileges|only superuser/i.test(
+    why,
+  );
+}
+
+function refused(target: string, why: string): Error {
+  return fail(
+    'RestoreFailed',
+    `Could not restore on ${target}, with the rights that our role has on the live server: ${why} The restore over the live database would end here as well. Grant the role what it lacks, or let restores run as a superuser.`,
+  );
 }
 
 /**
@@ -108,7 +130,7 @@ async function chosenEntries(run: RestoreRun, data: string, left: Set<string>): 
   const { rows } = await run.client.query<{ superuser: boolean }>(
     'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user',
   );
-  const superuser = rows[0]?.superuser === true;
+  const superuser = rows[0]?.superuser === true && run.rights?.role === undefined;
   const disposable = run.input.into.kind === 'scratch';
   const unwanted = (line: string): boolean =>
     // Belongs to the extension's owner, who is a superuser; the text is no loss.

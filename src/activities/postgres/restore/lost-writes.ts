@@ -1,9 +1,8 @@
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
-import { isDamage } from '../session/damage';
 import {
-  listSequences,
+  listReadableSequences,
   listTables,
   readCountersResetAt,
   readLargeObjectChanges,
@@ -102,11 +101,8 @@ async function countMoved(client: Client, manifest: Manifest): Promise<number | 
   const then = new Map(
     manifest.sequences.map(({ schema, name, lastValue }) => [`${schema}.${name}`, lastValue]),
   );
-  const now = await listSequences(client).catch((error: unknown) => {
-    if (!isDamage(error)) throw error;
-    return null;
-  });
-  if (now === null) return null;
+  const { sequences: now, unreadable } = await listReadableSequences(client);
+  if (unreadable.length > 0) return null;
   return now
     .filter(isTheirs)
     .filter(({ schema, name, lastValue }) => (then.get(`${schema}.${name}`) ?? null) !== lastValue).length;

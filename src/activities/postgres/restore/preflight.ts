@@ -1,26 +1,21 @@
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { NEVER_IN_SCRATCH } from './load';
-import { isCarriedOver, missingRoles } from './target';
+import { isCarriedOver, mayBecome, missingRoles } from './target';
 import { inMaintenance, liveName } from './maintenance';
-import { backupFolder, readManifest, type Manifest } from '../backups/manifest';
+import { readSelf, type Self } from './self';
+import {
+  checkLeftOut,
+  checkServer,
+  checkSubscriptions,
+  checkSuperuserObjects,
+  replicationOf,
+} from './surroundings';
+import { readListing } from '../backups/completeness';
+import { backupFolder, DATA_FOLDER, readManifest, type Manifest } from '../backups/manifest';
 import { openTools } from '../session/tools';
 import type { BackupRef, Restorability } from '../../../contract/backup';
-
-/** Who we are on the server of an environment, and what we may do there. */
-interface Self {
-  name: string;
-  superuser: boolean;
-  createDatabase: boolean;
-  createRole: boolean;
-  signals: boolean;
-  sees: boolean;
-  bypassesRls: boolean;
-  /** In the maintenance database, where the fence of restores and swaps is. */
-  creates: boolean;
-  maintenance: string;
-  major: number;
-}
 
 /**
  * Whether the server of an environment could take a restore of that backup, by what can be known before: versions, rights of
@@ -28,40 +23,29 @@ interface Self {
  * does beside, or leaves out. Reads only. Throws BackupIncomplete, BackupCorrupt and what a session can throw.
  */
 export async function checkRestorable(deps: ActivityDeps, input: BackupRef): Promise<Restorability> {
-  const { manifest } = await readManifest(
-    backupFolder(deps, input.service, input.environment, input.backupId),
-  );
+  const folder = backupFolder(deps, input.service, input.environment, input.backupId);
+  const { manifest } = await readManifest(folder);
   const tools = await openTools(deps);
+  const listing = await readListing(tools, join(folder, DATA_FOLDER));
   return inMaintenance(
     deps,
     input,
     async (client) => {
       const self = await readSelf(client);
-      const found: Restorability = { problems: [], warnings: [] };
+      const found: Restorability = { problems: [], warnings: [], replication: replicationOf(manifest) };
       checkVersions(found, manifest, self, tools.major);
       checkRights(found, self);
       await checkLive(found, client, liveName(deps, input), self);
       await checkExtensions(found, client, manifest, self);
       await checkRoles(found, client, manifest, self);
+      checkSuperuserObjects(found, listing, manifest, self);
+      await checkSubscriptions(found, client, liveName(deps, input), self);
+      await checkServer(found, client, manifest);
       checkLeftOut(found, manifest);
       return found;
     },
     { action: 'see whether the server can take the restore' },
   );
-}
-
-async function readSelf(client: Client): Promise<Self> {
-  const { rows } = await client.query<Self>(
-    `SELECT rolname AS name, rolsuper AS superuser, rolsuper OR rolcreatedb AS "createDatabase",
-            rolsuper OR rolcreaterole AS "createRole",
-            rolsuper OR pg_has_role(rolname, 'pg_signal_backend', 'USAGE') AS signals,
-            rolsuper OR pg_has_role(rolname, 'pg_read_all_stats', 'USAGE') AS sees,
-            rolsuper OR rolbypassrls AS "bypassesRls",
-            has_database_privilege(current_database(), 'CREATE') AS creates, current_database() AS maintenance,
-            current_setting('server_version_num')::int / 10000 AS major
-       FROM pg_roles WHERE rolname = current_user`,
-  );
-  return rows[0]!;
 }
 
 function checkVersions({ problems }: Restorability, manifest: Manifest, self: Self, client: number): void {
@@ -103,7 +87,7 @@ async function checkLive(
   { name, superuser }: Self,
 ): Promise<void> {
   const { rows } = await client.query<{ owner: string; member: boolean; prepared: string[] }>(
-    `SELECT pg_get_userbyid(datdba) AS owner, pg_has_role(current_user, datdba, 'MEMBER') AS member,
+    `SELECT pg_get_userbyid(datdba) AS owner, ${mayBecome('datdba')} AS member,
             ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 10) AS prepared
        FROM pg_database WHERE datname = $1`,
     [live],
@@ -165,12 +149,19 @@ async function checkRoles(
   }
   if (self.superuser) return;
   const owners = manifest.roles.filter(({ owner, name }) => owner === true && !names.has(name));
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1) AND NOT pg_has_role(current_user, oid, 'MEMBER')`,
+  const { rows } = await client.query<{ name: string; superuser: boolean; becomes: boolean }>(
+    `SELECT rolname AS name, rolsuper AS superuser, ${mayBecome('oid')} AS becomes FROM pg_roles
+      WHERE rolname = ANY($1) AND NOT (${mayBecome('oid')} AND pg_has_role(oid, 'USAGE'))`,
     [owners.map(({ name }) => name)],
   );
-  for (const { name } of rows)
-    problems.push(`${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`);
+  for (const { name, superuser, becomes } of rows)
+    problems.push(
+      becomes
+        ? `${self.name} does not inherit the rights of ${name}, and so could not read what it restores: ALTER ROLE ${self.name} INHERIT, and from 16 GRANT ${name} TO ${self.name} WITH INHERIT TRUE`
+        : superuser
+          ? `${self.name} may not give objects to their owner ${name}, a superuser: let the restore run as one, or give them to another owner before the next backup (REASSIGN OWNED)`
+          : `${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`,
+    );
   await checkSettings(problems, client, manifest, self);
 }
 
@@ -195,18 +186,4 @@ async function checkSettings(
     problems.push(
       `${self.name} may not set ${name} on the copy: GRANT SET ON PARAMETER ${name} TO ${self.name}`,
     );
-}
-
-function checkLeftOut({ warnings }: Restorability, manifest: Manifest): void {
-  if (manifest.properties.settings.some((setting) => !isCarriedOver(setting)))
-    warnings.push('the database was read-only when it was backed up; the copy takes writes');
-  const { replicationSlots, subscriptions, excludedForeignTables } = manifest;
-  if (replicationSlots.length > 0)
-    warnings.push(
-      `replication slots do not come back, and those who read from them must begin anew: ${replicationSlots.join(', ')}`,
-    );
-  if (subscriptions.length > 0)
-    warnings.push(`subscriptions are left out and have to be made again: ${subscriptions.join(', ')}`);
-  if (excludedForeignTables.length > 0)
-    warnings.push(`foreign tables come back without the rows of others: ${excludedForeignTables.join(', ')}`);
 }

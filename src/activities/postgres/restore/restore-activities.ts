@@ -19,6 +19,7 @@ import {
   createTarget,
   maintenanceOf,
 } from './target';
+import { takeLiveRights, type LiveRights } from './live-rights';
 import { load, NEVER_IN_SCRATCH, type RestoreInput, type RestoreRun } from './load';
 import { openTools, requireMajor, runTool } from '../session/tools';
 import { databaseIn, type DatabaseRef, type Fence } from '../../../contract/place';
@@ -122,7 +123,7 @@ async function enter(client: Client, fence: Fence): Promise<void> {
   await fenceMaintenance(client, fence);
 }
 
-async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes' | 'remarks'>> {
+async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes' | 'remarks' | 'role'>> {
   const { deps, input, name, copy, manifest, client } = run;
   const disposable = input.into.kind === 'scratch';
   const own = attemptName(name);
@@ -135,9 +136,11 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
   await clearCopy(client, name, disposable);
   await dropAttempts(client, name);
   await createRoles(client, manifest.roles, disposable);
+  const rights = await rightsFor(run);
   try {
-    await createTarget(client, own, manifest, markFor(input, manifest));
-    const remarks = await load(run, left);
+    await createCopy(run, rights);
+    const remarks = await load({ ...run, ...(rights === undefined ? {} : { rights }) }, left);
+    if (rights !== undefined) remarks.push(rights.remark);
     // Before anybody else can come in: a token of the past must not be good enough for the copy.
     const action = 'fence the copy';
     if (input.fence !== null)
@@ -147,11 +150,38 @@ async function restore(run: RestoreRun): Promise<Pick<RestoreResult, 'sizeBytes'
       own,
     ]);
     await publishCopy(client, name, fence);
-    return { sizeBytes: Number(rows[0]?.bytes), ...(remarks.length > 0 ? { remarks } : {}) };
+    return {
+      sizeBytes: Number(rows[0]?.bytes),
+      ...(remarks.length > 0 ? { remarks } : {}),
+      ...(rights?.role === undefined ? {} : { role: rights.role }),
+    };
   } catch (error) {
     await dropHalf(run);
     throw error;
   }
+}
+
+async function rightsFor({ deps, input, client, manifest }: RestoreRun): Promise<LiveRights | undefined> {
+  if (input.into.kind !== 'scratch' || input.liveRights !== true) return undefined;
+  const { service, environment } = input;
+  const { password } = new URL(endpointOf(deps, input.into).url);
+  return takeLiveRights(deps, { service, environment }, { client, manifest, password });
+}
+
+/** The database itself, too, is made by whoever restores into it. */
+async function createCopy(run: RestoreRun, rights: LiveRights | undefined): Promise<void> {
+  const { deps, input, manifest } = run;
+  const create = (client: Client) =>
+    createTarget(client, attemptName(run.name), manifest, markFor(input, manifest));
+  if (rights?.role === undefined) return create(run.client);
+  const { ref, options } = maintenanceOf(deps, input.into);
+  await withClient(deps, ref, create, {
+    ...options,
+    role: rights.role,
+    statementTimeoutMs: 0,
+    action: 'create the copy, as a restore over the live database would,',
+    type: 'RestoreFailed',
+  });
 }
 
 function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
@@ -171,15 +201,20 @@ function markFor(input: RestoreInput, manifest: Manifest): DatabaseMark {
 async function makeReady(run: RestoreRun): Promise<string[]> {
   const { deps, tools, input, name, copy, manifest, client } = run;
   const remarks: string[] = [];
-  const carry = (what: string, work: Promise<unknown>): Promise<unknown> =>
+  const lost = (what: string): number =>
+    remarks.push(`the ${what} of the live database cannot be read, and were not carried over`);
+  const carry = <T>(what: string, work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
       // In the disaster that may be what was lost.
       if (!isDamage(error)) throw error;
-      remarks.push(`the ${what} of the live database cannot be read, and were not carried over`);
+      lost(what);
+      return undefined;
     });
   if (input.withoutLive !== true && copy.kind === 'service') {
     await carry('fencing tokens', copyFence(deps, copy));
-    await carry('sequences', carrySequences(deps, databaseIn(copy), copy));
+    const { unreadable = [] } =
+      (await carry('sequences', carrySequences(deps, databaseIn(copy), copy))) ?? {};
+    if (unreadable.length > 0) lost(`sequences ${unreadable.join(', ')}`);
   }
   const endpoint = endpointOf(deps, copy);
   const { url, environment } = libpqOf(endpoint);

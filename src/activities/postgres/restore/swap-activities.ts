@@ -75,7 +75,12 @@ export function createSwapActivities(deps: ActivityDeps) {
       watchWrites(deps, place),
 
     /** Moves the sequences of `into` past what those of `from` have given out. Safe to repeat. */
-    carrySequences: ({ from, into }: { from: DatabaseRef; into: DatabaseRef }): Promise<{ moved: number }> =>
-      carrySequences(deps, from, into),
+    carrySequences: ({
+      from,
+      into,
+    }: {
+      from: DatabaseRef;
+      into: DatabaseRef;
+    }): Promise<{ moved: number; unreadable?: string[] }> => carrySequences(deps, from, into),
   };
 }

@@ -71,9 +71,14 @@ export async function createTarget(
   });
 }
 
+/** Condition: our role may give something to that one. From 16 a membership may come without it. */
+export function mayBecome(role: string): string {
+  return `pg_has_role(${role}, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`;
+}
+
 async function mayOwn(client: Client, owner: string): Promise<boolean> {
   const { rows } = await client.query<{ may: boolean }>(
-    `SELECT pg_has_role(current_user, oid, 'MEMBER') AS may FROM pg_roles WHERE rolname = $1`,
+    `SELECT ${mayBecome('oid')} AS may FROM pg_roles WHERE rolname = $1`,
     [owner],
   );
   return rows[0]?.may === true;
@@ -143,11 +148,7 @@ export async function createRoles(
 }
 
 async function joinRole(client: Client, name: string): Promise<void> {
-  const { rows } = await client.query<{ member: boolean }>(
-    `SELECT pg_has_role(current_user, $1, 'MEMBER') AS member`,
-    [name],
-  );
-  if (rows[0]?.member !== true) await client.query(`GRANT ${escapeIdentifier(name)} TO CURRENT_USER`);
+  if (!(await mayOwn(client, name))) await client.query(`GRANT ${escapeIdentifier(name)} TO CURRENT_USER`);
 }
 
 /** What no dump brings back: owner, grants, settings, connection limit. The last step, it opens the copy. */

@@ -4,7 +4,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { runConfiguredCommand } from '../../support/configured-command';
 import { withClient, type ConnectionOptions } from '../session/connection';
 import { inTransaction } from '../session/transaction';
-import { endpointOf } from '../session/endpoint';
+import { asRole, endpointOf } from '../session/endpoint';
 import { mapError } from '../../support/failure';
 import { currentActivity, withProgress, type Progress } from '../../support/heartbeat';
 import { digestTable, fixOutput } from '../backups/contents';
@@ -19,6 +19,8 @@ import type { BackupRef, ValidationReport } from '../../../contract/backup';
 
 export interface ValidateInput extends BackupRef {
   database: DatabaseRef;
+  /** In a disposable cluster: the role that it was restored as, which checks it as well. */
+  role?: string;
   /** Run the configured smoke command with DATABASE_URL of the copy. Default true. */
   smoke?: boolean;
 }
@@ -70,6 +72,7 @@ async function checkAll(
     allRows: true,
     statementTimeoutMs: 0,
     action: `validate the restore of ${input.backupId}`,
+    ...(input.role === undefined ? {} : { role: input.role }),
   };
   const counted: CountedTable[] = [];
   const orphans: string[] = [];
@@ -171,9 +174,10 @@ async function checkInvariants(client: Client, list: Parameters<typeof runInvari
 async function checkSmoke(deps: ActivityDeps, input: ValidateInput): Promise<Check> {
   const { smoke } = serviceOf(deps.config, input.service).restore;
   if (smoke === undefined) return { name: 'smoke test', ok: true, detail: 'none configured' };
+  const endpoint = endpointOf(deps, input.database);
   try {
     const detail = await runConfiguredCommand(deps, smoke, {
-      DATABASE_URL: endpointOf(deps, input.database).url,
+      DATABASE_URL: (input.role === undefined ? endpoint : asRole(endpoint, input.role)).url,
       RUNBOOKS_DRILL: '1',
       RUNBOOKS_SERVICE: input.service,
       RUNBOOKS_ENVIRONMENT: input.environment,

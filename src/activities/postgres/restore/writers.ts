@@ -3,7 +3,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
 import { currentActivity, withProgress } from '../../support/heartbeat';
-import { listSequences, listTables, readLargeObjectChanges } from '../backups/inventory';
+import { listReadableSequences, listTables, readLargeObjectChanges } from '../backups/inventory';
 import { endOnce } from './end-sessions';
 import { inMaintenance, liveName } from './maintenance';
 import { lockTarget, readReadOnlySetting } from './database-marks';
@@ -165,11 +165,12 @@ async function readMovement(client: Client) {
   const changes =
     tables.reduce((sum, { inserted, updated, deleted }) => sum + inserted + updated + deleted, 0) +
     (await readLargeObjectChanges(client));
-  const sequences = (await listSequences(client)).map(({ lastValue }) => lastValue).join();
+  const { sequences } = await listReadableSequences(client);
+  const values = sequences.map(({ lastValue }) => lastValue).join();
   const { rows } = await client.query<{ who: string }>(
     `SELECT pid || ' (' || coalesce(nullif(application_name, ''), backend_type) || ' of ' || coalesce(usename, 'the server') || ')' AS who
        FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL ORDER BY 1 LIMIT 10`,
   );
   const writers = rows.map(({ who }) => who);
-  return { changes, writers, key: `${changes} ${sequences}` };
+  return { changes, writers, key: `${changes} ${values}` };
 }

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
-import { endpointOf, onDatabase, type Endpoint } from './endpoint';
+import { asRole, endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, type FailureType } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { checkIdentity } from './identity';
@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   ignoreCancellation?: boolean;
   /** Connect to this database of the same server instead, e.g. a maintenance database. */
   database?: string;
+  /** Log in as this role instead, which has the same password. */
+  role?: string;
   /** For messages: what is being done, e.g. `count the rows`. */
   action?: string;
   /** Failure type of errors that have no better one. Default CommandFailed. */
@@ -57,7 +59,8 @@ export async function withClient<T>(
   let stopWatching = (): void => undefined;
   try {
     const found = endpointOf(deps, ref);
-    const endpoint = options.database === undefined ? found : onDatabase(found, options.database);
+    const there = options.database === undefined ? found : onDatabase(found, options.database);
+    const endpoint = options.role === undefined ? there : asRole(there, options.role);
     target = endpoint.label;
     client = await openClient(endpoint, options);
     if (options.ignoreCancellation !== true) stopWatching = cancelOnAbort(client, endpoint, signal);

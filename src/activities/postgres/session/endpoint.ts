@@ -53,6 +53,13 @@ export function onDatabase(endpoint: Endpoint, database: string): Endpoint {
   return finish(url, database, label, endpoint.identity.systemIdentifier);
 }
 
+/** The same database, as a role that has the same password. */
+export function asRole(endpoint: Endpoint, role: string): Endpoint {
+  const url = new URL(endpoint.url);
+  url.username = encodeURIComponent(role);
+  return { ...endpoint, url: url.href, label: `${endpoint.label} as ${role}` };
+}
+
 /** The connection string for client tools without its password, and the environment that carries it. */
 export function libpqOf(endpoint: Endpoint): { url: string; environment: Record<string, string> } {
   const url = new URL(endpoint.url);

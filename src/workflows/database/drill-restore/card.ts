@@ -16,7 +16,7 @@ export const drillRestoreCard = card({
   diagnosis: ['which backups there are', 'which recovery point is meant: the latest, a random one, a time'],
   resolution: [
     'bring the copy back from off site, where there is one',
-    'restore into a disposable cluster that cannot touch production',
+    'restore into a disposable cluster that cannot touch production, with the rights that our role has on the live server',
     'validate: rows of every table against the manifest, sequences, keys, invariants, the canary, indexes',
     'run the smoke command against the copy; drop the copy',
     'measure fetch, restore and validation, estimate the rest of the RTO; the RPO is the age of the newest backup',

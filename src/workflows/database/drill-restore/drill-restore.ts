@@ -5,7 +5,8 @@ import { judgeObjectives } from './objectives';
 import { chooseBackup, describeAge, passedOver } from '../choose-backup';
 import { listBackups, obtainBackup } from '../obtain-backup';
 import { prepareRestore, tellNewIdentity, verifyRestorable } from '../prepare-restore';
-import { restoreIntoScratch } from '../scratch-copy';
+import { describeReplication, replicationReminder } from '../replication';
+import { drillIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
 import { describeShrunk } from '../take-backup';
 import type { BackupListEntry } from '../../../contract/backup';
@@ -39,7 +40,7 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
   const from = input.from ?? (backup.where?.includes('offsite') ? 'offsite' : 'disk');
   const fetched = await obtainBackup(run, backup, from);
   await askLiveServer(run, place, backup.backupId);
-  const copy = await restoreIntoScratch(run, place, backup.backupId);
+  const copy = await drillIntoScratch(run, place, backup.backupId);
   copy.validation.unseen?.forEach((sentence) => run.note('What this drill cannot see', sentence));
   const shrunk = describeShrunk(backup);
   if (shrunk !== undefined) run.note('Fewer rows than in the backup before', shrunk);
@@ -58,10 +59,13 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
 /** A drill is wanted most while the live server is away: then it proves the backup, and says what it could not ask. */
 const AWAY = ['DatabaseUnreachable', 'WrongDatabase', 'AuthenticationFailed'];
 
-/** The copy is on another server, as a superuser: what the live one would refuse is asked there. */
+/** The copy is on another server: what the live one lacks is asked there. */
 async function askLiveServer(run: Run, place: Place, backupId: string): Promise<void> {
   try {
-    await verifyRestorable(run, place, backupId);
+    const { warnings, replication } = await verifyRestorable(run, place, backupId);
+    const left = replication && describeReplication(replication);
+    for (const why of [...warnings, ...(left === undefined ? [] : [left])])
+      run.note('A restore over the live database', why);
   } catch (error) {
     const { type, message } = causeOf(error);
     if (!AWAY.includes(type)) throw error;
@@ -89,7 +93,7 @@ async function promote(run: Run, registered: Place, drilled: BackupListEntry): P
     },
     live.fenceToken,
   );
-  const next = tellNewIdentity(run, prepared);
+  const next = `${tellNewIdentity(run, prepared)}${replicationReminder(live)}`;
   await run.announce(
     `${target} runs on the restored copy of ${backup.backupId} and takes writes again${next}.`,
   );

@@ -2,6 +2,7 @@ import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/
 import type { Migration } from '../../../contract/migration';
 import type { Run, Undo } from '../../kit';
 import { describeLive, lossText, readLoss } from '../loss';
+import { describeReplication } from '../replication';
 import { takeOver } from '../take-over';
 import { appliedAmong, applyTitle, applyTo, type Target } from './apply';
 import type { Diagnosis } from './diagnose';
@@ -147,9 +148,10 @@ async function restoreInstead(
     describe: describeLive,
   });
   const loss = await readLoss(run, place, live, backupId);
+  const moved = live.replication === undefined ? undefined : describeReplication(live.replication);
   const why = reasons === '' ? '' : `${reasons}. `;
   const choice = await run.ask(
-    `${why}Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound). Restore?`,
+    `${why}Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound)${moved === undefined ? '' : `; ${moved}`}. Restore?`,
     ['restore', 'leave it to me'],
   );
   if (choice !== 'restore')

@@ -14,7 +14,7 @@ export const restoreDatabaseCard = card({
   diagnosis: [
     'what there still is of the live database, every table read',
     'which backups there are, which were proven by a restore, and whether the chosen one is whole',
-    'whether the server would take it: versions, rights, extensions, roles',
+    'whether the server would take it: versions, rights, extensions, roles, tablespaces, preloaded libraries',
     'an upper bound of the writes that would be lost, read again after people have waited',
   ],
   resolution: [
@@ -23,6 +23,7 @@ export const restoreDatabaseCard = card({
     'restore beside the live database and validate the copy against its manifest',
     'swap the two in one transaction; keep the former database',
     'switch traffic, resume writes, check the health of the application',
+    'name the replication that has to be set up again, with the statements',
   ],
   prevention: ['daily backups, weekly restore drills, migrations only through migrateDatabase'],
   escalation: [

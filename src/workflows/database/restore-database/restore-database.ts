@@ -2,6 +2,7 @@ import { runbook } from '../../kit';
 import type { restoreDatabaseCard } from './card';
 import { describeAge } from '../choose-backup';
 import { lossText } from '../loss';
+import { replicationReminder } from '../replication';
 import { prepareRestore, tellNewIdentity } from '../prepare-restore';
 import { takeOver } from '../take-over';
 import { targetOf } from '../../../contract/place';
@@ -35,7 +36,7 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
     },
     live.fenceToken,
   );
-  const next = tellNewIdentity(run, prepared);
+  const next = `${tellNewIdentity(run, prepared)}${replicationReminder(live)}`;
   await run.announce(`${target} was restored from ${backup.backupId} and takes writes again${next}.`);
   return `${target} is restored from ${backup.backupId}; this ${lossText(loss, backup.snapshotAt)}${next}`;
 });

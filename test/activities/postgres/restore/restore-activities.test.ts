@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { createCanaryActivities } from '../../../../src/activities/postgres/backups/canary';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { readManifest } from '../../../../src/activities/postgres/backups/manifest';
 import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
 import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
+import { clusterUser } from '../../../../src/host/postgres';
 import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
 import { editManifest, flipByte } from '../../../support/damage';
 import { wrapTools } from '../../../support/pg-tools';
@@ -193,6 +196,103 @@ describe('into a disposable cluster', () => {
     expect(await query(db, inScratch(db), 'SELECT a FROM t ORDER BY a')).toEqual(
       ['B', 'b', 'ä'].map((a) => ({ a })),
     );
+  });
+});
+
+describe('into a disposable cluster with the rights of the live role', () => {
+  const keeper = { user: 'keeper', password: 'keeper' };
+  beforeAll(() =>
+    runSql(
+      pg.urlOf('postgres'),
+      `CREATE ROLE shop_owner; CREATE ROLE shop_guest; CREATE ROLE stranger;
+       CREATE ROLE keeper LOGIN PASSWORD 'keeper' CREATEDB BYPASSRLS; GRANT CREATE ON DATABASE postgres TO keeper;
+       GRANT shop_owner, pg_read_all_data, pg_monitor, pg_signal_backend TO keeper`,
+    ),
+  );
+
+  /** Backed up as a superuser, and then the worker is the documented role. */
+  async function keptBy(sql: string) {
+    const { db, folder } = await backedUp({
+      sql: `ALTER TABLE customers OWNER TO shop_owner; ALTER TABLE bookings OWNER TO shop_owner;
+            DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO shop_owner', current_database()); END $$; ${sql}`,
+    });
+    const { database } = db.deps.config.services['shop']!.environments['production']!;
+    database.url = pg.urlOf(db.name, keeper);
+    const drill = () => {
+      const input = { ...db.place, backupId: 'b1', into: inScratch(db), fence: null, liveRights: true };
+      return runActivity(createRestoreActivities(db.deps).restoreBackup, input);
+    };
+    return { db, folder, database, drill };
+  }
+
+  test.each([
+    ['an extension', 'CREATE EXTENSION pageinspect', /permission denied to create extension "pageinspect"/],
+    ['another owner', 'CREATE TABLE theirs (); ALTER TABLE theirs OWNER TO stranger', /"stranger"/],
+    [
+      'an event trigger',
+      'CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$; ALTER FUNCTION f OWNER TO shop_owner; CREATE EVENT TRIGGER watched ON ddl_command_end EXECUTE FUNCTION f()',
+      /permission denied to create event trigger "watched"/,
+    ],
+    [
+      'a publication of all tables',
+      'CREATE PUBLICATION everything FOR ALL TABLES',
+      /must be superuser to create FOR ALL TABLES publication/,
+    ],
+    [
+      'a grant of somebody who was granted it',
+      'GRANT SELECT ON bookings TO shop_guest WITH GRANT OPTION; SET ROLE shop_guest; GRANT SELECT ON bookings TO stranger; RESET ROLE',
+      /permission denied to set session authorization/,
+    ],
+  ])('%s ends the drill as it ends the restore over the live database', async (_, sql, said) => {
+    const { db, drill } = await keptBy(sql);
+    expect((await failureOf(restore(db, beside(db), fence))).message).toMatch(said);
+    const failure = await failureOf(drill());
+    expect(failure).toMatchObject({ type: 'RestoreFailed', nonRetryable: true });
+    expect(failure.message).toMatch(said);
+    expect(failure.message).toMatch(/ as keeper, .* would end here as well/);
+    // As a rehearsal restores it.
+    await restore(db, inScratch(db));
+  });
+
+  test('what it may do is asked of the live server, and taken from the backup where that is away', async () => {
+    const { db, folder, database, drill } = await keptBy('');
+    expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
+    // A member that inherits nothing.
+    const inherit = (how: string) =>
+      runSql(
+        pg.urlOf('postgres'),
+        `REVOKE shop_owner FROM keeper; ALTER ROLE keeper ${how}; GRANT shop_owner TO keeper`,
+      );
+    await inherit('NOINHERIT');
+    const blind = await failureOf(drill()).finally(() => inherit('INHERIT'));
+    expect(blind.message).toMatch(/as a restore over the live database would, .* must be owner of database/);
+    await runSql(pg.urlOf('postgres'), 'REVOKE shop_owner FROM keeper');
+    try {
+      expect((await failureOf(drill())).message).toMatch(/"shop_owner"/);
+      const there = database.url;
+      database.url = there.replace(/:\d+\//, ':1/');
+      expect((await drill()).remarks).toEqual([
+        'with the rights of keeper: the live server did not answer, so these are those of the backup',
+      ]);
+    } finally {
+      await runSql(pg.urlOf('postgres'), 'GRANT shop_owner TO keeper');
+    }
+    database.url = pg.urlOf(db.name);
+    expect((await drill()).remarks).toEqual(['as a superuser, which postgres is: the live server was asked']);
+    // Of a provider that keeps the superuser for itself, and calls ours as the cluster calls its own.
+    editManifest(folder, ({ roles }) =>
+      Object.assign(
+        roles.find(({ name }) => name === 'postgres')!,
+        {
+          ...roles.find(({ name }) => name === 'keeper')!,
+          name: 'postgres',
+        },
+      ),
+    );
+    database.url = pg.urlOf(db.name).replace(/:\d+\//, ':1/');
+    expect((await drill()).remarks).toEqual([expect.stringMatching(/^with the rights of postgres: /)]);
+    const made = `SELECT rolsuper FROM pg_roles WHERE rolname = 'postgres_without_superuser'`;
+    expect(await query(db, inScratch(db), made)).toEqual([{ rolsuper: false }]);
   });
 });
 
@@ -465,6 +565,68 @@ describe('beside the live database', () => {
       expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
     }
   });
+
+  (process.getuid?.() === 0 ? test : test.skip)(
+    'a disk that is full in the middle of it says so, and leaves production and the disk as they were',
+    async () => {
+      const disk = join(pg.directory, 'disk');
+      mkdirSync(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', disk]);
+      try {
+        const user = clusterUser()!;
+        chownSync(disk, user.uid, user.gid);
+        await runSql(pg.urlOf('postgres'), `CREATE TABLESPACE small LOCATION '${disk}'`);
+        const db = await pg.fresh();
+        await runSql(pg.urlOf('postgres'), `ALTER DATABASE ${db.name} SET TABLESPACE small`);
+        await db.query(
+          `CREATE TABLE big AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 250000) i`,
+        );
+        await runActivity(createBackupActivities(db.deps).backUp, {
+          ...{ ...db.place, backupId: 'b1', fence: null },
+        });
+        const before = statfsSync(disk).bfree;
+        const failure = await failureOf(restore(db, beside(db), fence));
+        expect(failure).toMatchObject({ type: 'OutOfDisk', nonRetryable: true });
+        expect(failure.message).toMatch(/restore on shop\/production .*No space left on device/);
+        expect(failure.message).toMatch(/Free disk space there/);
+        expect(await databases(`${db.name}%`)).toEqual([db.name]);
+        expect(await databases(`${temporary(db)}%`)).toEqual([]);
+        expect(statfsSync(disk).bfree).toBeGreaterThanOrEqual(before);
+        await db.query(`INSERT INTO bookings (customer_id, note) VALUES (1, 'afterwards')`);
+        expect(await db.query('SELECT count(*)::int FROM big')).toEqual([{ count: 250_000 }]);
+        await runSql(pg.urlOf('postgres'), `DROP DATABASE ${db.name}`);
+        await runSql(pg.urlOf('postgres'), 'DROP TABLESPACE small');
+      } finally {
+        execFileSync('umount', ['--lazy', disk]);
+      }
+    },
+  );
+
+  test.each([
+    [
+      'sequences public.bookings_id_seq',
+      `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'bookings_id_seq'`,
+    ],
+    ['fencing tokens', `UPDATE pg_class SET relfilenode = 4000000000 WHERE relname = 'fence'`],
+    ['fencing tokens', 'ALTER TABLE durable_runbooks.fence RENAME token TO lost'],
+  ])(
+    '%s that cannot be read of the live database are not carried over, and it says so: %s',
+    async (what, damage) => {
+      const { db } = await backedUp();
+      await runActivity(createCanaryActivities(db.deps).writeCanary, { database: db.ref, id: 'c', fence });
+      await db.query(`INSERT INTO customers DEFAULT VALUES; SET allow_system_table_mods = on; ${damage}`);
+      const { remarks } = await restore(db, beside(db), fence);
+      expect(remarks).toEqual([`the ${what} of the live database cannot be read, and were not carried over`]);
+      expect(await query(db, beside(db), 'SELECT target, token FROM durable_runbooks.fence')).toEqual([
+        { target: fence.target, token: String(fence.token) },
+      ]);
+      expect(await query(db, beside(db), 'SELECT count(*)::int FROM bookings')).toEqual([{ count: 3000 }]);
+      // The others are.
+      expect(await query(db, beside(db), `SELECT nextval('customers_id_seq')::int AS id`)).toEqual([
+        { id: 102 },
+      ]);
+    },
+  );
 
   test('a kill between creating the database and marking it does not block the next attempt', async () => {
     const { db } = await backedUp();

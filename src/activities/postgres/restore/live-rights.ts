@@ -1,0 +1,126 @@
+import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
+import type { ActivityDeps } from '../../support/deps';
+import { endpointOf } from '../session/endpoint';
+import type { Manifest } from '../backups/manifest';
+import { inMaintenance } from './maintenance';
+import { mayBecome } from './target';
+import { databaseIn, type Place } from '../../../contract/place';
+
+/** Our role on the live server. */
+interface LiveRole {
+  name: string;
+  superuser: boolean;
+  inherit: boolean;
+  createRole: boolean;
+  createDatabase: boolean;
+  bypassRls: boolean;
+  /** Whatever it may act as, through others too. */
+  memberOf: { name: string; inherits: boolean }[];
+}
+
+/** Whom a drill restores as; without a role as the superuser of its cluster. */
+export interface LiveRights {
+  role?: string;
+  /** A remark about it. */
+  remark: string;
+}
+
+/**
+ * Gives the disposable cluster of this session a role that may do what ours may on the live server; where that does not
+ * answer, what it might when the backup was made. The role has the password of the cluster. Safe to repeat.
+ */
+export async function takeLiveRights(
+  deps: ActivityDeps,
+  place: Place,
+  cluster: { client: Client; manifest: Manifest; password: string },
+): Promise<LiveRights> {
+  const { role, when } = await readLiveRole(deps, place, cluster.manifest);
+  if (typeof role === 'string')
+    return { remark: `as a superuser, for ${when}, and the backup does not tell what ${role} may do` };
+  if (role.superuser) return { remark: `as a superuser, which ${role.name} is: ${when}` };
+  return { role: await createStandIn(cluster, role), remark: `with the rights of ${role.name}: ${when}` };
+}
+
+/** A drill is wanted most while the live server is away. */
+const AWAY = ['DatabaseUnreachable', 'WrongDatabase', 'AuthenticationFailed'];
+
+async function readLiveRole(
+  deps: ActivityDeps,
+  place: Place,
+  manifest: Manifest,
+): Promise<{ role: LiveRole | string; when: string }> {
+  try {
+    const role = await inMaintenance(deps, place, readRole, { action: 'read the rights of our role' });
+    return { role, when: 'the live server was asked' };
+  } catch (error) {
+    if (!AWAY.includes((error as { type?: string }).type ?? '')) throw error;
+    const name = decodeURIComponent(new URL(endpointOf(deps, databaseIn(place)).url).username);
+    const when = 'the live server did not answer';
+    return { role: recordedRole(manifest, name) ?? name, when: `${when}, so these are those of the backup` };
+  }
+}
+
+async function readRole(client: Client): Promise<LiveRole> {
+  const { rows } = await client.query<LiveRole>(
+    `SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
+            rolcreatedb AS "createDatabase", rolbypassrls AS "bypassRls",
+            (SELECT coalesce(json_agg(json_build_object('name', g.rolname, 'inherits', pg_has_role(g.oid, 'USAGE'))), '[]')
+               FROM pg_roles g WHERE g.rolname <> current_user AND ${mayBecome('g.oid')}) AS "memberOf"
+       FROM pg_roles WHERE rolname = current_user`,
+  );
+  return rows[0]!;
+}
+
+function recordedRole({ roles }: Manifest, name: string): LiveRole | undefined {
+  const byName = new Map(roles.map((role) => [role.name, role]));
+  const own = byName.get(name);
+  if (own === undefined) return undefined;
+  const groups = new Set<string>();
+  const add = (group: string): void => {
+    if (groups.has(group)) return;
+    groups.add(group);
+    byName.get(group)?.memberOf.forEach(add);
+  };
+  own.memberOf.forEach(add);
+  return { ...own, memberOf: [...groups].map((group) => ({ name: group, inherits: own.inherit })) };
+}
+
+async function createStandIn(
+  { client, password }: { client: Client; password: string },
+  role: LiveRole,
+): Promise<string> {
+  const { rows } = await client.query<{ self: string; major: number; names: string[] }>(
+    `SELECT current_user AS self, current_setting('server_version_num')::int / 10000 AS major,
+            ARRAY(SELECT rolname::text FROM pg_roles) AS names`,
+  );
+  const { self, major, names } = rows[0]!;
+  const existing = new Set(names);
+  // The superuser of this cluster bears a name that is often that of a role without rights elsewhere.
+  const user = role.name === self ? `${role.name}_without_superuser` : role.name;
+  const id = escapeIdentifier(user);
+  const may = (yes: boolean, what: string): string => `${yes ? '' : 'NO'}${what}`;
+  if (!existing.has(user)) await client.query(`CREATE ROLE ${id}`);
+  await client.query(
+    `ALTER ROLE ${id} LOGIN NOSUPERUSER ${may(role.inherit, 'INHERIT')} ${may(role.createRole, 'CREATEROLE')}
+       ${may(role.createDatabase, 'CREATEDB')} ${may(role.bypassRls, 'BYPASSRLS')} PASSWORD ${escapeLiteral(decodeURIComponent(password))}`,
+  );
+  // It may have been in others when the backup was made.
+  const { rows: former } = await client.query<{ name: string }>(
+    `SELECT pg_get_userbyid(roleid) AS name FROM pg_auth_members WHERE member = $1::regrole`,
+    [id],
+  );
+  for (const { name } of former) await client.query(`REVOKE ${escapeIdentifier(name)} FROM ${id}`);
+  const own = user === role.name ? [] : [{ name: role.name, inherits: true }];
+  for (const { name, inherits } of [...own, ...role.memberOf.filter((group) => group.name !== user)]) {
+    if (!existing.has(name)) {
+      // One of a newer server.
+      if (name.startsWith('pg_')) continue;
+      await client.query(`CREATE ROLE ${escapeIdentifier(name)}`);
+      existing.add(name);
+    }
+    await client.query(
+      `GRANT ${escapeIdentifier(name)} TO ${id}${major >= 16 ? ` WITH INHERIT ${inherits}` : ''}`,
+    );
+  }
+  return user;
+}
