@@ -9,13 +9,10 @@ import { readLedgerRows, type LedgerRow } from './ledger';
 import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
-import {
-  checkMigrationName,
-  downNameOf,
-  findScriptFile,
-  listMigrationFiles,
-  readScriptFile,
-} from './script-files';
+import { requireRole } from './owner-role';
+import { writingCalls } from './function-calls';
+import { refuseUnknownFiles } from './accepted-files';
+import { openMigrations, type MigrationFolder } from './script-files';
 import type { DatabaseRef } from '../../../contract/place';
 import type { Hazard, Migration, MigrationSet } from '../../../contract/migration';
 
@@ -24,6 +21,8 @@ export interface ReadMigrationsInput {
   environment: string;
   /** Names in the order in which they are to be applied; empty: everything that is not applied yet, by name. */
   files: string[];
+  /** Names of files in it must be there. */
+  accept?: string[];
 }
 
 /** Files and ledger, read only: a retry is safe. */
@@ -34,12 +33,16 @@ export function createMigrationActivities(deps: ActivityDeps) {
      * UTF-8, syntax, a statement that is not allowed) and MigrationConflict (applied with other content,
      * or its way back stopped half-way).
      */
-    async readMigrations({ service, environment, files }: ReadMigrationsInput): Promise<MigrationSet> {
+    async readMigrations(input: ReadMigrationsInput): Promise<MigrationSet> {
+      const { service, environment } = input;
       const byCommand = serviceOf(deps.config, service).migrations.command !== undefined;
-      if (!byCommand) refuseBadNames(files);
+      const folder = byCommand ? undefined : openMigrations(deps, service);
+      if (folder !== undefined) refuseBadNames(folder, input);
       const database: DatabaseRef = { kind: 'service', service, environment };
       const read = (client: ClientBase) =>
-        byCommand ? readCommand(deps, client, service) : readSet(deps, client, { service, files });
+        folder === undefined
+          ? readCommand(deps, client, service)
+          : readSet(deps, client, { ...input, folder });
       return withClient(deps, database, read, {
         identity: true,
         readOnly: true,
@@ -58,10 +61,11 @@ export function createMigrationActivities(deps: ActivityDeps) {
   };
 }
 
-function refuseBadNames(files: string[]): void {
-  files.forEach(checkMigrationName);
+function refuseBadNames(folder: MigrationFolder, { files, accept = [] }: ReadMigrationsInput): void {
+  files.forEach(folder.entry);
   const twice = files.find((name, index) => files.indexOf(name) !== index);
   if (twice !== undefined) throw fail('InvalidInput', `${twice} is given twice. Give each file once.`);
+  refuseUnknownFiles(folder, accept);
 }
 
 /** The configured command: applied when this very command succeeded here with these very files. */
@@ -72,79 +76,130 @@ async function readCommand(deps: ActivityDeps, client: ClientBase, service: stri
   return same ? { pending: [], applied: [command.name] } : { pending: [command], applied: [] };
 }
 
-async function readSet(
-  deps: ActivityDeps,
-  client: ClientBase,
-  { service, files }: { service: string; files: string[] },
-): Promise<MigrationSet> {
+interface Wanted extends ReadMigrationsInput {
+  folder: MigrationFolder;
+}
+
+async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): Promise<MigrationSet> {
+  const { service, environment, files, folder } = wanted;
+  const { role } = serviceOf(deps.config, service).migrations;
+  await requireRole(client, role, `${service}/${environment}`);
   const ledger = await readLedgerRows(client);
   const done = appliedIn(ledger);
-  const names = files.length > 0 ? files : listMigrationFiles(deps, service);
+  const names = files.length > 0 ? files : folder.migrations.map(({ name }) => name);
   const pending: Migration[] = [];
   const applied: string[] = [];
   for (const name of names) {
-    const { sha256 } = readScriptFile(deps, service, name);
-    if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(name);
+    const { sha256 } = folder.up(name);
+    if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(folder, name);
     const entry = done.find((one) => one.name === name);
     if (entry === undefined) {
-      pending.push(await readMigration(deps, client, { service, name, ledger }));
+      pending.push(await readMigration(client, { folder, name, ledger }));
       continue;
     }
     if (entry.sha256 !== sha256) throw conflict(name, entry.sha256, sha256);
     applied.push(name);
   }
-  // Who did not ask for a file by name need not hear that it was applied long ago.
-  return { pending, applied: files.length > 0 ? applied : [] };
+  const earlier = earlierThan(folder, files, done);
+  return {
+    pending,
+    // Who did not ask for a file by name need not hear that it was applied long ago.
+    applied: files.length > 0 ? applied : [],
+    ...(folder.skipped.length > 0 ? { skipped: [...folder.skipped] } : {}),
+    ...(earlier.length > 0 ? { earlier } : {}),
+    ...((await hasTables(client)) ? {} : { empty: true }),
+  };
+}
+
+/** What is neither applied nor asked for, and comes before something that is asked for. */
+function earlierThan({ migrations }: MigrationFolder, files: string[], applied: AppliedEntry[]): string[] {
+  const names = migrations.map(({ name }) => name);
+  const last = names.findLastIndex((name) => files.includes(name));
+  return names
+    .slice(0, last + 1)
+    .filter((name) => !files.includes(name) && !applied.some((one) => one.name === name));
+}
+
+async function hasTables(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_|^information_schema$|^durable_runbooks$') AS there`,
+  );
+  return rows[0]!.there;
 }
 
 async function readMigration(
-  deps: ActivityDeps,
   client: ClientBase,
-  { service, name, ledger }: { service: string; name: string; ledger: LedgerRow[] },
+  { folder, name, ledger }: { folder: MigrationFolder; name: string; ledger: LedgerRow[] },
 ): Promise<Migration> {
-  const up = readScriptFile(deps, service, name);
-  const down = findScriptFile(deps, service, downNameOf(name));
-  const script = await parseScript(name, up.content);
+  const up = folder.up(name);
+  const down = folder.down(name);
+  const script = await parseScript(up.name, up.content);
   const downScript = down === undefined ? null : await parseScript(down.name, down.content);
   const rewrites = (await findRewrites(client, script)).map(({ statement, why }) =>
     hazard(script, statement, 'error', 'table-rewrite', why),
   );
+  const calls = downScript === null ? [] : await writingCalls(client, downScript);
   return {
     name,
+    ...(up.name === name ? {} : { file: up.name }),
     sha256: up.sha256,
     downSha256: down?.sha256 ?? null,
     statements: script.statements.length,
     transactional: script.transactional,
-    downDestroysData: downDestroysData(downScript),
+    downDestroysData: downDestroysData(downScript) || calls.length > 0,
     hazards: [
       ...rewrites,
-      ...hazardsOf(script, downScript),
-      ...outOfOrder(script, appliedIn(ledger)),
-      ...unfinished(script, up.sha256, ledger),
+      ...hazardsOf(script, downScript, folder.entry(name).downPath),
+      ...calls,
+      ...outOfOrder(script, name, { folder, applied: appliedIn(ledger) }),
+      ...unfinished(script, name, { sha256: up.sha256, ledger }),
     ],
   };
 }
 
-function outOfOrder(script: Script, ledger: AppliedEntry[]): Hazard[] {
-  const later = ledger.filter(({ name }) => name > script.file).map(({ name }) => name);
-  if (later.length === 0) return [];
-  return [
-    hazard(
-      script,
-      undefined,
-      'warning',
-      'out-of-order',
-      `${later.at(-1)} was already applied, and by its name it comes later`,
-    ),
-  ];
+interface Order {
+  folder: MigrationFolder;
+  applied: AppliedEntry[];
+}
+
+function outOfOrder(script: Script, name: string, { folder, applied }: Order): Hazard[] {
+  const names = folder.migrations.map((one) => one.name);
+  const at = names.indexOf(name);
+  const later = applied.filter((one) => names.indexOf(one.name) > at);
+  const hazards =
+    later.length === 0
+      ? []
+      : [
+          hazard(
+            script,
+            undefined,
+            'warning',
+            'out-of-order',
+            `${later.at(-1)?.name} was already applied, and it comes later`,
+          ),
+        ];
+  const before = names[at - 1];
+  if (before === undefined || !(numberOf(before) > numberOf(name))) return hazards;
+  const why = `by its name it comes after ${before}; write both numbers with the same number of digits`;
+  return [...hazards, hazard(script, undefined, 'warning', 'name-order', why)];
+}
+
+/** The number that a name begins with; NaN, which is neither more nor less than any, where it has none. */
+function numberOf(name: string): number {
+  return Number.parseInt(/^\d+/.exec(name)?.[0] ?? '', 10);
 }
 
 /** A script without one transaction around it that was killed in the middle: it is continued where it stopped. */
-function unfinished(script: Script, sha256: string, ledger: LedgerRow[]): Hazard[] {
-  const { partial } = stateIn(ledger, script.file);
+function unfinished(
+  script: Script,
+  name: string,
+  { sha256, ledger }: { sha256: string; ledger: LedgerRow[] },
+): Hazard[] {
+  const { partial } = stateIn(ledger, name);
   if (partial === null) return [];
   const other = partial.rows.find((row) => row.sha256 !== sha256);
-  if (other !== undefined) throw conflict(script.file, other.sha256, sha256);
+  if (other !== undefined) throw conflict(name, other.sha256, sha256);
   const done = partial.rows.filter(({ status }) => status === 'finished').length;
   const open = partial.rows.find(({ status }) => status === 'started');
   const statement = script.statements.find(({ number }) => number === open?.statement);
@@ -154,10 +209,11 @@ function unfinished(script: Script, sha256: string, ledger: LedgerRow[]): Hazard
 }
 
 /** Neither applied nor gone: what is left of it only its down script knows. */
-function halfBack(name: string): Error {
+function halfBack(folder: MigrationFolder, name: string): Error {
+  const { down, downPath = 'way back' } = folder.entry(name);
   return fail(
     'MigrationConflict',
-    `${name} is neither applied nor gone: its ${downNameOf(name)} was started and stopped half-way. Nothing was changed now. ` +
+    `${name} is neither applied nor gone: its ${down ?? downPath} was started and stopped half-way. Nothing was changed now. ` +
       `Finish the way back by hand and record it in durable_runbooks.ledger, or restore, and start again.`,
   );
 }

@@ -1,0 +1,45 @@
+import type { ClientBase } from 'pg';
+import { fail } from '../../support/failure';
+import type { ApplyRun } from './apply-run';
+import { quoted } from './parse-tree';
+
+/**
+ * Runs `body` as `migrations.role`, so that what it makes belongs to that role. Fence and ledger stay with the role that
+ * connects. In a transaction that fails, the rollback takes the role back too.
+ */
+export async function asOwner<T>(run: ApplyRun, body: () => Promise<T>): Promise<T> {
+  const { role } = run.settings;
+  if (role === undefined) return body();
+  await run.client.query(`SET ROLE ${quoted(role)}`);
+  try {
+    return await body();
+  } finally {
+    await run.client.query('SET ROLE NONE').catch(() => undefined);
+  }
+}
+
+/** Throws MissingPrivilege where `migrations.role` is not there, or this session may not become it. */
+export async function requireRole(
+  client: ClientBase,
+  role: string | undefined,
+  label: string,
+): Promise<void> {
+  if (role === undefined) return;
+  // PostgreSQL 16 tells membership and the right to SET ROLE apart.
+  const { rows } = await client.query<{ me: string; there: boolean; may: boolean | null }>(
+    `SELECT session_user AS me, r.oid IS NOT NULL AS there,
+            pg_has_role(session_user, r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may
+       FROM (SELECT $1::name AS name) AS wanted LEFT JOIN pg_roles r ON r.rolname = wanted.name`,
+    [role],
+  );
+  const { me, there, may } = rows[0]!;
+  if (there && may === true) return;
+  const why = there ? `${me} is not a member of it` : 'there is no such role';
+  const next = there
+    ? `GRANT ${quoted(role)} TO ${quoted(me)}, or correct \`migrations.role\`.`
+    : 'Correct `migrations.role`, or create it.';
+  throw fail(
+    'MissingPrivilege',
+    `\`migrations.role\` is ${role}, and ${why} on ${label}. Nothing was changed. ${next}`,
+  );
+}
