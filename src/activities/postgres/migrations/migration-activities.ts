@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { serviceOf } from '../../../config/load';
+import { suggestion } from '../../../config/problem-text';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
@@ -11,7 +12,6 @@ import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
 import { requireRole } from './owner-role';
 import { writingCalls } from './function-calls';
-import { refuseUnknownFiles } from './accepted-files';
 import { openMigrations, type MigrationFolder } from './script-files';
 import type { DatabaseRef } from '../../../contract/place';
 import type { Hazard, Migration, MigrationSet } from '../../../contract/migration';
@@ -21,8 +21,8 @@ export interface ReadMigrationsInput {
   environment: string;
   /** Names in the order in which they are to be applied; empty: everything that is not applied yet, by name. */
   files: string[];
-  /** Names of files in it must be there. */
-  accept?: string[];
+  /** Migrations, or their scripts, that are mentioned elsewhere and must be there too. */
+  mentioned?: string[];
 }
 
 /** Files and ledger, read only: a retry is safe. */
@@ -61,11 +61,17 @@ export function createMigrationActivities(deps: ActivityDeps) {
   };
 }
 
-function refuseBadNames(folder: MigrationFolder, { files, accept = [] }: ReadMigrationsInput): void {
+function refuseBadNames(folder: MigrationFolder, { files, mentioned = [] }: ReadMigrationsInput): void {
   files.forEach(folder.entry);
   const twice = files.find((name, index) => files.indexOf(name) !== index);
   if (twice !== undefined) throw fail('InvalidInput', `${twice} is given twice. Give each file once.`);
-  refuseUnknownFiles(folder, accept);
+  const known = folder.migrations.flatMap(({ name, up }) => [name, up]);
+  const unknown = mentioned.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw fail(
+      'InvalidInput',
+      `accept: there is no migration ${unknown}${suggestion(unknown, known) || '.'} Nothing was changed.`,
+    );
 }
 
 /** The configured command: applied when this very command succeeded here with these very files. */

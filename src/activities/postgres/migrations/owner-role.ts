@@ -10,6 +10,7 @@ import { quoted } from './parse-tree';
 export async function asOwner<T>(run: ApplyRun, body: () => Promise<T>): Promise<T> {
   const { role } = run.settings;
   if (role === undefined) return body();
+  await requireRole(run.client, role, run.label);
   await run.client.query(`SET ROLE ${quoted(role)}`);
   try {
     return await body();
@@ -42,4 +43,23 @@ export async function requireRole(
     'MissingPrivilege',
     `\`migrations.role\` is ${role}, and ${why} on ${label}. Nothing was changed. ${next}`,
   );
+}
+
+/**
+ * A disposable cluster has the roles that the backup names, and it may name neither the owner nor who belongs to it. That
+ * production's role may become the owner was seen there.
+ */
+export async function prepareOwner(
+  client: ClientBase,
+  owner: string | undefined,
+  role: string,
+): Promise<void> {
+  if (owner === undefined) return;
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1)',
+    [[owner, role]],
+  );
+  const there = rows.map(({ name }) => name);
+  if (!there.includes(owner)) await client.query(`CREATE ROLE ${quoted(owner)}`);
+  if (there.includes(role) && role !== owner) await client.query(`GRANT ${quoted(owner)} TO ${quoted(role)}`);
 }

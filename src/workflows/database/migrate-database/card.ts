@@ -1,16 +1,13 @@
-import { ACCEPTABLE_RULES, parseAccepted } from '../../../contract/accept';
+import { ACCEPTABLE_RULES, parseAccepted } from './accept';
 import { card, suggestion, z } from '../../../doors/pack';
 import { databaseEnvironment } from '../inputs';
 
-const acceptSchema = z
-  .string()
-  .min(1)
-  .superRefine((text, context) => {
-    const { rule } = parseAccepted(text);
-    if (ACCEPTABLE_RULES.includes(rule)) return;
-    const near = suggestion(rule, ACCEPTABLE_RULES);
-    context.addIssue({ code: 'custom', message: `a rule that there is, alone or as FILE:RULE${near}` });
-  });
+const acceptSchema = z.string().superRefine((text, context) => {
+  const { rule } = parseAccepted(text);
+  if (ACCEPTABLE_RULES.includes(rule)) return;
+  const near = suggestion(rule, ACCEPTABLE_RULES);
+  context.addIssue({ code: 'custom', message: `a rule that there is, alone or as FILE:RULE${near}` });
+});
 
 export const migrateDatabaseCard = card({
   name: 'migrateDatabase',

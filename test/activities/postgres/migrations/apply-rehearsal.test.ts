@@ -105,6 +105,16 @@ describe('migrations.role', () => {
     },
   );
 
+  it('is there on the clone although nothing of the backup names it', async () => {
+    const options = owned();
+    options.service.migrations.role = 'owner of nothing';
+    const shop = await server.fresh(options);
+    const text = `DO $$ BEGIN IF current_user <> 'owner of nothing' THEN RAISE EXCEPTION 'not %', current_user; END IF; END $$`;
+    const migration = writeMigration(shop, '001.sql', text);
+    expect(await failureOf(apply(shop, migration))).toMatchObject({ type: 'MissingPrivilege' });
+    expect(await apply(shop, migration, { database: asScratch(shop) })).toMatchObject({ alreadyDone: false });
+  });
+
   it('says before anything is done that the role may not be taken, and how to allow it', async () => {
     const shop = await server.fresh(owned('REVOKE "shop owner" FROM deployer'));
     writeMigration(shop, '001.sql', text);

@@ -265,6 +265,19 @@ describe('names and files', () => {
       expect((await failureOf(read(db, files))).type).toBe('InvalidInput');
   });
 
+  it('refuses a name that is mentioned and not there, with the nearest one', async () => {
+    const db = await database({ '01_phone.sql': up });
+    const { readMigrations } = createMigrationActivities(db.deps);
+    const reading = (mentioned: string[]) =>
+      runActivity(readMigrations, { ...db.place, files: [], mentioned });
+    expect((await reading(['01_phone.sql'])).pending).toHaveLength(1);
+    const { type, message } = await failureOf(reading(['01_phon.sql']));
+    expect([type, message]).toEqual([
+      'InvalidInput',
+      expect.stringContaining('did you mean "01_phone.sql"?'),
+    ]);
+  });
+
   it('refuses a name that is given twice', async () => {
     const db = await database({ '01.sql': up });
     expect((await failureOf(read(db, ['01.sql', '01.sql']))).type).toBe('InvalidInput');

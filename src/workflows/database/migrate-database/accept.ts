@@ -1,7 +1,7 @@
 /** What a run may be told to accept: a rule, of every file or of one. */
 
-/** Rules of our own that stop a migration until they are accepted. */
-export const OWN_RULES: readonly string[] = ['data-loss', 'table-rewrite', 'schema-drift'];
+/** Rules of our own that stop a migration until they are accepted, and what cannot be linted. */
+export const OWN_RULES: readonly string[] = ['data-loss', 'table-rewrite', 'schema-drift', 'syntax-error'];
 
 /** Rules of Squawk. Most of them are advice, and accepting advice changes nothing. */
 export const LINT_RULES: readonly string[] = [
@@ -42,7 +42,6 @@ export const LINT_RULES: readonly string[] = [
   'require-statement-timeout',
   'require-table-schema',
   'require-timeout-settings',
-  'syntax-error',
   'transaction-nesting',
   'unused-ignore',
 ];
@@ -59,6 +58,11 @@ export interface Accepted {
 export function parseAccepted(text: string): Accepted {
   const colon = text.lastIndexOf(':');
   return colon < 0 ? { rule: text } : { file: text.slice(0, colon), rule: text.slice(colon + 1) };
+}
+
+/** Migrations, or their scripts, that are named in it. */
+export function mentionedIn(accept: readonly string[]): string[] {
+  return accept.map(parseAccepted).flatMap(({ file }) => file ?? []);
 }
 
 /** Whether a rule is accepted for a migration, which is known by any of these names. */
