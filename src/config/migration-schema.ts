@@ -30,15 +30,31 @@ export const migrationsSchema = z
       .string()
       .optional()
       .describe("with `command`: a SELECT over the tool's own table with one column: names already applied"),
-    lockTimeoutMs: z.number().int().min(10).max(10_000).default(500),
+    lockTimeoutMs: z
+      .number()
+      .int()
+      .min(10)
+      .max(10_000)
+      .default(500)
+      .describe('how long one try waits for a lock; then the others pass, and it tries again'),
     maxLockHoldSeconds: z
       .number()
       .positive()
       .max(86_400)
       .default(5)
       .describe('a migration that keeps others waiting for longer than this in all is stopped and undone'),
-    lockDeadlineSeconds: z.number().positive().max(86_400).default(600),
-    statementTimeoutSeconds: z.number().positive().max(86_400).default(900),
+    lockDeadlineSeconds: z
+      .number()
+      .positive()
+      .max(86_400)
+      .default(600)
+      .describe('how long it goes on trying'),
+    statementTimeoutSeconds: z
+      .number()
+      .positive()
+      .max(86_400)
+      .default(900)
+      .describe('how long one statement may take'),
     lintIgnore: z.array(z.string()).default([]).describe('Squawk rules that do not count here'),
     maxReplicaLagSeconds: z.number().positive().default(30),
   })

@@ -40,6 +40,8 @@ export interface MigrationSet {
   applied: string[];
   /** Files that could be taken for migrations and are none. */
   skipped?: { file: string; why: string }[];
+  /** How many there are beside those. */
+  moreSkipped?: number;
   /** Not applied and not asked for, although they come before what was. */
   earlier?: string[];
   /** There is no table yet. */

@@ -139,7 +139,7 @@ describe('migrateDatabase', () => {
     expect(JSON.stringify(await columns('staging'))).toContain('bookings.notes');
     expect(driver.backups().length).toBeGreaterThan(0);
     expect(report.timeline).toContainEqual(
-      expect.objectContaining({ title: 'Apply the retention', status: 'done' }),
+      expect.objectContaining({ title: 'Apply the retention of booking/production', status: 'done' }),
     );
   });
 

@@ -1,11 +1,16 @@
 import { patched } from '@temporalio/workflow';
 import type { BackupRef, Pruned, Retained } from '../../contract/backup';
-import type { Fence } from '../../contract/place';
+import { type Fence, targetOf } from '../../contract/place';
 import type { Run } from '../kit';
 
 /** On the disk that the backup was taken to, and off site. */
-export function applyRetention(run: Run, ref: BackupRef, fence: Fence): Promise<Retained> {
-  return run.step('Apply the retention', (act) => act.pruneBackups({ ...ref, dryRun: false, fence }), {
+export function applyRetention(
+  run: Run,
+  ref: BackupRef,
+  fence: Fence,
+  title = 'Apply the retention',
+): Promise<Retained> {
+  return run.step(title, (act) => act.pruneBackups({ ...ref, dryRun: false, fence }), {
     kind: 'mutate',
     undo: {
       irreversible: 'backups beyond the retention were deleted',
@@ -27,6 +32,7 @@ function describePruned({ deleted, kept, held, locked = [] }: Pruned & { locked?
 /** The same after a run that took a backup on its way: it is about something else, and is no worse where this fails. */
 export async function retainAfter(run: Run, ref: BackupRef, fence: Fence): Promise<void> {
   if (!patched('retention-after-migration')) return;
-  const { ok, why } = await run.attempt(() => applyRetention(run, ref, fence));
+  const title = `Apply the retention of ${targetOf(ref)}`;
+  const { ok, why } = await run.attempt(() => applyRetention(run, ref, fence, title));
   if (!ok) run.note('The retention was not applied', `${why} The next backup applies it.`, { failed: true });
 }

@@ -25,6 +25,9 @@ export interface ReadMigrationsInput {
   mentioned?: string[];
 }
 
+/** What is left out stands in a history, so it is bounded. */
+const MAX_SKIPPED = 50;
+
 /** Files and ledger, read only: a retry is safe. */
 export function createMigrationActivities(deps: ActivityDeps) {
   return {
@@ -111,7 +114,8 @@ async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): 
     pending,
     // Who did not ask for a file by name need not hear that it was applied long ago.
     applied: files.length > 0 ? applied : [],
-    ...(folder.skipped.length > 0 ? { skipped: [...folder.skipped] } : {}),
+    ...(folder.skipped.length > 0 ? { skipped: folder.skipped.slice(0, MAX_SKIPPED) } : {}),
+    ...(folder.skipped.length > MAX_SKIPPED ? { moreSkipped: folder.skipped.length - MAX_SKIPPED } : {}),
     ...(earlier.length > 0 ? { earlier } : {}),
     ...((await hasTables(client)) ? {} : { empty: true }),
   };

@@ -29,8 +29,8 @@ export interface MigrationFolder {
   down(name: string): ScriptFile | undefined;
 }
 
-/** Folders in folders hold no migrations in any layout; they are listed that far to be named. */
-const MAX_DEPTH = 3;
+/** Where other people's files lie, when the directory is set too high up. */
+const FOREIGN = ['.git', 'node_modules'];
 
 /** Directory of a service's migrations. */
 export function migrationsDirectory({ config }: ActivityDeps, service: string): string {
@@ -62,14 +62,14 @@ export function openMigrations(deps: ActivityDeps, service: string): MigrationFo
 }
 
 function listFiles(directory: string, service: string): string[] {
-  const walk = (folder: string, depth: number): string[] =>
+  const walk = (folder: string): string[] =>
     readdirSync(join(directory, folder), { withFileTypes: true }).flatMap((entry) => {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (!entry.isDirectory()) return [path];
-      return depth === MAX_DEPTH || entry.name === '.git' ? [] : walk(path, depth + 1);
+      return FOREIGN.includes(entry.name) ? [] : walk(path);
     });
   try {
-    return walk('', 1).sort(compareText);
+    return walk('').sort(compareText);
   } catch (error) {
     throw fail(
       'MigrationMissing',

@@ -43,7 +43,6 @@ export const LINT_RULES: readonly string[] = [
   'require-table-schema',
   'require-timeout-settings',
   'transaction-nesting',
-  'unused-ignore',
 ];
 
 export const ACCEPTABLE_RULES: readonly string[] = [...OWN_RULES, ...LINT_RULES];

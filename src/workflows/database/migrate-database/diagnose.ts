@@ -76,20 +76,22 @@ async function look(run: Run, place: Place): Promise<DatabaseFacts> {
   );
 }
 
-function describeSet({ pending, applied, skipped = [] }: MigrationSet): string {
-  const odd = skipped.length === 0 ? '' : `, ${countOf(skipped.length, 'file')} left out`;
+function describeSet({ pending, applied, skipped = [], moreSkipped = 0 }: MigrationSet): string {
+  const left = skipped.length + moreSkipped;
+  const odd = left === 0 ? '' : `, ${countOf(left, 'file')} left out`;
   return `${pending.length} pending, ${applied.length} already applied${odd}`;
 }
 
 function warningsOf(facts: DatabaseFacts, set: MigrationSet): string[] {
-  const { pending, applied, skipped = [], earlier = [], empty } = set;
+  const { pending, applied, skipped = [], moreSkipped = 0, earlier = [], empty } = set;
+  const unnamed = skipped.length - NAMED + moreSkipped;
   const warnings = [
     ...(empty === true ? ['the database has no table yet: the backup before it has none either'] : []),
     ...(earlier.length > 0
       ? [`left out although they come earlier and are not applied: ${someOf(earlier)}`]
       : []),
     ...skipped.slice(0, NAMED).map(({ file, why }) => `left out: ${file}: ${why}`),
-    ...(skipped.length > NAMED ? [`left out as well: ${someOf(skipped.slice(NAMED).map(fileOf))}`] : []),
+    ...(unnamed > 0 ? [`left out: ${countOf(unnamed, 'file')} more`] : []),
     ...(applied.length > 0 ? [`already applied: ${someOf(applied)}`] : []),
   ];
   for (const { pid, application, ageSeconds } of facts.longTransactions) {
@@ -102,8 +104,6 @@ function warningsOf(facts: DatabaseFacts, set: MigrationSet): string[] {
   if (outside.length > 0) warnings.push(`in several transactions, not in one: ${someOf(outside)}`);
   return warnings;
 }
-
-const fileOf = ({ file }: { file: string }): string => file;
 
 /** The first names of a list, and how many there are beside them. */
 function someOf(names: string[]): string {

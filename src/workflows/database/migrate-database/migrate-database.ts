@@ -64,7 +64,7 @@ async function afterRehearsal(
   backupId: string,
   stagingFence?: Fence,
 ): Promise<void> {
-  const { place, pending } = diagnosis;
+  const { place, staging, pending } = diagnosis;
   const target = targetOf(place);
   if (stagingFence !== undefined) await rehearseOnStaging(run, diagnosis, rehearsal, stagingFence);
 
@@ -97,6 +97,13 @@ async function afterRehearsal(
     },
     diagnosis.fenceToken,
   );
+  // Of staging there is one where something has no way back.
+  if (
+    stagingFence !== undefined &&
+    staging !== undefined &&
+    pending.some(({ downSha256 }) => downSha256 === null)
+  )
+    await retainAfter(run, { ...staging, backupId: `${nameForRun()}-staging` }, stagingFence);
 }
 
 /** What was rehearsed is what is applied: a file edited meanwhile needs a rehearsal of its own. */
