@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
 import { serviceSchema } from '../../src/config/schema';
@@ -55,6 +55,9 @@ describe('migrateDatabase', () => {
     expect(outcome).toBe('OBSERVED');
     expect(report.plan?.actions.map(({ action }) => action)).toContain(`apply ${NOTES}`);
     expect(report.plan?.warnings[0]).toMatch(/^accepted: data-loss: 2027_01_10_wide\.sql:1: DROP COLUMN/);
+    expect(report.plan?.warnings.join('\n')).toMatch(
+      /^left out although they come earlier .*_index_deliveries/m,
+    );
     expect(report.plan?.warnings.filter((one) => one.startsWith('style, '))).toEqual([
       expect.stringMatching(/^style, \d\d findings of Squawk: .*prefer-text-field 17/),
     ]);
@@ -99,11 +102,16 @@ describe('migrateDatabase', () => {
     const handle = await driver.start('migrateDatabase', { files: [NOTES], mode: 'propose' });
     const { id } = await driver.waiting(handle, 'approval');
     expect(await columns('staging')).not.toEqual(before);
+    // Staging goes back with what was rehearsed.
+    const down = join(driver.stack.directory, 'migrations', NOTES.replace('.sql', '.down.sql'));
+    const text = readFileSync(down);
+    writeFileSync(down, 'DROP TABLE bookings CASCADE;\n');
     await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'not today' });
     const { outcome, message } = await driver.end(handle);
     expect(outcome).toBe('REJECTED');
     expect(message).toMatch(/ben rejected plan .*not today/);
     expect(await columns('staging')).toEqual(before);
+    writeFileSync(down, text);
   });
 
   it('stops when the file was changed after the rehearsal', async () => {
@@ -239,8 +247,11 @@ describe('migrateDatabase', () => {
 
     // The table has no row yet.
     mkdirSync(second!);
-    writeFileSync(join(second!, 'migration.sql'), 'ALTER TABLE first ADD COLUMN note text;\n');
-    expect(await driver.run('migrateDatabase', input)).toMatchObject({ outcome: 'SUCCEEDED' });
+    writeFileSync(join(second!, 'migration.sql'), 'ALTER TABLE first ALTER id TYPE numeric;\n');
+    const refused = await driver.run('migrateDatabase', input);
+    expect(refused.message).toMatch(/--accept 20270102_more\/migration\.sql:table-rewrite$/m);
+    const accept = ['20270102_more/migration.sql:table-rewrite'];
+    expect(await driver.run('migrateDatabase', { ...input, accept })).toMatchObject({ outcome: 'SUCCEEDED' });
     expect(await driver.run('migrateDatabase', input)).toMatchObject({ outcome: 'NOTHING_TO_DO' });
   });
 });

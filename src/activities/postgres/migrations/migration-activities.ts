@@ -163,6 +163,7 @@ async function readMigration(
       ...hazardsOf(script, downScript, folder.entry(name).downPath),
       ...calls,
       ...outOfOrder(script, name, { folder, applied: appliedIn(ledger) }),
+      ...appliedBefore(script, up.sha256, appliedIn(ledger)),
       ...unfinished(script, name, { sha256: up.sha256, ledger }),
     ],
   };
@@ -193,6 +194,14 @@ function outOfOrder(script: Script, name: string, { folder, applied }: Order): H
   if (before === undefined || !(numberOf(before) > numberOf(name))) return hazards;
   const why = `by its name it comes after ${before}; write both numbers with the same number of digits`;
   return [...hazards, hazard(script, undefined, 'warning', 'name-order', why)];
+}
+
+/** A file that was renamed, or a folder that is laid out anew. */
+function appliedBefore(script: Script, sha256: string, applied: AppliedEntry[]): Hazard[] {
+  const same = applied.find((one) => one.sha256 === sha256);
+  if (same === undefined) return [];
+  const why = `this very script is applied already, under the name ${same.name}`;
+  return [hazard(script, undefined, 'warning', 'applied-before', why)];
 }
 
 /** The number that a name begins with; NaN, which is neither more nor less than any, where it has none. */

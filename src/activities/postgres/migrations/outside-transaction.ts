@@ -241,7 +241,8 @@ async function cleanUp(run: ApplyRun, statement: Statement, searchPath: string):
       'ReindexStmt' in node || ('IndexStmt' in node && (await findIndex(client, statement)) === undefined)
     );
   };
-  return withClient(run.deps, run.input.database, clean, options).catch(() => false);
+  const cleanAsOwner = (client: Client) => asOwner(run, () => clean(client), client);
+  return withClient(run.deps, run.input.database, cleanAsOwner, options).catch(() => false);
 }
 
 /** A build that failed and left nothing never happened: the file may be corrected. */

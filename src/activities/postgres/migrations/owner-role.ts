@@ -7,15 +7,19 @@ import { quoted } from './parse-tree';
  * Runs `body` as `migrations.role`, so that what it makes belongs to that role. Fence and ledger stay with the role that
  * connects. In a transaction that fails, the rollback takes the role back too.
  */
-export async function asOwner<T>(run: ApplyRun, body: () => Promise<T>): Promise<T> {
-  const { role } = run.settings;
+export async function asOwner<T>(
+  { client: own, settings, label }: ApplyRun,
+  body: () => Promise<T>,
+  client: ClientBase = own,
+): Promise<T> {
+  const { role } = settings;
   if (role === undefined) return body();
-  await requireRole(run.client, role, run.label);
-  await run.client.query(`SET ROLE ${quoted(role)}`);
+  await requireRole(client, role, label);
+  await client.query(`SET ROLE ${quoted(role)}`);
   try {
     return await body();
   } finally {
-    await run.client.query('SET ROLE NONE').catch(() => undefined);
+    await client.query('SET ROLE NONE').catch(() => undefined);
   }
 }
 

@@ -17,7 +17,7 @@ export const migrateDatabaseCard = card({
   symptoms: ['a reviewed migration is ready to go to production'],
   impact: 'a migration that goes wrong stops bookings, or loses them',
   diagnosis: [
-    'the files and the ledger: what is pending, what was applied under that name with other content',
+    'the files and the ledger: what is pending, left out or out of order, what was applied under that name with other content',
     'the right database, versions of server and client tools, open transactions, staging against production',
     'hazards: Squawk lint, table rewrites, statements outside a transaction, missing down scripts',
   ],

@@ -105,6 +105,19 @@ describe('migrations.role', () => {
     },
   );
 
+  it('removes what a build that failed left behind', async () => {
+    const shop = await server.fresh(
+      owned('ALTER ROLE deployer NOINHERIT; GRANT "shop owner" TO deployer; UPDATE orders SET total = 1'),
+    );
+    const migration = writeMigration(
+      shop,
+      '001.sql',
+      'CREATE UNIQUE INDEX CONCURRENTLY one_total ON orders (total);',
+    );
+    expect((await failureOf(apply(shop, migration))).message).toContain('SQLSTATE 23505');
+    expect(await shop.query(`SELECT 1 FROM pg_class WHERE relname = 'one_total'`)).toEqual([]);
+  });
+
   it('is there on the clone although nothing of the backup names it', async () => {
     const options = owned();
     options.service.migrations.role = 'owner of nothing';

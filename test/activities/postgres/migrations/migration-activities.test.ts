@@ -211,6 +211,13 @@ describe('the ledger decides', () => {
     expect(pending.map(({ name }) => name)).toEqual(['10_b.sql', '9_a.sql']);
   });
 
+  it('warns of a script that is applied under another name', async () => {
+    const db = await database({ '01_renamed.sql': up, '02.sql': second });
+    await record(db, [{ migration: '01.sql', text: up }]);
+    const { pending } = await read(db);
+    expect(pending.map((one) => rulesOf(one).includes('applied-before:1'))).toEqual([true, false]);
+  });
+
   it('knows a database without any table', async () => {
     const db = await database({ '01.sql': 'CREATE TABLE first (id int)' }, { sql: 'DROP TABLE shop, part' });
     expect(await read(db)).toMatchObject({ empty: true });
