@@ -29,7 +29,9 @@ export const migrationsSchema = z
     ledgerQuery: z
       .string()
       .optional()
-      .describe("with `command`: a SELECT over the tool's own table with one column: names already applied"),
+      .describe(
+        "a SELECT over another tool's own table with one column: names, or SHA-256 of the scripts, already applied. With files they count as applied; with `command` it says what was done",
+      ),
     lockTimeoutMs: z
       .number()
       .int()

@@ -4,12 +4,13 @@ import { suggestion } from '../../../config/problem-text';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
-import { describeCommand } from './command-migration';
+import { describeCommand, readToolLedger } from './command-migration';
 import { downDestroysData, hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
 import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
+import { appliedBefore, appliedByTool, earlierThan, outOfOrder } from './order';
 import { requireRole } from './owner-role';
 import { writingCalls } from './function-calls';
 import { openMigrations, type MigrationFolder } from './script-files';
@@ -91,10 +92,11 @@ interface Wanted extends ReadMigrationsInput {
 
 async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): Promise<MigrationSet> {
   const { service, environment, files, folder } = wanted;
-  const { role } = serviceOf(deps.config, service).migrations;
-  await requireRole(client, role, `${service}/${environment}`);
+  const settings = serviceOf(deps.config, service).migrations;
+  await requireRole(client, settings.role, `${service}/${environment}`);
   const ledger = await readLedgerRows(client);
-  const done = appliedIn(ledger);
+  const told = await readToolLedger(client, settings);
+  const done = [...appliedIn(ledger), ...appliedByTool(folder, ledger, told)];
   const names = files.length > 0 ? files : folder.migrations.map(({ name }) => name);
   const pending: Migration[] = [];
   const applied: string[] = [];
@@ -103,7 +105,7 @@ async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): 
     if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(folder, name);
     const entry = done.find((one) => one.name === name);
     if (entry === undefined) {
-      pending.push(await readMigration(client, { folder, name, ledger }));
+      pending.push(await readMigration(client, { folder, name, ledger, applied: done }));
       continue;
     }
     if (entry.sha256 !== sha256) throw conflict(name, entry.sha256, sha256);
@@ -121,15 +123,6 @@ async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): 
   };
 }
 
-/** What is neither applied nor asked for, and comes before something that is asked for. */
-function earlierThan({ migrations }: MigrationFolder, files: string[], applied: AppliedEntry[]): string[] {
-  const names = migrations.map(({ name }) => name);
-  const last = names.findLastIndex((name) => files.includes(name));
-  return names
-    .slice(0, last + 1)
-    .filter((name) => !files.includes(name) && !applied.some((one) => one.name === name));
-}
-
 async function hasTables(client: ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ there: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -138,9 +131,16 @@ async function hasTables(client: ClientBase): Promise<boolean> {
   return rows[0]!.there;
 }
 
+interface Pending {
+  folder: MigrationFolder;
+  name: string;
+  ledger: LedgerRow[];
+  applied: AppliedEntry[];
+}
+
 async function readMigration(
   client: ClientBase,
-  { folder, name, ledger }: { folder: MigrationFolder; name: string; ledger: LedgerRow[] },
+  { folder, name, ledger, applied }: Pending,
 ): Promise<Migration> {
   const up = folder.up(name);
   const down = folder.down(name);
@@ -162,51 +162,11 @@ async function readMigration(
       ...rewrites,
       ...hazardsOf(script, downScript, folder.entry(name).downPath),
       ...calls,
-      ...outOfOrder(script, name, { folder, applied: appliedIn(ledger) }),
-      ...appliedBefore(script, up.sha256, appliedIn(ledger)),
+      ...outOfOrder(script, name, { folder, applied }),
+      ...appliedBefore(script, up.sha256, applied),
       ...unfinished(script, name, { sha256: up.sha256, ledger }),
     ],
   };
-}
-
-interface Order {
-  folder: MigrationFolder;
-  applied: AppliedEntry[];
-}
-
-function outOfOrder(script: Script, name: string, { folder, applied }: Order): Hazard[] {
-  const names = folder.migrations.map((one) => one.name);
-  const at = names.indexOf(name);
-  const later = applied.filter((one) => names.indexOf(one.name) > at);
-  const hazards =
-    later.length === 0
-      ? []
-      : [
-          hazard(
-            script,
-            undefined,
-            'warning',
-            'out-of-order',
-            `${later.at(-1)?.name} was already applied, and it comes later`,
-          ),
-        ];
-  const before = names[at - 1];
-  if (before === undefined || !(numberOf(before) > numberOf(name))) return hazards;
-  const why = `by its name it comes after ${before}; write both numbers with the same number of digits`;
-  return [...hazards, hazard(script, undefined, 'warning', 'name-order', why)];
-}
-
-/** A file that was renamed, or a folder that is laid out anew. */
-function appliedBefore(script: Script, sha256: string, applied: AppliedEntry[]): Hazard[] {
-  const same = applied.find((one) => one.sha256 === sha256);
-  if (same === undefined) return [];
-  const why = `this very script is applied already, under the name ${same.name}`;
-  return [hazard(script, undefined, 'warning', 'applied-before', why)];
-}
-
-/** The number that a name begins with; NaN, which is neither more nor less than any, where it has none. */
-function numberOf(name: string): number {
-  return Number.parseInt(/^\d+/.exec(name)?.[0] ?? '', 10);
 }
 
 /** A script without one transaction around it that was killed in the middle: it is continued where it stopped. */

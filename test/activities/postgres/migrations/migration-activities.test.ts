@@ -218,6 +218,25 @@ describe('the ledger decides', () => {
     expect(pending.map((one) => rulesOf(one).includes('applied-before:1'))).toEqual([true, false]);
   });
 
+  it('takes what another tool applied for applied, by name or by hash, until our ledger says otherwise', async () => {
+    const ledgerQuery = 'SELECT what FROM other_tool';
+    const options = {
+      service: { migrations: { ledgerQuery } },
+      sql: `CREATE TABLE other_tool (what text); INSERT INTO other_tool VALUES ('01.sql'), ('${hashOf(second)}'), ('03.sql')`,
+    };
+    const db = await database(
+      { '01.sql': up, '02.sql': second, '03.sql': 'SELECT 3', '04.sql': 'SELECT 4' },
+      options,
+    );
+    expect((await read(db)).pending.map(({ name }) => name)).toEqual(['04.sql']);
+    expect(await read(db, ['04.sql'])).not.toHaveProperty('earlier');
+    await record(db, [
+      { migration: '03.sql', text: 'SELECT 3' },
+      { migration: '03.sql', text: 'SELECT 0', direction: 'down' },
+    ]);
+    expect((await read(db)).pending.map(({ name }) => name)).toEqual(['03.sql', '04.sql']);
+  });
+
   it('knows a database without any table', async () => {
     const db = await database({ '01.sql': 'CREATE TABLE first (id int)' }, { sql: 'DROP TABLE shop, part' });
     expect(await read(db)).toMatchObject({ empty: true });
