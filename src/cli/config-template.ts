@@ -66,7 +66,8 @@ services:
       escalateAfterMinutes: 15
 
     migrations:
-      directory: migrations          # NAME.sql, with NAME.down.sql for the way back
+      directory: migrations          # NAME.sql and NAME.down.sql, or as other tools have it: docs/migrations.md
+      # role: shop_owner             # whom what they make belongs to; default: the role of the URL
       lockTimeoutMs: 500             # a migration never makes the site wait longer than this for one lock
 
     backups:

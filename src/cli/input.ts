@@ -42,9 +42,14 @@ function readSource(source: string | 0, name: string): string {
   }
 }
 
-/** Turns the text of a flag into the field's type. Throws CliError (usage). */
-export function parseFlag(field: Field, text: string | boolean): unknown {
-  if (typeof text === 'boolean') return text;
+/** What the command line gives for a flag: several words for a list, none for a yes. */
+export type FlagValue = string | boolean | string[];
+
+/** Turns what was given for a flag into the field's type. A list may have commas too. Throws CliError (usage). */
+export function parseFlag(field: Field, given: FlagValue): unknown {
+  if (typeof given === 'boolean') return given;
+  if (Array.isArray(given)) return given.flatMap((text) => parseFlag(field, text));
+  const text = given;
   const wrong = () =>
     new CliError(
       EXIT.usage,

@@ -4,7 +4,7 @@ import { duration, utc } from '../contract/text';
 import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
 import { answerCommands, type RunView } from './read-run';
-import { formatTable, wrap } from './table';
+import { formatTable, wrap, wrapLines } from './table';
 
 const MARKS: Record<TimelineEntry['status'], string> = {
   running: '▶',
@@ -51,8 +51,9 @@ export function planText(plan: Plan): string {
     target,
     [count === undefined ? '' : `${count}`, detail ?? ''].filter((part) => part !== '').join(' · '),
   ]);
-  const warnings = plan.warnings.map((warning) => `  ! ${warning}`);
-  return [`Plan ${plan.hash}`, formatTable(['#', 'action', 'target', 'detail'], rows), ...warnings].join(
+  const warnings = plan.warnings.map((warning) => `  ! ${wrap(warning, 96).join('\n    ')}`);
+  // Hazards first: there may be many actions.
+  return [`Plan ${plan.hash}`, ...warnings, formatTable(['#', 'action', 'target', 'detail'], rows)].join(
     '\n',
   );
 }
@@ -67,7 +68,7 @@ export function runText(output: Output, { report, answered, status }: RunView): 
   const outcome = report.outcome ?? status;
   const parts = [
     `${styledOutcome(output, outcome)}  ${report.title}${report.service === '' ? '' : `: ${report.service}`}`,
-    ...wrap(report.summary, 100),
+    ...wrapLines(report.summary, 100),
     `mode ${report.mode}, started ${utc(report.startedAt)} UTC by ${report.startedBy}${report.endedAt === undefined ? '' : `, ended ${utc(report.endedAt)} UTC`}`,
     ...(answered
       ? []

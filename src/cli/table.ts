@@ -45,3 +45,8 @@ export function wrap(text: string, width: number): string[] {
   }
   return [...lines, line];
 }
+
+/** Wraps each line of a text; one that is indented is to be pasted, and stays as it is. */
+export function wrapLines(text: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => (/^\s/.test(line) ? [line] : wrap(line, width)));
+}

@@ -3,7 +3,7 @@ import type { TimelineEntry, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
-import { entryText, waitingText } from './run-text';
+import { entryText, planText, waitingText } from './run-text';
 import { quote, readRun, type RunView } from './read-run';
 
 const POLL_MS = 1_000;
@@ -22,6 +22,9 @@ export async function watchRun(
     ? await watchLive(read, first, output)
     : await watchPlain(read, first, output);
   output.document(last.report);
+  const { outcome, plan } = last.report;
+  // The live display shows the plan only while it waits for an answer, and is gone by now.
+  if (output.interactive && outcome === 'OBSERVED' && plan !== undefined) output.line(planText(plan));
   output.line(`${styledOutcome(output, last.report.outcome ?? last.status)}  ${last.report.summary}`);
   output.hint(`Report: runbooks report ${quote(workflowId)} --html --out report.html`);
   return exitCodeOf(last.report.outcome ?? (last.status === 'RUNNING' ? undefined : last.status));
@@ -31,8 +34,12 @@ async function watchPlain(read: () => Promise<RunView>, first: RunView, output: 
   const printed = new Map<string, string>();
   const asked = new Set<string>();
   let silent = false;
+  let plan: string | undefined;
   for (let view = first; ; view = await read()) {
     for (const entry of view.report.timeline) printChange(entry, printed, output);
+    if (view.report.plan !== undefined && view.report.plan.hash !== plan)
+      output.line(planText(view.report.plan));
+    plan = view.report.plan?.hash;
     for (const waiting of view.report.waiting ?? []) printQuestion(view, waiting, asked, output);
     if (!view.answered && !silent)
       output.hint('No worker answers; waiting for one. Start it with `runbooks worker`.');
@@ -90,9 +97,13 @@ function headline({ report, answered }: RunView): string {
 function frameOf(view: RunView, output: Output): string {
   const { report } = view;
   const room = Math.max(5, (process.stdout.rows ?? 40) - RESERVED_LINES);
-  const shown = report.timeline.slice(-room).map((entry) => entryText(output, entry));
+  const asked = (report.waiting ?? []).some(({ kind }) => kind === 'approval') ? report.plan : undefined;
+  const plan = asked === undefined ? [] : planText(asked).split('\n').slice(0, room);
+  const left = room - plan.length;
+  const shown = left <= 0 ? [] : report.timeline.slice(-left).map((entry) => entryText(output, entry));
   const hidden = report.timeline.length - shown.length;
   return [
+    ...plan,
     ...(hidden > 0 ? [`(${hidden} earlier steps)`] : []),
     ...shown,
     ...(report.waiting ?? []).map((waiting) => waitingText(output, report.workflowId, waiting)),

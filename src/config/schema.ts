@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { alertsSchema } from './alert-schema';
 import { backupsSchema, canarySchema, restoreSchema, type offsiteSchema } from './backup-schema';
+import { migrationsSchema } from './migration-schema';
 import { notificationSchema } from './notification-schema';
 import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
@@ -38,33 +39,6 @@ const invariantSchema = z
       .describe('a SELECT that returns no row when all is well; its rows are the violations'),
   })
   .describe('a statement about the data that must always hold');
-
-const migrationsSchema = z
-  .strictObject({
-    directory: z
-      .string()
-      .default('migrations')
-      .describe('SQL files `NAME.sql` with optional `NAME.down.sql`'),
-    command: commandSchema
-      .optional()
-      .describe('a migration tool instead of SQL files (Prisma, Drizzle ...); it gets DATABASE_URL'),
-    ledgerQuery: z
-      .string()
-      .optional()
-      .describe("with `command`: a SELECT over the tool's own table with one column: names already applied"),
-    lockTimeoutMs: z.number().int().min(10).max(10_000).default(500),
-    maxLockHoldSeconds: z
-      .number()
-      .positive()
-      .max(86_400)
-      .default(5)
-      .describe('a migration that keeps others waiting for longer than this in all is stopped and undone'),
-    lockDeadlineSeconds: z.number().positive().max(86_400).default(600),
-    statementTimeoutSeconds: z.number().positive().max(86_400).default(900),
-    lintIgnore: z.array(z.string()).default([]).describe('Squawk rules that do not count here'),
-    maxReplicaLagSeconds: z.number().positive().default(30),
-  })
-  .describe('where migrations come from and how patient they are');
 
 export const environmentSchema = z
   .strictObject({

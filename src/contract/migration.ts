@@ -4,7 +4,7 @@ export interface MigrationRef {
   name: string;
   /** Of the up script; an apply refuses a file that changed since. */
   sha256: string;
-  /** Of `NAME.down.sql`, null where there is none. */
+  /** Of its way back, null where there is none. */
   downSha256: string | null;
 }
 
@@ -14,6 +14,7 @@ export function identityOf({ name, sha256, downSha256 }: MigrationRef): string {
 }
 
 export interface Hazard {
+  /** Path of the script that it is in. */
   migration: string;
   line: number;
   level: 'error' | 'warning';
@@ -22,6 +23,8 @@ export interface Hazard {
 }
 
 export interface Migration extends MigrationRef {
+  /** Path of its script, where it is not called like the migration. */
+  file?: string;
   statements: number;
   /** False where a statement refuses to run inside a transaction (CREATE INDEX CONCURRENTLY, VACUUM ...). */
   transactional: boolean;
@@ -35,6 +38,14 @@ export interface MigrationSet {
   pending: Migration[];
   /** Requested but already applied with the same content. */
   applied: string[];
+  /** Files that could be taken for migrations and are none. */
+  skipped?: { file: string; why: string }[];
+  /** How many there are beside those. */
+  moreSkipped?: number;
+  /** Not applied and not asked for, although they come before what was. */
+  earlier?: string[];
+  /** There is no table yet. */
+  empty?: true;
 }
 
 export interface ApplyResult {

@@ -35,7 +35,7 @@ describe('the input of a runbook', () => {
     );
     expect(message).toContain('service: got "Booking", wanted a service name has lower-case letters');
     expect(message).toMatch(/mode: got "fast", wanted one of: observe, propose, auto$/m);
-    expect(message).toContain('files.0: got "../etc/passwd", wanted a file name in the migrations directory');
+    expect(message).toContain('files.0: got "../etc/passwd", wanted the name of a migration');
     expect(message).toMatch(
       /typo: got a field that migrateDatabase does not have, wanted one of: service, mode/,
     );
@@ -54,6 +54,22 @@ describe('the input of a runbook', () => {
     expect(() => findCard(ownCatalogue, 'drilRestore')).toThrow(/ Did you mean "drillRestore"\?$/);
   });
 
+  it('knows the rules that can be accepted, for every file or for one', () => {
+    const accept = [
+      'data-loss',
+      '01.sql:table-rewrite',
+      'ban-drop-colum',
+      '01.sql:ban-drop-column',
+      'a:b',
+      '',
+    ];
+    const message = messageOf(() => checkInput(card, { service: 'booking', accept }, undefined));
+    expect(message).toContain(
+      'accept.2: got "ban-drop-colum", wanted a rule that there is, alone or as FILE:RULE; did you mean "ban-drop-column"?',
+    );
+    expect(message.match(/accept\.\d/g)).toEqual(['accept.2', 'accept.4', 'accept.5']);
+  });
+
   it('names a missing field', () => {
     expect(messageOf(() => checkInput(card, {}, undefined))).toContain('service: got nothing, wanted');
   });
@@ -68,6 +84,7 @@ describe('the input of a runbook', () => {
   it('flags become the types of the schema', () => {
     const field = (name: string) => fieldsOf(card).find((one) => one.name === name)!;
     expect(parseFlag(field('files'), 'a.sql, b.sql')).toEqual(['a.sql', 'b.sql']);
+    expect(parseFlag(field('files'), ['a.sql', 'b.sql, c.sql'])).toEqual(['a.sql', 'b.sql', 'c.sql']);
     expect(parseFlag(field('service'), 'booking')).toBe('booking');
     expect(flagOf('startedBy')).toBe('--started-by');
     const number = { name: 'n', type: 'number', kind: 'number' as const, required: false, description: '' };

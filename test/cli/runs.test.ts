@@ -152,6 +152,10 @@ describe('watching', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`runbooks approve ${id} --plan ${PLAN}`);
     expect(stdout).toContain('approve by sam');
+    expect(stdout.match(/^Plan .*\n {2}! rewrites a table\n.*ACTION.*\n.*apply migration.*$/gm)).toHaveLength(
+      1,
+    );
+    expect(stdout.indexOf('! rewrites')).toBeLessThan(stdout.indexOf('runbooks approve'));
     expect(stdout).not.toContain('\u001b');
   });
 });

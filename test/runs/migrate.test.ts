@@ -1,5 +1,7 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { planText } from '../../src/cli/run-text';
+import { serviceSchema } from '../../src/config/schema';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -43,10 +45,25 @@ async function snapshot(): Promise<string> {
 describe('migrateDatabase', () => {
   it('changes nothing in mode observe and shows its plan', async () => {
     const before = await snapshot();
-    const { outcome, report } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'observe' });
+    const files = Array.from({ length: 18 }, (_, index) => `2027_01_${10 + index}_wide.sql`);
+    const style =
+      'CREATE TABLE wide_%n (id int PRIMARY KEY, code varchar(20), made timestamp, kind char(3));\n';
+    files.forEach((name, index) => write(name, style.replace('%n', String(index))));
+    write('2027_01_10_wide.sql', 'ALTER TABLE customers DROP COLUMN phone;\n');
+    const input = { files: [NOTES, ...files], accept: ['2027_01_10_wide.sql:data-loss'], mode: 'observe' };
+    const { outcome, report } = await driver.run('migrateDatabase', input);
     expect(outcome).toBe('OBSERVED');
     expect(report.plan?.actions.map(({ action }) => action)).toContain(`apply ${NOTES}`);
+    expect(report.plan?.warnings[0]).toMatch(/^accepted: data-loss: 2027_01_10_wide\.sql:1: DROP COLUMN/);
+    expect(report.plan?.warnings.join('\n')).toMatch(
+      /^left out although they come earlier .*_index_deliveries/m,
+    );
+    expect(report.plan?.warnings.filter((one) => one.startsWith('style, '))).toEqual([
+      expect.stringMatching(/^style, \d\d findings of Squawk: .*prefer-text-field 17/),
+    ]);
+    expect(planText(report.plan!).split('\n').length).toBeLessThan(40);
     expect(await snapshot()).toBe(before);
+    for (const name of files) rmSync(join(driver.stack.directory, 'migrations', name));
   });
 
   it('stops when staging differs from production, and says in what', async () => {
@@ -54,7 +71,9 @@ describe('migrateDatabase', () => {
     try {
       const { outcome, message } = await driver.run('migrateDatabase', { files: [NOTES], mode: 'auto' });
       expect(outcome).toBe('FAILED');
-      expect(message).toMatch(/column public\.customers\.forgotten exists only there.*\(SchemaDrift\)/);
+      expect(message).toMatch(
+        /column public\.customers\.forgotten exists only there.*\n.*--accept schema-drift\n[^]*\(SchemaDrift\)$/,
+      );
       expect(driver.backups()).toEqual([]);
     } finally {
       await driver.sql('ALTER TABLE customers DROP COLUMN forgotten', 'staging');
@@ -65,8 +84,17 @@ describe('migrateDatabase', () => {
     const before = await snapshot();
     const { outcome, message } = await driver.run('migrateDatabase', { files: [UNSAFE], mode: 'auto' });
     expect(outcome).toBe('FAILED');
-    expect(message).toMatch(/unsafe: .*2026_11_04_unsafe_type_change\.sql:\d+/);
+    expect(message).toMatch(
+      /^FAILED: unsafe: \d findings? of \d rules?\.\n( {2}\S+: 2026_11_04_unsafe_type_change\.sql:\d+.*\n)+Mend/,
+    );
+    const [, accept = ''] =
+      /^ {2}runbooks start migrateDatabase --service booking --mode auto --files \S+ --accept (.*)$/m.exec(
+        message,
+      ) ?? [];
+    expect(message).toContain(JSON.stringify({ accept: accept.split(' ') }));
     expect(await snapshot()).toBe(before);
+    const observed = { files: [UNSAFE], mode: 'observe', accept: accept.split(' ') };
+    expect(await driver.run('migrateDatabase', observed)).toMatchObject({ outcome: 'OBSERVED' });
   });
 
   it('leaves staging as it was when the approval is refused', async () => {
@@ -74,11 +102,16 @@ describe('migrateDatabase', () => {
     const handle = await driver.start('migrateDatabase', { files: [NOTES], mode: 'propose' });
     const { id } = await driver.waiting(handle, 'approval');
     expect(await columns('staging')).not.toEqual(before);
+    // Staging goes back with what was rehearsed.
+    const down = join(driver.stack.directory, 'migrations', NOTES.replace('.sql', '.down.sql'));
+    const text = readFileSync(down);
+    writeFileSync(down, 'DROP TABLE bookings CASCADE;\n');
     await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'not today' });
     const { outcome, message } = await driver.end(handle);
     expect(outcome).toBe('REJECTED');
     expect(message).toMatch(/ben rejected plan .*not today/);
     expect(await columns('staging')).toEqual(before);
+    writeFileSync(down, text);
   });
 
   it('stops when the file was changed after the rehearsal', async () => {
@@ -113,6 +146,9 @@ describe('migrateDatabase', () => {
     expect(JSON.stringify(await columns('production'))).toContain('bookings.notes');
     expect(JSON.stringify(await columns('staging'))).toContain('bookings.notes');
     expect(driver.backups().length).toBeGreaterThan(0);
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({ title: 'Apply the retention of booking/production', status: 'done' }),
+    );
   });
 
   it('has nothing to do the second time', async () => {
@@ -184,5 +220,38 @@ describe('migrateDatabase', () => {
     const { outcome } = await driver.end(handle);
     expect(outcome).toBe('NEEDS_HUMAN');
     expect(driver.backups()).toHaveLength(backups);
+  });
+
+  it('applies the first migration of an empty database, in the layout of another tool', async () => {
+    const { config, directory, postgres } = driver.stack;
+    await driver.sql('CREATE DATABASE booking_blank', 'postgres');
+    const database = {
+      url: postgres.url.replace(/\/postgres$/, '/booking_blank'),
+      identity: { systemIdentifier: postgres.systemIdentifier, database: 'booking_blank' },
+    };
+    config.services['blank'] = serviceSchema.parse({
+      environments: { production: { database } },
+      migrations: { directory: 'blank' },
+      backups: { directory: 'backups' },
+      mode: 'auto',
+    });
+    const [folder, second] = ['20270101_init', '20270102_more'].map((name) => join(directory, 'blank', name));
+    mkdirSync(folder!, { recursive: true });
+    writeFileSync(join(folder!, 'migration.sql'), 'CREATE TABLE first (id bigint PRIMARY KEY);\n');
+    const input = { service: 'blank', staging: 'none', mode: 'auto' };
+    const { outcome, message, report } = await driver.run('migrateDatabase', input);
+    expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('20270101_init applied')]);
+    expect(report.plan?.warnings).toContain(
+      'the database has no table yet: the backup before it has none either',
+    );
+
+    // The table has no row yet.
+    mkdirSync(second!);
+    writeFileSync(join(second!, 'migration.sql'), 'ALTER TABLE first ALTER id TYPE numeric;\n');
+    const refused = await driver.run('migrateDatabase', input);
+    expect(refused.message).toMatch(/--accept 20270102_more\/migration\.sql:table-rewrite$/m);
+    const accept = ['20270102_more/migration.sql:table-rewrite'];
+    expect(await driver.run('migrateDatabase', { ...input, accept })).toMatchObject({ outcome: 'SUCCEEDED' });
+    expect(await driver.run('migrateDatabase', input)).toMatchObject({ outcome: 'NOTHING_TO_DO' });
   });
 });

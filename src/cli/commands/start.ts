@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { LoadedConfig } from '../../config/load';
 import type { Card } from '../../catalogue/card';
 import type { Temporal } from '../connect';
+import type { FlagValue } from '../input';
 import { CliError, EXIT } from '../errors';
 import type { Field } from '../../catalogue/input-fields';
 import { outputOf, type Output } from '../output';
@@ -47,12 +48,14 @@ async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<
   const { flagOf } = await import('../../catalogue/input-fields.js');
   const command = start
     .command(card.name)
+    // Inherited from `start`, which has to answer for unknown names.
+    .allowExcessArguments(false)
     .description(`${card.title}. May change: ${card.changes}`)
     .option('--input <json>', 'the whole input as JSON, @file, or - for standard input; flags go over it')
     .option('--id <workflow id>', 'workflow ID; the same ID never runs twice')
     .option('--watch', 'follow the run; the exit code is its outcome');
   for (const field of fields) {
-    const placeholder = field.kind === 'boolean' ? '[yes|no]' : `<${field.choices?.join('|') ?? field.type}>`;
+    const placeholder = placeholderOf(field);
     const note = field.required
       ? ' (required)'
       : field.defaultValue === undefined
@@ -71,6 +74,11 @@ async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<
   });
 }
 
+function placeholderOf({ kind, choices, type }: Field): string {
+  if (kind === 'boolean') return '[yes|no]';
+  return kind === 'list' ? '<text...>' : `<${choices?.join('|') ?? type}>`;
+}
+
 async function readAll(
   card: Card,
   fields: Field[],
@@ -80,7 +88,7 @@ async function readAll(
   const { checkInput, parseFlag, readInput } = await import('../input.js');
   const flags = fields
     .filter(({ name }) => options[name] !== undefined)
-    .map((field) => [field.name, parseFlag(field, options[field.name] as string | boolean)]);
+    .map((field) => [field.name, parseFlag(field, options[field.name] as FlagValue)]);
   const input = {
     startedBy: defaultName(),
     ...readInput(options.input),

@@ -10,6 +10,7 @@ export {
   serviceName,
   severitySchema,
 } from '../../config/primitives';
+export { suggestion } from '../../config/problem-text';
 export type { CommandConfig } from '../../config/schema';
 export type { ConfigWith, EnvironmentWith, PackSettings, ServiceWith } from '../../config/settings';
 export type { Mode, Severity } from '../../contract/modes';

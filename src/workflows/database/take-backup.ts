@@ -4,19 +4,20 @@ import { databaseIn, type Fence, type Place, targetOf } from '../../contract/pla
 import { bytes, causeOf, duration, verificationFailed, type Run } from '../kit';
 import { nameForRun } from './names';
 
-/** Writes the canary and takes a proven-complete backup under the lease. */
+/** Writes the canary and takes a proven-complete backup under the lease. A database before its first migration `mayBeEmpty`. */
 export async function takeBackup(
   run: Run,
   place: Place,
   backupId: string,
   fence: Fence,
+  more: { mayBeEmpty?: true } = {},
 ): Promise<BackupSummary> {
   const database = databaseIn(place);
   await run.step('Write the canary', (act) => act.writeCanary({ database, fence, id: backupId }), {
     kind: 'mutate',
     undo: { harmless: `a canary row in ${targetOf(place)}` },
   });
-  return run.step(`Back up ${targetOf(place)}`, (act) => act.backUp({ ...place, backupId, fence }), {
+  return run.step(`Back up ${targetOf(place)}`, (act) => act.backUp({ ...place, backupId, fence, ...more }), {
     kind: 'long',
     undo: { harmless: `backup ${backupId}` },
     describe: describeBackup,

@@ -44,9 +44,29 @@ export async function readListing(tools: Tools, data: string): Promise<string[]>
   }
 }
 
+const ownTables = ({ tables }: Manifest) => tables.filter(({ schema }) => schema !== 'durable_runbooks');
+
+/** Whether there is a row that is not our own. */
+export function hasRows(manifest: Manifest): boolean {
+  return ownTables(manifest).some(({ rows }) => rows > 0);
+}
+
+/** Throws BackupIncomplete for a backup without tables or rows: more often the wrong database than an empty one. */
+export function checkNotEmpty(manifest: Manifest): void {
+  if (hasRows(manifest)) return;
+  const where = `${manifest.service}/${manifest.environment}`;
+  const own = ownTables(manifest);
+  throw fail(
+    'BackupIncomplete',
+    own.length === 0
+      ? `The backup of ${where} has no tables. Check that the URL names the right database.`
+      : `The backup of ${where} has ${own.length} tables and not one row. Check the database.`,
+  );
+}
+
 /**
- * Throws BackupIncomplete for a backup that cannot be what it should: no tables, no rows, a counted table without
- * data in the dump, or much smaller than the backup before it.
+ * Throws BackupIncomplete for a backup that cannot be what it should: a counted table without data in the dump, or much
+ * smaller than the backup before it.
  */
 export function checkCompleteness(
   manifest: Manifest,
@@ -55,19 +75,6 @@ export function checkCompleteness(
   minSizeRatio: number,
 ): void {
   const where = `${manifest.service}/${manifest.environment}`;
-  const own = manifest.tables.filter(({ schema }) => schema !== 'durable_runbooks');
-  if (own.length === 0) {
-    throw fail(
-      'BackupIncomplete',
-      `The backup of ${where} has no tables. Check that the URL names the right database.`,
-    );
-  }
-  if (own.every(({ rows }) => rows === 0)) {
-    throw fail(
-      'BackupIncomplete',
-      `The backup of ${where} has ${own.length} tables and not one row. Check the database.`,
-    );
-  }
   // Names with blanks are written differently in the listing; the restore compares their rows.
   const listed = (name: string): boolean => contents.tables.has(name) || /[^\w.]/.test(name);
   const missing = manifest.tables

@@ -8,7 +8,7 @@ import { endpointOf, libpqOf } from '../session/endpoint';
 import { fail, mapError } from '../../support/failure';
 import { needFree } from '../../support/disk';
 import { applicationName, currentActivity, withProgress } from '../../support/heartbeat';
-import { checkCompleteness, listDumpContents } from './completeness';
+import { checkCompleteness, checkNotEmpty, hasRows, listDumpContents } from './completeness';
 import { dumpSnapshot, type DumpOutcome } from './dump';
 import { newestComplete } from './backup-store';
 import { hashFiles } from './hashing';
@@ -43,6 +43,8 @@ export interface BackUpInput extends BackupRef {
    * small, and the database is not written to. Labelled, so that nothing takes it for a recovery point.
    */
   safety?: boolean;
+  /** Before a first migration there may be no table, or no row; not where the backup before it had rows. */
+  mayBeEmpty?: boolean;
 }
 
 export function createBackupActivities(deps: ActivityDeps) {
@@ -126,10 +128,8 @@ async function finish(
     backupsFolder(deps, input.service, input.environment),
     input.backupId,
   );
-  const shrunk =
-    previous === undefined
-      ? undefined
-      : shrunkSince((await readManifest(previous.folder)).manifest, outcome.tables);
+  const before = previous === undefined ? undefined : (await readManifest(previous.folder)).manifest;
+  const shrunk = before === undefined ? undefined : shrunkSince(before, outcome.tables);
   const manifest: Manifest = {
     format: 1,
     previousSnapshotAt: previous?.snapshotAt ?? null,
@@ -145,7 +145,9 @@ async function finish(
     ...(shrunk === undefined ? {} : { shrunk }),
     files,
   };
-  if (input.safety !== true) checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);
+  if (input.safety === true) return manifest;
+  if (input.mayBeEmpty !== true || (before !== undefined && hasRows(before))) checkNotEmpty(manifest);
+  checkCompleteness(manifest, contents, previous, backups?.minSizeRatio ?? 0);
   return manifest;
 }
 

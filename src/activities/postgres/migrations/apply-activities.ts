@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
+import { withClient } from '../session/connection';
 import { withProgress } from '../../support/heartbeat';
 import { withApplyRun, type ApplyInput, type ApplyRun, type OpenRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
@@ -14,9 +15,11 @@ import {
   type CommandMigrationResult,
 } from './command-migration';
 import { recordFinished } from './ledger';
+import { asOwner } from './owner-role';
 import { parseScript, type Script, type Statement } from './parse';
 import { findRewrites } from './rewrites';
-import { downNameOf, findScriptFile, readScriptFile } from './script-files';
+import { findKeptScript, keepScripts } from './kept-scripts';
+import { openMigrations, type ScriptFile } from './script-files';
 import { failAt } from './sql-error';
 import { isSessionSetting } from './statements';
 import { runTransaction } from './in-transaction';
@@ -35,7 +38,8 @@ export function createApplyActivities(deps: ActivityDeps) {
      */
     async applyMigration(input: ApplyInput): Promise<ApplyResult> {
       if (isCommandMigration(deps, input.service, input.migration)) return applyCommand(deps, input);
-      const script = await readApproved(deps, input);
+      const { script, kept } = await readApproved(deps, input);
+      const apply = (run: ApplyRun) => applyScript(run, kept);
       const settings = serviceOf(deps.config, input.service).migrations;
       const first = {
         phase: input.direction,
@@ -70,32 +74,71 @@ function isDoubtful(error: unknown): boolean {
   return (details as { outcomeUnknown?: boolean } | undefined)?.outcomeUnknown === true;
 }
 
-/** The script as it was approved. Throws MigrationChanged where the file is another one by now. */
-async function readApproved(
-  deps: ActivityDeps,
-  { service, migration, direction }: ApplyInput,
-): Promise<Script> {
-  if (direction === 'down' && migration.downSha256 === null) {
-    throw fail(
-      'MigrationMissing',
-      `${migration.name} had no down script when it was approved. Its way back is a restore.`,
-    );
-  }
-  const name = direction === 'up' ? migration.name : downNameOf(migration.name);
-  const approved = direction === 'up' ? migration.sha256 : migration.downSha256;
-  const file = readScriptFile(deps, service, name);
-  if (file.sha256 !== approved) {
-    throw fail(
-      'MigrationChanged',
-      `${name} changed since it was approved: SHA-256 ${approved?.slice(0, 12)} then, ${file.sha256.slice(0, 12)} now. Nothing was changed. Start again to have it rehearsed and approved.`,
-    );
-  }
-  return parseScript(name, file.content);
+interface Approved {
+  script: Script;
+  /** What goes into the database with it: the script itself and its way back. */
+  kept: ScriptFile[];
 }
 
-async function apply(run: ApplyRun): Promise<ApplyResult> {
+/** The scripts as they were approved. Throws MigrationChanged where a file is another one by now. */
+async function readApproved(deps: ActivityDeps, input: ApplyInput): Promise<Approved> {
+  const { migration, direction } = input;
+  if (direction === 'down') return { script: await readWayBack(deps, input), kept: [] };
+  const folder = openMigrations(deps, input.service);
+  const up = folder.up(migration.name);
+  if (up.sha256 !== migration.sha256) throw changed(up.name, migration.sha256, up.sha256);
+  const down = migration.downSha256 === null ? undefined : folder.down(migration.name);
+  if (migration.downSha256 !== null && down?.sha256 !== migration.downSha256)
+    throw changed(`The way back of ${migration.name}`, migration.downSha256, down?.sha256);
+  return { script: await parseScript(up.name, up.content), kept: down === undefined ? [up] : [up, down] };
+}
+
+/** Where the file was edited or lost since, the text that was kept when the migration was applied. */
+async function readWayBack(
+  deps: ActivityDeps,
+  { service, database, migration }: ApplyInput,
+): Promise<Script> {
+  const { name, downSha256 } = migration;
+  if (downSha256 === null)
+    throw fail(
+      'MigrationMissing',
+      `${name} had no down script when it was approved. Its way back is a restore.`,
+    );
+  const file = findFile(deps, { service, migration }, 'down');
+  if (file?.sha256 === downSha256) return parseScript(file.name, file.content);
+  const kept = await withClient(deps, database, (client) => findKeptScript(client, downSha256), {
+    identity: true,
+    readOnly: true,
+    action: 'read the way back that was kept',
+  });
+  if (kept === undefined) throw changed(`The way back of ${name}`, downSha256, file?.sha256);
+  return parseScript(kept.name, kept.content);
+}
+
+/** A folder that cannot be read any longer is as good as one without it. */
+function findFile(
+  deps: ActivityDeps,
+  { service, migration }: Pick<ApplyInput, 'service' | 'migration'>,
+  which: 'up' | 'down',
+): ScriptFile | undefined {
+  try {
+    return openMigrations(deps, service)[which](migration.name);
+  } catch {
+    return undefined;
+  }
+}
+
+function changed(what: string, then: string, now: string | undefined): Error {
+  const since = now === undefined ? 'it is gone now' : `${now.slice(0, 12)} now`;
+  return fail(
+    'MigrationChanged',
+    `${what} changed since it was approved: SHA-256 ${then.slice(0, 12)} then, ${since}. Nothing was changed. Start again to have it rehearsed and approved.`,
+  );
+}
+
+async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResult> {
   const startedAt = Date.now();
-  const ran = (await isNothingLeft(run)) ? false : await applyRest(run);
+  const ran = (await isNothingLeft(run, kept)) ? false : await applyRest(run);
   const { blockers, ...measured } = run.stats;
   return {
     migration: run.entry.migration,
@@ -123,13 +166,19 @@ async function refuseRewrites(run: ApplyRun): Promise<void> {
 }
 
 /** Answers from the ledger before anybody is made to wait, and settles what an up script left half-way. */
-async function isNothingLeft(run: ApplyRun): Promise<boolean> {
-  const { done, halfUp } = await inTransaction(run.client, () => takeFenceAndRead(run, run.client));
+async function isNothingLeft(run: ApplyRun, kept: ScriptFile[]): Promise<boolean> {
+  const { done, halfUp } = await inTransaction(run.client, async () => {
+    const remaining = await takeFenceAndRead(run, run.client);
+    if (!remaining.done) await keepScripts(run.client, kept);
+    return remaining;
+  });
   run.fenced = true;
-  if (done || halfUp.length === 0) return done;
-  const up = findScriptFile(run.deps, run.input.service, run.input.migration.name);
-  if (up === undefined || up.sha256 !== halfUp[0]?.sha256) return false;
-  if (!(await clearHalfUp(run, await parseScript(up.name, up.content), halfUp))) return false;
+  const begun = halfUp[0];
+  if (done || begun === undefined) return done;
+  const up = (await findKeptScript(run.client, begun.sha256)) ?? findFile(run.deps, run.input, 'up');
+  if (up?.sha256 !== begun.sha256) return false;
+  const script = await parseScript(up.name, up.content);
+  if (!(await asOwner(run, () => clearHalfUp(run, script, halfUp)))) return false;
   await runTransaction(run, {
     statements: [],
     needed: (remaining) => !remaining.done,

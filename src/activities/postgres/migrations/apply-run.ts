@@ -1,4 +1,5 @@
 import type { Client, ClientBase } from 'pg';
+import { serviceOf } from '../../../config/load';
 import type { ServiceConfig } from '../../../config/schema';
 import { endpointOf } from '../session/endpoint';
 import { withClient, terminateEarlierAttempts } from '../session/connection';
@@ -8,6 +9,7 @@ import type { ActivityDeps } from '../../support/deps';
 import type { Session } from '../../../contract/database';
 import type { LedgerEntry } from './ledger';
 import type { Direction } from './ledger-state';
+import { prepareOwner } from './owner-role';
 import type { Script } from './parse';
 import { scratchMark } from '../session/scratch-files';
 import { quoted } from './parse-tree';
@@ -133,6 +135,7 @@ async function becomeProductionRole(
   const { service, environment } = scratchMark(deps.config, database.scratch);
   const { url } = endpointOf(deps, { kind: 'service', service, environment });
   const role = decodeURIComponent(new URL(url).username);
+  await prepareOwner(client, serviceOf(deps.config, service).migrations.role, role);
   const { rows } = await client.query<{ settings: string[] | null }>(
     `SELECT (SELECT array_agg(one) FROM pg_db_role_setting s, unnest(s.setconfig) AS one
               WHERE s.setrole = r.oid AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS settings

@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import type { Script, Statement } from './parse';
-import { alterCommands, createdTables, kindOf, locksOf } from './statements';
+import { alterCommands, createdTables, hasOption, kindOf, locksOf } from './statements';
 import { nodesIn, tableOf } from './parse-tree';
 import type { Hazard } from '../../../contract/migration';
 
@@ -20,12 +20,20 @@ export function destroys(node: Node): string | undefined {
     }
   }
   if ('DropStmt' in node) return destroysByDrop(node);
+  if ('DropOwnedStmt' in node) return 'DROP OWNED removes every table of that role';
+  if ('AlterSeqStmt' in node && hasOption(node.AlterSeqStmt.options, 'restart'))
+    return 'RESTART makes the sequence give out numbers again';
   return destroysInside(node);
 }
 
 /** `WITH gone AS (DELETE ...) SELECT`, and INSERT that overwrites what is there. */
 function destroysInside(node: Node): string | undefined {
-  if (!('SelectStmt' in node || 'InsertStmt' in node || 'CreateTableAsStmt' in node)) return undefined;
+  if (
+    !['SelectStmt', 'InsertStmt', 'CreateTableAsStmt', 'ExplainStmt', 'PrepareStmt'].some(
+      (kind) => kind in node,
+    )
+  )
+    return undefined;
   for (const [kind, verb] of [
     ['DeleteStmt', 'DELETE removes'],
     ['UpdateStmt', 'UPDATE overwrites'],
@@ -62,6 +70,7 @@ function destroysByDrop({
 /** Removes whole tables or columns, or every row: never a part chosen by a condition. */
 function destroysWholesale(node: Node): boolean {
   if ('UpdateStmt' in node || 'DoStmt' in node || 'CallStmt' in node || 'MergeStmt' in node) return false;
+  if ('AlterSeqStmt' in node) return false;
   if ('DeleteStmt' in node) return node.DeleteStmt.whereClause === undefined;
   // A conversion of type is a matter of `table-rewrite`.
   if ('AlterTableStmt' in node)
@@ -74,8 +83,8 @@ export function downDestroysData(down: Script | null): boolean {
 }
 
 /** What a person should know before this migration runs, as far as the file itself tells. */
-export function hazardsOf(up: Script, down: Script | null): Hazard[] {
-  return [...losses(up), ...severalLocks(up), ...wholeUpdates(up), ...wayBack(up, down)];
+export function hazardsOf(up: Script, down: Script | null, downPath: string | undefined): Hazard[] {
+  return [...losses(up), ...severalLocks(up), ...wholeUpdates(up), ...wayBack(up, down, downPath)];
 }
 
 export function hazard(
@@ -129,9 +138,9 @@ function wholeUpdates(up: Script): Hazard[] {
   });
 }
 
-function wayBack(up: Script, down: Script | null): Hazard[] {
+function wayBack(up: Script, down: Script | null, downPath = 'way back in this layout'): Hazard[] {
   if (down === null) {
-    const why = `there is no ${up.file.replace(/\.sql$/, '.down.sql')}: the way back is a restore`;
+    const why = `there is no ${downPath}: the way back is a restore`;
     return [hazard(up, undefined, 'warning', 'down-missing', why)];
   }
   return down.statements.flatMap((statement) => {

@@ -5,6 +5,7 @@ import { fail, sqlStateOf } from '../../support/failure';
 import { newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead, type Remaining } from './apply-state';
 import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type LockHolder } from './blockers';
+import { asOwner } from './owner-role';
 import type { Statement } from './parse';
 import { rewrittenTables } from './rewrites';
 import { explainFailure, failAt } from './sql-error';
@@ -121,11 +122,13 @@ async function inTransaction(run: ApplyRun, work: Work, limits: Limits): Promise
     return false;
   }
   const own = new Set<string>();
-  for (const statement of work.statements) {
-    await runStatement(run, statement, { limits, own });
-    for (const table of createdTables(statement.node)) own.add(table);
-    run.report({ done: statement.number });
-  }
+  await asOwner(run, async () => {
+    for (const statement of work.statements) {
+      await runStatement(run, statement, { limits, own });
+      for (const table of createdTables(statement.node)) own.add(table);
+      run.report({ done: statement.number });
+    }
+  });
   await client.query(`SET LOCAL lock_timeout = '5s'`);
   await work.record(client, Date.now() - startedAt);
   const last = work.statements.at(-1);

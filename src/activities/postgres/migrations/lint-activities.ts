@@ -4,8 +4,8 @@ import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
 import { runCommand } from '../../support/subprocess';
 import { isCommandMigration } from './command-migration';
-import { parseScript } from './parse';
-import { readScriptFile, type ScriptFile } from './script-files';
+import { endAtBreakpoints, parseScript } from './parse';
+import { openMigrations, type ScriptFile } from './script-files';
 import type { Hazard, MigrationRef } from '../../../contract/migration';
 
 /** What Squawk asks for and we do ourselves: timeouts, transactions, no second run over half a file. */
@@ -51,9 +51,11 @@ export function createLintActivities(deps: ActivityDeps) {
     /** Runs Squawk over migrations, without the rules in `lintIgnore`. Throws MigrationChanged, CommandFailed. */
     async lintMigrations({ service, files }: { service: string; files: MigrationRef[] }): Promise<Hazard[]> {
       const found: Hazard[] = [];
-      for (const migration of files) {
-        if (isCommandMigration(deps, service, migration)) continue;
-        const script = readScriptFile(deps, service, migration.name);
+      const scripts = files.filter((migration) => !isCommandMigration(deps, service, migration));
+      if (scripts.length === 0) return found;
+      const folder = openMigrations(deps, service);
+      for (const migration of scripts) {
+        const script = folder.up(migration.name);
         if (script.sha256 !== migration.sha256) {
           throw fail(
             'MigrationChanged',
@@ -77,7 +79,7 @@ async function lint(deps: ActivityDeps, service: string, script: ScriptFile): Pr
       ...excluded.map((rule) => `--exclude=${rule}`),
       transactional ? '--assume-in-transaction' : '--no-assume-in-transaction',
     ],
-    input: script.content.toString('utf8'),
+    input: await endAtBreakpoints(script.content.toString('utf8')),
     timeoutMs: 60_000,
   });
   const unknown = /invalid rule name (\S+)/.exec(stderr)?.[1];

@@ -1,21 +1,19 @@
 import type { ClientBase } from 'pg';
 import { serviceOf } from '../../../config/load';
+import { suggestion } from '../../../config/problem-text';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
-import { describeCommand } from './command-migration';
+import { describeCommand, readToolLedger } from './command-migration';
 import { downDestroysData, hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
 import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
 import { findRewrites } from './rewrites';
-import {
-  checkMigrationName,
-  downNameOf,
-  findScriptFile,
-  listMigrationFiles,
-  readScriptFile,
-} from './script-files';
+import { appliedBefore, appliedByTool, earlierThan, outOfOrder } from './order';
+import { requireRole } from './owner-role';
+import { writingCalls } from './function-calls';
+import { openMigrations, type MigrationFolder } from './script-files';
 import type { DatabaseRef } from '../../../contract/place';
 import type { Hazard, Migration, MigrationSet } from '../../../contract/migration';
 
@@ -24,7 +22,12 @@ export interface ReadMigrationsInput {
   environment: string;
   /** Names in the order in which they are to be applied; empty: everything that is not applied yet, by name. */
   files: string[];
+  /** Migrations, or their scripts, that are mentioned elsewhere and must be there too. */
+  mentioned?: string[];
 }
+
+/** What is left out stands in a history, so it is bounded. */
+const MAX_SKIPPED = 50;
 
 /** Files and ledger, read only: a retry is safe. */
 export function createMigrationActivities(deps: ActivityDeps) {
@@ -34,12 +37,16 @@ export function createMigrationActivities(deps: ActivityDeps) {
      * UTF-8, syntax, a statement that is not allowed) and MigrationConflict (applied with other content,
      * or its way back stopped half-way).
      */
-    async readMigrations({ service, environment, files }: ReadMigrationsInput): Promise<MigrationSet> {
+    async readMigrations(input: ReadMigrationsInput): Promise<MigrationSet> {
+      const { service, environment } = input;
       const byCommand = serviceOf(deps.config, service).migrations.command !== undefined;
-      if (!byCommand) refuseBadNames(files);
+      const folder = byCommand ? undefined : openMigrations(deps, service);
+      if (folder !== undefined) refuseBadNames(folder, input);
       const database: DatabaseRef = { kind: 'service', service, environment };
       const read = (client: ClientBase) =>
-        byCommand ? readCommand(deps, client, service) : readSet(deps, client, { service, files });
+        folder === undefined
+          ? readCommand(deps, client, service)
+          : readSet(deps, client, { ...input, folder });
       return withClient(deps, database, read, {
         identity: true,
         readOnly: true,
@@ -58,10 +65,17 @@ export function createMigrationActivities(deps: ActivityDeps) {
   };
 }
 
-function refuseBadNames(files: string[]): void {
-  files.forEach(checkMigrationName);
+function refuseBadNames(folder: MigrationFolder, { files, mentioned = [] }: ReadMigrationsInput): void {
+  files.forEach(folder.entry);
   const twice = files.find((name, index) => files.indexOf(name) !== index);
   if (twice !== undefined) throw fail('InvalidInput', `${twice} is given twice. Give each file once.`);
+  const known = folder.migrations.flatMap(({ name, up }) => [name, up]);
+  const unknown = mentioned.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw fail(
+      'InvalidInput',
+      `accept: there is no migration ${unknown}${suggestion(unknown, known) || '.'} Nothing was changed.`,
+    );
 }
 
 /** The configured command: applied when this very command succeeded here with these very files. */
@@ -72,79 +86,99 @@ async function readCommand(deps: ActivityDeps, client: ClientBase, service: stri
   return same ? { pending: [], applied: [command.name] } : { pending: [command], applied: [] };
 }
 
-async function readSet(
-  deps: ActivityDeps,
-  client: ClientBase,
-  { service, files }: { service: string; files: string[] },
-): Promise<MigrationSet> {
+interface Wanted extends ReadMigrationsInput {
+  folder: MigrationFolder;
+}
+
+async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): Promise<MigrationSet> {
+  const { service, environment, files, folder } = wanted;
+  const settings = serviceOf(deps.config, service).migrations;
+  await requireRole(client, settings.role, `${service}/${environment}`);
   const ledger = await readLedgerRows(client);
-  const done = appliedIn(ledger);
-  const names = files.length > 0 ? files : listMigrationFiles(deps, service);
+  const told = await readToolLedger(client, settings);
+  const done = [...appliedIn(ledger), ...appliedByTool(folder, ledger, told)];
+  const names = files.length > 0 ? files : folder.migrations.map(({ name }) => name);
   const pending: Migration[] = [];
   const applied: string[] = [];
   for (const name of names) {
-    const { sha256 } = readScriptFile(deps, service, name);
-    if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(name);
+    const { sha256 } = folder.up(name);
+    if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(folder, name);
     const entry = done.find((one) => one.name === name);
     if (entry === undefined) {
-      pending.push(await readMigration(deps, client, { service, name, ledger }));
+      pending.push(await readMigration(client, { folder, name, ledger, applied: done }));
       continue;
     }
     if (entry.sha256 !== sha256) throw conflict(name, entry.sha256, sha256);
     applied.push(name);
   }
-  // Who did not ask for a file by name need not hear that it was applied long ago.
-  return { pending, applied: files.length > 0 ? applied : [] };
+  const earlier = earlierThan(folder, files, done);
+  return {
+    pending,
+    // Who did not ask for a file by name need not hear that it was applied long ago.
+    applied: files.length > 0 ? applied : [],
+    ...(folder.skipped.length > 0 ? { skipped: folder.skipped.slice(0, MAX_SKIPPED) } : {}),
+    ...(folder.skipped.length > MAX_SKIPPED ? { moreSkipped: folder.skipped.length - MAX_SKIPPED } : {}),
+    ...(earlier.length > 0 ? { earlier } : {}),
+    ...((await hasTables(client)) ? {} : { empty: true }),
+  };
+}
+
+async function hasTables(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_|^information_schema$|^durable_runbooks$') AS there`,
+  );
+  return rows[0]!.there;
+}
+
+interface Pending {
+  folder: MigrationFolder;
+  name: string;
+  ledger: LedgerRow[];
+  applied: AppliedEntry[];
 }
 
 async function readMigration(
-  deps: ActivityDeps,
   client: ClientBase,
-  { service, name, ledger }: { service: string; name: string; ledger: LedgerRow[] },
+  { folder, name, ledger, applied }: Pending,
 ): Promise<Migration> {
-  const up = readScriptFile(deps, service, name);
-  const down = findScriptFile(deps, service, downNameOf(name));
-  const script = await parseScript(name, up.content);
+  const up = folder.up(name);
+  const down = folder.down(name);
+  const script = await parseScript(up.name, up.content);
   const downScript = down === undefined ? null : await parseScript(down.name, down.content);
   const rewrites = (await findRewrites(client, script)).map(({ statement, why }) =>
     hazard(script, statement, 'error', 'table-rewrite', why),
   );
+  const calls = downScript === null ? [] : await writingCalls(client, downScript);
   return {
     name,
+    ...(up.name === name ? {} : { file: up.name }),
     sha256: up.sha256,
     downSha256: down?.sha256 ?? null,
     statements: script.statements.length,
     transactional: script.transactional,
-    downDestroysData: downDestroysData(downScript),
+    downDestroysData: downDestroysData(downScript) || calls.length > 0,
     hazards: [
       ...rewrites,
-      ...hazardsOf(script, downScript),
-      ...outOfOrder(script, appliedIn(ledger)),
-      ...unfinished(script, up.sha256, ledger),
+      ...hazardsOf(script, downScript, folder.entry(name).downPath),
+      ...calls,
+      ...outOfOrder(script, name, { folder, applied }),
+      ...appliedBefore(script, up.sha256, applied),
+      ...unfinished(script, name, { sha256: up.sha256, ledger }),
     ],
   };
 }
 
-function outOfOrder(script: Script, ledger: AppliedEntry[]): Hazard[] {
-  const later = ledger.filter(({ name }) => name > script.file).map(({ name }) => name);
-  if (later.length === 0) return [];
-  return [
-    hazard(
-      script,
-      undefined,
-      'warning',
-      'out-of-order',
-      `${later.at(-1)} was already applied, and by its name it comes later`,
-    ),
-  ];
-}
-
 /** A script without one transaction around it that was killed in the middle: it is continued where it stopped. */
-function unfinished(script: Script, sha256: string, ledger: LedgerRow[]): Hazard[] {
-  const { partial } = stateIn(ledger, script.file);
+function unfinished(
+  script: Script,
+  name: string,
+  { sha256, ledger }: { sha256: string; ledger: LedgerRow[] },
+): Hazard[] {
+  const { partial } = stateIn(ledger, name);
   if (partial === null) return [];
   const other = partial.rows.find((row) => row.sha256 !== sha256);
-  if (other !== undefined) throw conflict(script.file, other.sha256, sha256);
+  if (other !== undefined) throw conflict(name, other.sha256, sha256);
   const done = partial.rows.filter(({ status }) => status === 'finished').length;
   const open = partial.rows.find(({ status }) => status === 'started');
   const statement = script.statements.find(({ number }) => number === open?.statement);
@@ -154,10 +188,11 @@ function unfinished(script: Script, sha256: string, ledger: LedgerRow[]): Hazard
 }
 
 /** Neither applied nor gone: what is left of it only its down script knows. */
-function halfBack(name: string): Error {
+function halfBack(folder: MigrationFolder, name: string): Error {
+  const { down, downPath = 'way back' } = folder.entry(name);
   return fail(
     'MigrationConflict',
-    `${name} is neither applied nor gone: its ${downNameOf(name)} was started and stopped half-way. Nothing was changed now. ` +
+    `${name} is neither applied nor gone: its ${down ?? downPath} was started and stopped half-way. Nothing was changed now. ` +
       `Finish the way back by hand and record it in durable_runbooks.ledger, or restore, and start again.`,
   );
 }

@@ -9,6 +9,7 @@ import { findIndex, findLeftovers, isDropped, partitionState, type IndexState } 
 import { recordFinished, recordStarted, type LedgerRow } from './ledger';
 import { detachedBy, isSessionSetting, locksOutside } from './statements';
 import { BACK_OFF_FACTOR, countBlock, lockTimeout, waitUntilFree } from './in-transaction';
+import { asOwner } from './owner-role';
 import type { Script, Statement } from './parse';
 import { explainFailure, failAt } from './sql-error';
 
@@ -38,7 +39,7 @@ export async function runOutsideTransaction(
       await guard.query('BEGIN');
       try {
         await takeFenceAndRead(run, guard);
-        await execute(run, statement, { again: announced === 'again', trace });
+        await asOwner(run, () => execute(run, statement, { again: announced === 'again', trace }));
         await finish(run, guard, { statement, last, durationMs: Date.now() - startedAt });
         await guard.query('COMMIT');
         return true;
@@ -240,7 +241,8 @@ async function cleanUp(run: ApplyRun, statement: Statement, searchPath: string):
       'ReindexStmt' in node || ('IndexStmt' in node && (await findIndex(client, statement)) === undefined)
     );
   };
-  return withClient(run.deps, run.input.database, clean, options).catch(() => false);
+  const cleanAsOwner = (client: Client) => asOwner(run, () => clean(client), client);
+  return withClient(run.deps, run.input.database, cleanAsOwner, options).catch(() => false);
 }
 
 /** A build that failed and left nothing never happened: the file may be corrected. */

@@ -2,6 +2,7 @@ import { loadModule, parse, scan, type Node, type RawStmt } from 'libpg-query';
 import { fail } from '../../support/failure';
 import { runsOutsideTransaction, usesNewEnumValue } from './statements';
 import { refusalOf } from './forbidden-statements';
+import { forTheRest, refusalInParts } from './parts';
 
 /** One statement of a script, as it is sent to the server. */
 export interface Statement {
@@ -36,18 +37,44 @@ const SPLIT_HEADER = /^--\s*runbooks:\s*split\s*$/i;
  * or would take control of the transaction, the timeouts or the role away from us.
  */
 export async function parseScript(file: string, content: Buffer): Promise<Script> {
-  const text = decode(file, content);
+  const text = await endAtBreakpoints(decode(file, content));
   const raw = await parseText(file, text);
-  const statements = raw.map((each, index) => toStatement(text, content, each, index));
-  if (statements.length === 0) throw invalid(file, 'holds no statement');
-  for (const statement of statements) {
-    const refusal = refusalOf(statement.node);
-    if (refusal !== undefined) throw invalidAt(file, text, statement.offset, refusal);
-  }
+  const bytes = Buffer.from(text);
+  const found = raw.map((each, index) => toStatement(text, bytes, each, index));
+  if (found.length === 0) throw invalid(file, 'holds no statement');
+  refuse(file, text, found, refusalOf);
   const split = await hasSplitHeader(text);
-  const nodes = statements.map(({ node }) => node);
-  const transactional = !split && statements.every((one) => one.transactional) && !usesNewEnumValue(nodes);
+  const nodes = found.map(({ node }) => node);
+  const transactional = !split && found.every((one) => one.transactional) && !usesNewEnumValue(nodes);
+  if (transactional) return { file, text, statements: found, transactional, split };
+  refuse(file, text, found, refusalInParts);
+  const statements = found.map((one) => ({ ...one, text: forTheRest(one.node, one.text) }));
   return { file, text, statements, transactional, split };
+}
+
+function refuse(
+  file: string,
+  text: string,
+  statements: Statement[],
+  why: (node: Node) => string | undefined,
+): void {
+  for (const { node, offset } of statements) {
+    const refusal = why(node);
+    if (refusal !== undefined) throw invalidAt(file, text, offset, refusal);
+  }
+}
+
+const BREAKPOINT = '--> statement-breakpoint';
+
+/** Drizzle ends a statement with this comment, with or without a semicolon. Every offset stays what it was. */
+export async function endAtBreakpoints(text: string): Promise<string> {
+  if (!text.includes(BREAKPOINT)) return text;
+  await loadModule();
+  const bytes = Buffer.from(text);
+  const { tokens } = await scan(text).catch(() => ({ tokens: [] }));
+  for (const { start, text: comment } of tokens)
+    if (comment.startsWith(BREAKPOINT)) bytes.write(';--', start);
+  return bytes.toString('utf8');
 }
 
 function decode(file: string, content: Buffer): string {

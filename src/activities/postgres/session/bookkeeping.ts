@@ -54,11 +54,20 @@ const FINGERPRINT_TABLE = `(
     objects  jsonb NOT NULL
   )`;
 
+/** Texts of what is applied and of its way back, by SHA-256. */
+const SCRIPT_TABLE = `(
+    sha256  text PRIMARY KEY,
+    file    text NOT NULL,
+    content bytea NOT NULL,
+    kept_at timestamptz NOT NULL DEFAULT now()
+  )`;
+
 const TABLES = {
   fence: FENCE_TABLE,
   ledger: LEDGER_TABLE,
   canary: CANARY_TABLE,
   fingerprint: FINGERPRINT_TABLE,
+  script: SCRIPT_TABLE,
 };
 
 /**

@@ -1,13 +1,13 @@
 import { bytes } from '../../../contract/text';
-import { type Run, runbook } from '../../kit';
+import { runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold } from '../checks';
 import { describeAge } from '../choose-backup';
 import { backupsOfAllHosts } from '../on-one-host';
 import { nameForRun } from '../names';
+import { applyRetention } from '../retain';
 import { takeBackup } from '../take-backup';
-import type { BackupRef, Pruned, Retained } from '../../../contract/backup';
-import { databaseIn, type Fence, targetOf } from '../../../contract/place';
+import { databaseIn, targetOf } from '../../../contract/place';
 
 /** Takes a backup that says what is in it, proves its files, copies it off site, and keeps to the retention. */
 export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase', async (input, run) => {
@@ -62,24 +62,3 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   run.fact('backupSeconds', backup.durationMs / 1_000);
   return `${backupId} has ${backup.rows.toLocaleString('en-US')} rows of ${backup.tables} tables in ${bytes(backup.sizeBytes)}`;
 });
-
-/** On the disk that the backup was taken to, and off site. */
-function applyRetention(run: Run, ref: BackupRef, fence: Fence): Promise<Retained> {
-  return run.step('Apply the retention', (act) => act.pruneBackups({ ...ref, dryRun: false, fence }), {
-    kind: 'mutate',
-    undo: {
-      irreversible: 'backups beyond the retention were deleted',
-      unless: ({ deleted, offsite }) => deleted.length + (offsite?.deleted.length ?? 0) === 0,
-    },
-    describe: ({ offsite, ...onDisk }) =>
-      describePruned(onDisk) + (offsite === undefined ? '' : `; off site ${describePruned(offsite)}`),
-  });
-}
-
-function describePruned({ deleted, kept, held, locked = [] }: Pruned & { locked?: string[] }): string {
-  const why = [
-    ...(held.length > 0 ? [`${held.length} of them for open runs`] : []),
-    ...(locked.length > 0 ? [`${locked.length} of them locked by the storage`] : []),
-  ];
-  return [`${deleted.length} deleted`, `${kept.length} kept`, ...why].join(', ');
-}

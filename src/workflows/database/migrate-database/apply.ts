@@ -3,6 +3,7 @@ import type { ApplyResult, Migration } from '../../../contract/migration';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { Run, WayBack } from '../../kit';
 import type { Diagnosis } from './diagnose';
+import { isAccepted } from './accept';
 
 /** Where migrations are applied, and with whose fence. */
 export interface Target {
@@ -37,7 +38,7 @@ export function applyTo(
         migration: { name: migration.name, sha256: migration.sha256, downSha256: migration.downSha256 },
         direction,
         fence,
-        allowRewrite: input.accept.includes('table-rewrite'),
+        allowRewrite: isAccepted(input.accept, 'table-rewrite', [name, migration.file]),
       }),
     { kind: 'mutate', undo, describe: describeApplied },
   );

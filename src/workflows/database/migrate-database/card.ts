@@ -1,6 +1,13 @@
-import { z } from 'zod';
-import { card } from '../../../doors/pack';
+import { ACCEPTABLE_RULES, parseAccepted } from './accept';
+import { card, suggestion, z } from '../../../doors/pack';
 import { databaseEnvironment } from '../inputs';
+
+const acceptSchema = z.string().superRefine((text, context) => {
+  const { rule } = parseAccepted(text);
+  if (ACCEPTABLE_RULES.includes(rule)) return;
+  const near = suggestion(rule, ACCEPTABLE_RULES);
+  context.addIssue({ code: 'custom', message: `a rule that there is, alone or as FILE:RULE${near}` });
+});
 
 export const migrateDatabaseCard = card({
   name: 'migrateDatabase',
@@ -10,7 +17,7 @@ export const migrateDatabaseCard = card({
   symptoms: ['a reviewed migration is ready to go to production'],
   impact: 'a migration that goes wrong stops bookings, or loses them',
   diagnosis: [
-    'the files and the ledger: what is pending, what was applied under that name with other content',
+    'the files and the ledger: what is pending, left out or out of order, what was applied under that name with other content',
     'the right database, versions of server and client tools, open transactions, staging against production',
     'hazards: Squawk lint, table rewrites, statements outside a transaction, missing down scripts',
   ],
@@ -32,18 +39,20 @@ export const migrateDatabaseCard = card({
         z
           .string()
           .regex(
-            /^[\w][\w.-]*\.sql$/,
-            'a file name in the migrations directory, e.g. "2026_11_01_add_notes.sql"',
+            /^\w[\w.-]*$/,
+            'the name of a migration, e.g. "2026_11_01_add_notes.sql", or of its folder where each has one',
           ),
       )
       .max(50)
       .default([])
-      .describe('files to apply in this order; empty: everything pending, by name'),
+      .describe('migrations to apply, in this order; empty: everything pending, in the order of its layout'),
     accept: z
-      .array(z.string().min(1))
-      .max(50)
+      .array(acceptSchema)
+      .max(100)
       .default([])
-      .describe('hazards accepted by rule name, e.g. "schema-drift", "table-rewrite", or a Squawk rule'),
+      .describe(
+        'hazards accepted by rule, for every file or for one, e.g. "schema-drift" or "2026_11_01_add_notes.sql:table-rewrite"',
+      ),
   },
   example: { service: 'booking', files: ['2026_11_01_add_booking_notes.sql'], startedBy: 'ana' },
   capMode: ({ migrations }) =>

@@ -1,11 +1,13 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { InputOf } from '../../../catalogue/card';
 import type { DatabaseFacts } from '../../../contract/database';
-import { bytes } from '../../../contract/text';
+import { bytes, countOf } from '../../../contract/text';
 import type { Run } from '../../kit';
 import { uncheckedOf } from '../checks';
 import type { migrateDatabaseCard } from './card';
-import type { Hazard, Migration } from '../../../contract/migration';
+import { mentionedIn } from './accept';
+import { acceptanceText, hazardLines, refusalText, refusedHazards } from './hazard-text';
+import type { Migration, MigrationSet } from '../../../contract/migration';
 import { databaseIn, type Place, targetOf } from '../../../contract/place';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
@@ -23,25 +25,26 @@ export interface Diagnosis {
 
 // Older transactions hold locks that a migration would queue behind.
 const LONG_TRANSACTION_SECONDS = 60;
+/** Names that stand in one line of the plan. */
+const NAMED = 5;
 
 /** Gathers everything that decides whether to migrate at all. Reads only. Fails on hazards that nobody accepted. */
 export async function diagnoseMigration(run: Run, input: MigrateInput): Promise<Diagnosis> {
   const place: Place = { service: input.service, environment: input.environment };
   const staging = stagingOf(run, input);
   const facts = await look(run, place);
-  const { pending, applied } = await run.step(
+  const set = await run.step(
     'Read the migrations and the ledger',
-    (act) => act.readMigrations({ ...place, files: input.files }),
-    {
-      describe: (set) => `${set.pending.length} pending, ${set.applied.length} already applied`,
-    },
+    (act) => act.readMigrations({ ...place, files: input.files, mentioned: mentionedIn(input.accept) }),
+    { describe: describeSet },
   );
+  const { pending } = set;
   const diagnosis: Diagnosis = {
     input,
     place,
     staging,
     pending,
-    warnings: warningsOf(facts, pending, applied),
+    warnings: warningsOf(facts, set),
     systemIdentifier: facts.systemIdentifier,
     fenceToken: facts.fenceToken,
   };
@@ -73,43 +76,69 @@ async function look(run: Run, place: Place): Promise<DatabaseFacts> {
   );
 }
 
-function warningsOf(facts: DatabaseFacts, pending: Migration[], applied: string[]): string[] {
-  const warnings = applied.map((name) => `${name} is already applied`);
+function describeSet({ pending, applied, skipped = [], moreSkipped = 0 }: MigrationSet): string {
+  const left = skipped.length + moreSkipped;
+  const odd = left === 0 ? '' : `, ${countOf(left, 'file')} left out`;
+  return `${pending.length} pending, ${applied.length} already applied${odd}`;
+}
+
+function warningsOf(facts: DatabaseFacts, set: MigrationSet): string[] {
+  const { pending, applied, skipped = [], moreSkipped = 0, earlier = [], empty } = set;
+  const unnamed = skipped.length - NAMED + moreSkipped;
+  const warnings = [
+    ...(empty === true ? ['the database has no table yet: the backup before it has none either'] : []),
+    ...(earlier.length > 0
+      ? [`left out although they come earlier and are not applied: ${someOf(earlier)}`]
+      : []),
+    ...skipped.slice(0, NAMED).map(({ file, why }) => `left out: ${file}: ${why}`),
+    ...(unnamed > 0 ? [`left out: ${countOf(unnamed, 'file')} more`] : []),
+    ...(applied.length > 0 ? [`already applied: ${someOf(applied)}`] : []),
+  ];
   for (const { pid, application, ageSeconds } of facts.longTransactions) {
     if (ageSeconds < LONG_TRANSACTION_SECONDS) continue;
     warnings.push(
       `a transaction of ${application || 'an unnamed client'} (pid ${pid}) was already open when this was planned`,
     );
   }
-  for (const migration of pending) {
-    if (migration.downSha256 === null)
-      warnings.push(`${migration.name} has no down script: its way back is a restore`);
-    if (!migration.transactional) warnings.push(`${migration.name} has statements outside a transaction`);
-  }
+  const outside = pending.filter(({ transactional }) => !transactional).map(({ name }) => name);
+  if (outside.length > 0) warnings.push(`in several transactions, not in one: ${someOf(outside)}`);
   return warnings;
 }
 
+/** The first names of a list, and how many there are beside them. */
+function someOf(names: string[]): string {
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  return `${names.slice(0, NAMED).join(', ')}${more}`;
+}
+
 async function refuseHazards(run: Run, { place, pending, input, warnings }: Diagnosis): Promise<void> {
-  const linted = await run.step(
+  const lint = await run.step(
     'Lint',
     (act) => act.lintMigrations({ service: place.service, files: pending }),
     {
       describe: (found) => `${found.length} findings`,
     },
   );
-  const hazards = [...pending.flatMap((migration) => migration.hazards), ...linted];
-  const refused = hazards.filter(({ level, rule }) => level === 'error' && !input.accept.includes(rule));
+  const findings = { hazards: pending.flatMap((migration) => migration.hazards), lint };
+  const refused = refusedHazards(findings, pending, input.accept);
   if (refused.length > 0) {
     throw ApplicationFailure.nonRetryable(
-      `unsafe: ${refused.map(describeHazard).join('; ')}. Mend the file, or accept the rule by name: accept: ["${refused[0]?.rule}"].`,
+      refusalText(refused, input.accept, commandOf(input)),
       'UnsafeMigration',
     );
   }
-  warnings.push(...hazards.map(describeHazard));
+  warnings.unshift(...hazardLines(findings));
 }
 
-function describeHazard({ migration, line, rule, message }: Hazard): string {
-  return `${migration}:${line} ${rule}: ${message}`;
+/** The command that starts such a run, without what it accepts. */
+function commandOf({ service, environment, staging, files, mode }: MigrateInput): string {
+  return [
+    `runbooks start migrateDatabase --service ${service}`,
+    ...(environment === 'production' ? [] : [`--environment ${environment}`]),
+    ...(staging === 'staging' ? [] : [`--staging ${staging}`]),
+    ...(mode === undefined ? [] : [`--mode ${mode}`]),
+    ...(files.length === 0 ? [] : [`--files ${files.join(' ')}`]),
+  ].join(' ');
 }
 
 /** A rehearsal on a staging that looks different proves little, unless staging is only ahead by what is pending here. */
@@ -123,7 +152,7 @@ async function compareWithStaging(
     act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
   );
   if (there.applied.length > 0) {
-    warnings.push(`${targetOf(staging)} already has ${there.applied.join(', ')}`);
+    warnings.push(`${targetOf(staging)} already has ${someOf(there.applied)}`);
     return;
   }
   const drift = await run.step(
@@ -135,7 +164,7 @@ async function compareWithStaging(
   const described = `${targetOf(staging)} differs from ${targetOf(place)}: ${drift.slice(0, 10).join('; ')}${drift.length > 10 ? ` and ${drift.length - 10} more` : ''}`;
   if (!input.accept.includes('schema-drift')) {
     throw ApplicationFailure.nonRetryable(
-      `${described}. A rehearsal there would prove little: bring it in line, or accept: ["schema-drift"].`,
+      `${described}. A rehearsal there would prove little: bring it in line, or ${acceptanceText([...input.accept, 'schema-drift'], commandOf(input))}`,
       'SchemaDrift',
     );
   }

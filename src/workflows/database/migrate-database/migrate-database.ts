@@ -9,6 +9,7 @@ import { migrateProduction } from './production';
 import { lostForGood, rehearseOnClone, type Back, type Rehearsal, type Rehearsed } from './rehearse';
 import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
+import { retainAfter } from '../retain';
 import { onScratchCopy } from '../scratch-copy';
 import { takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
@@ -39,7 +40,7 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
 
   const backup = await run.exclusively(
     target,
-    (fence) => takeBackup(run, place, nameForRun(), fence),
+    (fence) => takeBackup(run, place, nameForRun(), fence, { mayBeEmpty: true }),
     diagnosis.fenceToken,
   );
   const rehearsal = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
@@ -63,7 +64,7 @@ async function afterRehearsal(
   backupId: string,
   stagingFence?: Fence,
 ): Promise<void> {
-  const { place, pending } = diagnosis;
+  const { place, staging, pending } = diagnosis;
   const target = targetOf(place);
   if (stagingFence !== undefined) await rehearseOnStaging(run, diagnosis, rehearsal, stagingFence);
 
@@ -90,9 +91,19 @@ async function afterRehearsal(
   await run.announce(`${pending.map(({ name }) => name).join(', ')} is being applied in ${target}.`);
   await run.exclusively(
     target,
-    (fence) => migrateProduction(run, diagnosis, rehearsal, { backupId, fence }),
+    async (fence) => {
+      await migrateProduction(run, diagnosis, rehearsal, { backupId, fence });
+      await retainAfter(run, { ...place, backupId }, fence);
+    },
     diagnosis.fenceToken,
   );
+  // Of staging there is one where something has no way back.
+  if (
+    stagingFence !== undefined &&
+    staging !== undefined &&
+    pending.some(({ downSha256 }) => downSha256 === null)
+  )
+    await retainAfter(run, { ...staging, backupId: `${nameForRun()}-staging` }, stagingFence);
 }
 
 /** What was rehearsed is what is applied: a file edited meanwhile needs a rehearsal of its own. */

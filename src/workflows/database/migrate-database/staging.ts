@@ -57,6 +57,6 @@ async function backUpIfNeeded(
   const here = rehearsal.migrations.filter(({ migration }) => names.has(migration.name));
   if (here.every(({ back }) => back.kind === 'down')) return undefined;
   const backupId = `${nameForRun()}-staging`;
-  await takeBackup(run, staging, backupId, fence);
+  await takeBackup(run, staging, backupId, fence, { mayBeEmpty: true });
   return backupId;
 }

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -237,6 +238,17 @@ describe('a backup that is not what it should be', () => {
     expect(failure.type).toBe('BackupIncomplete');
     expect(failure.message).toContain('not one row');
     expect(readdirSync(join(folderOf(db, 'b1'), '..'))).toEqual([]);
+  });
+
+  test('may be empty where the run says so, unless the one before it had rows', async () => {
+    const { db } = await freshBackup();
+    const { backUp: make } = activitiesOf(db);
+    const first = (backupId: string) =>
+      runActivity(make, { ...db.place, backupId, fence: null, mayBeEmpty: true });
+    await db.query('TRUNCATE bookings, customers');
+    expect((await failureOf(first('b2'))).message).toContain('not one row');
+    rmSync(folderOf(db, 'b1'), { recursive: true });
+    expect(await first('b2')).toMatchObject({ rows: 0 });
   });
 
   test('much smaller than the one before is refused', async () => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, startTestPostgres, type TestPostgres } from '../../../support/postgres';
 import { apply, hasColumn, ledgerOf, shopSchema, startApply, writeMigration } from './migration-fixtures';
@@ -44,18 +44,41 @@ describe('applyMigration', () => {
     expect(await hasColumn(shop, 'orders', 'x')).toBe(false);
   });
 
-  it('refuses a file that changed after it was approved, up and down', async () => {
+  it('refuses a file, or a way back, that changed after it was approved', async () => {
+    const shop = await server.fresh();
+    const folder = join(shop.directory, 'migrations');
+    const migration = writeMigration(shop, '001_note.sql', NOTE, 'ALTER TABLE customers DROP COLUMN note;');
+    for (const [file, text] of [
+      ['001_note.sql', `${NOTE}DROP TABLE orders;`],
+      ['001_note.down.sql', 'DROP TABLE customers;'],
+    ] as const) {
+      writeFileSync(join(folder, file), text);
+      expect(await failureOf(apply(shop, migration))).toMatchObject({ type: 'MigrationChanged' });
+      writeMigration(shop, '001_note.sql', NOTE, 'ALTER TABLE customers DROP COLUMN note;');
+    }
+    expect(await hasColumn(shop, 'customers', 'note')).toBe(false);
+  });
+
+  it.each([
+    ['edited', (folder: string) => writeFileSync(join(folder, '001_note.down.sql'), 'DROP TABLE customers;')],
+    ['removed, with all the others', (folder: string) => rmSync(folder, { recursive: true })],
+  ])('goes back with the script that was approved where the file is %s', async (_how, spoil) => {
     const shop = await server.fresh();
     const migration = writeMigration(shop, '001_note.sql', NOTE, 'ALTER TABLE customers DROP COLUMN note;');
-    writeFileSync(join(shop.directory, 'migrations', '001_note.sql'), `${NOTE}DROP TABLE orders;`);
-    expect(await failureOf(apply(shop, migration))).toMatchObject({ type: 'MigrationChanged' });
-    expect(await hasColumn(shop, 'customers', 'note')).toBe(false);
-    writeFileSync(join(shop.directory, 'migrations', '001_note.sql'), NOTE);
     await apply(shop, migration);
-    writeFileSync(join(shop.directory, 'migrations', '001_note.down.sql'), 'DROP TABLE customers;');
-    expect(await failureOf(apply(shop, migration, { direction: 'down' }))).toMatchObject({
-      type: 'MigrationChanged',
-    });
+    spoil(join(shop.directory, 'migrations'));
+    expect(await apply(shop, migration, { direction: 'down' })).toMatchObject({ alreadyDone: false });
+    expect(await hasColumn(shop, 'customers', 'note')).toBe(false);
+  });
+
+  it('refuses a way back that it neither finds nor kept', async () => {
+    const shop = await server.fresh();
+    const migration = writeMigration(shop, '001_note.sql', NOTE);
+    await apply(shop, migration);
+    const other = { ...migration, downSha256: 'f'.repeat(64) };
+    const failure = await failureOf(apply(shop, other, { direction: 'down' }));
+    expect(failure).toMatchObject({ type: 'MigrationChanged' });
+    expect(failure.message).toContain('it is gone now');
     expect(await hasColumn(shop, 'customers', 'note')).toBe(true);
   });
 
@@ -139,6 +162,25 @@ describe('applyMigration', () => {
     expect(await apply(shop, migration)).toMatchObject({ alreadyDone: true });
     expect(await apply(shop, migration, { direction: 'down' })).toMatchObject({ alreadyDone: false });
     expect(await hasColumn(shop, 'orders', 'a')).toBe(false);
+  });
+
+  it('carries SET LOCAL on to every part of a file that is split, also where it is continued', async () => {
+    const shop = await server.fresh({ sql: 'CREATE SCHEMA sales' });
+    const text =
+      '-- runbooks: split\n-- why\nSET LOCAL search_path = sales;\nCREATE TABLE first (id int);\nCREATE TABLE second (id int);';
+    const migration = writeMigration(shop, '007.sql', text);
+    await shop.query('CREATE TABLE sales.second ()');
+    await failureOf(apply(shop, migration));
+    await shop.query('DROP TABLE sales.second');
+    await apply(shop, migration);
+    expect(
+      await shop.query(
+        `SELECT schemaname, tablename FROM pg_tables WHERE tablename IN ('first', 'second') ORDER BY 2`,
+      ),
+    ).toEqual([
+      { schemaname: 'sales', tablename: 'first' },
+      { schemaname: 'sales', tablename: 'second' },
+    ]);
   });
 
   it('uses a new enum value in the file that adds it', async () => {

@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createMigrationActivities } from '../../../../src/activities/postgres/migrations/migration-activities';
 import {
   failureOf,
+  runActivity,
   startTestPostgres,
   type TestDatabase,
   type TestPostgres,
@@ -63,5 +65,75 @@ describe('a rehearsal on a disposable cluster', () => {
     );
     await apply(shop, allowed, { database: scratch, direction: 'down' }, { attempt: 2 });
     expect((await ledgerOf(shop)).map(({ direction }) => direction)).toEqual(['up', 'down']);
+  });
+});
+
+describe('migrations.role', () => {
+  const owned = (sql = '') => ({
+    role: { user: 'deployer', password: 'deployer-password' },
+    service: { migrations: { role: 'shop owner' } },
+    sql: `DO $$ BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'deployer') THEN
+        CREATE ROLE deployer LOGIN PASSWORD 'deployer-password'; CREATE ROLE "shop owner"; END IF;
+      EXECUTE format('GRANT CREATE ON DATABASE %I TO deployer', current_database()); END $$;
+      GRANT CREATE ON SCHEMA public TO "shop owner"; ALTER TABLE orders OWNER TO "shop owner"; ${sql}`,
+  });
+  const text =
+    'CREATE TABLE made (id int);\nCREATE INDEX CONCURRENTLY orders_total ON orders (total);\nCREATE VIEW seen AS SELECT 1 AS one;';
+  const owners = (shop: TestDatabase) =>
+    shop.query(
+      `SELECT relname, relowner::regrole::text AS owner FROM pg_class WHERE relname IN ('made', 'orders_total', 'seen', 'ledger') ORDER BY 1`,
+    );
+
+  it.each(['production', 'the clone'])(
+    'gives what the files make to that role on %s, and keeps fence and ledger to the one that connects',
+    async (where) => {
+      // Without INHERIT only SET ROLE gives the rights of the owner.
+      const shop = await server.fresh(owned('ALTER ROLE deployer NOINHERIT; GRANT "shop owner" TO deployer'));
+      const migration = writeMigration(shop, '001.sql', text, 'DROP VIEW seen; DROP TABLE made;');
+      const changed = where === 'production' ? {} : { database: asScratch(shop) };
+      await apply(shop, migration, changed);
+      const found = await owners(shop);
+      expect(found.filter(({ relname }) => relname !== 'ledger')).toEqual([
+        { relname: 'made', owner: '"shop owner"' },
+        { relname: 'orders_total', owner: '"shop owner"' },
+        { relname: 'seen', owner: '"shop owner"' },
+      ]);
+      expect(JSON.stringify(found)).not.toContain('"ledger","owner":"\\"shop owner');
+      await apply(shop, migration, { ...changed, direction: 'down' }, { attempt: 2 });
+      expect((await owners(shop)).map(({ relname }) => relname)).toEqual(['ledger', 'orders_total']);
+    },
+  );
+
+  it('removes what a build that failed left behind', async () => {
+    const shop = await server.fresh(
+      owned('ALTER ROLE deployer NOINHERIT; GRANT "shop owner" TO deployer; UPDATE orders SET total = 1'),
+    );
+    const migration = writeMigration(
+      shop,
+      '001.sql',
+      'CREATE UNIQUE INDEX CONCURRENTLY one_total ON orders (total);',
+    );
+    expect((await failureOf(apply(shop, migration))).message).toContain('SQLSTATE 23505');
+    expect(await shop.query(`SELECT 1 FROM pg_class WHERE relname = 'one_total'`)).toEqual([]);
+  });
+
+  it('is there on the clone although nothing of the backup names it', async () => {
+    const options = owned();
+    options.service.migrations.role = 'owner of nothing';
+    const shop = await server.fresh(options);
+    const text = `DO $$ BEGIN IF current_user <> 'owner of nothing' THEN RAISE EXCEPTION 'not %', current_user; END IF; END $$`;
+    const migration = writeMigration(shop, '001.sql', text);
+    expect(await failureOf(apply(shop, migration))).toMatchObject({ type: 'MissingPrivilege' });
+    expect(await apply(shop, migration, { database: asScratch(shop) })).toMatchObject({ alreadyDone: false });
+  });
+
+  it('says before anything is done that the role may not be taken, and how to allow it', async () => {
+    const shop = await server.fresh(owned('REVOKE "shop owner" FROM deployer'));
+    writeMigration(shop, '001.sql', text);
+    const { readMigrations } = createMigrationActivities(shop.deps);
+    const failure = await failureOf(runActivity(readMigrations, { ...shop.place, files: [] }));
+    expect(failure.type).toBe('MissingPrivilege');
+    expect(failure.message).toMatch(/deployer is not a member of it.*GRANT "shop owner" TO "deployer"/);
   });
 });

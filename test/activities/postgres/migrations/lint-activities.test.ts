@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLintActivities } from '../../../../src/activities/postgres/migrations/lint-activities';
+import { LINT_RULES } from '../../../../src/workflows/database/migrate-database/accept';
 import {
   failureOf,
   runActivity,
@@ -48,6 +49,11 @@ describe('lintMigrations', () => {
     const failure = await failureOf(lint(wrong, writeMigration(wrong, '001.sql', text)));
     expect(failure).toMatchObject({ type: 'InvalidInput' });
     expect(failure.message).toContain('no-such-rule');
+  });
+
+  it('has every rule that a run may be told to accept', async () => {
+    const shop = await server.fresh({ service: { migrations: { lintIgnore: [...LINT_RULES] } } });
+    expect(await lint(shop, writeMigration(shop, '001.sql', 'DROP TABLE customers;'))).toEqual([]);
   });
 
   it('refuses a file that changed since it was read', async () => {

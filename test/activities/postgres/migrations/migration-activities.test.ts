@@ -189,6 +189,70 @@ describe('the ledger decides', () => {
     expect((await failureOf(read(db))).type).toBe('MigrationConflict');
   });
 
+  it('says what it leaves out, and which earlier ones are not asked for', async () => {
+    const db = await database({
+      '01.sql': up,
+      '02.sql': 'SELECT 2',
+      '03.sql': 'SELECT 3',
+      'more fields.sql': up,
+    });
+    await record(db, [{ migration: '01.sql', text: up }]);
+    expect(await read(db, ['03.sql'])).toMatchObject({
+      earlier: ['02.sql'],
+      skipped: [{ file: 'more fields.sql', why: expect.stringContaining('letters') as string }],
+    });
+    expect(await read(db, [])).not.toHaveProperty('earlier');
+  });
+
+  it('warns where names and numbers differ about the order', async () => {
+    const db = await database({ '9_a.sql': up, '10_b.sql': 'SELECT 2' });
+    const { pending } = await read(db);
+    expect(pending.map((one) => rulesOf(one).includes('name-order:1'))).toEqual([false, true]);
+    expect(pending.map(({ name }) => name)).toEqual(['10_b.sql', '9_a.sql']);
+  });
+
+  it('warns of a script that is applied under another name', async () => {
+    const db = await database({ '01_renamed.sql': up, '02.sql': second });
+    await record(db, [{ migration: '01.sql', text: up }]);
+    const { pending } = await read(db);
+    expect(pending.map((one) => rulesOf(one).includes('applied-before:1'))).toEqual([true, false]);
+  });
+
+  it('takes what another tool applied for applied, by name or by hash, until our ledger says otherwise', async () => {
+    const ledgerQuery = 'SELECT what FROM other_tool';
+    const options = {
+      service: { migrations: { ledgerQuery } },
+      sql: `CREATE TABLE other_tool (what text); INSERT INTO other_tool VALUES ('01.sql'), ('${hashOf(second)}'), ('03.sql')`,
+    };
+    const db = await database(
+      { '01.sql': up, '02.sql': second, '03.sql': 'SELECT 3', '04.sql': 'SELECT 4' },
+      options,
+    );
+    expect((await read(db)).pending.map(({ name }) => name)).toEqual(['04.sql']);
+    expect(await read(db, ['04.sql'])).not.toHaveProperty('earlier');
+    await record(db, [
+      { migration: '03.sql', text: 'SELECT 3' },
+      { migration: '03.sql', text: 'SELECT 0', direction: 'down' },
+    ]);
+    expect((await read(db)).pending.map(({ name }) => name)).toEqual(['03.sql', '04.sql']);
+  });
+
+  it('knows a database without any table', async () => {
+    const db = await database({ '01.sql': 'CREATE TABLE first (id int)' }, { sql: 'DROP TABLE shop, part' });
+    expect(await read(db)).toMatchObject({ empty: true });
+  });
+
+  it('reads migrations in folders, and names their scripts', async () => {
+    const db = await postgres.fresh();
+    const folder = join(db.directory, 'migrations', '2026_phone');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'up.sql'), 'ALTER TABLE shop DROP COLUMN note;');
+    writeFileSync(join(folder, 'down.sql'), 'ALTER TABLE shop ADD COLUMN note text;');
+    const { pending } = await read(db);
+    expect(pending).toMatchObject([{ name: '2026_phone', file: '2026_phone/up.sql' }]);
+    expect(pending[0]?.hazards).toMatchObject([{ migration: '2026_phone/up.sql', rule: 'data-loss' }]);
+  });
+
   it('warns of a script that comes before one that is already applied', async () => {
     const db = await database({ '01.sql': up, '02.sql': second });
     await record(db, [{ migration: '02.sql', text: second }]);
@@ -225,6 +289,19 @@ describe('names and files', () => {
     symlinkSync('../secret.sql', join(db.directory, 'migrations', '01.sql'));
     for (const files of [[], ['01.sql']])
       expect((await failureOf(read(db, files))).type).toBe('InvalidInput');
+  });
+
+  it('refuses a name that is mentioned and not there, with the nearest one', async () => {
+    const db = await database({ '01_phone.sql': up });
+    const { readMigrations } = createMigrationActivities(db.deps);
+    const reading = (mentioned: string[]) =>
+      runActivity(readMigrations, { ...db.place, files: [], mentioned });
+    expect((await reading(['01_phone.sql'])).pending).toHaveLength(1);
+    const { type, message } = await failureOf(reading(['01_phon.sql']));
+    expect([type, message]).toEqual([
+      'InvalidInput',
+      expect.stringContaining('did you mean "01_phone.sql"?'),
+    ]);
   });
 
   it('refuses a name that is given twice', async () => {
@@ -332,12 +409,23 @@ describe('hazards', () => {
     ['DO $$ BEGIN DELETE FROM shop; END $$', true],
     ["INSERT INTO shop (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = ''", true],
     ['INSERT INTO shop (id) VALUES (1) ON CONFLICT DO NOTHING', false],
+    ['DROP OWNED BY CURRENT_USER', true],
+    ['EXPLAIN ANALYZE DELETE FROM part', true],
+    ['CREATE SEQUENCE s; ALTER SEQUENCE s RESTART', true],
+    ['SELECT forget()', true],
+    ['SELECT made_by_an_earlier_file()', true],
+    ['SELECT count(forget()) FROM part', true],
+    ['SELECT lo_unlink(1)', true],
+    ['SELECT look(), count(*), now(), gen_random_uuid() FROM part', false],
+    ['CREATE VIEW v AS SELECT forget() AS gone', false],
     ['DROP INDEX shop_at', false],
     ['DROP VIEW v', false],
     ['ALTER TABLE shop DROP CONSTRAINT c', false],
     ['CREATE OR REPLACE VIEW v AS SELECT 1 AS a', false],
   ])('a down script with %s destroys data: %p', async (text, destroys) => {
-    const db = await database({ '01.sql': up, '01.down.sql': `SELECT 1;\n${text};` });
+    const sql = `CREATE FUNCTION forget() RETURNS int LANGUAGE sql AS 'DELETE FROM part RETURNING 1';
+      CREATE FUNCTION look() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'`;
+    const db = await database({ '01.sql': up, '01.down.sql': `SELECT 1;\n${text};` }, { sql });
     const { pending } = await read(db);
     expect(pending[0]?.downDestroysData).toBe(destroys);
     const found = pending[0]?.hazards.find(({ rule }) => rule === 'down-destroys-data');

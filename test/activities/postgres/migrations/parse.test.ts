@@ -196,6 +196,47 @@ describe('what a script may not do', () => {
   });
 
   it.each([
+    ['SET CONSTRAINTS ALL DEFERRED', 'SET CONSTRAINTS'],
+    ['LOCK TABLE t', 'LOCK TABLE'],
+    ['DECLARE c CURSOR FOR SELECT 1', 'a cursor'],
+    ['PREPARE p AS SELECT 1', 'a prepared statement'],
+    ['CREATE TEMP TABLE x (a int) ON COMMIT DROP', 'a temporary table'],
+    ['CREATE TEMPORARY TABLE x AS SELECT 1', 'a temporary table'],
+    ['SELECT * INTO TEMP x FROM t', 'a temporary table'],
+    ['SELECT 1 FROM t FOR UPDATE', 'not locked any longer'],
+    ["SELECT set_config('search_path', 'x', false)", 'Write SET'],
+    ['SELECT pg_advisory_xact_lock(1)', 'pg_advisory_xact_lock'],
+  ])('refuses %s only in a file that runs in several transactions', async (statement, why) => {
+    expect((await parse(`SELECT 1;\n${statement};`)).transactional).toBe(true);
+    for (const text of [
+      `-- runbooks: split\n${statement};`,
+      `VACUUM t;\n${statement};`,
+      `CREATE INDEX CONCURRENTLY i ON t (a);\n${statement};`,
+    ]) {
+      const { type, message } = await refused(text);
+      expect([type, message]).toEqual(['MigrationInvalid', expect.stringContaining(why)]);
+      expect(message).toContain('one.sql:2: ');
+    }
+  });
+
+  it.each([
+    ["SET LOCAL work_mem = '1MB'", "SET work_mem = '1MB'"],
+    ["set /* here */ local work_mem = '1MB'", "set /* here */ work_mem = '1MB'"],
+    ["SET work_mem = 'local'", "SET work_mem = 'local'"],
+  ])('sets for all of a split file what %s sets for a transaction', async (text, sent) => {
+    expect((await parse(`-- runbooks: split\n${text}; SELECT 1`)).statements[0]?.text).toBe(sent);
+    expect((await parse(text)).statements[0]?.text).toBe(text);
+  });
+
+  it('ends statements at the breakpoints of Drizzle, and nowhere in a text', async () => {
+    const { statements } = await parse(
+      "CREATE TABLE é (a text)\n--> statement-breakpoint\nINSERT INTO é VALUES ('--> statement-breakpoint');--> statement-breakpoint\nSELECT 1",
+    );
+    expect(statements.map(({ line }) => line)).toEqual([1, 3, 4]);
+    expect(statements[1]?.text).toContain("('--> statement-breakpoint')");
+  });
+
+  it.each([
     'SET search_path = public',
     "SET LOCAL work_mem = '64MB'",
     "SELECT set_config('app.tenant', 'x', true)",
