@@ -4,7 +4,9 @@
 // (see write-set.mjs), exactly those must be found. Exit 1 where anything differs. Run `npm run build` first.
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   cpSync,
+  mkdirSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -37,7 +39,9 @@ if (source === undefined) throw new Error('Say which folder: compare.mjs <folder
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 const directory = mkdtempSync(join(tmpdir(), 'migrations-'));
-execFileSync('chmod', ['755', directory]);
+// The unprivileged user that runs PostgreSQL must get through.
+chmodSync(directory, 0o755);
+for (const name of ['postgres', 'temporal']) mkdirSync(join(directory, name));
 const files = join(directory, 'migrations');
 cpSync(resolve(source), files, { recursive: true });
 const expected = existsSync(join(files, 'wrong.json'))
@@ -49,11 +53,12 @@ const stops = [];
 try {
   const postgres = await startPostgres({ directory: join(directory, 'postgres') });
   stops.push(() => postgres.stop());
-  const temporal = await startTemporal({ directory, ephemeral: true });
+  const temporal = await startTemporal({ directory: join(directory, 'temporal'), ephemeral: true });
   stops.push(() => temporal.stop());
   const urlOf = (database) => postgres.url.replace(/\/postgres$/, `/${database}`);
   for (const name of ['by_runbook', 'by_psql']) await query('postgres', `CREATE DATABASE ${name}`);
-  const config = loadProject(await writeConfig(temporal, urlOf));
+  const [{ id }] = await query('by_runbook', 'SELECT system_identifier::text AS id FROM pg_control_system()');
+  const config = loadProject(writeConfig(temporal, urlOf, id));
   const worker = await startWorker(config);
   stops.push(() => worker.stop());
   const connection = await Connection.connect({ address: temporal.address });
@@ -79,6 +84,7 @@ try {
 
   async function query(database, sql) {
     const one = new Postgres({ connectionString: urlOf(database) });
+    one.on('error', () => undefined);
     await one.connect();
     try {
       return (await one.query(sql)).rows;
@@ -181,6 +187,9 @@ try {
            FROM t${n}, generate_series(1, ${ROWS}) AS i WHERE id < 900000 GROUP BY i`,
       ).catch(() => undefined);
   }
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   for (const stop of stops.reverse()) await stop().catch(() => undefined);
   rmSync(directory, { recursive: true, force: true });
@@ -207,11 +216,7 @@ function scriptsOf() {
     .map((name) => ({ name, path: join(files, name, up), down: join(files, name, 'down.sql') }));
 }
 
-async function writeConfig(temporal, urlOf) {
-  const one = new Postgres({ connectionString: urlOf('by_runbook') });
-  await one.connect();
-  const { rows } = await one.query('SELECT system_identifier::text AS id FROM pg_control_system()');
-  await one.end();
+function writeConfig(temporal, urlOf, systemIdentifier) {
   const file = join(directory, 'runbooks.yaml');
   writeFileSync(
     file,
@@ -226,7 +231,7 @@ services:
       production:
         database:
           url: ${urlOf('by_runbook')}
-          identity: { systemIdentifier: '${rows[0].id}', database: by_runbook }
+          identity: { systemIdentifier: '${systemIdentifier}', database: by_runbook }
 `,
   );
   return file;

@@ -118,6 +118,31 @@ describe('a migration without a down script whose verification fails', () => {
   });
 });
 
+describe('the clone', () => {
+  const MIGRATOR = 'ALTER ROLE runbooks_migrator';
+
+  it('has the settings of the database and of the role, with which a file means the same as in production', async () => {
+    write('2026_12_09_placed.sql', "CREATE TABLE placed AS SELECT DATE '02.01.2026' AS day;\n");
+    write('2026_12_09_placed.down.sql', 'DROP TABLE placed;\n');
+    await driver.sql('CREATE SCHEMA extra; GRANT ALL ON SCHEMA extra TO runbooks_migrator');
+    await driver.sql(`ALTER DATABASE booking_production SET datestyle = 'German'`);
+    await driver.sql(`${MIGRATOR} IN DATABASE booking_production SET search_path = extra, public`);
+    try {
+      const { outcome, message } = await driver.run('migrateDatabase', {
+        files: ['2026_12_09_placed.sql'],
+        mode: 'auto',
+        staging: 'none',
+      });
+      expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('placed')]);
+      expect(await driver.sql(`SELECT day::text FROM extra.placed`)).toEqual([{ day: '02.01.2026' }]);
+    } finally {
+      await driver.sql('DROP SCHEMA IF EXISTS extra CASCADE');
+      await driver.sql('ALTER DATABASE booking_production RESET datestyle');
+      await driver.sql(`${MIGRATOR} IN DATABASE booking_production RESET search_path`);
+    }
+  });
+});
+
 describe('what happens to the data', () => {
   const pair = (name: string, up: string, down: string) => {
     write(`${name}.sql`, `${up};\n`);

@@ -13,7 +13,7 @@ const SERIALS = ['smallserial', 'serial', 'bigserial', 'serial2', 'serial4', 'se
 
 /**
  * Statements that write a table anew under ACCESS EXCLUSIVE, as far as the file and the catalogue tell. Tables that
- * the script creates, or that do not exist yet, have no rows to write; what cannot be seen from here (code in DO
+ * the script creates, that do not exist yet, or never got a row, have none to write; what cannot be seen from here (code in DO
  * blocks, triggers on types) is noticed when it happens, see `rewrittenTables`.
  */
 export async function findRewrites(client: ClientBase, script: Script): Promise<Rewrite[]> {
@@ -30,7 +30,7 @@ async function rewritesOf(client: ClientBase, node: Node, created: Set<string>):
   if ('ClusterStmt' in node) return ['CLUSTER writes the whole table anew and nobody can read it meanwhile'];
   if (!('AlterTableStmt' in node) || node.AlterTableStmt.objtype !== 'OBJECT_TABLE') return [];
   const table = tableOf(node.AlterTableStmt.relation);
-  if (created.has(table) || !(await tableExists(client, table))) return [];
+  if (created.has(table) || !(await mayHaveRows(client, table))) return [];
   const reasons: string[] = [];
   for (const command of alterCommands(node.AlterTableStmt)) {
     const why = await rewriteOf(client, node.AlterTableStmt, command);
@@ -86,11 +86,18 @@ async function volatileFunctions(client: ClientBase, names: string[]): Promise<s
   return rows.map(({ proname }) => proname);
 }
 
-async function tableExists(client: ClientBase, table: string): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
-    table,
-  ]);
-  return rows[0]?.there === true;
+/**
+ * Without a lock on it: somebody may hold the table. What the counters do not know after a crash of the server, the
+ * transaction itself will see, see `rewrittenTables`.
+ */
+async function mayHaveRows(client: ClientBase, table: string): Promise<boolean> {
+  const { rows } = await client.query(
+    `WITH RECURSIVE tree AS (
+       SELECT to_regclass($1)::oid AS oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)
+     SELECT 1 FROM tree JOIN pg_class c USING (oid) WHERE c.relpages > 0 OR pg_stat_get_tuples_inserted(oid) > 0`,
+    [table],
+  );
+  return rows.length > 0;
 }
 
 /**

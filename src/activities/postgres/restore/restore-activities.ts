@@ -235,7 +235,6 @@ async function makeReady(run: RestoreRun): Promise<string[]> {
   );
   await applyProperties(client, attemptName(name), manifest);
   return remarks;
-  return remarks;
 }
 
 /** After a failure or cancellation: half a copy only takes room. Best effort, a retry or a person does it otherwise. */
