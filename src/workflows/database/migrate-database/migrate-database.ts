@@ -97,12 +97,8 @@ async function afterRehearsal(
     },
     diagnosis.fenceToken,
   );
-  // Of staging there is one where something has no way back.
-  if (
-    stagingFence !== undefined &&
-    staging !== undefined &&
-    pending.some(({ downSha256 }) => downSha256 === null)
-  )
+  const stagingBackup = rehearsal.migrations.some(({ back }) => back.kind !== 'down');
+  if (stagingFence !== undefined && staging !== undefined && stagingBackup)
     await retainAfter(run, { ...staging, backupId: `${nameForRun()}-staging` }, stagingFence);
 }
 
