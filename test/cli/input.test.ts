@@ -56,7 +56,7 @@ describe('the input of a runbook', () => {
 
   it('knows the rules that can be accepted, for every file or for one', () => {
     const accept = [
-      'data-loss',
+      'down-missing',
       '01.sql:table-rewrite',
       'ban-drop-colum',
       '01.sql:ban-drop-column',

@@ -1,7 +1,21 @@
 /** What a run may be told to accept: a rule, of every file or of one. */
 
-/** Rules of our own that stop a migration until they are accepted, and what cannot be linted. */
-export const OWN_RULES: readonly string[] = ['data-loss', 'table-rewrite', 'schema-drift', 'syntax-error'];
+/** Rules of our own. The first three stop a migration, as what cannot be parsed does; the others are in the plan anyway. */
+export const OWN_RULES: readonly string[] = [
+  'data-loss',
+  'table-rewrite',
+  'schema-drift',
+  'syntax-error',
+  'applied-before',
+  'down-destroys-data',
+  'down-missing',
+  'migration-command',
+  'name-order',
+  'out-of-order',
+  'several-locks',
+  'unfinished',
+  'whole-table-update',
+];
 
 /** Rules of Squawk. Most of them are advice, and accepting advice changes nothing. */
 export const LINT_RULES: readonly string[] = [
