@@ -30,6 +30,8 @@ export interface Migration extends MigrationRef {
   transactional: boolean;
   /** The down script destroys or rewrites data (DROP, DELETE, UPDATE, TRUNCATE): undoing with it always asks. */
   downDestroysData: boolean;
+  /** How long the configuration lets it take, up or down, all its statements together. */
+  permittedMs?: number;
   hazards: Hazard[];
 }
 
