@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runConfiguredCommand } from '../../../src/activities/support/configured-command';
+import type { ActivityDeps } from '../../../src/activities/support/deps';
 import { runCommand } from '../../../src/activities/support/subprocess';
 import { makeWorkspace, sweepWorkspaces } from '../../../src/activities/support/workspace';
+import { commandSchema } from '../../../src/config/primitives';
 import { failureOf, runActivity, startActivity, until } from '../../support/postgres';
 
 const sh = (script: string, more: object = {}) => ({ program: '/bin/sh', args: ['-c', script], ...more });
@@ -152,4 +155,22 @@ test('what a program leaves running on purpose outlives it, and no watcher stays
 
 test.each([126, 127])('a program that itself ends with %i is one that was started', async (code) => {
   expect(await runCommand(sh(`exit ${code}`))).toMatchObject({ exitCode: code });
+});
+
+test('a configured command never runs twice at once: a second attempt waits for the end of the first', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'attempts-'));
+  const log = () => (existsSync(join(directory, 'log')) ? readFileSync(join(directory, 'log'), 'utf8') : '');
+  const script = `trap 'sleep 0.5; echo stopped >>log; exit 1' TERM; echo begun >>log; sleep 1 & wait; echo done >>log`;
+  const command = commandSchema.parse({ run: ['/bin/sh', '-c', script], directory });
+  const deps = { config: { directory } } as ActivityDeps;
+  const attempt = (number: number) =>
+    startActivity(() => runConfiguredCommand(deps, command), undefined, { attempt: number });
+  const first = attempt(1);
+  await until(() => log() === 'begun\n');
+  const second = attempt(2);
+  // As when Temporal was away for too long: it gave up the first attempt, which hears of it only now.
+  first.cancel();
+  await second.result;
+  expect(log()).toBe('begun\nstopped\nbegun\ndone\n');
+  rmSync(directory, { recursive: true });
 });
