@@ -4,6 +4,7 @@ import { asRole, endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, type FailureType } from '../../support/failure';
 import { applicationName, currentActivity, lastingName } from '../../support/heartbeat';
 import { checkIdentity } from './identity';
+import { outlastsLoss } from './lasting';
 import { endNamedSessions, stillOpen } from './own-sessions';
 import { refusePooler } from './pooler';
 import { commit, inTransaction } from './transaction';
@@ -179,6 +180,7 @@ function cancelOnAbort(client: Client, endpoint: Endpoint, signal: AbortSignal):
   };
   client.query = guarded as typeof client.query;
   const cancel = (): void => {
+    if (outlastsLoss(client, signal)) return destroyConnection(client);
     void cancelBackend(endpoint, processIdOf(client)).catch(() => {
       // Nobody can reach the server: breaking the connection makes it notice by itself.
       destroyConnection(client);
