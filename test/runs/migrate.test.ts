@@ -149,6 +149,12 @@ describe('migrateDatabase', () => {
     expect(report.timeline).toContainEqual(
       expect.objectContaining({ title: 'Apply the retention of booking/production', status: 'done' }),
     );
+    // What the configuration permits one statement, and the attempt before, comes on top of two hours.
+    const { events } = await handle.fetchHistory();
+    const scheduled = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: one }) =>
+      one?.activityType?.name === 'applyMigration' ? [Number(one.startToCloseTimeout?.seconds)] : [],
+    );
+    expect(new Set(scheduled)).toEqual(new Set([7_200 + 2 * (900 + 600)]));
   });
 
   it('has nothing to do the second time', async () => {
