@@ -1,4 +1,5 @@
 import type { Session } from './database';
+import type { MeasuredLock } from './locks';
 
 export interface MigrationRef {
   name: string;
@@ -60,6 +61,8 @@ export interface ApplyResult {
   longestBlockMs: number;
   totalBlockMs: number;
   blockers: Session[];
+  /** What its statements locked inside transactions, at most 20, what was not predicted first. */
+  locks?: MeasuredLock[];
 }
 
 export interface InvariantResult {

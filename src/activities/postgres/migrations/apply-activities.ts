@@ -139,7 +139,7 @@ function changed(what: string, then: string, now: string | undefined): Error {
 async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResult> {
   const startedAt = Date.now();
   const ran = (await isNothingLeft(run, kept)) ? false : await applyRest(run);
-  const { blockers, ...measured } = run.stats;
+  const { blockers, locks, ...measured } = run.stats;
   return {
     migration: run.entry.migration,
     direction: run.input.direction,
@@ -148,6 +148,7 @@ async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResu
     durationMs: Date.now() - startedAt,
     ...measured,
     blockers: [...blockers.values()].slice(0, 10),
+    locks: locks.slice(0, 20),
   };
 }
 

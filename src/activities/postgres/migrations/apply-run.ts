@@ -6,6 +6,7 @@ import { withClient, terminateEarlierAttempts } from '../session/connection';
 import { ensureBookkeeping } from '../session/bookkeeping';
 import { applicationName, currentActivity, type Progress } from '../../support/heartbeat';
 import type { ActivityDeps } from '../../support/deps';
+import type { MeasuredLock } from '../../../contract/locks';
 import type { Session } from '../../../contract/database';
 import type { LedgerEntry } from './ledger';
 import type { Direction } from './ledger-state';
@@ -33,6 +34,8 @@ export interface ApplyStats {
   totalBlockMs: number;
   /** Latest sight of each session that stood in the way, by process ID. */
   blockers: Map<number, Session>;
+  /** Of the transactions that were committed. */
+  locks: MeasuredLock[];
 }
 
 /** One apply of one script: its sessions, its patience, what it has seen. */
@@ -104,7 +107,7 @@ function fresh({ deps, input, settings }: OpenRun) {
       token: fence.token,
     },
     deadline: newDeadline(settings),
-    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>() },
+    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>(), locks: [] },
     committed: 0,
   };
 }

@@ -4,7 +4,8 @@ import { scrub } from '../../../config/secrets';
 import type { Session } from '../../../contract/database';
 import type { ApplyRun } from './apply-run';
 import { listBlockers } from '../session/sessions';
-import type { TableLock } from './statements';
+import { LOCKED_RELATIONS, lockedParameters } from './locked-relations';
+import type { TableLock } from './table-locks';
 
 export interface LockHolder extends Session {
   /** Gives way by itself when somebody waits for long enough. */
@@ -26,18 +27,19 @@ const WRITERS = [
 export async function listHolders(client: ClientBase, locks: TableLock[]): Promise<LockHolder[]> {
   if (locks.length === 0) return [];
   const { rows } = await client.query<Session & { autovacuum: boolean }>(
-    `SELECT DISTINCT ON (a.pid) a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,
+    `WITH ${LOCKED_RELATIONS}
+     SELECT DISTINCT ON (a.pid) a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,
             coalesce(a.state, a.backend_type, '') AS state,
             coalesce(round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::numeric, 1), 0)::float8 AS "ageSeconds",
             left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 200) AS query,
             coalesce(a.backend_type = 'autovacuum worker', a.usesysid IS NULL AND a.datid IS NOT NULL) AS autovacuum
-       FROM unnest($1::text[], $2::text[]) AS wanted(name, blocks)
-       JOIN pg_locks l ON l.relation = to_regclass(wanted.name) AND l.locktype = 'relation' AND l.granted
+       FROM locked AS wanted
+       JOIN pg_locks l ON l.relation = wanted.oid AND l.locktype = 'relation' AND l.granted
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (wanted.blocks = 'reads' OR l.mode = ANY($3))
+        AND (wanted.blocks = 'reads' OR l.mode = ANY($4))
        JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
       ORDER BY a.pid`,
-    [locks.map(({ table }) => table), locks.map(({ blocks }) => blocks), WRITERS],
+    [...lockedParameters(locks), WRITERS],
   );
   return rows.map(({ autovacuum, ...session }) => ({
     ...session,

@@ -3,7 +3,7 @@ import { fail, mapError, sqlStateOf, type FailureType } from '../../support/fail
 import type { ApplyRun } from './apply-run';
 import { nameOfStatement } from './hazards';
 import { caretAt, lineOf, type Statement } from './parse';
-import { locksOf } from './statements';
+import { locksOf } from './table-locks';
 
 /** What went wrong on the server, as the driver gives it. */
 interface ServerError extends Error {
