@@ -17,6 +17,7 @@ import {
 import { recordFinished } from './ledger';
 import { asOwner } from './owner-role';
 import { parseScript, type Script, type Statement } from './parse';
+import { untilReplicasFollow } from './replica-gate';
 import { findRewrites } from './rewrites';
 import { findKeptScript, keepScripts } from './kept-scripts';
 import { openMigrations, type ScriptFile } from './script-files';
@@ -154,6 +155,7 @@ async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResu
 
 async function applyRest(run: ApplyRun): Promise<boolean> {
   if (run.input.allowRewrite !== true) await refuseRewrites(run);
+  await untilReplicasFollow(run);
   return run.script.transactional ? applyWhole(run) : applySingly(run);
 }
 
@@ -206,6 +208,7 @@ async function applySingly(run: ApplyRun): Promise<boolean> {
   const last = statements.findLast(({ node }) => !isSessionSetting(node));
   let ran = false;
   for (const statement of statements) {
+    if (run.committed > 0) await untilReplicasFollow(run);
     if (isSessionSetting(statement.node)) await run.client.query(statement.text);
     else if (!statement.transactional)
       ran = (await runOutsideTransaction(run, statement, statement === last)) || ran;

@@ -32,8 +32,8 @@ export interface ApplyStats {
   lockAttempts: number;
   longestBlockMs: number;
   totalBlockMs: number;
-  /** Latest sight of each session that stood in the way, by process ID. */
-  blockers: Map<number, Session>;
+  /** Latest sight of each session that stood in the way, by process ID, or by name where it has none. */
+  blockers: Map<number | string, Session>;
   /** Of the transactions that were committed. */
   locks: MeasuredLock[];
 }
@@ -107,7 +107,7 @@ function fresh({ deps, input, settings }: OpenRun) {
       token: fence.token,
     },
     deadline: newDeadline(settings),
-    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>(), locks: [] },
+    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number | string, Session>(), locks: [] },
     committed: 0,
   };
 }

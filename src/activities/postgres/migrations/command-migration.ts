@@ -15,6 +15,7 @@ import { underFence } from '../session/fence';
 import { withHeldFence } from '../session/held-fence';
 import { finishStarted, recordFinished, recordStarted, type LedgerEntry } from './ledger';
 import { readMigrationState } from './ledger-state';
+import { replicasFollow } from './replica-gate';
 import { withRoleLockTimeout } from './role-lock-timeout';
 import { migrationsDirectory } from './script-files';
 import type { DatabaseRef, Fence } from '../../../contract/place';
@@ -115,7 +116,9 @@ export async function runCommandMigration(
   };
   const action = `run ${nameOf(command)}`;
   const held = { fence: input.fence, waitMs: longestRunMs(command), action };
-  return withHeldFence(deps, input.database, held, async ({ client, hold }) => {
+  return withHeldFence(deps, input.database, held, async ({ client, hold, report }) => {
+    if (input.database.kind === 'service')
+      await replicasFollow({ client, settings, label: endpoint.label, stays: 'Nothing was changed', report });
     const startedAt = Date.now();
     const begun = await begin(client, { entry, fence: input.fence, settings, label: endpoint.label });
     if (begun === undefined) return { applied: [], alreadyDone: true, durationMs: 0 };

@@ -4,7 +4,14 @@ import { endpointOf } from '../session/endpoint';
 import { fail, sqlStateOf } from '../../support/failure';
 import { newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead, type Remaining } from './apply-state';
-import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type LockHolder } from './blockers';
+import {
+  describeBlockers,
+  listHolders,
+  noteBlocker,
+  stopsOthers,
+  watchingBlockers,
+  type LockHolder,
+} from './blockers';
 import { LockRecord } from './lock-record';
 import { asOwner } from './owner-role';
 import type { Statement } from './parse';
@@ -70,15 +77,21 @@ export async function waitUntilFree(
     const stubborn = holders.filter(
       ({ yields, ageSeconds }) => !yields && ageSeconds * 1_000 >= lockTimeoutMs,
     );
+    // It does not show as somebody who is waited for.
+    for (const { yields: _, ...prepared } of holders.filter(({ pid }) => pid === 0)) noteBlocker(run, prepared);
     if (stubborn.length === 0) return holders;
-    for (const { yields: _, ...session } of stubborn) run.stats.blockers.set(session.pid, session);
+    for (const { yields: _, ...session } of stubborn) noteBlocker(run, session);
     first ??= new Set(stubborn.map(({ pid }) => pid));
     const changed = !stubborn.some(({ pid }) => first?.has(pid));
     if (changed && Date.now() - since > BACK_OFF_FACTOR * lockTimeoutMs) return holders;
     if (Date.now() >= run.deadline) throw lockTimeout(run, work, locks, stubborn);
-    run.report({ phase: `waiting for pid ${stubborn[0]?.pid} to let go of ${locks[0]?.table}` });
+    run.report({ phase: `waiting for ${nameOf(stubborn[0])} to let go of ${locks[0]?.table}` });
     await pause(Math.min(LOOK_EVERY_MS, Math.max(1, run.deadline - Date.now())));
   }
+}
+
+function nameOf(holder: LockHolder | undefined): string {
+  return holder?.pid === 0 ? holder.application : `pid ${holder?.pid}`;
 }
 
 /** One try. True or false: it is over, and whether it ran. A number: the lock was not to be had, wait so long. */

@@ -68,7 +68,8 @@ export function failAt(run: ApplyRun, statement: Statement, type: FailureType, t
   });
 }
 
-function whatStays({ committed, script }: ApplyRun): string {
+/** For the end of a failure. */
+export function whatStays({ committed, script }: ApplyRun): string {
   if (committed === 0) return 'Nothing was changed';
   const rest = `${committed} of ${script.statements.length} statements are committed and stay`;
   return `${rest}; starting again goes on after them, the down script takes them back`;

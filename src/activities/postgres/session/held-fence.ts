@@ -3,13 +3,14 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
-import { applicationName, withProgress } from '../../support/heartbeat';
+import { applicationName, withProgress, type Progress } from '../../support/heartbeat';
 import { withClient } from './connection';
 import { fenceSession, keepFence } from './fence';
 import { commit, inTransaction } from './transaction';
 
 export interface HeldFence {
   client: Client;
+  report(changed: Partial<Progress>): void;
   /**
    * Runs `work` while this session holds the fence, in one transaction of it. `lost` is aborted when the session is: what
    * `work` has started must end then, because nobody is kept out any more.
@@ -42,7 +43,7 @@ export async function withHeldFence<T>(
 ): Promise<T> {
   const options = { lasting: true, identity: true, lockTimeoutMs: TRY_MS, idleInTransactionTimeoutMs: 0, action };
   const phase = `waiting for the fence of ${fence.target}`;
-  return withProgress({ phase, done: 0, total: 0, unit: 'statements' }, () =>
+  return withProgress({ phase, done: 0, total: 0, unit: 'statements' }, (report) =>
     withClient(
       deps,
       ref,
@@ -56,6 +57,7 @@ export async function withHeldFence<T>(
         }
         return body({
           client,
+          report,
           hold: (work) =>
             inTransaction(
               client,
