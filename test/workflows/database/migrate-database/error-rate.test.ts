@@ -15,7 +15,7 @@ it.each([
 
 it('what is not judged says why, and a good rate is a good one', () => {
   expect(judgeRate(bad, before(false), 1_000_001).detail).toBe(
-    'error rate 50.0 %, objective 1.0 %, not judged yet: it was bad before the migration, and its window of 60.0 s reaches back to there',
+    'error rate 50.0 %, objective 1.0 %, not judged yet: it was bad before the migration, and its window of 1 min 0 s reaches back to there',
   );
   expect(judgeRate(good, before(false), 1_000_001)).toBe(good);
 });
