@@ -46,13 +46,19 @@ const MAX_WORDED = 5;
 export function describeLocks(locks: MeasuredLock[] = []): string {
   const sorted = [...locks].sort((a, b) => Number(isUnpredicted(b)) - Number(isUnpredicted(a)));
   const more = sorted.length - MAX_WORDED;
-  return [...sorted.slice(0, MAX_WORDED).map(describeLock), ...(more > 0 ? [`and ${more} more locks`] : [])].join(', ');
+  return [
+    ...sorted.slice(0, MAX_WORDED).map(describeLock),
+    ...(more > 0 ? [`and ${more} more locks`] : []),
+  ].join(', ');
 }
 
 function describeLock(lock: MeasuredLock): string {
   const { table, mode, heldMs, predicted } = lock;
   if (mode === null) return `no lock of ${table}, although one that stops ${predicted} was predicted`;
-  const name = mode.replace(/Lock$/, '').replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toUpperCase();
+  const name = mode
+    .replace(/Lock$/, '')
+    .replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+    .toUpperCase();
   const differs = isAsPredicted(lock)
     ? 'as predicted'
     : predicted === 'nothing'

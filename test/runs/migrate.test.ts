@@ -151,7 +151,9 @@ describe('migrateDatabase', () => {
     expect(report.timeline).toContainEqual(
       expect.objectContaining({ title: 'Apply the retention of booking/production', status: 'done' }),
     );
-    expect(JSON.stringify(report.plan)).toMatch(/on the clone it took ACCESS EXCLUSIVE on public\.bookings for [\d.]+ m?s \(as predicted\)/);
+    expect(JSON.stringify(report.plan)).toMatch(
+      /on the clone it took ACCESS EXCLUSIVE on public\.bookings for [\d.]+ m?s \(as predicted\)/,
+    );
     // What the configuration permits its two statements, and those of an attempt before, comes on top of two hours.
     const { events } = await handle.fetchHistory();
     const scheduled = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: one }) =>
@@ -181,7 +183,9 @@ describe('migrateDatabase', () => {
     try {
       const { outcome, report } = await driver.run('migrateDatabase', { files: [name], mode: 'auto' });
       expect(outcome).toBe('SUCCEEDED');
-      const lines = report.timeline.filter(({ title }) => title.startsWith('Error rate of booking/production'));
+      const lines = report.timeline.filter(({ title }) =>
+        title.startsWith('Error rate of booking/production'),
+      );
       expect(lines.map(({ title, detail }) => `${title}: ${detail}`)).toEqual([
         expect.stringMatching(/ before: error rate 60\.00 %/),
         expect.stringMatching(/production: \d+ checks, last: error rate 0\.00 %/),

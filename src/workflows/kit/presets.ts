@@ -14,8 +14,10 @@ const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
 const MINUTE_MS = 60_000;
 
+type Preset = Omit<ActivityOptions, 'startToCloseTimeout'> & { startToCloseTimeout: number };
+
 /** A retry of any of them is safe: activities are idempotent, and those that are not fail as non-retryable. */
-const presets: Record<StepKind, ActivityOptions & { startToCloseTimeout: number }> = {
+const presets: Record<StepKind, Preset> = {
   read: {
     startToCloseTimeout: MINUTE_MS,
     cancellationType,

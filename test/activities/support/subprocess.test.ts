@@ -127,7 +127,14 @@ async function workerWith(script: string, more: object = {}) {
   });
   let text = '';
   worker.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  return { worker, numbers: () => text.split('\n').filter((line) => line !== '').map(Number) };
+  return {
+    worker,
+    numbers: () =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number),
+  };
 }
 
 test('a worker that is killed takes its programs with it, and all that they started, stubborn or not', async () => {

@@ -68,7 +68,10 @@ function lagLimitOf({ config }: ActivityDeps, database: DatabaseRef): { replicaL
 
 async function readFacts(client: Client): Promise<Omit<DatabaseFacts, 'clientMajor'>> {
   const { rows } = await client.query<
-    Omit<DatabaseFacts, 'clientMajor' | 'fenceToken' | 'longTransactions' | 'maxReplicaLagSeconds' | 'sizeBytes'> & {
+    Omit<
+      DatabaseFacts,
+      'clientMajor' | 'fenceToken' | 'longTransactions' | 'maxReplicaLagSeconds' | 'sizeBytes'
+    > & {
       size: string;
     }
   >(

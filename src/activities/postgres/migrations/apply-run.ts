@@ -109,7 +109,13 @@ function fresh({ deps, input, settings }: OpenRun) {
       token: fence.token,
     },
     deadline: newDeadline(settings),
-    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number | string, Session>(), locks: [] },
+    stats: {
+      lockAttempts: 0,
+      longestBlockMs: 0,
+      totalBlockMs: 0,
+      blockers: new Map<number | string, Session>(),
+      locks: [],
+    },
     committed: 0,
   };
 }

@@ -118,7 +118,8 @@ export function describeBlockers(blockers: Iterable<Session>): string {
     .slice(0, 5)
     .map(({ pid, application, user, state, ageSeconds, query }) => {
       const since = new Date(Date.now() - ageSeconds * 1_000).toISOString().slice(0, 19).replace('T', ' ');
-      if (pid === 0) return `${application} of ${user} since ${since} UTC, which only COMMIT PREPARED or ROLLBACK PREPARED ends`;
+      if (pid === 0)
+        return `${application} of ${user} since ${since} UTC, which only COMMIT PREPARED or ROLLBACK PREPARED ends`;
       return `pid ${pid} (${[application, user].filter((text) => text !== '').join(', ')}; ${state}) since ${since} UTC: ${query}`;
     })
     .join('; ');

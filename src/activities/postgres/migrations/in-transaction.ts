@@ -78,7 +78,8 @@ export async function waitUntilFree(
       ({ yields, ageSeconds }) => !yields && ageSeconds * 1_000 >= lockTimeoutMs,
     );
     // It does not show as somebody who is waited for.
-    for (const { yields: _, ...prepared } of holders.filter(({ pid }) => pid === 0)) noteBlocker(run, prepared);
+    for (const { yields: _, ...prepared } of holders.filter(({ pid }) => pid === 0))
+      noteBlocker(run, prepared);
     if (stubborn.length === 0) return holders;
     for (const { yields: _, ...session } of stubborn) noteBlocker(run, session);
     first ??= new Set(stubborn.map(({ pid }) => pid));

@@ -45,7 +45,7 @@ export async function untilEarlierBuildEnds(
 
 async function endEarlierBuild(run: ApplyRun): Promise<void> {
   const end = async (client: Client): Promise<void> => {
-    for (const until = Date.now() + CLEAN_UP_TIMEOUT_MS; Date.now() < until; ) {
+    for (const until = Date.now() + CLEAN_UP_TIMEOUT_MS; Date.now() < until;) {
       const going = await earlierLastingSessions(client);
       if (going.length === 0) return;
       for (const session of going) await tellToEnd(client, session);

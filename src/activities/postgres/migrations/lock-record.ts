@@ -1,5 +1,12 @@
 import type { Client } from 'pg';
-import { blocksOf, isUnpredicted, STOPPING_MODES, strongest, type Blocks, type MeasuredLock } from '../../../contract/locks';
+import {
+  blocksOf,
+  isUnpredicted,
+  STOPPING_MODES,
+  strongest,
+  type Blocks,
+  type MeasuredLock,
+} from '../../../contract/locks';
 import { onTablesOfOthers, ownLocks, predictedLocks } from './locked-relations';
 import type { TableLock } from './table-locks';
 
@@ -37,7 +44,8 @@ export class LockRecord {
     const modes = new Map<string, { table: string; mode: string }>();
     for (const { oid, table, mode } of found) {
       const before = modes.get(oid)?.mode ?? null;
-      if (STOPPING_MODES.indexOf(mode) > STOPPING_MODES.indexOf(before ?? '')) modes.set(oid, { table, mode });
+      if (STOPPING_MODES.indexOf(mode) > STOPPING_MODES.indexOf(before ?? ''))
+        modes.set(oid, { table, mode });
     }
     for (const [oid, { table, mode }] of modes) {
       this.held.set(oid, strongest(blocksOf(mode), this.held.get(oid) ?? 'nothing'));

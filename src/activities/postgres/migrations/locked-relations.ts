@@ -52,8 +52,7 @@ export async function predictedLocks(client: ClientBase, locks: TableLock[]): Pr
       WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f')`,
     lockedParameters(locks),
   );
-  for (const { oid, blocks } of rows)
-    predicted.set(oid, strongest(blocks, predicted.get(oid) ?? 'nothing'));
+  for (const { oid, blocks } of rows) predicted.set(oid, strongest(blocks, predicted.get(oid) ?? 'nothing'));
   return predicted;
 }
 

@@ -30,7 +30,7 @@ export async function untilReplicasFollow(run: ApplyRun): Promise<void> {
  */
 export async function replicasFollow({ client, settings, label, stays, report }: Gate): Promise<void> {
   const { maxReplicaLagSeconds, lockDeadlineSeconds } = settings;
-  for (const until = Date.now() + lockDeadlineSeconds * 1_000; ; ) {
+  for (const until = Date.now() + lockDeadlineSeconds * 1_000; ;) {
     const [slowest] = await readReplicas(client);
     const lagSeconds = slowest?.lagSeconds ?? 0;
     if (slowest === undefined || lagSeconds <= maxReplicaLagSeconds) return;

@@ -41,7 +41,13 @@ export async function withHeldFence<T>(
   { fence, waitMs, action }: HoldOptions,
   body: (held: HeldFence) => Promise<T>,
 ): Promise<T> {
-  const options = { lasting: true, identity: true, lockTimeoutMs: TRY_MS, idleInTransactionTimeoutMs: 0, action };
+  const options = {
+    lasting: true,
+    identity: true,
+    lockTimeoutMs: TRY_MS,
+    idleInTransactionTimeoutMs: 0,
+    action,
+  };
   const phase = `waiting for the fence of ${fence.target}`;
   return withProgress({ phase, done: 0, total: 0, unit: 'statements' }, (report) =>
     withClient(
@@ -49,12 +55,7 @@ export async function withHeldFence<T>(
       ref,
       async (client) => {
         await noticeLostHost(client);
-        for (const until = Date.now() + waitMs; ; ) {
-          const busy = await fenceSession(client, fence).catch((error: unknown) => error);
-          if (busy === undefined) break;
-          const again = busy instanceof ApplicationFailure && busy.type === 'FenceBusy' && Date.now() < until;
-          if (!again) throw busy;
-        }
+        await takeInTime(client, fence, Date.now() + waitMs);
         return body({
           client,
           report,
@@ -72,6 +73,17 @@ export async function withHeldFence<T>(
       options,
     ),
   );
+}
+
+async function takeInTime(client: Client, fence: Fence, until: number): Promise<void> {
+  for (;;) {
+    try {
+      return await fenceSession(client, fence);
+    } catch (error) {
+      const busy = error instanceof ApplicationFailure && error.type === 'FenceBusy';
+      if (!busy || Date.now() >= until) throw error;
+    }
+  }
 }
 
 /** Within 25 s, not after hours. Not on every platform of a server. */

@@ -66,7 +66,13 @@ describe('a rehearsal on a disposable cluster', () => {
     );
     const { locks } = await apply(shop, allowed, { database: scratch });
     expect(locks).toEqual([
-      { line: 2, table: 'public.orders', mode: 'AccessExclusiveLock', predicted: 'reads', heldMs: expect.any(Number) as number },
+      {
+        line: 2,
+        table: 'public.orders',
+        mode: 'AccessExclusiveLock',
+        predicted: 'reads',
+        heldMs: expect.any(Number) as number,
+      },
     ]);
     expect(await shop.query(`SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'made'`)).toEqual(
       [{ schemaname: 'sales', tableowner: 'migrator' }],
@@ -216,7 +222,7 @@ const STATEMENTS = [
   'CREATE TRIGGER more BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION nothing()',
   'TRUNCATE parts',
   'LOCK TABLE parts',
-  'ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM (\'2026-02-01\') TO (\'2026-03-01\')',
+  "ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
   'ALTER TABLE parts DETACH PARTITION parts_1',
   'ALTER TABLE parent ADD COLUMN note text',
   'ALTER TABLE child NO INHERIT parent',
@@ -242,7 +248,7 @@ const STATEMENTS = [
   'CREATE OR REPLACE VIEW dear AS SELECT id, total FROM orders WHERE total > 200',
   'CREATE VIEW more AS SELECT * FROM orders',
   'CREATE PUBLICATION more FOR TABLE orders',
-  'COMMENT ON TABLE orders IS \'x\'',
+  "COMMENT ON TABLE orders IS 'x'",
   'GRANT SELECT ON orders TO PUBLIC',
   'DROP TABLE notes',
   'DROP TABLE orders CASCADE',
@@ -277,7 +283,10 @@ describe('what a statement locks', () => {
   let other: Client;
   beforeAll(async () => {
     const shop = await server.fresh({ sql: everything });
-    [client, other] = [new Client({ connectionString: shop.url }), new Client({ connectionString: shop.url })];
+    [client, other] = [
+      new Client({ connectionString: shop.url }),
+      new Client({ connectionString: shop.url }),
+    ];
     await Promise.all([client.connect(), other.connect()]);
   });
   afterAll(() => Promise.all([client?.end(), other?.end()]));
@@ -314,11 +323,15 @@ describe('the words for locks', () => {
       'ACCESS EXCLUSIVE on b for 12 ms (not predicted), SHARE ROW EXCLUSIVE on a for 12 ms (as predicted), ' +
         'no lock of c, although one that stops writes was predicted',
     );
-    expect(describeLocks([lock('a', { predicted: 'reads' })])).toContain('(predicted was one that stops reads)');
+    expect(describeLocks([lock('a', { predicted: 'reads' })])).toContain(
+      '(predicted was one that stops reads)',
+    );
   });
 
   it('are few, and none for a result of an older worker', () => {
-    expect(describeLocks(Array.from({ length: 20 }, (_, index) => lock(`t${index}`)))).toMatch(/, and 15 more locks$/);
+    expect(describeLocks(Array.from({ length: 20 }, (_, index) => lock(`t${index}`)))).toMatch(
+      /, and 15 more locks$/,
+    );
     expect(describeLocks(undefined)).toBe('');
   });
 });

@@ -116,7 +116,10 @@ describe('a migration tool', () => {
     const first = start(db);
     await until(() => hasRun(db));
     const second = start(db, 2);
-    const early = await Promise.race([second.result, new Promise((done) => setTimeout(done, 1_000, 'waits'))]);
+    const early = await Promise.race([
+      second.result,
+      new Promise((done) => setTimeout(done, 1_000, 'waits')),
+    ]);
     expect(early).toBe('waits');
     expect(second.beats).toContainEqual(
       expect.objectContaining({ phase: 'waiting for the fence of shop/production' }),
@@ -137,7 +140,14 @@ describe('a migration tool', () => {
     const { type, message } = await failureOf(running.result);
     expect(type).toBe('CommandFailed');
     expect(message).toMatch(/held the fence of shop\/production was lost, so what ran under it was stopped/);
-    await until(async () => (await db.query(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO shop%' AND pid <> pg_backend_pid()`)).length === 0);
+    await until(
+      async () =>
+        (
+          await db.query(
+            `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO shop%' AND pid <> pg_backend_pid()`,
+          )
+        ).length === 0,
+    );
     expect(await db.query('SELECT * FROM shop')).toEqual([]);
     expect(await roleSettings(db)).toEqual([]);
   });

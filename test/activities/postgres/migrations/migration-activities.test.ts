@@ -104,7 +104,11 @@ describe('reading what is pending', () => {
   it('says how long the configuration permits the longer of its two scripts', async () => {
     const migrations = { statementTimeoutSeconds: 10_800, lockDeadlineSeconds: 60 };
     const db = await database(
-      { '01.sql': 'CREATE INDEX CONCURRENTLY big ON items (id)', '02.sql': up, '02.down.sql': 'SELECT 1; SELECT 2' },
+      {
+        '01.sql': 'CREATE INDEX CONCURRENTLY big ON items (id)',
+        '02.sql': up,
+        '02.down.sql': 'SELECT 1; SELECT 2',
+      },
       { service: { migrations } },
     );
     const { pending } = await read(db);

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { createFactsActivities } from '../../../../src/activities/postgres/inspection/facts';
 import { clusterUser, runAsUser, startPostgres, type LocalPostgres } from '../../../../src/host/postgres';
 import { serverWarnings } from '../../../../src/workflows/database/migrate-database/server-warnings';
-import { failureOf, runActivity, runSql, startTestPostgres, until, type TestPostgres } from '../../../support/postgres';
+import {
+  failureOf,
+  runActivity,
+  runSql,
+  startTestPostgres,
+  until,
+  type TestPostgres,
+} from '../../../support/postgres';
 import { apply, hasColumn, shopSchema, startApply, writeMigration } from './migration-fixtures';
 
 let server: TestPostgres;
@@ -25,14 +32,19 @@ describe('a replica that lags behind', () => {
     mkdirSync(directory);
     const user = clusterUser();
     if (user !== undefined) chownSync(directory, user.uid, user.gid);
-    copyFileSync(join(server.directory, 'cluster', 'superuser.password'), join(directory, 'superuser.password'));
+    copyFileSync(
+      join(server.directory, 'cluster', 'superuser.password'),
+      join(directory, 'superuser.password'),
+    );
     const args = ['-D', join(directory, 'data'), '-d', server.server.url, '-R', '-c', 'fast', '--no-sync'];
     await runAsUser(join(server.server.binDirectory, 'pg_basebackup'), args, { user, directory });
     replica = await startPostgres({
       directory,
       settings: { fsync: 'off', max_prepared_transactions: '3', cluster_name: 'reports' },
     });
-    await until(async () => (await ask('SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS NOT NULL')).length === 1);
+    await until(
+      async () => (await ask('SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS NOT NULL')).length === 1,
+    );
   });
   afterAll(() => replica?.stop());
   afterEach(() => runSql(replica.url, 'SELECT pg_wal_replay_resume()'));
@@ -62,7 +74,10 @@ describe('a replica that lags behind', () => {
     const shop = await server.fresh(patience(60));
     await apply(shop, writeMigration(shop, '001.sql', ADD, 'ALTER TABLE orders DROP COLUMN note;'));
     await fallBehind();
-    const next = startApply(shop, writeMigration(shop, '002.sql', 'ALTER TABLE orders ADD COLUMN more text;'));
+    const next = startApply(
+      shop,
+      writeMigration(shop, '002.sql', 'ALTER TABLE orders ADD COLUMN more text;'),
+    );
     await until(() => JSON.stringify(next.beats).includes('waiting: replica reports of shop/production'));
     expect(await hasColumn(shop, 'orders', 'more')).toBe(false);
     await runSql(replica.url, 'SELECT pg_wal_replay_resume()');
@@ -85,15 +100,22 @@ describe('a replica that lags behind', () => {
 
   it('stands in the plan, also when the role may not see how far it is behind', async () => {
     const role = { user: 'migrator', password: 'migrator-password' };
-    const shop = await server.fresh({ ...patience(1), role, sql: `CREATE ROLE migrator LOGIN PASSWORD 'migrator-password'; GRANT EXECUTE ON FUNCTION pg_control_system() TO migrator` });
-    const facts = () => runActivity(createFactsActivities(shop.deps).readDatabaseFacts, { database: shop.ref });
+    const shop = await server.fresh({
+      ...patience(1),
+      role,
+      sql: `CREATE ROLE migrator LOGIN PASSWORD 'migrator-password'; GRANT EXECUTE ON FUNCTION pg_control_system() TO migrator`,
+    });
+    const facts = () =>
+      runActivity(createFactsActivities(shop.deps).readDatabaseFacts, { database: shop.ref });
     await fallBehind();
     expect(serverWarnings(await facts())).toEqual([
       'the lag of 1 replica is not seen by migrator, so nothing waits for it: grant migrator pg_read_all_stats',
     ]);
     await shop.query('GRANT pg_read_all_stats TO migrator');
     expect(serverWarnings(await facts())).toEqual([
-      expect.stringMatching(/^a replica was \d+ s behind when this was planned; no file is begun while one is more than 1 s behind$/),
+      expect.stringMatching(
+        /^a replica was \d+ s behind when this was planned; no file is begun while one is more than 1 s behind$/,
+      ),
     ]);
     await runSql(replica.url, 'SELECT pg_wal_replay_resume()');
     await until(async () => serverWarnings(await facts()).length === 0);

@@ -1,8 +1,20 @@
 import type { ErrorRate } from '../../../../src/activities/application/symptoms';
 import { judgeRate } from '../../../../src/workflows/database/migrate-database/error-rate';
 
-const bad: ErrorRate = { ok: false, rate: 0.5, detail: 'error rate 50.0 %, objective 1.0 %', band: 'critical', windowMs: 60_000 };
-const good: ErrorRate = { ...bad, ok: true, rate: 0, detail: 'error rate 0.0 %, objective 1.0 %', band: 'objective' };
+const bad: ErrorRate = {
+  ok: false,
+  rate: 0.5,
+  detail: 'error rate 50.0 %, objective 1.0 %',
+  band: 'critical',
+  windowMs: 60_000,
+};
+const good: ErrorRate = {
+  ...bad,
+  ok: true,
+  rate: 0,
+  detail: 'error rate 0.0 %, objective 1.0 %',
+  band: 'objective',
+};
 const before = (ok: boolean) => ({ at: 1_000_000, ok, windowMs: 60_000 });
 
 it.each([
