@@ -16,7 +16,21 @@ export interface DatabaseFacts {
   /** Highest fencing token found at the target, 0 if it was never fenced. */
   fenceToken: number;
   longTransactions: Session[];
+  /** Transactions that were prepared a while ago and are open in it: they hold their locks, and no session shows them. */
+  preparedTransactions?: PreparedTransaction[];
+  /** Of the slowest physical replica; null where there is none, or none whose lag can be seen. */
   maxReplicaLagSeconds: number | null;
+  /** Replicas whose lag the role may not see. */
+  unseenReplicas?: number;
+  /** Above it no migration begins here; absent for a copy. */
+  replicaLagLimitSeconds?: number;
+}
+
+export interface PreparedTransaction {
+  /** As COMMIT PREPARED and ROLLBACK PREPARED want it. */
+  gid: string;
+  owner: string;
+  preparedAt: string;
 }
 
 export interface Session {

@@ -1,4 +1,5 @@
 import type { Session } from './database';
+import type { MeasuredLock } from './locks';
 
 export interface MigrationRef {
   name: string;
@@ -30,6 +31,8 @@ export interface Migration extends MigrationRef {
   transactional: boolean;
   /** The down script destroys or rewrites data (DROP, DELETE, UPDATE, TRUNCATE): undoing with it always asks. */
   downDestroysData: boolean;
+  /** How long the configuration lets it take, up or down, all its statements together. */
+  permittedMs?: number;
   hazards: Hazard[];
 }
 
@@ -58,6 +61,8 @@ export interface ApplyResult {
   longestBlockMs: number;
   totalBlockMs: number;
   blockers: Session[];
+  /** What its statements locked inside transactions, at most 20, what was not predicted first. */
+  locks?: MeasuredLock[];
 }
 
 export interface InvariantResult {

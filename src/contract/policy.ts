@@ -36,6 +36,8 @@ export interface Policy {
   sickServices: number;
   /** How long a step waits for a worker of the host that it needs. Absent in runs that began before it was recorded. */
   hostLostMs?: number;
+  /** How long a configured command of the service may keep a step busy. Absent in runs that began before it was recorded. */
+  permittedMs?: number;
   /** Statement of the worker's clock and version, for the report. */
   workerVersion: string;
 }

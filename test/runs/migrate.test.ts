@@ -1,4 +1,6 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
 import { serviceSchema } from '../../src/config/schema';
@@ -149,6 +151,49 @@ describe('migrateDatabase', () => {
     expect(report.timeline).toContainEqual(
       expect.objectContaining({ title: 'Apply the retention of booking/production', status: 'done' }),
     );
+    expect(JSON.stringify(report.plan)).toMatch(
+      /on the clone it took ACCESS EXCLUSIVE on public\.bookings for [\d.]+ m?s \(as predicted\)/,
+    );
+    // What the configuration permits its two statements, and those of an attempt before, comes on top of two hours.
+    const { events } = await handle.fetchHistory();
+    const scheduled = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: one }) =>
+      one?.activityType?.name === 'applyMigration' ? [Number(one.startToCloseTimeout?.seconds)] : [],
+    );
+    expect(new Set(scheduled)).toEqual(new Set([7_200 + 2 * 2 * (900 + 60)]));
+  });
+
+  it('stands by a good migration although the application was out during the rehearsal', async () => {
+    const name = '2026_12_03_after_an_outage.sql';
+    write(name, 'ALTER TABLE customers ADD COLUMN after_an_outage text;\n');
+    write('2026_12_03_after_an_outage.down.sql', 'ALTER TABLE customers DROP COLUMN after_an_outage;\n');
+    const application = driver.stack.config.services['booking']!.environments['production']!.application!;
+    const usual = structuredClone(application);
+    // As a window of four seconds does that has an outage in its first second.
+    let badUntil = 0;
+    const server = createServer((_, response) => {
+      badUntil ||= Date.now() + 3_000;
+      response.end(JSON.stringify({ errorRate: Date.now() < badUntil ? 0.6 : 0 }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    Object.assign(application.errorRate!, {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      windowSeconds: 4,
+    });
+    Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
+    try {
+      const { outcome, report } = await driver.run('migrateDatabase', { files: [name], mode: 'auto' });
+      expect(outcome).toBe('SUCCEEDED');
+      const lines = report.timeline.filter(({ title }) =>
+        title.startsWith('Error rate of booking/production'),
+      );
+      expect(lines.map(({ title, detail }) => `${title}: ${detail}`)).toEqual([
+        expect.stringMatching(/ before: error rate 60\.00 %/),
+        expect.stringMatching(/production: \d+ checks, last: error rate 0\.00 %/),
+      ]);
+    } finally {
+      Object.assign(application, usual);
+      server.close();
+    }
   });
 
   it('has nothing to do the second time', async () => {

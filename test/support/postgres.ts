@@ -160,7 +160,8 @@ export interface ActivityRun<T> {
   result: Promise<T>;
   /** Details of every heartbeat so far. */
   beats: unknown[];
-  cancel(): void;
+  /** Default: because somebody asked for it. */
+  cancel(reason?: 'CANCELLED' | 'NOT_FOUND' | 'WORKER_SHUTDOWN'): void;
 }
 
 /** Runs an activity as a worker would: with a context, heartbeats and cancellation. */
@@ -185,7 +186,7 @@ export function startActivity<I, T>(
     input,
   );
   result.catch(() => undefined);
-  return { result, beats, cancel: () => environment.cancel('CANCELLED') };
+  return { result, beats, cancel: (reason = 'CANCELLED') => environment.cancel(reason) };
 }
 
 /** As `startActivity`, for when only the result matters. */

@@ -1,5 +1,5 @@
 import { environmentOf, serviceOf, UnknownName } from '../../config/load';
-import type { ServiceConfig } from '../../config/schema';
+import type { CommandConfig, ServiceConfig } from '../../config/schema';
 import type { WithCatalogue } from '../../catalogue/catalogue';
 import type { Policy, Prepared } from '../../contract/policy';
 import type { Card } from '../../catalogue/card';
@@ -98,9 +98,18 @@ function policyOf(
       flapLimit: breaker.flapLimit,
       maxConcurrent: breaker.maxConcurrent,
     },
+    permittedMs: permittedMs(service),
     takesPlace: card.coordinates !== true,
     workerVersion: VERSION,
   };
+}
+
+/** Twice the longest command: an attempt waits for the one before it. */
+function permittedMs(section: unknown): number {
+  if (section === null || typeof section !== 'object') return 0;
+  const { run, timeoutSeconds } = section as Partial<CommandConfig>;
+  if (Array.isArray(run) && timeoutSeconds !== undefined) return 2 * timeoutSeconds * 1_000;
+  return Math.max(0, ...Object.values(section).map(permittedMs));
 }
 
 /** The lowest of what the input asks, what the configuration allows, and what the runbook itself allows here. */

@@ -14,6 +14,7 @@ export type FailureType =
   | 'StaleFencingToken'
   | 'LockTimeout'
   | 'FenceBusy'
+  | 'ReplicaLag'
   | 'MigrationMissing'
   | 'MigrationInvalid'
   | 'MigrationChanged'

@@ -93,11 +93,20 @@ const MAX_NAME_BYTES = 63;
  * is shortened with a hash, so that two of them never share a name and the attempt is never cut off.
  */
 export function applicationName(attempt = currentActivity().attempt): string {
+  return sessionName(attempt, '');
+}
+
+/** Of a session that later attempts wait for and never end: its program, or its statement, goes on for as long. */
+export function lastingName(attempt = currentActivity().attempt): string {
+  return sessionName(attempt, '+');
+}
+
+function sessionName(attempt: number, mark: string): string {
   const { workflowId, activityId } = currentActivity();
-  const tail = `#${activityId}/${attempt}`;
+  const tail = `#${activityId}${mark}/${attempt}`;
   const plain = `dr:${workflowId.replace(/[^\x21-\x7e]/g, '_')}${tail}`;
   if (plain.length <= MAX_NAME_BYTES) return plain;
   const hash = createHash('sha256').update(`${workflowId}#${activityId}`).digest('hex').slice(0, 12);
-  const end = `~${hash}/${attempt}`;
+  const end = `~${hash}${mark}/${attempt}`;
   return plain.slice(0, MAX_NAME_BYTES - end.length) + end;
 }

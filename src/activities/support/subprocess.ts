@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import type { Duplex } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { currentActivity } from './heartbeat';
 import { fail } from './failure';
@@ -28,33 +29,49 @@ export interface ProcessResult {
   durationMs: number;
 }
 
-const KILL_AFTER_MS = 5_000;
+/** Of a shell that finds no such program. */
+const MISSING = 127;
+/** Between asking a program to end and killing it. */
+export const KILL_AFTER_MS = 5_000;
 const STDOUT_LIMIT = 4 * 1024 * 1024;
 const STDERR_LIMIT = 16 * 1024;
 
 /**
- * Runs a program without a shell, in a process group of its own. On abort or timeout the whole group
- * gets SIGTERM and 5 s later SIGKILL. A non-zero exit code is returned, not thrown.
- * Throws CommandFailed (cannot be started, timeout) and the activity's CancelledFailure.
+ * Becomes "$@", beside a watcher of its process group that kills all of it when descriptor 3 reaches its end: the kernel
+ * closes the other end however the worker went. A line says that the program ended by itself. The same on Linux and macOS;
+ * a parent-death signal would not reach what the program starts, nor survive a change of user.
+ */
+const WRAPPER = `
+command -v "$1" >/dev/null 2>&1 || { echo missing >&3; exit 127; }
+(trap '' INT TERM HUP; exec </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -s KILL 0) &
+exec "$@" 3>&-
+`;
+
+/**
+ * Runs a program in a process group of its own, which ends with this process, also when this process is killed with
+ * SIGKILL. On abort or timeout the whole group gets SIGTERM and 5 s later SIGKILL. A non-zero exit code is returned, not
+ * thrown. Throws CommandFailed (cannot be started, timeout) and the activity's CancelledFailure.
  */
 export async function runCommand(command: Command): Promise<ProcessResult> {
   const signal = command.signal ?? currentActivity().signal;
   signal.throwIfAborted();
   const startedAt = Date.now();
-  const child = spawn(command.program, command.args, {
+  const child = spawn('/bin/sh', ['-c', WRAPPER, 'sh', command.program, ...command.args], {
     cwd: command.directory,
     env: command.environment ?? minimalEnvironment(),
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     ...(command.user ?? {}),
   });
+  const watcher = watcherOf(child);
   // A child that does not read its input closes the pipe; that is no failure of ours.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(command.input ?? '');
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(command.input ?? '');
   const output = collectOutput(child, command.onLine);
   const stopper = stopOn(child, signal, command.timeoutMs);
   try {
     const exitCode = await exitOf(child, command.program);
+    if (await watcher.dismiss(exitCode)) throw notStarted(command.program);
     await output.ended;
     signal.throwIfAborted();
     if (stopper.timedOut()) {
@@ -82,12 +99,31 @@ export function minimalEnvironment(): Record<string, string> {
 
 function exitOf(child: ChildProcess, program: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'ENOENT' ? 'the program or its folder does not exist' : error.message;
-      reject(fail('CommandFailed', `${program} could not be started: ${why}.`));
-    });
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      reject(notStarted(program, error.code === 'ENOENT' ? undefined : error.message)),
+    );
     child.once('exit', (code, signalName) => resolve(code ?? (signalName === null ? 1 : 128)));
   });
+}
+
+function notStarted(program: string, why = 'the program or its folder does not exist'): Error {
+  return fail('CommandFailed', `${program} could not be started: ${why}.`);
+}
+
+function watcherOf(child: ChildProcess) {
+  const pipe = child.stdio[3] as Duplex;
+  let missing = false;
+  const ended = new Promise<void>((resolve) => pipe.once('close', () => resolve()));
+  pipe.on('error', () => undefined); // nobody reads any more
+  pipe.on('data', () => (missing = true));
+  return {
+    /** What the program left running on purpose goes on. Returns whether there was no program. */
+    dismiss: async (exitCode: number): Promise<boolean> => {
+      pipe.end('ended\n');
+      if (exitCode === MISSING) await ended;
+      return missing;
+    },
+  };
 }
 
 function collectOutput(child: ChildProcess, onLine: Command['onLine']) {

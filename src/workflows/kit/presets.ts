@@ -12,21 +12,25 @@ export type StepKind = 'read' | 'mutate' | 'long';
 // Undo must never run beside an activity that is still working.
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
+const MINUTE_MS = 60_000;
+
+type Preset = Omit<ActivityOptions, 'startToCloseTimeout'> & { startToCloseTimeout: number };
+
 /** A retry of any of them is safe: activities are idempotent, and those that are not fail as non-retryable. */
-const presets: Record<StepKind, ActivityOptions> = {
+const presets: Record<StepKind, Preset> = {
   read: {
-    startToCloseTimeout: '1 minute',
+    startToCloseTimeout: MINUTE_MS,
     cancellationType,
     retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '10 s', maximumAttempts: 6 },
   },
   mutate: {
-    startToCloseTimeout: '2 hours',
+    startToCloseTimeout: 120 * MINUTE_MS,
     heartbeatTimeout: '10 s',
     cancellationType,
     retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '15 s', maximumAttempts: 6 },
   },
   long: {
-    startToCloseTimeout: '24 hours',
+    startToCloseTimeout: 24 * 60 * MINUTE_MS,
     heartbeatTimeout: '10 s',
     cancellationType,
     retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 6 },
@@ -35,10 +39,17 @@ const presets: Record<StepKind, ActivityOptions> = {
 
 /**
  * Activities whose events carry `summary` in the Temporal UI. Given what is known of the `hosts`, one whose input names
- * something that lies on a host's disk goes there.
+ * something that lies on a host's disk goes there. What the configuration permits a step to take is added to its time:
+ * a worker that is lost shows in the heartbeats, long before.
  */
-export function activitiesFor(kind: StepKind, summary: string, hosts?: Hosts): Activities {
-  const options = { ...presets[kind], summary };
+export function activitiesFor(kind: StepKind, summary: string, hosts?: Hosts, permittedMs = 0): Activities {
+  const { startToCloseTimeout, ...preset } = presets[kind];
+  const moreMs = kind === 'read' ? 0 : Math.max(permittedMs, hosts?.policy?.permittedMs ?? 0);
+  const options = {
+    ...preset,
+    startToCloseTimeout: startToCloseTimeout + moreMs,
+    summary,
+  };
   return hosts === undefined ? proxyActivities<Activities>(options) : routed(options, hosts);
 }
 

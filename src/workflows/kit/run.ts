@@ -17,11 +17,14 @@ export interface Verdict {
 
 /**
  * `read`: under a minute and changes nothing. `mutate`: changes something, up to two hours. `long`: up to a day, whichever
- * of the two it is. A step that changes something says what becomes of it when the run fails.
+ * of the two it is. What the configuration permits a command of the service to take is added to both. A step that changes
+ * something says what becomes of it when the run fails.
  */
 export type StepOptions<T> = {
   /** One line about the result for the timeline. */
   describe?: (result: T) => string;
+  /** What the configuration permits this very step to take, where that may be longer. */
+  permittedMs?: number;
 } & (
   | { kind?: 'read'; undo?: never }
   | { kind: 'mutate'; undo: WayBack<T> }

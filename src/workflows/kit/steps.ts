@@ -15,12 +15,12 @@ const MAX_SOAK_CHECKS = 200;
 export function createSteps(state: RunState, undos: UndoStack) {
   /** One activity, or several that belong together, as one line of the timeline. */
   async function step<T>(title: string, call: Call<T>, options: StepOptions<T> = {}): Promise<T> {
-    const { kind = 'read', describe } = options;
+    const { kind = 'read', describe, permittedMs } = options;
     stopIfCancelled();
     const done = begin(title, options);
     const entry = startEntry(state, title, 'running');
     try {
-      const result = await call(activitiesFor(kind, title, state));
+      const result = await call(activitiesFor(kind, title, state, permittedMs));
       done(result);
       endEntry(state, entry, 'done', describe?.(result));
       // The result of an activity that did not hear the cancellation still arrives.

@@ -48,6 +48,22 @@ describe('the mode of a run', () => {
   });
 });
 
+describe('the time of a step', () => {
+  it('is that of the longest command, and of the one before it, which is waited for', async () => {
+    const command = (timeoutSeconds: number) => ({ run: ['true'], timeoutSeconds });
+    const application = {
+      restart: command(7_000),
+      features: [{ name: 'a', disable: command(14_400), enable: command(5) }],
+    };
+    const prepare = prepareWith({
+      environments: { production: { database, application } },
+      migrations: { command: command(10_800) },
+    });
+    const { policy } = await prepare({ runbook: 'migrateDatabase', input });
+    expect(policy.permittedMs).toBe(2 * 14_400_000);
+  });
+});
+
 describe('an input', () => {
   const prepare = prepareWith({});
 

@@ -1,9 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runConfiguredCommand } from '../../../src/activities/support/configured-command';
+import type { ActivityDeps } from '../../../src/activities/support/deps';
 import { runCommand } from '../../../src/activities/support/subprocess';
 import { makeWorkspace, sweepWorkspaces } from '../../../src/activities/support/workspace';
+import { commandSchema } from '../../../src/config/primitives';
 import { failureOf, runActivity, startActivity, until } from '../../support/postgres';
 
 const sh = (script: string, more: object = {}) => ({ program: '/bin/sh', args: ['-c', script], ...more });
@@ -111,4 +114,70 @@ test('a megabyte of error output keeps its end', async () => {
 test('standard input is empty unless given', async () => {
   expect((await runActivity(() => runCommand(sh('cat')), undefined)).stdout).toBe('');
   expect((await runCommand(sh('cat', { input: 'hello\n' }))).stdout).toBe('hello\n');
+});
+
+/** Another process that runs a program as a worker does, to be killed. Its output is that of the program. */
+async function workerWith(script: string, more: object = {}) {
+  const root = join(__dirname, '..', '..', '..');
+  const run = `require(${JSON.stringify(join(root, 'src/activities/support/subprocess.ts'))}).runCommand({
+    ...${JSON.stringify(sh(script, more))}, onLine: (line) => console.log(line) }).catch(console.error)`;
+  const worker = spawn(process.execPath, ['-r', join(root, 'test/cli/register.cjs'), '-e', run], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  worker.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return {
+    worker,
+    numbers: () =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number),
+  };
+}
+
+test('a worker that is killed takes its programs with it, and all that they started, stubborn or not', async () => {
+  const script = `trap '' TERM; sh -c 'trap "" TERM HUP; echo $$; while :; do sleep 0.1; done' & echo $$; wait; sleep 60`;
+  const { worker, numbers } = await workerWith(script);
+  await until(() => numbers().length === 2);
+  expect(numbers().every(alive)).toBe(true);
+  worker.kill('SIGKILL');
+  await until(() => !numbers().some(alive), 3_000);
+});
+
+test('what a program leaves running on purpose outlives it, and no watcher stays', async () => {
+  const { stdout } = await runCommand(sh('sleep 60 >/dev/null 2>&1 & echo $! $$'));
+  const [left = 0, group = 0] = stdout.trim().split(' ').map(Number);
+  const members = () =>
+    spawnSync('ps', ['-e', '-o', 'pid=,pgid='])
+      .stdout.toString()
+      .split('\n')
+      .map((line) => line.trim().split(/ +/).map(Number))
+      .filter(([, of]) => of === group)
+      .map(([pid]) => pid);
+  await until(() => members().join() === String(left), 3_000);
+  process.kill(left, 'SIGKILL');
+});
+
+test.each([126, 127])('a program that itself ends with %i is one that was started', async (code) => {
+  expect(await runCommand(sh(`exit ${code}`))).toMatchObject({ exitCode: code });
+});
+
+test('a configured command never runs twice at once: a second attempt waits for the end of the first', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'attempts-'));
+  const log = () => (existsSync(join(directory, 'log')) ? readFileSync(join(directory, 'log'), 'utf8') : '');
+  const script = `trap 'sleep 0.5; echo stopped >>log; exit 1' TERM; echo begun >>log; sleep 1 & wait; echo done >>log`;
+  const command = commandSchema.parse({ run: ['/bin/sh', '-c', script], directory });
+  const deps = { config: { directory } } as ActivityDeps;
+  const attempt = (number: number) =>
+    startActivity(() => runConfiguredCommand(deps, command), undefined, { attempt: number });
+  const first = attempt(1);
+  await until(() => log() === 'begun\n');
+  const second = attempt(2);
+  // As when Temporal was away for too long: it gave up the first attempt, which hears of it only now.
+  first.cancel();
+  await second.result;
+  expect(log()).toBe('begun\nstopped\nbegun\ndone\n');
+  rmSync(directory, { recursive: true });
 });

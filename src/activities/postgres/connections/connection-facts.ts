@@ -50,6 +50,8 @@ export interface ConnectionFacts {
   leftAlone: (Offender & { untouchable: string })[];
   /** Show in no session list and are never touched: somebody's transaction manager has to end them. */
   preparedTransactions: number;
+  /** At most ten that are older than `idleInTransactionSeconds`, as COMMIT PREPARED and ROLLBACK PREPARED want them. */
+  preparedNames?: string[];
   /** Of the configuration, as they were when this was read. */
   settings: Omit<ConnectionsConfig, 'protect'> & { maxDestructive: number };
 }
@@ -66,9 +68,16 @@ export async function readConnectionFacts(
   await needPrivileges(client);
   const { protect, ...settings } = config;
   const all = await readOffenders(client, config);
-  const { rows } = await client.query<{ database: string; preparedTransactions: number }>(
+  const { rows } = await client.query<
+    Pick<ConnectionFacts, 'database' | 'preparedTransactions' | 'preparedNames'>
+  >(
     `SELECT current_database() AS database,
-            (SELECT count(*)::int FROM pg_prepared_xacts WHERE database = current_database()) AS "preparedTransactions"`,
+            (SELECT count(*)::int FROM pg_prepared_xacts WHERE database = current_database()) AS "preparedTransactions",
+            (SELECT coalesce(array_agg(left(gid, 200)), '{}') FROM (
+               SELECT gid FROM pg_prepared_xacts
+                WHERE database = current_database() AND prepared < clock_timestamp() - make_interval(secs => $1)
+                ORDER BY prepared LIMIT 10) oldest) AS "preparedNames"`,
+    [config.idleInTransactionSeconds],
   );
   return {
     ...rows[0]!,

@@ -1,11 +1,13 @@
 import type { Client } from 'pg';
+import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { highestFenceToken } from '../session/bookkeeping';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
 import { readFoundIdentity, type FoundIdentity } from '../session/identity';
 import type { DatabaseFacts } from '../../../contract/database';
-import { listLongTransactions } from '../session/sessions';
+import { readReplicas } from '../session/replicas';
+import { listLongTransactions, listPreparedTransactions } from '../session/sessions';
 import { openTools, requireMajor } from '../session/tools';
 import type { DatabaseRef } from '../../../contract/place';
 
@@ -28,7 +30,11 @@ export function createFactsActivities(deps: ActivityDeps) {
         deps,
         database,
         async (client) => {
-          const facts = { ...(await readFacts(client)), clientMajor: tools.major };
+          const facts = {
+            ...(await readFacts(client)),
+            clientMajor: tools.major,
+            ...lagLimitOf(deps, database),
+          };
           requireMajor(Math.floor(facts.serverVersionNum / 10_000), tools);
           if (write === true && facts.readOnly) {
             throw fail(
@@ -55,9 +61,19 @@ export function createFactsActivities(deps: ActivityDeps) {
   };
 }
 
+function lagLimitOf({ config }: ActivityDeps, database: DatabaseRef): { replicaLagLimitSeconds?: number } {
+  if (database.kind === 'scratch') return {};
+  return { replicaLagLimitSeconds: serviceOf(config, database.service).migrations.maxReplicaLagSeconds };
+}
+
 async function readFacts(client: Client): Promise<Omit<DatabaseFacts, 'clientMajor'>> {
   const { rows } = await client.query<
-    Omit<DatabaseFacts, 'clientMajor' | 'fenceToken' | 'longTransactions' | 'sizeBytes'> & { size: string }
+    Omit<
+      DatabaseFacts,
+      'clientMajor' | 'fenceToken' | 'longTransactions' | 'maxReplicaLagSeconds' | 'sizeBytes'
+    > & {
+      size: string;
+    }
   >(
     `SELECT current_database() AS database, (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
             current_setting('server_version') AS "serverVersion", current_setting('server_version_num')::int AS "serverVersionNum",
@@ -67,14 +83,17 @@ async function readFacts(client: Client): Promise<Omit<DatabaseFacts, 'clientMaj
             pg_database_size(current_database())::text AS size,
             (SELECT count(*)::int FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
               WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname !~ '^pg_'
-                AND n.nspname NOT IN ('information_schema', 'durable_runbooks')) AS tables,
-            (SELECT max(extract(epoch FROM replay_lag))::float8 FROM pg_stat_replication) AS "maxReplicaLagSeconds"`,
+                AND n.nspname NOT IN ('information_schema', 'durable_runbooks')) AS tables`,
   );
   const { size, ...row } = rows[0]!;
+  const replicas = await readReplicas(client);
   return {
     ...row,
     sizeBytes: Number(size),
     fenceToken: await highestFenceToken(client),
     longTransactions: await listLongTransactions(client),
+    preparedTransactions: await listPreparedTransactions(client),
+    maxReplicaLagSeconds: replicas.find(({ lagSeconds }) => lagSeconds !== null)?.lagSeconds ?? null,
+    unseenReplicas: replicas.filter(({ lagSeconds }) => lagSeconds === null).length,
   };
 }

@@ -17,6 +17,7 @@ import {
 import { recordFinished } from './ledger';
 import { asOwner } from './owner-role';
 import { parseScript, type Script, type Statement } from './parse';
+import { untilReplicasFollow } from './replica-gate';
 import { findRewrites } from './rewrites';
 import { findKeptScript, keepScripts } from './kept-scripts';
 import { openMigrations, type ScriptFile } from './script-files';
@@ -139,7 +140,7 @@ function changed(what: string, then: string, now: string | undefined): Error {
 async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResult> {
   const startedAt = Date.now();
   const ran = (await isNothingLeft(run, kept)) ? false : await applyRest(run);
-  const { blockers, ...measured } = run.stats;
+  const { blockers, locks, ...measured } = run.stats;
   return {
     migration: run.entry.migration,
     direction: run.input.direction,
@@ -148,11 +149,13 @@ async function applyScript(run: ApplyRun, kept: ScriptFile[]): Promise<ApplyResu
     durationMs: Date.now() - startedAt,
     ...measured,
     blockers: [...blockers.values()].slice(0, 10),
+    locks: locks.slice(0, 20),
   };
 }
 
 async function applyRest(run: ApplyRun): Promise<boolean> {
   if (run.input.allowRewrite !== true) await refuseRewrites(run);
+  await untilReplicasFollow(run);
   return run.script.transactional ? applyWhole(run) : applySingly(run);
 }
 
@@ -205,6 +208,7 @@ async function applySingly(run: ApplyRun): Promise<boolean> {
   const last = statements.findLast(({ node }) => !isSessionSetting(node));
   let ran = false;
   for (const statement of statements) {
+    if (run.committed > 0) await untilReplicasFollow(run);
     if (isSessionSetting(statement.node)) await run.client.query(statement.text);
     else if (!statement.transactional)
       ran = (await runOutsideTransaction(run, statement, statement === last)) || ran;

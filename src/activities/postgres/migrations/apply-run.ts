@@ -6,6 +6,7 @@ import { withClient, terminateEarlierAttempts } from '../session/connection';
 import { ensureBookkeeping } from '../session/bookkeeping';
 import { applicationName, currentActivity, type Progress } from '../../support/heartbeat';
 import type { ActivityDeps } from '../../support/deps';
+import type { MeasuredLock } from '../../../contract/locks';
 import type { Session } from '../../../contract/database';
 import type { LedgerEntry } from './ledger';
 import type { Direction } from './ledger-state';
@@ -31,8 +32,10 @@ export interface ApplyStats {
   lockAttempts: number;
   longestBlockMs: number;
   totalBlockMs: number;
-  /** Latest sight of each session that stood in the way, by process ID. */
-  blockers: Map<number, Session>;
+  /** Latest sight of each session that stood in the way, by process ID, or by name where it has none. */
+  blockers: Map<number | string, Session>;
+  /** Of the transactions that were committed. */
+  locks: MeasuredLock[];
 }
 
 /** One apply of one script: its sessions, its patience, what it has seen. */
@@ -80,6 +83,8 @@ export async function withApplyRun<T>(given: OpenRun, body: (run: ApplyRun) => P
         deps,
         input.database,
         async (client) => {
+          // Our looks at the catalogue seem expensive to the planner: compiling them takes a hundred times as long as they do.
+          await Promise.all([client, watcher].map((session) => session.query('SET jit = off')));
           await terminateEarlierAttempts(client);
           await ensureBookkeeping(client);
           const evictsAutovacuum = await quickDeadlockCheck(client, settings.lockTimeoutMs);
@@ -104,7 +109,13 @@ function fresh({ deps, input, settings }: OpenRun) {
       token: fence.token,
     },
     deadline: newDeadline(settings),
-    stats: { lockAttempts: 0, longestBlockMs: 0, totalBlockMs: 0, blockers: new Map<number, Session>() },
+    stats: {
+      lockAttempts: 0,
+      longestBlockMs: 0,
+      totalBlockMs: 0,
+      blockers: new Map<number | string, Session>(),
+      locks: [],
+    },
     committed: 0,
   };
 }

@@ -4,7 +4,13 @@ import { scrub } from '../../../config/secrets';
 import type { Session } from '../../../contract/database';
 import type { ApplyRun } from './apply-run';
 import { listBlockers } from '../session/sessions';
-import type { TableLock } from './statements';
+import { LOCKED_RELATIONS, lockedParameters } from './locked-relations';
+import type { TableLock } from './table-locks';
+
+/** Two prepared transactions have the same process ID. */
+export function noteBlocker({ stats }: ApplyRun, session: Session): void {
+  stats.blockers.set(session.pid === 0 ? session.application : session.pid, session);
+}
 
 export interface LockHolder extends Session {
   /** Gives way by itself when somebody waits for long enough. */
@@ -22,22 +28,30 @@ const WRITERS = [
 ];
 
 // Without pg_read_all_stats most of such a row is NULL; autovacuum is then known by having no user.
-/** Who holds what `locks` would have to wait for, seen without asking for any lock. */
+/**
+ * Who holds what `locks` would have to wait for, seen without asking for any lock. A prepared transaction has no session, so
+ * its process ID is 0.
+ */
 export async function listHolders(client: ClientBase, locks: TableLock[]): Promise<LockHolder[]> {
   if (locks.length === 0) return [];
   const { rows } = await client.query<Session & { autovacuum: boolean }>(
-    `SELECT DISTINCT ON (a.pid) a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS user,
-            coalesce(a.state, a.backend_type, '') AS state,
-            coalesce(round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::numeric, 1), 0)::float8 AS "ageSeconds",
+    `WITH ${LOCKED_RELATIONS}
+     SELECT DISTINCT ON (coalesce(a.pid, 0), p.gid) coalesce(a.pid, 0) AS pid,
+            coalesce(a.application_name, format('prepared transaction %L', p.gid), '') AS application, coalesce(a.usename, p.owner, '') AS user,
+            coalesce(a.state, a.backend_type, CASE WHEN p.gid IS NULL THEN '' ELSE 'prepared' END) AS state,
+            coalesce(round(extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start, a.query_start, a.backend_start))::numeric, 1), 0)::float8 AS "ageSeconds",
             left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 200) AS query,
             coalesce(a.backend_type = 'autovacuum worker', a.usesysid IS NULL AND a.datid IS NOT NULL) AS autovacuum
-       FROM unnest($1::text[], $2::text[]) AS wanted(name, blocks)
-       JOIN pg_locks l ON l.relation = to_regclass(wanted.name) AND l.locktype = 'relation' AND l.granted
+       FROM locked AS wanted
+       JOIN pg_locks l ON l.relation = wanted.oid AND l.locktype = 'relation' AND l.granted
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (wanted.blocks = 'reads' OR l.mode = ANY($3))
-       JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
-      ORDER BY a.pid`,
-    [locks.map(({ table }) => table), locks.map(({ blocks }) => blocks), WRITERS],
+        AND (wanted.blocks = 'reads' OR l.mode = ANY($4))
+       LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+       LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = l.virtualtransaction
+       LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
+      WHERE a.pid <> pg_backend_pid() OR p.gid IS NOT NULL
+      ORDER BY coalesce(a.pid, 0), p.gid`,
+    [...lockedParameters(locks), WRITERS],
   );
   return rows.map(({ autovacuum, ...session }) => ({
     ...session,
@@ -80,8 +94,8 @@ export async function watchingBlockers<T>(
       const next = await Promise.race([stopped, tick]);
       clearTimeout(timer);
       if (next === 'stopped') return;
-      for (const session of await listBlockers(run.watcher, pid))
-        run.stats.blockers.set(session.pid, session);
+      const blockers = await listBlockers(run.watcher, pid);
+      for (const session of blockers) noteBlocker(run, session);
       await onLook();
     }
   };
@@ -104,6 +118,8 @@ export function describeBlockers(blockers: Iterable<Session>): string {
     .slice(0, 5)
     .map(({ pid, application, user, state, ageSeconds, query }) => {
       const since = new Date(Date.now() - ageSeconds * 1_000).toISOString().slice(0, 19).replace('T', ' ');
+      if (pid === 0)
+        return `${application} of ${user} since ${since} UTC, which only COMMIT PREPARED or ROLLBACK PREPARED ends`;
       return `pid ${pid} (${[application, user].filter((text) => text !== '').join(', ')}; ${state}) since ${since} UTC: ${query}`;
     })
     .join('; ');

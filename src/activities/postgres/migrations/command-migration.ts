@@ -6,14 +6,16 @@ import { serviceOf } from '../../../config/load';
 import { scrub } from '../../../config/secrets';
 import type { CommandConfig, ServiceConfig } from '../../../config/schema';
 import type { ActivityDeps } from '../../support/deps';
-import { runConfiguredCommand } from '../../support/configured-command';
+import { longestRunMs, runConfiguredCommand } from '../../support/configured-command';
 import { withClient } from '../session/connection';
 import { endpointOf } from '../session/endpoint';
 import { fail } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { underFence } from '../session/fence';
+import { withHeldFence } from '../session/held-fence';
 import { finishStarted, recordFinished, recordStarted, type LedgerEntry } from './ledger';
 import { readMigrationState } from './ledger-state';
+import { replicasFollow } from './replica-gate';
 import { withRoleLockTimeout } from './role-lock-timeout';
 import { migrationsDirectory } from './script-files';
 import type { DatabaseRef, Fence } from '../../../contract/place';
@@ -112,39 +114,29 @@ export async function runCommandMigration(
     holder: applicationName(),
     token: input.fence.token,
   };
-  return withClient(
-    deps,
-    input.database,
-    async (client) => {
-      const startedAt = Date.now();
-      const begun = await begin(client, { entry, fence: input.fence, settings, label: endpoint.label });
-      if (begun === undefined) return { applied: [], alreadyDone: true, durationMs: 0 };
-      await withRoleLockTimeout(
-        deps,
-        input.database,
-        { timeoutMs: settings.lockTimeoutMs, leftOver: begun.leftOver },
-        async () => {
-          try {
-            await runConfiguredCommand(deps, command, { DATABASE_URL: endpoint.url });
-          } catch (error) {
-            throw await withReconciliation(client, settings, begun.before, error);
-          }
-        },
+  const action = `run ${nameOf(command)}`;
+  const held = { fence: input.fence, waitMs: longestRunMs(command), action };
+  return withHeldFence(deps, input.database, held, async ({ client, hold, report }) => {
+    if (input.database.kind === 'service')
+      await replicasFollow({ client, settings, label: endpoint.label, stays: 'Nothing was changed', report });
+    const startedAt = Date.now();
+    const begun = await begin(client, { entry, fence: input.fence, settings, label: endpoint.label });
+    if (begun === undefined) return { applied: [], alreadyDone: true, durationMs: 0 };
+    const role = { timeoutMs: settings.lockTimeoutMs, leftOver: begun.leftOver };
+    const durationMs = await hold(async (lost) => {
+      await withRoleLockTimeout(deps, input.database, role, () =>
+        runConfiguredCommand(deps, command, { DATABASE_URL: endpoint.url }, lost),
       );
-      const durationMs = Date.now() - startedAt;
-      await underFence(client, input.fence, async () => {
-        await finishStarted(client, begun.row, durationMs);
-        await recordFinished(client, { ...entry, statement: 0 }, durationMs);
-      });
-      const after = await readToolLedger(client, settings);
-      return {
-        applied: after.filter((name) => !begun.before.includes(name)),
-        alreadyDone: false,
-        durationMs,
-      };
-    },
-    { identity: true, action: `run ${nameOf(command)}` },
-  );
+      const tookMs = Date.now() - startedAt;
+      await finishStarted(client, begun.row, tookMs);
+      await recordFinished(client, { ...entry, statement: 0 }, tookMs);
+      return tookMs;
+    }).catch(async (error: unknown) => {
+      throw await withReconciliation(deps, input, begun.before, error);
+    });
+    const after = await readToolLedger(client, settings);
+    return { applied: after.filter((name) => !begun.before.includes(name)), alreadyDone: false, durationMs };
+  });
 }
 
 interface Begin {
@@ -217,19 +209,24 @@ export async function readToolLedger(
 
 /** A failed command may have applied some of its migrations: its own table says which. */
 async function withReconciliation(
-  client: ClientBase,
-  settings: ServiceConfig['migrations'],
+  deps: ActivityDeps,
+  { service, database }: CommandMigrationInput,
   before: string[],
   error: unknown,
 ): Promise<unknown> {
   if (currentActivity().signal.aborted || !(error instanceof Error)) return error;
-  const after = await readToolLedger(client, settings).catch(() => undefined);
+  const settings = serviceOf(deps.config, service).migrations;
+  const after = await withClient(deps, database, (client) => readToolLedger(client, settings), {
+    identity: true,
+  }).catch(() => undefined);
   const applied = after?.filter((name) => !before.includes(name));
   const told =
-    settings.ledgerQuery === undefined || applied === undefined
+    settings.ledgerQuery === undefined
       ? 'What it changed is unknown: configure `ledgerQuery` to be told.'
-      : applied.length === 0
-        ? 'By its own table it applied nothing.'
-        : `By its own table it applied ${applied.join(', ')}.`;
+      : applied === undefined
+        ? 'What it changed is unknown: its own table could not be read.'
+        : applied.length === 0
+          ? 'By its own table it applied nothing.'
+          : `By its own table it applied ${applied.join(', ')}.`;
   return fail('CommandFailed', `${error.message} ${told}`);
 }

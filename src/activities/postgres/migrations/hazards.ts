@@ -1,6 +1,7 @@
 import type { Node } from 'libpg-query';
 import type { Script, Statement } from './parse';
-import { alterCommands, createdTables, hasOption, kindOf, locksOf } from './statements';
+import { alterCommands, createdTables, hasOption, kindOf } from './statements';
+import { locksOf } from './table-locks';
 import { nodesIn, tableOf } from './parse-tree';
 import type { Hazard } from '../../../contract/migration';
 

@@ -4,12 +4,21 @@ import { endpointOf } from '../session/endpoint';
 import { fail, sqlStateOf } from '../../support/failure';
 import { newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead, type Remaining } from './apply-state';
-import { describeBlockers, listHolders, stopsOthers, watchingBlockers, type LockHolder } from './blockers';
+import {
+  describeBlockers,
+  listHolders,
+  noteBlocker,
+  stopsOthers,
+  watchingBlockers,
+  type LockHolder,
+} from './blockers';
+import { LockRecord } from './lock-record';
 import { asOwner } from './owner-role';
 import type { Statement } from './parse';
 import { rewrittenTables } from './rewrites';
 import { explainFailure, failAt } from './sql-error';
-import { createdTables, locksOf, type TableLock } from './statements';
+import { createdTables } from './statements';
+import { locksOf, type TableLock } from './table-locks';
 
 export interface Work {
   statements: Statement[];
@@ -68,15 +77,22 @@ export async function waitUntilFree(
     const stubborn = holders.filter(
       ({ yields, ageSeconds }) => !yields && ageSeconds * 1_000 >= lockTimeoutMs,
     );
+    // It does not show as somebody who is waited for.
+    for (const { yields: _, ...prepared } of holders.filter(({ pid }) => pid === 0))
+      noteBlocker(run, prepared);
     if (stubborn.length === 0) return holders;
-    for (const { yields: _, ...session } of stubborn) run.stats.blockers.set(session.pid, session);
+    for (const { yields: _, ...session } of stubborn) noteBlocker(run, session);
     first ??= new Set(stubborn.map(({ pid }) => pid));
     const changed = !stubborn.some(({ pid }) => first?.has(pid));
     if (changed && Date.now() - since > BACK_OFF_FACTOR * lockTimeoutMs) return holders;
     if (Date.now() >= run.deadline) throw lockTimeout(run, work, locks, stubborn);
-    run.report({ phase: `waiting for pid ${stubborn[0]?.pid} to let go of ${locks[0]?.table}` });
+    run.report({ phase: `waiting for ${nameOf(stubborn[0])} to let go of ${locks[0]?.table}` });
     await pause(Math.min(LOOK_EVERY_MS, Math.max(1, run.deadline - Date.now())));
   }
+}
+
+function nameOf(holder: LockHolder | undefined): string {
+  return holder?.pid === 0 ? holder.application : `pid ${holder?.pid}`;
 }
 
 /** One try. True or false: it is over, and whether it ran. A number: the lock was not to be had, wait so long. */
@@ -122,9 +138,10 @@ async function inTransaction(run: ApplyRun, work: Work, limits: Limits): Promise
     return false;
   }
   const own = new Set<string>();
+  const record = new LockRecord(client, run.watcher);
   await asOwner(run, async () => {
     for (const statement of work.statements) {
-      await runStatement(run, statement, { limits, own });
+      await runStatement(run, statement, { limits, own, record });
       for (const table of createdTables(statement.node)) own.add(table);
       run.report({ done: statement.number });
     }
@@ -135,16 +152,20 @@ async function inTransaction(run: ApplyRun, work: Work, limits: Limits): Promise
   if (last !== undefined && limits.hold.since > 0 && Date.now() > limits.hold.since + holdLimitMs(run)) {
     throw heldTooLong(run, last);
   }
-  return commit(run, last);
+  await commit(run, last);
+  run.stats.locks.push(...record.measured());
+  return true;
 }
 
 async function runStatement(
   run: ApplyRun,
   statement: Statement,
-  { limits, own }: { limits: Limits; own: Set<string> },
+  { limits, own, record }: { limits: Limits; own: Set<string>; record: LockRecord },
 ): Promise<void> {
   const { client } = run;
-  const locks = locksOf(statement.node).some(({ table }) => !own.has(table));
+  const wanted = locksOf(statement.node).filter(({ table }) => !own.has(table));
+  const locks = wanted.length > 0;
+  const predicted = await record.predict(wanted);
   if (locks && limits.hold.since === 0) limits.hold.since = Date.now();
   const timeoutMs = statementTimeoutMs(run, limits);
   const startedAt = Date.now();
@@ -159,8 +180,11 @@ async function runStatement(
       () => client.query(statement.text),
       () => stopLongHold(run, limits.hold, startedAt),
     );
-    // From when it began: it may have waited for the lock all the time.
-    if (limits.hold.since === 0 && (await stopsOthers(run))) limits.hold.since = startedAt;
+    if (limits.hold.since === 0 || locks || !changesRowsOnly(statement)) {
+      const stops = await record.look({ line: statement.line, since: startedAt }, predicted);
+      // From when it began: it may have waited for the lock all the time.
+      if (stops) limits.hold.since ||= startedAt;
+    }
   } catch (error) {
     const sqlState = sqlStateOf(error) ?? '';
     if (LOST_LOCK.has(sqlState)) limits.hold.since ||= startedAt;
@@ -191,6 +215,10 @@ function runsCode({ node }: Statement): boolean {
   return 'DoStmt' in node || 'CallStmt' in node || 'SelectStmt' in node;
 }
 
+function changesRowsOnly({ node }: Statement): boolean {
+  return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node;
+}
+
 /** Waiting is bounded by `lock_timeout`, each time; what is bounded here is holding, all together. */
 function statementTimeoutMs(run: ApplyRun, { hold, lockTimeoutMs }: Limits): number {
   const ownMs = run.settings.statementTimeoutSeconds * 1_000;
@@ -206,10 +234,9 @@ function holdLimitMs({ input, settings }: ApplyRun): number {
 }
 
 /** Nothing else is asked of the session before the answer: a lost one leaves us in doubt, see `settleDoubt`. */
-async function commit(run: ApplyRun, last: Statement | undefined): Promise<boolean> {
+async function commit(run: ApplyRun, last: Statement | undefined): Promise<void> {
   try {
     await run.client.query('COMMIT');
-    return true;
   } catch (error) {
     const sqlState = sqlStateOf(error);
     if (sqlState !== undefined && LOST_LOCK.has(sqlState)) throw new LockLost(sqlState);

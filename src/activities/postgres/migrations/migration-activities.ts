@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import { serviceOf } from '../../../config/load';
+import type { ServiceConfig } from '../../../config/schema';
 import { suggestion } from '../../../config/problem-text';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
@@ -105,7 +106,7 @@ async function readSet(deps: ActivityDeps, client: ClientBase, wanted: Wanted): 
     if (stateIn(ledger, name).partial?.direction === 'down') throw halfBack(folder, name);
     const entry = done.find((one) => one.name === name);
     if (entry === undefined) {
-      pending.push(await readMigration(client, { folder, name, ledger, applied: done }));
+      pending.push(await readMigration(client, { folder, name, ledger, applied: done, settings }));
       continue;
     }
     if (entry.sha256 !== sha256) throw conflict(name, entry.sha256, sha256);
@@ -136,11 +137,12 @@ interface Pending {
   name: string;
   ledger: LedgerRow[];
   applied: AppliedEntry[];
+  settings: ServiceConfig['migrations'];
 }
 
 async function readMigration(
   client: ClientBase,
-  { folder, name, ledger, applied }: Pending,
+  { folder, name, ledger, applied, settings }: Pending,
 ): Promise<Migration> {
   const up = folder.up(name);
   const down = folder.down(name);
@@ -158,6 +160,7 @@ async function readMigration(
     statements: script.statements.length,
     transactional: script.transactional,
     downDestroysData: downDestroysData(downScript) || calls.length > 0,
+    permittedMs: permittedMs(settings, [script, downScript]),
     hazards: [
       ...rewrites,
       ...hazardsOf(script, downScript, folder.entry(name).downPath),
@@ -167,6 +170,15 @@ async function readMigration(
       ...unfinished(script, name, { sha256: up.sha256, ledger }),
     ],
   };
+}
+
+/** Each statement may wait for its lock, or for a build that an earlier attempt began, and then run. */
+function permittedMs(
+  { statementTimeoutSeconds, lockDeadlineSeconds }: ServiceConfig['migrations'],
+  scripts: (Script | null)[],
+): number {
+  const most = Math.max(...scripts.map((script) => script?.statements.length ?? 0));
+  return most * 2 * (statementTimeoutSeconds + lockDeadlineSeconds) * 1_000;
 }
 
 /** A script without one transaction around it that was killed in the middle: it is continued where it stopped. */

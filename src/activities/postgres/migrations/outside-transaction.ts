@@ -1,21 +1,20 @@
 import type { Client } from 'pg';
 import { withClient } from '../session/connection';
+import { whileLasting } from '../session/lasting';
 import { inTransaction } from '../session/transaction';
-import { fail, sqlStateOf } from '../../support/failure';
+import { sqlStateOf } from '../../support/failure';
 import { FENCE_TIMEOUT_MS, newDeadline, pause, type ApplyRun } from './apply-run';
 import { takeFenceAndRead } from './apply-state';
 import { describeBlockers, watchingBlockers } from './blockers';
-import { findIndex, findLeftovers, isDropped, partitionState, type IndexState } from './index-state';
+import { findIndex, findLeftovers, isDropped, partitionState } from './index-state';
+import { cleanUp, dropLeftovers, untilEarlierBuildEnds } from './leftovers';
 import { recordFinished, recordStarted, type LedgerRow } from './ledger';
-import { detachedBy, isSessionSetting, locksOutside } from './statements';
+import { detachedBy, isSessionSetting } from './statements';
+import { locksOutside } from './table-locks';
 import { BACK_OFF_FACTOR, countBlock, lockTimeout, waitUntilFree } from './in-transaction';
 import { asOwner } from './owner-role';
 import type { Script, Statement } from './parse';
 import { explainFailure, failAt } from './sql-error';
-
-const POLL_MS = 200;
-/** Cleaning up waits for old transactions too; what it cannot remove, the next try does. */
-const CLEAN_UP_TIMEOUT_MS = 30_000;
 
 /**
  * Runs a statement that no transaction covers, between a started and a finished ledger row. A session of its own holds
@@ -120,6 +119,7 @@ async function execute(run: ApplyRun, statement: Statement, { again, trace }: Ex
   const searchPath = await searchPathOf(run.client);
   run.deadline = newDeadline(run.settings);
   for (;;) {
+    await untilEarlierBuildEnds(run, statement, searchPath);
     await dropLeftovers(run, run.client, statement);
     if (again && (await isHappened(run, statement))) return;
     await waitUntilFree(run, { statements: [statement] }, locksOutside(statement.node));
@@ -162,7 +162,8 @@ async function send(run: ApplyRun, statement: Statement): Promise<void> {
   );
   try {
     const text = await textOf(run.client, statement);
-    await watchingBlockers(run, () => run.client.query(text));
+    const work = () => watchingBlockers(run, () => run.client.query(text));
+    await (isBuild(statement) ? whileLasting(run.client, work) : work());
   } finally {
     if (stopsReaders) countBlock(run, startedAt);
     const usual = [`${FENCE_TIMEOUT_MS}ms`, `${statementTimeoutSeconds * 1_000}ms`];
@@ -173,6 +174,11 @@ async function send(run: ApplyRun, statement: Statement): Promise<void> {
       )
       .catch(() => undefined);
   }
+}
+
+/** Whether it has come to its end shows afterwards, which no other of these statements lets one see. */
+function isBuild({ node }: Statement): boolean {
+  return 'IndexStmt' in node;
 }
 
 /** A DETACH CONCURRENTLY that was stopped half-way cannot be repeated, only finalized. */
@@ -196,53 +202,6 @@ function explain(run: ApplyRun, statement: Statement, error: unknown): Error {
     next: 'End that transaction, or start again when it is over.',
     details: { blockers: blockers.slice(0, 10) },
   });
-}
-
-/** Drops what an earlier try of ours left behind; waits while its backend is still at work. */
-async function dropLeftovers(run: ApplyRun, client: Client, statement: Statement): Promise<void> {
-  for (;;) {
-    const left = await findLeftovers(client, statement);
-    if (!left.some(({ building }) => building)) {
-      for (const { name } of left) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-      return;
-    }
-    if (Date.now() >= run.deadline) throw stillBuilding(run, left);
-    run.report({ phase: `waiting for another build of ${left[0]?.name} to end` });
-    await pause(POLL_MS);
-  }
-}
-
-function stillBuilding(run: ApplyRun, left: IndexState[]): Error {
-  return fail(
-    'LockTimeout',
-    `Index ${left[0]?.name} on ${run.label} is still being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
-  );
-}
-
-/**
- * After a failure and also after a cancellation: an invalid index costs every write and helps no query. Returns whether
- * the statement is without any effect now, as far as that can be told.
- */
-async function cleanUp(run: ApplyRun, statement: Statement, searchPath: string): Promise<boolean> {
-  const options = {
-    identity: true,
-    ignoreCancellation: true,
-    lockTimeoutMs: 0,
-    statementTimeoutMs: CLEAN_UP_TIMEOUT_MS,
-  };
-  const clean = async (client: Client): Promise<boolean> => {
-    await client.query(`SELECT set_config('search_path', $1, false)`, [searchPath]);
-    for (const { name, building } of await findLeftovers(client, statement)) {
-      if (building) return false;
-      await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
-    }
-    const { node } = statement;
-    return (
-      'ReindexStmt' in node || ('IndexStmt' in node && (await findIndex(client, statement)) === undefined)
-    );
-  };
-  const cleanAsOwner = (client: Client) => asOwner(run, () => clean(client), client);
-  return withClient(run.deps, run.input.database, cleanAsOwner, options).catch(() => false);
 }
 
 /** A build that failed and left nothing never happened: the file may be corrected. */

@@ -3,7 +3,7 @@ import { fail, mapError, sqlStateOf, type FailureType } from '../../support/fail
 import type { ApplyRun } from './apply-run';
 import { nameOfStatement } from './hazards';
 import { caretAt, lineOf, type Statement } from './parse';
-import { locksOf } from './statements';
+import { locksOf } from './table-locks';
 
 /** What went wrong on the server, as the driver gives it. */
 interface ServerError extends Error {
@@ -68,7 +68,8 @@ export function failAt(run: ApplyRun, statement: Statement, type: FailureType, t
   });
 }
 
-function whatStays({ committed, script }: ApplyRun): string {
+/** For the end of a failure. */
+export function whatStays({ committed, script }: ApplyRun): string {
   if (committed === 0) return 'Nothing was changed';
   const rest = `${committed} of ${script.statements.length} statements are committed and stay`;
   return `${rest}; starting again goes on after them, the down script takes them back`;

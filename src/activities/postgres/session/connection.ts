@@ -2,8 +2,9 @@ import { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { asRole, endpointOf, onDatabase, type Endpoint } from './endpoint';
 import { fail, mapError, type FailureType } from '../../support/failure';
-import { applicationName, currentActivity } from '../../support/heartbeat';
+import { applicationName, currentActivity, lastingName } from '../../support/heartbeat';
 import { checkIdentity } from './identity';
+import { outlastsLoss } from './lasting';
 import { endNamedSessions, stillOpen } from './own-sessions';
 import { refusePooler } from './pooler';
 import { commit, inTransaction } from './transaction';
@@ -29,6 +30,8 @@ export interface ConnectionOptions {
   idleInTransactionTimeoutMs?: number;
   /** Go on after cancellation: for cleaning up. */
   ignoreCancellation?: boolean;
+  /** Later attempts wait for this session instead of ending it. */
+  lasting?: boolean;
   /** Connect to this database of the same server instead, e.g. a maintenance database. */
   database?: string;
   /** Log in as this role instead, which has the same password. */
@@ -111,7 +114,7 @@ export async function openClient(endpoint: Endpoint, options: ConnectionOptions 
   const client = new Client({
     connectionString: driverUrl(endpoint.url),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: applicationName(),
+    application_name: nameFor(options),
     keepAlive: true,
   });
   // Without a listener a connection that drops between two queries would end the worker.
@@ -126,12 +129,16 @@ export async function openClient(endpoint: Endpoint, options: ConnectionOptions 
   }
 }
 
+function nameFor({ lasting }: ConnectionOptions): string {
+  return lasting === true ? lastingName() : applicationName();
+}
+
 /** Asked of the server: behind a pooler the process ID that the driver was told is made up. */
 const backends = new WeakMap<Client, number>();
 
 async function configure(client: Client, options: ConnectionOptions): Promise<void> {
   const settings: Record<string, string> = {
-    application_name: applicationName(),
+    application_name: nameFor(options),
     statement_timeout: String(options.statementTimeoutMs ?? 60_000),
     lock_timeout: String(options.lockTimeoutMs ?? 5_000),
     client_encoding: 'UTF8',
@@ -173,6 +180,7 @@ function cancelOnAbort(client: Client, endpoint: Endpoint, signal: AbortSignal):
   };
   client.query = guarded as typeof client.query;
   const cancel = (): void => {
+    if (outlastsLoss(client, signal)) return destroyConnection(client);
     void cancelBackend(endpoint, processIdOf(client)).catch(() => {
       // Nobody can reach the server: breaking the connection makes it notice by itself.
       destroyConnection(client);

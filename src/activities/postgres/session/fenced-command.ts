@@ -1,14 +1,13 @@
 import type { CommandConfig } from '../../../config/schema';
 import type { ActivityDeps } from '../../support/deps';
-import { runConfiguredCommand, type CommandResult } from '../../support/configured-command';
-import { withClient } from './connection';
-import type { Fence, Place } from '../../../contract/place';
-import { fenceSession } from './fence';
+import { longestRunMs, runConfiguredCommand, type CommandResult } from '../../support/configured-command';
+import { databaseIn, type Fence, type Place } from '../../../contract/place';
+import { withHeldFence } from './held-fence';
 
 /**
- * Runs a command that changes a running application. An application keeps no fence, so the one in its database is taken
- * right before; the command gets the token too, as RUNBOOKS_FENCING_TOKEN. Throws StaleFencingToken, WrongDatabase,
- * DatabaseUnreachable, CommandFailed.
+ * Runs a command that changes a running application. An application keeps no fence, so the one in its database is held
+ * for as long as the command runs; the command gets the token too, as RUNBOOKS_FENCING_TOKEN. Throws StaleFencingToken,
+ * FenceBusy (tried again), WrongDatabase, DatabaseUnreachable, CommandFailed.
  */
 export async function runFencedCommand(
   deps: ActivityDeps,
@@ -17,16 +16,18 @@ export async function runFencedCommand(
   action: string,
   variables: Record<string, string> = {},
 ): Promise<CommandResult> {
-  await withClient(deps, { kind: 'service', service, environment }, (client) => fenceSession(client, fence), {
-    identity: true,
-    action: `take the fence before ${action}`,
-  });
-  const startedAt = Date.now();
-  const detail = await runConfiguredCommand(deps, command, {
-    ...variables,
-    RUNBOOKS_SERVICE: service,
-    RUNBOOKS_ENVIRONMENT: environment,
-    RUNBOOKS_FENCING_TOKEN: String(fence.token),
-  });
-  return { ran: true, detail, durationMs: Date.now() - startedAt };
+  const held = { fence, waitMs: longestRunMs(command), action: `hold the fence for ${action}` };
+  return withHeldFence(deps, databaseIn({ service, environment }), held, ({ hold }) =>
+    hold(async (lost) => {
+      const startedAt = Date.now();
+      const environmentOfIt = {
+        ...variables,
+        RUNBOOKS_SERVICE: service,
+        RUNBOOKS_ENVIRONMENT: environment,
+        RUNBOOKS_FENCING_TOKEN: String(fence.token),
+      };
+      const detail = await runConfiguredCommand(deps, command, environmentOfIt, lost);
+      return { ran: true, detail, durationMs: Date.now() - startedAt };
+    }),
+  );
 }

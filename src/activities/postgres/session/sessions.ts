@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { scrub } from '../../../config/secrets';
-import type { Session } from '../../../contract/database';
+import type { PreparedTransaction, Session } from '../../../contract/database';
 
 interface Row {
   pid: number;
@@ -41,6 +41,20 @@ export async function listLongTransactions(client: ClientBase, olderThanSeconds 
     [olderThanSeconds],
   );
   return rows.map(toSession);
+}
+
+/** Transactions of this database that wait for a COMMIT PREPARED for longer than that, oldest first, at most 20. */
+export async function listPreparedTransactions(
+  client: ClientBase,
+  olderThanSeconds = 30,
+): Promise<PreparedTransaction[]> {
+  const { rows } = await client.query<PreparedTransaction>(
+    `SELECT left(gid, 200) AS gid, owner, to_char(prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "preparedAt"
+       FROM pg_prepared_xacts WHERE database = current_database() AND prepared < clock_timestamp() - make_interval(secs => $1)
+      ORDER BY prepared LIMIT 20`,
+    [olderThanSeconds],
+  );
+  return rows;
 }
 
 /** The sessions that the backend `pid` waits for at this moment, oldest transaction first. */

@@ -40,7 +40,7 @@ export function applyTo(
         fence,
         allowRewrite: isAccepted(input.accept, 'table-rewrite', [name, migration.file]),
       }),
-    { kind: 'mutate', undo, describe: describeApplied },
+    { kind: 'mutate', undo, describe: describeApplied, permittedMs: migration.permittedMs ?? 0 },
   );
 }
 

@@ -8,6 +8,7 @@ import type { migrateDatabaseCard } from './card';
 import { mentionedIn } from './accept';
 import { acceptanceText, hazardLines, refusalText, refusedHazards } from './hazard-text';
 import type { Migration, MigrationSet } from '../../../contract/migration';
+import { serverWarnings } from './server-warnings';
 import { databaseIn, type Place, targetOf } from '../../../contract/place';
 
 export type MigrateInput = InputOf<typeof migrateDatabaseCard>;
@@ -92,6 +93,7 @@ function warningsOf(facts: DatabaseFacts, set: MigrationSet): string[] {
       : []),
     ...skipped.slice(0, NAMED).map(({ file, why }) => `left out: ${file}: ${why}`),
     ...(unnamed > 0 ? [`left out: ${countOf(unnamed, 'file')} more`] : []),
+    ...serverWarnings(facts),
     ...(applied.length > 0 ? [`already applied: ${someOf(applied)}`] : []),
   ];
   for (const { pid, application, ageSeconds } of facts.longTransactions) {

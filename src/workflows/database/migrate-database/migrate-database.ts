@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { describeLosses } from '../../../contract/contents';
 import { countOf, duration } from '../../../contract/text';
+import { describeLocks } from '../../../contract/locks';
 import { identityOf } from '../../../contract/migration';
 import { type Run, runbook } from '../../kit';
 import { diagnoseMigration, type Diagnosis } from './diagnose';
@@ -131,9 +132,11 @@ async function confirmLoss(run: Run, rehearsal: Rehearsal, target: string): Prom
 }
 
 function describeRehearsed({ migration, up, back }: Rehearsed): string {
+  const locks = describeLocks(up.locks);
   return [
     `SHA-256 ${migration.sha256.slice(0, 12)}`,
     `${countOf(up.statements, 'statement')}, rehearsed in ${duration(up.durationMs)}`,
+    ...(locks === '' ? [] : [`on the clone it took ${locks}`]),
     `way back: ${describeBack(back)}`,
   ].join('; ');
 }

@@ -5,6 +5,7 @@ import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
 import { nameForRun } from '../names';
 import { applyTo, type Target } from './apply';
 import type { Diagnosis } from './diagnose';
+import { watchErrorRate } from './error-rate';
 import { isAsBefore, type Rehearsal } from './rehearse';
 import { takingBack } from './take-back';
 
@@ -34,6 +35,7 @@ export async function migrateProduction(
     `Check that ${where} is as before`,
     async () => back.restored() || checkBack(run, place, database, id),
   );
+  const errorRateHolds = await watchErrorRate(run, place);
   let blockedMs = 0;
   for (const migration of pending) {
     const result = await applyTo(run, diagnosis, {
@@ -65,10 +67,7 @@ export async function migrateProduction(
   );
   await verifyHealth(run, place);
   await verifySmoke(run, place);
-  await run.soak(`Error rate of ${where}`, (act) => act.readErrorRate(place), {
-    forMs: run.policy.soakMs,
-    everyMs: run.policy.soakEveryMs,
-  });
+  await errorRateHolds();
 }
 
 /** Rows are not counted: people write meanwhile. That the same way back lost none was seen on the clone. */

@@ -66,9 +66,18 @@ export function draftOf(place: Place, look: Look, { idle, queries, pool, restart
   const lost = `what ${countOf(ended.length, 'session')} did not commit is lost; an ended session cannot be brought back`;
   return {
     actions,
-    warnings: ended.length > 0 ? [lost] : [],
+    warnings: [...(ended.length > 0 ? [lost] : []), ...preparedText(look)],
     facts: { database: look.connections.database, sessions: ended.map(identityOf).sort().join(' ') },
   };
+}
+
+/** Said before anybody is ended: who waits for their locks waits on, however many sessions go. */
+function preparedText({ connections: { preparedNames = [] } }: Look): string[] {
+  if (preparedNames.length === 0) return [];
+  const named = preparedNames.map((name) => `'${name}'`).join(', ');
+  return [
+    `locks of prepared transactions stay, whoever is ended, until their owner says COMMIT PREPARED or ROLLBACK PREPARED: ${named}`,
+  ];
 }
 
 function identityOf({ pid, backendStart, since }: Offender): string {

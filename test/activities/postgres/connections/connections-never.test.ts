@@ -144,6 +144,6 @@ it('a prepared transaction is counted and kept', async () => {
   const ref = await sessions.overLimit(pidOf(preparer));
   expect(await sessions.terminate([ref])).toEqual([ref.pid]);
   const facts = await runActivity(sessions.activities.readConnections, sessions.db.place);
-  expect(facts.preparedTransactions).toBe(1);
+  expect(facts).toMatchObject({ preparedTransactions: 1, preparedNames: ['two phases'] });
   await sessions.db.query(`ROLLBACK PREPARED 'two phases'`);
 });

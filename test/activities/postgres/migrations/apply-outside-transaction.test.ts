@@ -123,6 +123,27 @@ describe('statements outside a transaction', () => {
     expect(await validity(shop)).toBeUndefined();
   });
 
+  it.each(['WORKER_SHUTDOWN', 'NOT_FOUND'] as const)(
+    'goes on building when its attempt is lost (%s), and the next attempt takes that build',
+    async (reason) => {
+      const shop = await server.fresh();
+      const migration = writeMigration(shop, '001.sql', BUILD);
+      const dump = await oldSnapshot(shop);
+      const run = startApply(shop, migration);
+      await until(async () => (await validity(shop)) === false);
+      const oid = () => shop.query(`SELECT 'orders_total'::regclass::int AS oid`);
+      const before = await oid();
+      run.cancel(reason);
+      expect((await failureOf(run.result)).name).toBe('CancelledFailure');
+      const next = startApply(shop, migration, {}, { attempt: 2 });
+      await until(() => JSON.stringify(next.beats).includes('the build that an earlier attempt began'));
+      await dump.query('COMMIT');
+      expect((await next.result).alreadyDone).toBe(false);
+      expect(await oid()).toEqual(before);
+      expect(await validity(shop)).toBe(true);
+    },
+  );
+
   it('never drops or trusts an invalid index that it did not make, IF NOT EXISTS or not', async () => {
     const shop = await server.fresh();
     await leaveInvalid(shop);

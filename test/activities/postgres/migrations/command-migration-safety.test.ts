@@ -48,12 +48,12 @@ async function database(todo: string, options: FreshOptions = {}): Promise<TestD
   return db;
 }
 
-const start = (db: TestDatabase) =>
-  startActivity(createApplyActivities(db.deps).runMigrationCommand, {
-    service: 'shop',
-    database: db.ref,
-    fence: { target: 'shop/production', token: 5 },
-  });
+const start = (db: TestDatabase, attempt = 1) =>
+  startActivity(
+    createApplyActivities(db.deps).runMigrationCommand,
+    { service: 'shop', database: db.ref, fence: { target: 'shop/production', token: 5 } },
+    { attempt },
+  );
 
 const hasRun = (db: TestDatabase): boolean => existsSync(join(db.directory, 'runs'));
 
@@ -108,6 +108,47 @@ describe('a migration tool', () => {
     expect([type, nonRetryable]).toEqual(['CommandFailed', true]);
     expect(message).toContain('division by zero at postgresql://');
     expect(message).not.toContain(migrator.password);
+    expect(await roleSettings(db)).toEqual([]);
+  });
+
+  it('holds the fence while it works: a second attempt waits for its end, and finds it done', async () => {
+    const db = await database('INSERT INTO shop VALUES (1); SELECT pg_sleep(2)');
+    const first = start(db);
+    await until(() => hasRun(db));
+    const second = start(db, 2);
+    const early = await Promise.race([
+      second.result,
+      new Promise((done) => setTimeout(done, 1_000, 'waits')),
+    ]);
+    expect(early).toBe('waits');
+    expect(second.beats).toContainEqual(
+      expect.objectContaining({ phase: 'waiting for the fence of shop/production' }),
+    );
+    expect(await first.result).toMatchObject({ alreadyDone: false });
+    expect(await second.result).toMatchObject({ alreadyDone: true });
+    expect(await db.query('SELECT * FROM shop')).toHaveLength(1);
+  });
+
+  it('ends when the session that holds its fence is lost', async () => {
+    const db = await database('INSERT INTO shop VALUES (1); SELECT pg_sleep(60)');
+    const running = start(db);
+    await until(() => hasRun(db));
+    await db.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dr:%+/1' AND datname = $1`,
+      [db.name],
+    );
+    const { type, message } = await failureOf(running.result);
+    expect(type).toBe('CommandFailed');
+    expect(message).toMatch(/held the fence of shop\/production was lost, so what ran under it was stopped/);
+    await until(
+      async () =>
+        (
+          await db.query(
+            `SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO shop%' AND pid <> pg_backend_pid()`,
+          )
+        ).length === 0,
+    );
+    expect(await db.query('SELECT * FROM shop')).toEqual([]);
     expect(await roleSettings(db)).toEqual([]);
   });
 

@@ -101,6 +101,20 @@ describe('reading what is pending', () => {
     expect(pending.map(({ name }) => name)).toEqual(['02.sql', '01.sql']);
   });
 
+  it('says how long the configuration permits the longer of its two scripts', async () => {
+    const migrations = { statementTimeoutSeconds: 10_800, lockDeadlineSeconds: 60 };
+    const db = await database(
+      {
+        '01.sql': 'CREATE INDEX CONCURRENTLY big ON items (id)',
+        '02.sql': up,
+        '02.down.sql': 'SELECT 1; SELECT 2',
+      },
+      { service: { migrations } },
+    );
+    const { pending } = await read(db);
+    expect(pending.map((one) => one.permittedMs)).toEqual([2 * 10_860_000, 4 * 10_860_000]);
+  });
+
   it('creates nothing in a database that was never migrated', async () => {
     const db = await database({ '01.sql': up });
     expect((await read(db)).pending).toHaveLength(1);

@@ -22,6 +22,7 @@ import {
   hasColumn,
   ledgerOf,
   shopSchema,
+  startApply,
   writeMigration,
 } from '../migrations/migration-fixtures';
 import { startProxy, type Proxy } from './proxy';
@@ -278,41 +279,53 @@ describe('a worker killed by SIGKILL', () => {
     expect(await ledgerOf(shop)).toHaveLength(1);
   });
 
-  it('in the middle of CREATE INDEX CONCURRENTLY leaves an invalid index, which the next attempt replaces', async () => {
-    const shop = await server.fresh();
-    const migration = writeMigration(
-      shop,
-      '001.sql',
-      'CREATE INDEX CONCURRENTLY orders_total ON orders (total);',
-    );
-    const holder = await connect(shop, 'holder');
-    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    await holder.query('SELECT count(*) FROM orders');
-    const worker = startWorker(shop, {
-      service: 'shop',
-      database: shop.ref,
-      migration,
-      direction: 'up',
-      fence,
-    });
-    const invalid = async () =>
-      (
-        await shop.query(
-          `SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('orders_total') AND NOT indisvalid`,
-        )
-      ).length > 0;
-    await until(invalid, 60_000);
-    worker.kill('SIGKILL');
-    await until(async () => !(await running(shop, 'CREATE INDEX')()), 10_000);
-    expect(await invalid()).toBe(true);
+  it('in the middle of CREATE INDEX CONCURRENTLY: the build goes on, and the next attempt waits for its end', async () => {
+    const { shop, migration, holder, index } = await killedWhileBuilding();
+    const before = await index();
+    const next = startApply(shop, migration, {}, { attempt: 2 });
+    await until(() => JSON.stringify(next.beats).includes('the build that an earlier attempt began'));
     await holder.query('COMMIT');
-    expect(await apply(shop, migration, {}, { attempt: 2 })).toMatchObject({ alreadyDone: false });
-    expect(
-      await shop.query(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_total'::regclass`),
-    ).toEqual([{ indisvalid: true }]);
+    expect((await next.result).alreadyDone).toBe(false);
+    expect(await index()).toEqual({ ...before, valid: true });
     expect((await ledgerOf(shop)).map(({ statement, status }) => [statement, status])).toEqual([
       [1, 'finished'],
       [0, 'finished'],
     ]);
   });
+
+  it('in the middle of CREATE INDEX CONCURRENTLY: a cancellation of the next attempt ends the build', async () => {
+    const { shop, migration, holder, index } = await killedWhileBuilding();
+    const next = startApply(shop, migration, {}, { attempt: 2 });
+    await until(() => JSON.stringify(next.beats).includes('the build that an earlier attempt began'));
+    next.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await holder.query('COMMIT');
+    expect((await failureOf(next.result)).name).toBe('CancelledFailure');
+    expect(await running(shop, 'CREATE INDEX')()).toBe(false);
+    expect(await index()).toBeUndefined();
+  });
+
+  /** The build waits for an old snapshot, as it would for a dump. */
+  async function killedWhileBuilding() {
+    const shop = await server.fresh();
+    const text = 'CREATE INDEX CONCURRENTLY orders_total ON orders (total);';
+    const migration = writeMigration(shop, '001.sql', text);
+    const holder = await connect(shop, 'holder');
+    await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await holder.query('SELECT count(*) FROM orders');
+    const input = { service: 'shop', database: shop.ref, migration, direction: 'up', fence };
+    const worker = startWorker(shop, input);
+    const index = async () =>
+      (
+        await shop.query<{ oid: number; valid: boolean }>(
+          `SELECT indexrelid::int AS oid, indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('orders_total')`,
+        )
+      )[0];
+    await until(async () => (await index())?.valid === false, 60_000);
+    worker.kill('SIGKILL');
+    // Longer than a server needs to notice that its client is gone.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(await running(shop, 'CREATE INDEX')()).toBe(true);
+    return { shop, migration, holder, index };
+  }
 });

@@ -153,6 +153,14 @@ describe('the new size of the pool', () => {
   });
 });
 
+it('prepared transactions that were forgotten stand in the plan before anybody is ended', () => {
+  const look = lookOf({ offenders: [offender(1)], preparedTransactions: 2, preparedNames: ['order 77'] });
+  expect(draft(look).warnings).toContain(
+    "locks of prepared transactions stay, whoever is ended, until their owner says COMMIT PREPARED or ROLLBACK PREPARED: 'order 77'",
+  );
+  expect(draft(lookOf({ limits: full, preparedTransactions: 1, preparedNames: [] })).warnings).toEqual([]);
+});
+
 it('the snapshot names every session that is over a limit, and why the others are left alone', () => {
   const text = snapshotText(
     lookOf({
