@@ -133,10 +133,18 @@ async function quickDeadlockCheck(client: ClientBase, lockTimeoutMs: number): Pr
 }
 
 /** Ours to set, not the role's. */
-const OUR_SETTINGS =
-  /^(lock_timeout|statement_timeout|role|session_authorization|idle_in_transaction_session_timeout)=/;
+const OUR_SETTINGS = [
+  'lock_timeout',
+  'statement_timeout',
+  'role',
+  'session_authorization',
+  'idle_in_transaction_session_timeout',
+];
 
-/** A disposable cluster is entered as its superuser; what production's role may not do must fail there already. */
+/**
+ * A disposable cluster is entered as its superuser; what production's role may not do must fail there already, and what a
+ * file means depends on the settings that production has for that role and for the database: the path of names, above all.
+ */
 async function becomeProductionRole(
   deps: ActivityDeps,
   client: ClientBase,
@@ -144,25 +152,37 @@ async function becomeProductionRole(
 ): Promise<void> {
   if (database.kind !== 'scratch') return;
   const { service, environment } = scratchMark(deps.config, database.scratch);
-  const { url } = endpointOf(deps, { kind: 'service', service, environment });
+  const production: DatabaseRef = { kind: 'service', service, environment };
+  const { url } = endpointOf(deps, production);
   const role = decodeURIComponent(new URL(url).username);
   await prepareOwner(client, serviceOf(deps.config, service).migrations.role, role);
-  const { rows } = await client.query<{ settings: string[] | null }>(
-    `SELECT (SELECT array_agg(one) FROM pg_db_role_setting s, unnest(s.setconfig) AS one
-              WHERE s.setrole = r.oid AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS settings
-       FROM pg_roles r WHERE r.rolname = $1`,
-    [role],
-  );
-  if (rows[0] === undefined) return;
-  await client.query(`GRANT USAGE ON SCHEMA durable_runbooks TO ${quoted(role)}`);
-  await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA durable_runbooks TO ${quoted(role)}`);
-  await client.query(`SET SESSION AUTHORIZATION ${quoted(role)}`);
-  for (const setting of (rows[0].settings ?? []).filter((text) => !OUR_SETTINGS.test(text))) {
-    const equals = setting.indexOf('=');
-    await client
-      .query('SELECT set_config($1, $2, false)', [setting.slice(0, equals), setting.slice(equals + 1)])
-      .catch(() => undefined);
+  const { rows } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
+  if (rows.length > 0) {
+    await client.query(`GRANT USAGE ON SCHEMA durable_runbooks TO ${quoted(role)}`);
+    await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA durable_runbooks TO ${quoted(role)}`);
+    await client.query(`SET SESSION AUTHORIZATION ${quoted(role)}`);
   }
+  for (const { name, setting } of await settingsOf(deps, production))
+    await client.query('SELECT set_config($1, $2, false)', [name, setting]).catch(() => undefined);
+}
+
+/** What sessions of ours are given there for their database and their role. */
+async function settingsOf(
+  deps: ActivityDeps,
+  production: DatabaseRef,
+): Promise<{ name: string; setting: string }[]> {
+  return withClient(
+    deps,
+    production,
+    async (client) => {
+      const { rows } = await client.query<{ name: string; setting: string }>(
+        `SELECT name, setting FROM pg_settings WHERE source IN ('database', 'user', 'database user') AND name <> ALL ($1)`,
+        [OUR_SETTINGS],
+      );
+      return rows;
+    },
+    { identity: true, action: 'read the settings of its role' },
+  );
 }
 
 /** Each lock gets the whole patience: what came before it may have taken hours. */
