@@ -332,7 +332,7 @@ describe('what happens to the data', () => {
       'down script, which lost nothing on the clone',
     ]);
     expect(plan.warnings).toContain(
-      `${first}: its way back was not rehearsed, because a later migration cannot be undone`,
+      `${first}: its way back was not rehearsed: a later migration cannot be undone`,
     );
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
     for (const column of ['first', 'second', 'third'])

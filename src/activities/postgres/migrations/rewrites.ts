@@ -13,7 +13,7 @@ const SERIALS = ['smallserial', 'serial', 'bigserial', 'serial2', 'serial4', 'se
 
 /**
  * Statements that write a table anew under ACCESS EXCLUSIVE, as far as the file and the catalogue tell. Tables that
- * the script creates, that do not exist yet, or never got a row, have none to write; what cannot be seen from here (code in DO
+ * the script creates, that do not exist yet, or have no row, are not written; what cannot be seen from here (code in DO
  * blocks, triggers on types) is noticed when it happens, see `rewrittenTables`.
  */
 export async function findRewrites(client: ClientBase, script: Script): Promise<Rewrite[]> {
@@ -86,18 +86,16 @@ async function volatileFunctions(client: ClientBase, names: string[]): Promise<s
   return rows.map(({ proname }) => proname);
 }
 
-/**
- * Without a lock on it: somebody may hold the table. What the counters do not know after a crash of the server, the
- * transaction itself will see, see `rewrittenTables`.
- */
+/** Whether there is such a table, and a row in it or in a partition of it. One that cannot be looked into may have any. */
 async function mayHaveRows(client: ClientBase, table: string): Promise<boolean> {
-  const { rows } = await client.query(
-    `WITH RECURSIVE tree AS (
-       SELECT to_regclass($1)::oid AS oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid)
-     SELECT 1 FROM tree JOIN pg_class c USING (oid) WHERE c.relpages > 0 OR pg_stat_get_tuples_inserted(oid) > 0`,
-    [table],
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+    table,
+  ]);
+  if (rows[0]?.there !== true) return false;
+  return client.query(`SELECT 1 FROM ${table} LIMIT 1`).then(
+    (found) => found.rows.length > 0,
+    () => true,
   );
-  return rows.length > 0;
 }
 
 /**

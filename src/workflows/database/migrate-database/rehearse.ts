@@ -1,4 +1,10 @@
-import { describeLost, describeLosses, isLossless, type ContentsDelta } from '../../../contract/contents';
+import {
+  describeLost,
+  describeLosses,
+  isLossless,
+  type ContentsDelta,
+  type Lost,
+} from '../../../contract/contents';
 import { isOrder, touched, type SchemaDelta } from '../../../contract/schema-delta';
 import type { ApplyResult, Migration } from '../../../contract/migration';
 import { type DatabaseRef, targetOf } from '../../../contract/place';
@@ -14,8 +20,8 @@ export type Back =
   | { kind: 'down'; writes: boolean }
   /** It has none, or one that does not. */
   | { kind: 'restore'; why: string }
-  /** A later one cannot be undone, so that its down script could not be tried. */
-  | { kind: 'unrehearsed' };
+  /** A later one keeps its down script from being tried, or what came of that from being told. */
+  | { kind: 'unrehearsed'; why: string };
 
 export interface Rehearsed {
   migration: Migration;
@@ -71,10 +77,12 @@ export async function rehearseOnClone(
   const additions = await countAdditions(run, clone, delta);
 
   const backs: Back[] = pending.map(({ downSha256 }) =>
-    downSha256 === null ? { kind: 'restore', why: 'it has no down script' } : { kind: 'unrehearsed' },
+    downSha256 === null
+      ? { kind: 'restore', why: 'it has no down script' }
+      : { kind: 'unrehearsed', why: 'a later migration cannot be undone' },
   );
   const leftovers: string[] = [];
-  const alreadyLost = new Set<string>();
+  const alreadyLost = new Map<string, Lost>();
   for (let index = pending.length - 1; index > lastWithoutDown; index -= 1) {
     const migration = pending[index]!;
     await applyTo(run, diagnosis, { ...on, migration, direction: 'down', undo: 'disposable' });
@@ -130,14 +138,21 @@ export function lostForGood({ migrations }: Rehearsal): Rehearsed[] {
   return migrations.filter(({ contents, back }) => !isLossless(contents) && back.kind !== 'down');
 }
 
-/** `since`: what the down script itself did; `sinceStart`: what up and down together did. */
-function backOf(since: ContentsDelta, sinceStart: ContentsDelta, alreadyLost: Set<string>): Back {
-  const lost = sinceStart.lost.filter((one) => !alreadyLost.has(describeLost(one)));
-  for (const one of lost) alreadyLost.add(describeLost(one));
-  if (lost.length > 0 || sinceStart.more > 0)
+/** `since`: what the down script itself did; `sinceStart`: what up and down together did, and those of later migrations. */
+function backOf(since: ContentsDelta, sinceStart: ContentsDelta, before: Map<string, Lost>): Back {
+  const lost = sinceStart.lost.filter((one) => !before.has(describeLost(one)));
+  const spoilt = new Set([...before.values()].filter(({ kind }) => kind !== 'column').map(tableIn));
+  for (const one of lost) before.set(describeLost(one), one);
+  const own = lost.filter((one) => !spoilt.has(tableIn(one)));
+  if (own.length > 0 || sinceStart.more > 0)
     return {
       kind: 'restore',
-      why: `its down script does not bring back ${describeLosses({ lost, more: sinceStart.more })}`,
+      why: `its down script does not bring back ${describeLosses({ lost: own, more: sinceStart.more })}`,
+    };
+  if (lost.length > 0)
+    return {
+      kind: 'unrehearsed',
+      why: `what a later one loses of ${[...new Set(lost.map(tableIn))].join(', ')} hides what this one does`,
     };
   return {
     kind: 'down',
@@ -145,12 +160,16 @@ function backOf(since: ContentsDelta, sinceStart: ContentsDelta, alreadyLost: Se
   };
 }
 
+/** Of `schema.table (columns)`; a column stands for itself. */
+function tableIn({ what }: Lost): string {
+  return what.split(' (')[0]!;
+}
+
 function warningsOf({ migration: { name, downSha256 }, contents, back }: Rehearsed): string[] {
   const taken = isLossless(contents) ? '' : `${name} takes away ${describeLosses(contents)}`;
   if (taken !== '' && back.kind === 'down') return [`${taken}; its down script gives that back`];
   const loss = taken === '' ? [] : [taken];
-  if (back.kind === 'unrehearsed')
-    return [...loss, `${name}: its way back was not rehearsed, because a later migration cannot be undone`];
+  if (back.kind === 'unrehearsed') return [...loss, `${name}: its way back was not rehearsed: ${back.why}`];
   // That there is no down script was said before.
   return back.kind === 'restore' && downSha256 !== null ? [...loss, `${name}: ${back.why}`] : loss;
 }
