@@ -40,7 +40,14 @@ export function createEngine(state: RunState, policy: Policy, origin: Origin) {
     reject: ends('REJECTED'),
     needsHuman: ends('NEEDS_HUMAN'),
   };
-  return { run, undos, tidy, endPages, endAnnouncements, admission: createAdmission(state, policy, tell, origin) };
+  return {
+    run,
+    undos,
+    tidy,
+    endPages,
+    endAnnouncements,
+    admission: createAdmission(state, policy, tell, origin),
+  };
 }
 
 function ends(outcome: Outcome): (summary: string) => never {
