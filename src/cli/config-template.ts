@@ -57,7 +57,7 @@ services:
 
     # The highest mode. observe: report the plan and stop; propose: wait for an approval; auto: go on alone.
     mode: propose
-    # modes: { drillRestore: auto, backUpDatabase: auto }
+    # modes: { backUpDatabase: auto } # else the backup of a schedule waits for an approval, each night
 
     approval:
       fourEyes: false                # true: whoever started a run cannot approve it
@@ -68,7 +68,7 @@ services:
     migrations:
       directory: migrations          # NAME.sql and NAME.down.sql, or as other tools have it: docs/migrations.md
       # role: shop_owner             # whom what they make belongs to; default: the role of the URL
-      lockTimeoutMs: 500             # a migration never makes the site wait longer than this for one lock
+      lockTimeoutMs: 500             # how long one try waits for a lock, and others behind it
 
     backups:
       directory: backups
@@ -80,7 +80,7 @@ services:
       #   objectLockDays: 30         # nobody can delete a copy before
 
     restore:
-      rtoMinutes: 60                 # a drill that takes longer fails
+      rtoMinutes: 60                 # a drill whose measured and estimated time is longer fails
       rpoMinutes: 1500
       requiredTables: []             # e.g. [public.bookings, public.customers]
 

@@ -36,7 +36,7 @@ export const offsiteSchema = z
       .optional()
       .describe('default of both: where every AWS tool looks, e.g. the role of the machine'),
     serverSideEncryption: z.enum(['AES256', 'aws:kms']).optional().describe('default: what the bucket does'),
-    kmsKeyId: z.string().min(1).optional(),
+    kmsKeyId: z.string().min(1).optional().describe('for aws:kms; default: the key of the account'),
     prune: z
       .boolean()
       .default(true)
@@ -53,6 +53,13 @@ export const offsiteSchema = z
     ({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined),
     {
       message: 'accessKeyId and secretAccessKey go together',
+    },
+  )
+  .refine(
+    ({ kmsKeyId, serverSideEncryption }) => kmsKeyId === undefined || serverSideEncryption === 'aws:kms',
+    {
+      path: ['kmsKeyId'],
+      message: 'counts with serverSideEncryption: aws:kms only',
     },
   )
   .describe('where every backup is copied to, and fetched from where the disk of the worker is gone');
@@ -81,12 +88,14 @@ export const backupsSchema = z
       .number()
       .positive()
       .default(26)
-      .describe('checkBackups fails when the newest backup is older'),
+      .describe('checkBackups fails when the newest backup, or the newest copy off site, is older'),
     provenMaxAgeHours: z
       .number()
       .positive()
       .optional()
-      .describe('checkBackups fails when no backup was restored for so long; default: it only says when'),
+      .describe(
+        'checkBackups fails when no backup was proven by a drill or a rehearsal for so long; default: it only says when',
+      ),
     minSizeRatio: z
       .number()
       .min(0)
@@ -115,14 +124,29 @@ export const restoreSchema = z
       .string()
       .optional()
       .describe('where disposable clusters live; default: a folder of the worker'),
-    scratchTtlHours: z.number().positive().max(720).default(24),
-    rtoMinutes: z.number().positive().default(60).describe('recovery time objective'),
-    rpoMinutes: z.number().positive().default(1_500).describe('recovery point objective'),
+    scratchTtlHours: z
+      .number()
+      .positive()
+      .max(720)
+      .default(24)
+      .describe('when a disposable cluster that nobody dropped is removed'),
+    rtoMinutes: z
+      .number()
+      .positive()
+      .default(60)
+      .describe('recovery time objective: a drill whose measured and estimated time is longer fails'),
+    rpoMinutes: z
+      .number()
+      .positive()
+      .default(1_500)
+      .describe('recovery point objective: a drill fails while the newest backup is older'),
     requiredTables: z
       .array(z.string())
       .default([])
       .describe('must exist after a restore; empty only if they were'),
-    smoke: commandSchema.optional().describe('runs with DATABASE_URL of the restored copy'),
+    smoke: commandSchema
+      .optional()
+      .describe('runs with DATABASE_URL of the restored copy, in drills and in restores'),
     stopWrites: commandSchema.optional().describe('before a restored copy takes over, e.g. maintenance mode'),
     resumeWrites: commandSchema.optional().describe('takes back what stopWrites did'),
     switchTraffic: commandSchema
@@ -137,6 +161,6 @@ export const restoreSchema = z
 
 export const canarySchema = z
   .strictObject({
-    enabled: z.boolean().default(true),
+    enabled: z.boolean().default(true).describe('false: it is written, and no restore has to contain it'),
   })
   .describe('a row written before each backup that a restore must contain');

@@ -58,7 +58,13 @@ export const migrationsSchema = z
       .default(900)
       .describe('how long one statement may take'),
     lintIgnore: z.array(z.string()).default([]).describe('Squawk rules that do not count here'),
-    maxReplicaLagSeconds: z.number().positive().default(30),
+    maxReplicaLagSeconds: z
+      .number()
+      .positive()
+      .default(30)
+      .describe(
+        'no file is begun while a physical replica is further behind; for `lockDeadlineSeconds` at most',
+      ),
   })
   .refine(({ command, role }) => command === undefined || role === undefined, {
     path: ['role'],

@@ -29,8 +29,6 @@ export interface Migration extends MigrationRef {
   statements: number;
   /** False where a statement refuses to run inside a transaction (CREATE INDEX CONCURRENTLY, VACUUM ...). */
   transactional: boolean;
-  /** The down script destroys or rewrites data (DROP, DELETE, UPDATE, TRUNCATE): undoing with it always asks. */
-  downDestroysData: boolean;
   /** How long the configuration lets it take, up or down, all its statements together. */
   permittedMs?: number;
   hazards: Hazard[];

@@ -77,5 +77,5 @@ function noRecoveryPoint(message: string): ApplicationFailure {
 }
 
 export function describeAge(backup: BackupListEntry): string {
-  return `${backup.backupId}${backup.purpose === 'safety' ? ' (a safety backup)' : ''}, snapshot of ${utc(backup.snapshotAt)} UTC, ${backup.provenAt === null ? 'never restored' : `proven ${utc(backup.provenAt)} UTC`}`;
+  return `${backup.backupId}${backup.purpose === 'safety' ? ' (a safety backup)' : ''}, snapshot of ${utc(backup.snapshotAt)} UTC, ${backup.provenAt === null ? 'not proven yet' : `proven ${utc(backup.provenAt)} UTC`}`;
 }

@@ -1,7 +1,7 @@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 import type { BackupListEntry, FetchedBackup } from '../../contract/backup';
 import type { Place } from '../../contract/place';
-import { duration, type Run } from '../kit';
+import { countOf, duration, type Run } from '../kit';
 import { backupsOfAllHosts } from './on-one-host';
 
 /**
@@ -9,7 +9,7 @@ import { backupsOfAllHosts } from './on-one-host';
  * not wait for a storage that it does not need. The timeline says so.
  */
 export async function listBackups(run: Run, place: Place): Promise<BackupListEntry[]> {
-  const describe = (found: BackupListEntry[]) => `${found.length} backups`;
+  const describe = (found: BackupListEntry[]) => countOf(found.length, 'backup');
   try {
     return await run.step('List the backups', backupsOfAllHosts(run, place), { describe });
   } catch (error) {

@@ -76,7 +76,7 @@ export async function prepareRestore(
   if (unattended || moved !== undefined) {
     const loses = `${lossText(prepared.loss, backup.snapshotAt)}${moved === undefined ? '' : `; ${moved}`}`;
     const choice = await run.ask(
-      `Restoring ${describeAge(backup)} in ${target}, where ${describeLive(live)}, ${loses}. Restore?`,
+      `Restoring ${target} (${describeLive(live)}) from ${describeAge(backup)}: this ${loses}. Restore?`,
       ['restore', 'stop'],
     );
     if (choice === 'stop') return run.reject(`decided not to restore ${target}`);
@@ -92,7 +92,7 @@ async function choose(
 ): Promise<{ backup: BackupListEntry; newer: string[] }> {
   const all = await listBackups(run, place);
   const backup = chooseBackup(all, recoveryPoint);
-  const newer = passedOver(all, backup).map((why) => `newer, and cannot be used: ${why}`);
+  const newer = passedOver(all, backup).map((why) => `newer, and passed over: ${why}`);
   run.note('Recovery point', [describeAge(backup), ...newer].join('; '));
   await obtainBackup(run, backup);
   return { backup, newer };

@@ -130,7 +130,7 @@ async function replace(
   run.fact('formerDatabase', names.previous);
   run.note(
     'The former database is kept',
-    `${names.previous} on the server of ${target}, read-only where no restore.stopWrites is configured. Drop it by hand when nobody needs the way back.`,
+    `${names.previous} on the server of ${target}, ${live.condition === 'closed' ? 'where it lets nobody in, as before' : 'read-only where no restore.stopWrites is configured'}. Drop it by hand when nobody needs the way back.`,
   );
 }
 

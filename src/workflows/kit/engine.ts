@@ -18,7 +18,7 @@ import { createUndoStack, type UndoStack } from './undo';
 
 /** What carries a run: the face that its procedure gets, and what only the kit may use. */
 export function createEngine(state: RunState, policy: Policy, origin: Origin) {
-  const { tell, endPages, ...messenger } = createMessenger(state, policy);
+  const { tell, endPages, endAnnouncements, ...messenger } = createMessenger(state, policy);
   const undos = createUndoStack(state, policy, { announce: messenger.announce, tell });
   const { within, ...steps } = createSteps(state, undos);
   const { defer, tidy } = createTidying(state, steps.step);
@@ -40,7 +40,14 @@ export function createEngine(state: RunState, policy: Policy, origin: Origin) {
     reject: ends('REJECTED'),
     needsHuman: ends('NEEDS_HUMAN'),
   };
-  return { run, undos, tidy, endPages, admission: createAdmission(state, policy, tell, origin) };
+  return {
+    run,
+    undos,
+    tidy,
+    endPages,
+    endAnnouncements,
+    admission: createAdmission(state, policy, tell, origin),
+  };
 }
 
 function ends(outcome: Outcome): (summary: string) => never {

@@ -12,6 +12,9 @@ import { addNote, type RunState } from './state';
 /** People are still needed, or do not know yet what was done, or that nothing was. */
 const STAY_OPEN: Outcome[] = ['NEEDS_HUMAN', 'PARTIAL', 'FAILED'];
 
+/** Procedures say these themselves, and that people are needed is said when they are called. */
+const SAID: Outcome[] = ['SUCCEEDED', 'NOTHING_TO_DO', 'OBSERVED', 'NEEDS_HUMAN'];
+
 const SUMMARIES: Record<MessageKind, string> = {
   status: 'Announce',
   page: 'Page',
@@ -25,6 +28,8 @@ export function createMessenger(state: RunState, policy: Policy) {
   /** Who was paged, while the page stands. */
   let open: { channels: Set<string>; severity?: Severity } | undefined;
   const unreached = new Set<string>();
+  /** Every channel was told what is being done. */
+  let announced = false;
 
   async function send(
     kind: MessageKind,
@@ -52,6 +57,7 @@ export function createMessenger(state: RunState, policy: Policy) {
   async function announce(text: string, to: { rung?: string; severity?: Severity } = {}): Promise<void> {
     const { rung, severity } = to;
     const { told } = await send('status', text, { rung: rung ?? null, severity });
+    if (rung === undefined && told.length > 0) announced = true;
     if (rung !== undefined && told.length === 0) addNote(state, `Nobody could be told at ${rung}`, text);
   }
 
@@ -107,5 +113,11 @@ export function createMessenger(state: RunState, policy: Policy) {
 
   const tell: Tell = (rung, text) => page(text, { rung });
 
-  return { announce, tell, page, acknowledgePage, resolvePage, endPages };
+  /** Who was told what is being done, e.g. that no writes are taken, hears when that is over. */
+  async function endAnnouncements(outcome: Outcome, summary: string): Promise<void> {
+    if (!announced || SAID.includes(outcome) || !patched('announcements-end-with-their-run')) return;
+    await announce(`${outcome}: ${summary}`);
+  }
+
+  return { announce, tell, page, acknowledgePage, resolvePage, endPages, endAnnouncements };
 }

@@ -71,7 +71,8 @@ export function runbook<C extends { input: z.ZodType }, A = Activities, Shared =
     publish(state);
     const prepared = await prepareRun<z.output<C['input']>>(state, name, input);
     const origin = originOf(prepared.input as { alert?: Alert });
-    const { admission, endPages, tidy, undos, run: face } = createEngine(state, prepared.policy, origin);
+    const { run: face, ...engine } = createEngine(state, prepared.policy, origin);
+    const { admission, tidy, undos } = engine;
     // Activities are called by name, so the same face serves those of anybody.
     const run = face as unknown as Run<A>;
     ready.run = run;
@@ -89,7 +90,8 @@ export function runbook<C extends { input: z.ZodType }, A = Activities, Shared =
     if (state.report.outcome !== 'NEEDS_HUMAN') await tidy();
     if (failure !== undefined) tellWhatStays(state);
     const { outcome, summary } = state.report as RunReport & { outcome: Outcome };
-    if (!admission.callsPeople(outcome)) await endPages(outcome, summary);
+    await engine.endAnnouncements(outcome, summary);
+    if (!admission.callsPeople(outcome)) await engine.endPages(outcome, summary);
     await admission.leave(outcome, summary);
     return close(state, failure);
   }

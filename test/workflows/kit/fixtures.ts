@@ -91,6 +91,21 @@ export const announcing = runbook<FixtureCard>('announcing', async (_, run) => {
   return 'announced';
 });
 
+/** Says that it begins, and when it is done. */
+export const maintaining = runbook<FixtureCard>('maintaining', async (_, run) => {
+  await run.announce('no writes are taken until this is done');
+  await run.exclusively('shop/production', async () => {
+    await change(run, 'a');
+    await run.verify(
+      'It helped',
+      world((act) => act.check({ what: 'after' })),
+      (verdict) => verdict,
+    );
+  });
+  await run.announce('writes are taken again');
+  return 'maintained';
+});
+
 /** Pages, tells how it goes, and says who has it. */
 export const paging = runbook<FixtureCard>('paging', async (_, run) => {
   await run.announce('it looks bad');

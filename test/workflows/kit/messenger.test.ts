@@ -47,6 +47,20 @@ const broken = async (): Promise<never> => {
   throw ApplicationFailure.nonRetryable('disk full', 'Broken');
 };
 
+describe('an announcement', () => {
+  it('does not stand for ever: every channel hears how a run ended that does not say so itself', () =>
+    withKit(env, async ({ world, run }) => {
+      const sent = listen(world);
+      world.acts.check = ill;
+      const { failure } = await run('maintaining');
+      expect(failure?.type).toBe('ROLLED_BACK');
+      expect(sent).toMatchObject([
+        { kind: 'status', rung: null, text: 'no writes are taken until this is done' },
+        { kind: 'status', rung: null, text: expect.stringMatching(/^ROLLED_BACK: .*still down/) },
+      ]);
+    }));
+});
+
 describe('a page', () => {
   it('is told to be taken, and over when its run is, to those who got it', () =>
     withKit(env, async ({ world, run }) => {

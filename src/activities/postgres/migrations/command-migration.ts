@@ -69,7 +69,6 @@ export function describeCommand(deps: ActivityDeps, service: string): Migration 
     downSha256: null,
     statements: 0,
     transactional: false,
-    downDestroysData: false,
     hazards: [{ migration: name, line: 1, level: 'warning', rule: 'migration-command', message }],
   };
 }

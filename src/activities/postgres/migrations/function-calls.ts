@@ -25,7 +25,7 @@ export async function writingCalls(client: ClientBase, script: Script): Promise<
   return calling.flatMap(({ statement, names }) => {
     const writing = names.filter((name) => !harmless.has(name));
     if (writing.length === 0) return [];
-    const why = `it calls ${[...new Set(writing)].join(', ')}, which may change rows; going back with it always asks`;
+    const why = `it calls ${[...new Set(writing)].join(', ')}, which may change rows; the clone shows whether that gives everything back`;
     return [hazard(script, statement, 'warning', 'down-destroys-data', why)];
   });
 }

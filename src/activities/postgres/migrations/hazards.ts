@@ -79,10 +79,6 @@ function destroysWholesale(node: Node): boolean {
   return destroysInside(node) === undefined && destroys(node) !== undefined;
 }
 
-export function downDestroysData(down: Script | null): boolean {
-  return down !== null && down.statements.some(({ node }) => destroys(node) !== undefined);
-}
-
 /** What a person should know before this migration runs, as far as the file itself tells. */
 export function hazardsOf(up: Script, down: Script | null, downPath: string | undefined): Hazard[] {
   return [...losses(up), ...severalLocks(up), ...wholeUpdates(up), ...wayBack(up, down, downPath)];
@@ -148,7 +144,15 @@ function wayBack(up: Script, down: Script | null, downPath = 'way back in this l
     const why = destroys(statement.node);
     return why === undefined
       ? []
-      : [hazard(down, statement, 'warning', 'down-destroys-data', `${why}; going back with it always asks`)];
+      : [
+          hazard(
+            down,
+            statement,
+            'warning',
+            'down-destroys-data',
+            `${why}; the clone shows whether that gives everything back`,
+          ),
+        ];
   });
 }
 

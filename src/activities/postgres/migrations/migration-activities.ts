@@ -6,7 +6,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
 import { describeCommand, readToolLedger } from './command-migration';
-import { downDestroysData, hazard, hazardsOf } from './hazards';
+import { hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
 import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
 import { parseScript, type Script } from './parse';
@@ -159,7 +159,6 @@ async function readMigration(
     downSha256: down?.sha256 ?? null,
     statements: script.statements.length,
     transactional: script.transactional,
-    downDestroysData: downDestroysData(downScript) || calls.length > 0,
     permittedMs: permittedMs(settings, [script, downScript]),
     hazards: [
       ...rewrites,

@@ -118,7 +118,7 @@ async function checkOffsite(run: Run, place: Place, read: boolean): Promise<void
     describe: ({ configured, checked, sizeBytes }) =>
       configured
         ? `${checked} of them, ${bytes(sizeBytes)}${read ? ', read back' : ', by the sizes of their objects'}`
-        : 'none are configured',
+        : 'no backups.offsite is configured',
   });
   if (!seen.configured) return;
   const maxAgeSeconds = run.objective('backupMaxAgeSeconds');
@@ -152,14 +152,14 @@ async function checkProof(run: Run, backups: BackupListEntry[]): Promise<void> {
     provenAt === undefined ? undefined : Math.round((Date.now() - Date.parse(provenAt)) / 1_000);
   if (ageSeconds !== undefined) run.fact('provenAgeSeconds', ageSeconds);
   const seen =
-    ageSeconds === undefined ? 'no backup was ever restored' : `restored ${duration(ageSeconds * 1_000)} ago`;
+    ageSeconds === undefined ? 'no backup was ever proven' : `proven ${duration(ageSeconds * 1_000)} ago`;
   if (maxAgeSeconds === undefined) {
     if (ageSeconds === undefined)
-      run.note('No backup was ever restored', 'run drillRestore: only a restore is proof');
+      run.note('No backup was ever proven', 'run drillRestore: only a restore that was checked is proof');
     return;
   }
   await run.verify(
-    'A backup was restored lately',
+    'A backup was proven lately',
     async () => ageSeconds,
     (age) => ({
       ok: age !== undefined && age <= maxAgeSeconds,

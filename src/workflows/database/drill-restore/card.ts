@@ -16,15 +16,17 @@ export const drillRestoreCard = card({
   diagnosis: ['which backups there are', 'which recovery point is meant: the latest, a random one, a time'],
   resolution: [
     'bring the copy back from off site, where there is one',
-    'restore into a disposable cluster that cannot touch production, with the rights that our role has on the live server',
+    'restore into a disposable cluster that cannot touch production, with the rights that our role has on the live server, or, while that is away, had when the backup was made',
     'validate: rows of every table against the manifest, sequences, keys, invariants, the canary, indexes',
     'run the smoke command against the copy; drop the copy',
     'measure fetch, restore and validation, estimate the rest of the RTO; the RPO is the age of the newest backup',
     'with promote: announce, stop writes, restore again onto the durable server, swap, switch traffic, verify',
   ],
-  prevention: ['weekly schedule; alert when the last verified restore is older than two weeks'],
+  prevention: [
+    'weekly schedule; RunbooksNoVerifiedRestore fires when the last restore that was checked is older than eight days',
+  ],
   escalation: ['a failed drill means that there may be no usable backup: the on-call engineer the same day'],
-  changes: 'nothing, or with promote the live database',
+  changes: 'nothing of the service, or with promote the live database',
   input: {
     environment: databaseEnvironment,
     recoveryPoint,

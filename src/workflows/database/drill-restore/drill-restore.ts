@@ -23,7 +23,7 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
     input.recoveryPoint === 'random' ? all.filter(({ snapshotAt }) => snapshotAt >= oldest) : all;
   const backup = chooseBackup(eligible, input.recoveryPoint);
   run.note('Recovery point', describeAge(backup));
-  for (const why of passedOver(all, backup)) run.note('Newer, and cannot be used', why);
+  for (const why of passedOver(all, backup)) run.note('Newer, and passed over', why);
   await run.plan({
     actions: [
       {

@@ -15,7 +15,7 @@ export const migrateDatabaseCard = card({
   area: 'database',
   priority: 'P2',
   symptoms: ['a reviewed migration is ready to go to production'],
-  impact: 'a migration that goes wrong stops bookings, or loses them',
+  impact: 'a migration that goes wrong stops the application, or loses data',
   diagnosis: [
     'the files and the ledger: what is pending, left out or out of order, what was applied under that name with other content',
     'the right database, versions of server and client tools, open transactions, staging against production',
@@ -23,14 +23,15 @@ export const migrateDatabaseCard = card({
   ],
   resolution: [
     'back up production and prove the backup by restoring it into a disposable cluster',
-    'rehearse up and down on that clone, then on staging; check invariants, health, smoke test',
+    'rehearse up and down on that clone, and compare what becomes of its rows, values and sequences',
+    'apply on staging what it lacks; check invariants, health, smoke test',
     'wait for an approval of exactly this plan',
     'apply with a short lock timeout, in one transaction with the ledger row; verify schema delta, invariants, health, error rate',
-    'going back: transaction aborted, else down script, else restore, which asks',
+    'going back, all files at once: nothing where the transaction was aborted; down scripts where the clone has shown that they give everything back, and a question where they take what was written since; else a restore, which always asks; staging too',
   ],
   prevention: ['expand and contract in separate migrations', 'a down script beside every migration'],
-  escalation: ['a way back that fails ends as NEEDS_HUMAN and pages the ladder; the backup is kept'],
-  changes: 'the schema of staging and of production; files in the backup directory',
+  escalation: ['a way back that fails: NEEDS_HUMAN pages the ladder; the backup is kept while the run waits'],
+  changes: 'schema and data of staging and of production; files in the backup directory',
   input: {
     environment: databaseEnvironment,
     staging: z.string().min(1).max(40).default('staging').describe('environment to rehearse on, or "none"'),

@@ -26,7 +26,11 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
   await run.plan({
     actions: [
       { action: 'back up and prove the backup', target },
-      { action: 'rehearse up and down', target: 'a clone restored from that backup', count: pending.length },
+      {
+        action: 'rehearse up, and down as far as there are down scripts',
+        target: 'a clone restored from that backup',
+        count: pending.length,
+      },
       ...(staging === undefined
         ? []
         : [{ action: 'rehearse', target: targetOf(staging), count: pending.length }]),
@@ -89,7 +93,9 @@ async function afterRehearsal(
   });
 
   await confirmLoss(run, rehearsal, target);
-  await run.announce(`${pending.map(({ name }) => name).join(', ')} is being applied in ${target}.`);
+  await run.announce(
+    `${pending.map(({ name }) => name).join(', ')} will be applied in ${target} as soon as no other run works on it.`,
+  );
   await run.exclusively(
     target,
     async (fence) => {

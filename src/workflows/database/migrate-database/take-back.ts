@@ -59,7 +59,7 @@ async function takeBack(
   const backs = there.map(({ name }) => rehearsedAs(rehearsal, name));
   const choice = await chooseWay(run, rehearsal, backs, applied);
   if (choice === 'restore') {
-    await restoreInstead(run, applied, reasonsOf(backs));
+    await restoreInstead(run, applied, backs);
     return 'restored';
   }
   for (const migration of [...there].reverse()) {
@@ -135,13 +135,12 @@ function reasonsOf(backs: Rehearsed[]): string {
 
 async function restoreInstead(
   run: Run,
-  { place, backupId, fence, migrations, suffix = '' }: Applied,
-  reasons: string,
+  { place, backupId, fence, suffix = '' }: Applied,
+  backs: Rehearsed[],
 ): Promise<void> {
   const where = targetOf(place);
-  const names = migrations.map(({ name }) => name).join(', ');
-  if (backupId === undefined)
-    return run.needsHuman(`${names} stays on ${where}: there is no backup to restore`);
+  const stay = `${backs.map(({ migration }) => migration.name).join(', ')} ${backs.length > 1 ? 'stay' : 'stays'} on ${where}`;
+  if (backupId === undefined) return run.needsHuman(`${stay}: there is no backup to restore`);
   const live = await run.step(`Look at what there is of ${where}`, (act) => act.inspectLive(place), {
     kind: 'long',
     undo: 'read-only',
@@ -149,13 +148,13 @@ async function restoreInstead(
   });
   const loss = await readLoss(run, place, live, backupId);
   const moved = live.replication === undefined ? undefined : describeReplication(live.replication);
+  const reasons = reasonsOf(backs);
   const why = reasons === '' ? '' : `${reasons}. `;
   const choice = await run.ask(
-    `${why}Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)} (an upper bound)${moved === undefined ? '' : `; ${moved}`}. Restore?`,
+    `${why}Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)}${moved === undefined ? '' : `; ${moved}`}. Restore?`,
     ['restore', 'leave it to me'],
   );
-  if (choice !== 'restore')
-    run.needsHuman(`${names} stays on ${where}, as decided; its backup is ${backupId}`);
+  if (choice !== 'restore') run.needsHuman(`${stay}, as decided; its backup is ${backupId}`);
   // The loss was estimated before the writes stopped, so even none is not for sure.
   const loses = `${where} was restored from ${backupId}; writes since then are lost`;
   await takeOver(run, place, { backupId, fence, live, loss, loses, suffix });

@@ -13,7 +13,9 @@ export const releaseBackupCard = card({
   ],
   impact: 'none for production; a safety backup is kept for ever until somebody lets go of it',
   diagnosis: ['that backup is a safety backup; when it was taken'],
-  resolution: ['mark it as released: the retention of the next backUpDatabase deletes it'],
+  resolution: [
+    'mark it as released: the next retention on the disk that it lies on deletes it, as after a backUpDatabase there',
+  ],
   prevention: ['release it when the restore that made it was accepted'],
   escalation: ['doubt whether something in it is needed: restore it into a copy first, with drillRestore'],
   changes: 'a mark beside the backup; the next retention deletes the backup',

@@ -36,12 +36,12 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
         detail: `${describeAge(backup)}, ${bytes(backup.sizeBytes)}`,
       },
     ],
-    warnings: ['the next backUpDatabase deletes it, and nothing brings it back'],
+    warnings: ['the next retention on the disk that it lies on deletes it, and nothing brings it back'],
     facts: { manifest: backup.manifestSha256 },
   }));
   await run.step('Release it', (act) => act.releaseBackup({ ...place, backupId, by: input.startedBy }), {
     kind: 'mutate',
     undo: { irreversible: `${backupId} is released, and the next retention deletes it` },
   });
-  return `${backupId} is released: the next backUpDatabase deletes it`;
+  return `${backupId} is released: the next retention on the disk that it lies on deletes it`;
 });

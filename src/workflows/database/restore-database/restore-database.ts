@@ -38,5 +38,5 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
   );
   const next = `${tellNewIdentity(run, prepared)}${replicationReminder(live)}`;
   await run.announce(`${target} was restored from ${backup.backupId} and takes writes again${next}.`);
-  return `${target} is restored from ${backup.backupId}; this ${lossText(loss, backup.snapshotAt)}${next}`;
+  return `${target} is restored from ${backup.backupId}; this ${lossText({ ...loss, atMost: loss.lost?.rowsAtMost ?? null }, backup.snapshotAt)}${next}`;
 });
