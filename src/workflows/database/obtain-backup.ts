@@ -6,9 +6,10 @@ import { backupsOfAllHosts } from './on-one-host';
 
 /**
  * The backups on the disks of the workers and off site. Where the storage off site does not answer, those on the disks: a restore must
- * not wait for a storage that it does not need. The timeline says so.
+ * not wait for a storage that it does not need. The timeline says so. Of very many the newest, and what `about` chooses.
  */
-export async function listBackups(run: Run, place: Place): Promise<BackupListEntry[]> {
+export async function listBackups(run: Run, where: Place, about: string): Promise<BackupListEntry[]> {
+  const place = { ...where, about };
   const describe = (found: BackupListEntry[]) => `${found.length} backups`;
   try {
     return await run.step('List the backups', backupsOfAllHosts(run, place), { describe });

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { BackupListEntry, BackupRef } from '../../contract/backup';
 import { type Place, targetOf } from '../../contract/place';
+import { laterOf } from '../../contract/recovery-point';
 import { lostHostOf, type Run } from '../kit';
 import { nameForRun } from './names';
 
@@ -46,7 +47,7 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
   );
   const found = await run.step(
     `Look for ${backupId} on another host`,
-    backupsOfAllHosts(run, { service, environment }, lost),
+    backupsOfAllHosts(run, { service, environment, about: backupId }, lost),
     { describe: (backups) => describeWhere(backups.find((one) => one.backupId === backupId)) },
   );
   const entry = found.find((one) => one.backupId === backupId && one.complete);
@@ -75,7 +76,7 @@ function describeWhere(entry: BackupListEntry | undefined): string {
 /** The backups on the disks of all hosts that workers run on, and off site; of one that two of them see, one entry. */
 export function backupsOfAllHosts(
   run: Run,
-  place: Place & { only?: 'disk' },
+  place: Place & { only?: 'disk'; about?: string },
   without?: string,
 ): (act: Activities) => Promise<BackupListEntry[]> {
   return async (act) => {
@@ -99,18 +100,21 @@ export function backupsOfAllHosts(
   };
 }
 
-/** On a disk rather than off site, and whole rather than damaged. */
-function oneOfEach(found: BackupListEntry[]): BackupListEntry[] {
+/** Whole rather than damaged, and on a disk rather than off site; proven where it is proven anywhere. */
+export function oneOfEach(found: BackupListEntry[]): BackupListEntry[] {
   const byId = new Map<string, BackupListEntry>();
   for (const backup of found) {
     const known = byId.get(backup.backupId);
-    if (known === undefined || worth(backup) > worth(known)) byId.set(backup.backupId, backup);
+    const better = known === undefined || worth(backup) > worth(known) ? backup : known;
+    const same = known?.manifestSha256 === backup.manifestSha256;
+    const provenAt = same ? laterOf(known.provenAt, backup.provenAt) : better.provenAt;
+    byId.set(backup.backupId, { ...better, provenAt });
   }
   return [...byId.values()].sort((a, b) => (a.snapshotAt < b.snapshotAt ? 1 : -1));
 }
 
 function worth({ complete, workerHost }: BackupListEntry): number {
-  return Number(complete) + Number(workerHost !== undefined);
+  return 2 * Number(complete) + Number(workerHost !== undefined);
 }
 
 /** The hosts on whose disks these lie; undefined among them: any, as in runs that began before it was known. */

@@ -13,7 +13,7 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
   const { backup } = await run.verify(
     'It is a safety backup',
     async (act) => ({
-      backup: (await backupsOfAllHosts(run, { ...place, only: 'disk' })(act)).find(
+      backup: (await backupsOfAllHosts(run, { ...place, only: 'disk', about: backupId })(act)).find(
         (one) => one.backupId === backupId,
       ),
     }),
