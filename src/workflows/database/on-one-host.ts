@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { BackupListEntry, BackupRef } from '../../contract/backup';
 import { type Place, targetOf } from '../../contract/place';
@@ -51,7 +51,10 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
     { describe: (backups) => describeWhere(backups.find((one) => one.backupId === backupId)) },
   );
   const entry = found.find((one) => one.backupId === backupId && one.complete);
-  if (entry?.workerHost !== undefined) return;
+  if (entry?.workerHost !== undefined) {
+    if (patched('hold-on-another-host')) await keepFromRetention(run, { service, environment, backupId });
+    return;
+  }
   if (entry === undefined || other === undefined) {
     throw ApplicationFailure.nonRetryable(
       `${backupId} of ${targetOf(ref)} lies on host ${lost} alone, which is lost. Start its worker again, or choose another backup.`,
@@ -67,6 +70,14 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
       describe: ({ detail }) => detail,
     },
   );
+}
+
+/** Keeps a backup until this run has ended, on the disk that it is used from and off site. */
+export async function keepFromRetention(run: Run, ref: BackupRef): Promise<void> {
+  await run.step('Keep it from the retention', (act) => act.holdBackup(ref), {
+    kind: 'mutate',
+    undo: 'disposable',
+  });
 }
 
 function describeWhere(entry: BackupListEntry | undefined): string {

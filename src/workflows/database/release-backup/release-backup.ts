@@ -43,5 +43,6 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
     kind: 'mutate',
     undo: { irreversible: `${backupId} is released, and the next retention deletes it` },
   });
-  return `${backupId} is released: the next backUpDatabase deletes it`;
+  const where = backup.workerHost === undefined ? '' : ` that runs on host ${backup.workerHost}`;
+  return `${backupId} is released: the next backUpDatabase${where} deletes it`;
 });

@@ -25,6 +25,7 @@ import {
   type TestPostgres,
 } from '../../../support/postgres';
 import { chooseBackup, passedOver } from '../../../../src/workflows/database/choose-backup';
+import { oneOfEach } from '../../../../src/workflows/database/on-one-host';
 import type { Fence } from '../../../../src/contract/place';
 import { chooseDoomed, type Retention } from '../../../../src/activities/postgres/backups/retention';
 import type { ListedBackup } from '../../../../src/activities/postgres/backups/backup-store';
@@ -121,6 +122,13 @@ describe('the list', () => {
     expect(await chosen('b1')).toEqual(['b1']);
     expect(await chosen('2026-01-01T02:30:00Z')).toEqual(['b2']);
     expect(await chosen('b453')).toEqual([]);
+    // What the retention deletes while they are read is not damaged.
+    const listing = runActivity(act.listBackups, db.place);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    for (let n = 200; n <= 210; n += 1) rmSync(join(storeOf(db), `b${n}`), { recursive: true });
+    const problems = (await listing).map(({ backupId, problem }) => problem && `${backupId}: ${problem}`);
+    // Of the first one the data is not there.
+    expect(problems.filter((problem) => problem !== undefined && !problem.startsWith('b1:'))).toEqual([]);
   });
 
   test('is empty where nothing was backed up yet, and partial backups are not in it', async () => {
@@ -292,6 +300,29 @@ describe('a safety backup', () => {
     expect(released).toMatchObject({ purpose: 'safety', releasedAt: (await release()).releasedAt });
     expect((await prune()).deleted).toEqual(['b2']);
     expect(namesIn(db)).toEqual(['b1', 'b5', 'b6', 'b7', 'b8']);
+  });
+});
+
+describe('what several hosts list', () => {
+  const entry = (more: Partial<BackupListEntry>) =>
+    ({ backupId: 'b1', complete: true, manifestSha256: 'a', provenAt: null, ...more }) as BackupListEntry;
+
+  test('is one entry of each backup: the whole one, proven where it is proven anywhere', () => {
+    const damaged = entry({ complete: false, workerHost: 'one' });
+    const offsite = entry({ where: ['offsite'], provenAt: '2026-11-20T00:00:00.000Z' });
+    const other = entry({ workerHost: 'two', provenAt: '2026-11-19T00:00:00.000Z' });
+    for (const found of [
+      [damaged, offsite],
+      [offsite, damaged],
+    ])
+      expect(oneOfEach(found)).toEqual([offsite]);
+    for (const found of [
+      [damaged, offsite, other],
+      [other, offsite],
+    ])
+      expect(oneOfEach(found)).toEqual([{ ...other, provenAt: offsite.provenAt }]);
+    const another = entry({ workerHost: 'one', manifestSha256: 'b' });
+    expect(oneOfEach([another, offsite])).toEqual([another]);
   });
 });
 
