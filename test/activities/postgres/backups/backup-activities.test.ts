@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createBackupsActivities } from '../../../../src/activities/postgres/backups/backup-activities';
 import { createDatabaseActivities } from '../../../../src/activities/database';
@@ -194,6 +194,14 @@ describe('the retention', () => {
     [
       'a backup of the future',
       (folder) => editManifest(join(folder, 'b2'), (m) => void (m.snapshotAt = '2999-01-01T00:00:00.000Z')),
+    ],
+    [
+      'a second backup of the same time',
+      (folder) =>
+        editManifest(join(folder, 'b2'), (m) => {
+          const b3 = JSON.parse(readFileSync(join(folder, 'b3/manifest.json'), 'utf8')) as typeof m;
+          m.snapshotAt = b3.snapshotAt;
+        }),
     ],
     [
       'the proof of another backup',
@@ -407,6 +415,26 @@ describe('an open run', () => {
     expect((await prune()).deleted).toEqual(['b2']);
     const late = runActivity(act.holdBackup, { ...db.place, backupId: 'b2' });
     expect((await failureOf(late)).type).toBe('BackupIncomplete');
+  });
+
+  test('that is paused, or that nobody can ask about, keeps it as well', async () => {
+    const { db, act, prune } = await store(6, ['b1', 'b2', 'b3', 'b4', 'b5', 'b6']);
+    const answers: Record<string, () => unknown> = {
+      paused: () => ({ status: { name: 'PAUSED' } }),
+      away: () => Promise.reject(new Error('no server')),
+      forgotten: () => Promise.reject(new WorkflowNotFoundError('no such run', 'forgotten', undefined)),
+    };
+    const getHandle = (id: string) => ({
+      describe: async () => (answers[id] ?? (() => ({ status: { name: 'COMPLETED' } })))(),
+    });
+    db.deps.client = { workflow: { getHandle } } as unknown as Client;
+    const hold = (backupId: string, workflowId: string) =>
+      runActivity(act.holdBackup, { ...db.place, backupId }, { workflowId });
+    await hold('b1', 'paused');
+    await hold('b2', 'away');
+    await hold('b4', 'forgotten');
+    writeFileSync(join(storeOf(db), 'b3/holds/half-written.json'), '{"workflowId');
+    expect(await prune()).toMatchObject({ deleted: ['b4'], held: ['b3', 'b2', 'b1'] });
   });
 
   test('that chose a backup in the moment of its deletion gets it back', async () => {
