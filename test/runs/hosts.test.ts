@@ -169,6 +169,8 @@ it('a host that is lost while it restores for a drill and for a migration: anoth
   const fetched = expect.stringMatching(new RegExp(`^Fetch ${backupId} from off site: `)) as string;
   expect(linesOf(ended[0])).toContainEqual(fetched);
   expect(folders(backups)).toContain(backupId);
+  // Found on the disk of another host, whose retention knows nothing of it.
+  expect(linesOf(ended[1])).toContainEqual(expect.stringMatching(/^Keep it from the retention/));
 
   const scratches = folders(join(elsewhere, 'scratch')).filter((name) => !name.endsWith('.lock'));
   expect(scratches).toHaveLength(2);

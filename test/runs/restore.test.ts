@@ -207,6 +207,15 @@ describe('with a place off site', () => {
     const copied = report.timeline.find(({ title }) => title === 'Copy off site');
     expect(copied?.detail).toMatch(/^\d+ files copied to s3:\/\/backups\/booking\/production\//);
     expect((await driver.run('checkBackups', { readOffsite: true })).outcome).toBe('SUCCEEDED');
+    // An older one that is whole on the disk says nothing about it.
+    const newest = report.facts['backupId'] as string;
+    rmSync(join(driver.stack.directory, 'backups/booking/production', newest), { recursive: true });
+    const check = await driver.run('checkBackups', { verify: 'newest' });
+    expect([check.outcome, check.message]).toEqual([
+      'SUCCEEDED',
+      expect.stringMatching(/ is .* old; it lies off site alone, judged by the sizes of its objects$/),
+    ]);
+    expect(check.report.timeline.map(({ title }) => title)).not.toContain('Read the newest backup');
   });
 
   it('a drill, and a restore, begin with the copy when the disk of the worker is gone', async () => {

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { BackupListEntry } from '../../contract/backup';
+import { timeOf } from '../../contract/recovery-point';
 import { utc } from '../kit';
 
 /** Complete, and made to be restored from: a safety backup is a way back, which only its ID chooses. */
@@ -67,9 +68,8 @@ function pick(newestFirst: BackupListEntry[], recoveryPoint: string): BackupList
   if (recoveryPoint === 'latest') return newestFirst[0];
   // The sandbox seeds Math.random, so a replay draws the same.
   if (recoveryPoint === 'random') return newestFirst[Math.floor(Math.random() * newestFirst.length)];
-  if (Number.isNaN(Date.parse(recoveryPoint))) return undefined;
-  const time = new Date(recoveryPoint).toISOString();
-  return newestFirst.find(({ snapshotAt }) => snapshotAt <= time);
+  const time = timeOf(recoveryPoint);
+  return time === undefined ? undefined : newestFirst.find(({ snapshotAt }) => snapshotAt <= time);
 }
 
 function noRecoveryPoint(message: string): ApplicationFailure {

@@ -12,4 +12,6 @@ export const recoveryPoint = z
   .min(1)
   .max(64)
   .default('latest')
-  .describe('"latest", "random", the ID of a backup, or an ISO time: the newest snapshot not later than it');
+  .describe(
+    '"latest", "random", the ID of a backup, or an ISO time, in UTC where it names no zone: the newest snapshot not later than it',
+  );

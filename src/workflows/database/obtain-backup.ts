@@ -2,13 +2,14 @@ import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 import type { BackupListEntry, FetchedBackup } from '../../contract/backup';
 import type { Place } from '../../contract/place';
 import { countOf, duration, type Run } from '../kit';
-import { backupsOfAllHosts } from './on-one-host';
+import { backupsOfAllHosts, keepFromRetention } from './on-one-host';
 
 /**
  * The backups on the disks of the workers and off site. Where the storage off site does not answer, those on the disks: a restore must
- * not wait for a storage that it does not need. The timeline says so.
+ * not wait for a storage that it does not need. The timeline says so. Of very many the newest, and what `about` chooses.
  */
-export async function listBackups(run: Run, place: Place): Promise<BackupListEntry[]> {
+export async function listBackups(run: Run, where: Place, about: string): Promise<BackupListEntry[]> {
+  const place = { ...where, about };
   const describe = (found: BackupListEntry[]) => countOf(found.length, 'backup');
   try {
     return await run.step('List the backups', backupsOfAllHosts(run, place), { describe });
@@ -29,10 +30,7 @@ export async function obtainBackup(
   from?: 'disk' | 'offsite',
 ): Promise<FetchedBackup | undefined> {
   const ref = { service, environment, backupId };
-  await run.step('Keep it from the retention', (act) => act.holdBackup(ref), {
-    kind: 'mutate',
-    undo: 'disposable',
-  });
+  await keepFromRetention(run, ref);
   if ((from ?? (where.includes('disk') ? 'disk' : 'offsite')) === 'disk') return undefined;
   return run.step(`Fetch ${backupId} from off site`, (act) => act.fetchBackup(ref), {
     kind: 'long',

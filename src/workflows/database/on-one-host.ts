@@ -1,7 +1,8 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { BackupListEntry, BackupRef } from '../../contract/backup';
 import { type Place, targetOf } from '../../contract/place';
+import { laterOf } from '../../contract/recovery-point';
 import { lostHostOf, type Run } from '../kit';
 import { nameForRun } from './names';
 
@@ -46,11 +47,14 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
   );
   const found = await run.step(
     `Look for ${backupId} on another host`,
-    backupsOfAllHosts(run, { service, environment }, lost),
+    backupsOfAllHosts(run, { service, environment, about: backupId }, lost),
     { describe: (backups) => describeWhere(backups.find((one) => one.backupId === backupId)) },
   );
   const entry = found.find((one) => one.backupId === backupId && one.complete);
-  if (entry?.workerHost !== undefined) return;
+  if (entry?.workerHost !== undefined) {
+    if (patched('hold-on-another-host')) await keepFromRetention(run, { service, environment, backupId });
+    return;
+  }
   if (entry === undefined || other === undefined) {
     throw ApplicationFailure.nonRetryable(
       `${backupId} of ${targetOf(ref)} lies on host ${lost} alone, which is lost. Start its worker again, or choose another backup.`,
@@ -68,6 +72,14 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
   );
 }
 
+/** Keeps a backup until this run has ended, on the disk that it is used from and off site. */
+export async function keepFromRetention(run: Run, ref: BackupRef): Promise<void> {
+  await run.step('Keep it from the retention', (act) => act.holdBackup(ref), {
+    kind: 'mutate',
+    undo: 'disposable',
+  });
+}
+
 function describeWhere(entry: BackupListEntry | undefined): string {
   return entry?.workerHost ?? entry?.where.join(', ') ?? 'not there';
 }
@@ -75,7 +87,7 @@ function describeWhere(entry: BackupListEntry | undefined): string {
 /** The backups on the disks of all hosts that workers run on, and off site; of one that two of them see, one entry. */
 export function backupsOfAllHosts(
   run: Run,
-  place: Place & { only?: 'disk' },
+  place: Place & { only?: 'disk'; about?: string },
   without?: string,
 ): (act: Activities) => Promise<BackupListEntry[]> {
   return async (act) => {
@@ -99,18 +111,21 @@ export function backupsOfAllHosts(
   };
 }
 
-/** On a disk rather than off site, and whole rather than damaged. */
-function oneOfEach(found: BackupListEntry[]): BackupListEntry[] {
+/** Whole rather than damaged, and on a disk rather than off site; proven where it is proven anywhere. */
+export function oneOfEach(found: BackupListEntry[]): BackupListEntry[] {
   const byId = new Map<string, BackupListEntry>();
   for (const backup of found) {
     const known = byId.get(backup.backupId);
-    if (known === undefined || worth(backup) > worth(known)) byId.set(backup.backupId, backup);
+    const better = known === undefined || worth(backup) > worth(known) ? backup : known;
+    const same = known?.manifestSha256 === backup.manifestSha256;
+    const provenAt = same ? laterOf(known.provenAt, backup.provenAt) : better.provenAt;
+    byId.set(backup.backupId, { ...better, provenAt });
   }
   return [...byId.values()].sort((a, b) => (a.snapshotAt < b.snapshotAt ? 1 : -1));
 }
 
 function worth({ complete, workerHost }: BackupListEntry): number {
-  return Number(complete) + Number(workerHost !== undefined);
+  return 2 * Number(complete) + Number(workerHost !== undefined);
 }
 
 /** The hosts on whose disks these lie; undefined among them: any, as in runs that began before it was known. */

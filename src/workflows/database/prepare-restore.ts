@@ -90,7 +90,7 @@ async function choose(
   place: Place,
   recoveryPoint: string,
 ): Promise<{ backup: BackupListEntry; newer: string[] }> {
-  const all = await listBackups(run, place);
+  const all = await listBackups(run, place, recoveryPoint);
   const backup = chooseBackup(all, recoveryPoint);
   const newer = passedOver(all, backup).map((why) => `newer, and passed over: ${why}`);
   run.note('Recovery point', [describeAge(backup), ...newer].join('; '));

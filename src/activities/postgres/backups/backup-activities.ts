@@ -14,11 +14,17 @@ import { readMark, writeMark, type Proof, type Release } from './marks';
 import { withClient } from '../session/connection';
 import { fenceSession } from '../session/fence';
 import type { OnHost } from '../../../contract/hosts';
+import { laterOf, timeOf } from '../../../contract/recovery-point';
 import type { Fence, Place } from '../../../contract/place';
 import type { BackupListEntry, BackupRef, Retained } from '../../../contract/backup';
 
 /** On one host: of the one that is named, else of any. */
-export type ListInput = Place & Partial<OnHost> & { only?: 'disk' };
+export type ListInput = Place &
+  Partial<OnHost> & {
+    only?: 'disk';
+    /** A backup's ID, or a time: of very many, what it chooses is among those listed as well. */
+    about?: string;
+  };
 
 /** On one host: where that backup lies, or of the one that is named, else of any. */
 export type PruneInput = Place &
@@ -33,13 +39,13 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * answer goes into a history. Those on this worker's disk and the copies off site; with `only`, not those. Reads only.
      * Throws OffsiteFailed.
      */
-    async listBackups({ service, environment, only }: ListInput): Promise<BackupListEntry[]> {
+    async listBackups({ service, environment, only, about }: ListInput): Promise<BackupListEntry[]> {
       const onDisk = await readStore(backupsFolder(deps, service, environment));
       const bucket = only === 'disk' ? undefined : openBucket(deps, service);
-      if (bucket === undefined) return bounded(onDisk.backups).map(withoutFolder);
+      if (bucket === undefined) return bounded(onDisk.backups, about).map(withoutFolder);
       try {
         const offsite = await readOffsite(bucket, service, environment);
-        return bounded(merge(onDisk.backups, offsite.backups)).map(withoutFolder);
+        return bounded(merge(onDisk.backups, offsite.backups), about).map(withoutFolder);
       } finally {
         bucket.close();
       }
@@ -162,15 +168,24 @@ function merge(onDisk: ListedBackup[], offsite: OffsiteBackup[]): ListedBackup[]
     copies.delete(backup.backupId);
     if (copy === undefined || !copy.complete) return backup;
     if (!backup.complete) return copy;
-    return copy.manifestSha256 === backup.manifestSha256 ? { ...backup, where: ['disk', 'offsite'] } : backup;
+    if (copy.manifestSha256 !== backup.manifestSha256) return backup;
+    return { ...backup, where: ['disk', 'offsite'], provenAt: laterOf(backup.provenAt, copy.provenAt) };
   });
   return [...both, ...copies.values()].sort(newestFirst);
 }
 
-function bounded(backups: ListedBackup[]): ListedBackup[] {
+function bounded(backups: ListedBackup[], about?: string): ListedBackup[] {
   const whole = backups.filter(({ complete }) => complete);
   const damaged = backups.filter(({ complete }) => !complete);
-  return [...whole.slice(0, MAX_LISTED), ...damaged.slice(0, MAX_LISTED_DAMAGED)];
+  const listed = [...whole.slice(0, MAX_LISTED), ...damaged.slice(0, MAX_LISTED_DAMAGED)];
+  if (about === undefined) return listed;
+  const time = timeOf(about);
+  const wanted =
+    backups.find(({ backupId }) => backupId === about) ??
+    (time === undefined
+      ? undefined
+      : whole.find(({ purpose, snapshotAt }) => purpose !== 'safety' && snapshotAt <= time));
+  return wanted === undefined || listed.includes(wanted) ? listed : [...listed, wanted];
 }
 
 function withoutFolder(listed: ListedBackup): BackupListEntry {

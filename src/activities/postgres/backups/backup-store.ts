@@ -68,6 +68,7 @@ async function addBackup(store: BackupStore, parent: string, name: string): Prom
       if (mark !== undefined && !isAbout(mark, sha256))
         store.oddities.push(`${name} carries ${what} of another backup`);
     const missing = await missingFiles(folder, manifest);
+    if (missing.length > 0 && (await isGone(folder))) return;
     store.backups.push({
       ...listed(manifest, sha256),
       where: ['disk'],
@@ -78,11 +79,20 @@ async function addBackup(store: BackupStore, parent: string, name: string): Prom
       folder,
     });
   } catch (error) {
+    if (await isGone(folder)) return;
     store.oddities.push(`${name}: ${(error as Error).message}`);
     const parts = parent.split(/[\\/]/);
     const ref = { service: parts.at(-2) ?? '', environment: parts.at(-1) ?? '', backupId: name };
     store.backups.push({ ...unreadable(ref, problemOf(error)), where: ['disk'], folder });
   }
+}
+
+/** The retention may delete a backup while it is looked at: that is no damage. */
+export async function isGone(folder: string): Promise<boolean> {
+  return stat(folder).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  );
 }
 
 export function listed(manifest: Manifest, sha256: string) {

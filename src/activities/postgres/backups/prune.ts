@@ -1,4 +1,4 @@
-import { rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { fail } from '../../support/failure';
@@ -25,21 +25,28 @@ export interface PruneOptions {
  */
 export async function pruneStore(folder: string, options: PruneOptions): Promise<Pruned> {
   const { retention, maxDestructive, dryRun, client } = options;
+  const interrupted = await heldInDeletion(folder, client);
+  if (!dryRun)
+    for (const backupId of interrupted)
+      await rename(join(folder, `${DELETING_PREFIX}${backupId}`), join(folder, backupId));
   const store = await readStore(folder);
   refuseAmbiguous(folder, store);
   const due = chooseDoomed(store.backups, retention).map(({ backupId }) => backupId);
-  const held: string[] = [];
+  const held = dryRun ? interrupted : [];
   for (const backupId of due) if (await isHeld(join(folder, backupId), client)) held.push(backupId);
   const doomed = due.filter((backupId) => !held.includes(backupId));
-  const leftovers = await oldLeftovers(folder, store);
+  const leftovers = (await oldLeftovers(folder, store)).filter(
+    (name) => !interrupted.some((backupId) => name === `${DELETING_PREFIX}${backupId}`),
+  );
   if (doomed.length + leftovers.length > maxDestructive) {
     throw fail(
       'InvalidInput',
       `The retention would delete ${doomed.length + leftovers.length} backups of ${folder}, more than maxDestructive ${maxDestructive}. Nothing was deleted. Look at them, then raise the cap or delete by hand.`,
     );
   }
-  const gone = dryRun ? doomed : await removeAll(folder, doomed, client);
+  // First, so that their names are free.
   if (!dryRun) for (const name of leftovers) await rm(join(folder, name), { recursive: true, force: true });
+  const gone = dryRun ? doomed : await removeAll(folder, doomed, client);
   held.push(...doomed.filter((backupId) => !gone.includes(backupId)));
   const kept = store.backups.map(({ backupId }) => backupId).filter((backupId) => !gone.includes(backupId));
   return { deleted: [...gone, ...leftovers], kept, held };
@@ -62,12 +69,30 @@ function refuseAmbiguous(folder: string, { backups, oddities }: BackupStore): vo
   );
 }
 
+/** Renamed by a deletion that was killed before it asked whether an open run has chosen them: nothing of them is gone. */
+async function heldInDeletion(folder: string, client: Client | undefined): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [] as string[];
+    throw error;
+  });
+  const held: string[] = [];
+  for (const name of names.filter((one) => one.startsWith(DELETING_PREFIX))) {
+    const backupId = name.slice(DELETING_PREFIX.length);
+    if (!names.includes(backupId) && (await isHeld(join(folder, name), client))) held.push(backupId);
+  }
+  return held;
+}
+
 /** Half-deleted ones, what is too old to be growing, and partial ones of a backup that is finished. */
 async function oldLeftovers(folder: string, { backups, leftovers }: BackupStore): Promise<string[]> {
   const old: string[] = [];
   for (const name of leftovers) {
     const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Date.now() }));
-    const finished = backups.some(({ backupId }) => name.startsWith(`${backupId}.`));
+    // Whoever fetches one reads its copy off site also where the disk has it: its partial has a longer name.
+    const finished = backups.some(
+      ({ backupId }) =>
+        name.startsWith(`${backupId}.`) && /^\d+\.partial$/.test(name.slice(backupId.length + 1)),
+    );
     if (
       name.startsWith(DELETING_PREFIX) ||
       (name.endsWith(PARTIAL_SUFFIX) && (finished || Date.now() - mtimeMs > LEFTOVER_AGE_MS))

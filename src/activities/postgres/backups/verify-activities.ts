@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { OnHost } from '../../../contract/hosts';
 import type { ActivityDeps } from '../../support/deps';
 import { withProgress } from '../../support/heartbeat';
-import { readStore, type ListedBackup } from './backup-store';
+import { isGone, readStore, type ListedBackup } from './backup-store';
 import { listDumpContents } from './completeness';
 import { backupFolder, backupsFolder, DATA_FOLDER, readManifest, type Manifest } from './manifest';
-import { damagedFiles } from './verify-files';
+import { damagedFiles, describeDamaged } from './verify-files';
 import { openTools } from '../session/tools';
 import type { Check, Place } from '../../../contract/place';
 import type { BackupRef, ValidationReport, VerifiedBackups } from '../../../contract/backup';
@@ -39,10 +39,10 @@ export function createVerifyActivities(deps: ActivityDeps) {
           : backups.filter((one) => one.complete && one.purpose === 'scheduled').slice(0, 1);
       const total = wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       const first = { phase: 'verify the backups', done: 0, total, unit: 'bytes' } as const;
-      const damaged = await withProgress(first, () => findDamaged(deps, wanted));
+      const { read, damaged } = await withProgress(first, () => findDamaged(deps, wanted));
       return {
-        checked: wanted.length,
-        sizeBytes: total,
+        checked: read.length,
+        sizeBytes: read.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
         damagedCount: damaged.length,
         damaged: damaged.slice(0, MAX_DAMAGED),
       };
@@ -50,14 +50,22 @@ export function createVerifyActivities(deps: ActivityDeps) {
   };
 }
 
-async function findDamaged(deps: ActivityDeps, backups: ListedBackup[]): Promise<VerifiedBackups['damaged']> {
-  const damaged = [];
-  for (const { folder, backupId } of backups) {
-    const { checks } = await verify(deps, folder);
-    const failed = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`);
+/** What the retention deletes meanwhile is neither read nor damaged. */
+async function findDamaged(deps: ActivityDeps, backups: ListedBackup[]) {
+  const damaged: VerifiedBackups['damaged'] = [];
+  const read: ListedBackup[] = [];
+  for (const backup of backups) {
+    const { folder, backupId } = backup;
+    const seen = await verify(deps, folder).catch(async (error: unknown) => {
+      if (await isGone(folder)) return undefined;
+      throw error;
+    });
+    const failed = seen?.checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`);
+    if (failed === undefined || (failed.length > 0 && (await isGone(folder)))) continue;
+    read.push(backup);
     if (failed.length > 0) damaged.push({ backupId, problem: failed.join('; ').slice(0, 500) });
   }
-  return damaged;
+  return { read, damaged };
 }
 
 async function verify(deps: ActivityDeps, folder: string): Promise<ValidationReport> {
@@ -83,7 +91,7 @@ async function verify(deps: ActivityDeps, folder: string): Promise<ValidationRep
 }
 
 async function checkFiles(folder: string, manifest: Manifest): Promise<Check> {
-  const damaged = await damagedFiles(folder, manifest);
+  const damaged = (await damagedFiles(folder, manifest)).map(describeDamaged);
   return {
     name: 'checksums',
     ok: damaged.length === 0,

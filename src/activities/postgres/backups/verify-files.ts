@@ -9,7 +9,7 @@ import type { Manifest } from './manifest';
  * data file before a restore does. Throws BackupCorrupt with the files concerned.
  */
 export async function verifyFiles(folder: string, manifest: Manifest): Promise<void> {
-  const damaged = await damagedFiles(folder, manifest);
+  const damaged = (await damagedFiles(folder, manifest)).map(describeDamaged);
   if (damaged.length === 0) return;
   throw fail(
     'BackupCorrupt',
@@ -17,10 +17,17 @@ export async function verifyFiles(folder: string, manifest: Manifest): Promise<v
   );
 }
 
-/** What is wrong with each damaged file; empty when all are whole. */
-export async function damagedFiles(folder: string, manifest: Manifest): Promise<string[]> {
+interface DamagedFile {
+  path: string;
+  how: string;
+}
+
+export const describeDamaged = ({ path, how }: DamagedFile): string => `${path} ${how}`;
+
+/** What is wrong with each damaged file; empty when all are whole. Nothing is read where some are missing. */
+export async function damagedFiles(folder: string, manifest: Manifest): Promise<DamagedFile[]> {
   const missing = await missingFiles(folder, manifest);
-  if (missing.length > 0) return missing.map((path) => `${path} is missing or has another size`);
+  if (missing.length > 0) return missing.map((path) => ({ path, how: 'is missing or has another size' }));
   const { signal } = currentActivity();
   const first = { phase: 'verify checksums', done: 0, total: manifest.sizeBytes, unit: 'bytes' } as const;
   const found = await withProgress(first, (report) =>
@@ -33,5 +40,5 @@ export async function damagedFiles(folder: string, manifest: Manifest): Promise<
   const hashes = new Map(found.map(({ path, sha256 }) => [path, sha256]));
   return manifest.files
     .filter(({ path, sha256 }) => hashes.get(path) !== sha256)
-    .map(({ path }) => `${path} has other content`);
+    .map(({ path }) => ({ path, how: 'has other content' }));
 }

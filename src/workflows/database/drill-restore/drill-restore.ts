@@ -17,7 +17,7 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
   const place = { service: input.service, environment: input.environment };
   const startedAt = Date.now();
 
-  const all = await listBackups(run, place);
+  const all = await listBackups(run, place, input.recoveryPoint);
   const oldest = new Date(startedAt - input.windowDays * 86_400_000).toISOString();
   const eligible =
     input.recoveryPoint === 'random' ? all.filter(({ snapshotAt }) => snapshotAt >= oldest) : all;

@@ -13,7 +13,7 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
   const { backup } = await run.verify(
     'It is a safety backup',
     async (act) => ({
-      backup: (await backupsOfAllHosts(run, { ...place, only: 'disk' })(act)).find(
+      backup: (await backupsOfAllHosts(run, { ...place, only: 'disk', about: backupId })(act)).find(
         (one) => one.backupId === backupId,
       ),
     }),
@@ -43,5 +43,9 @@ export const releaseBackup = runbook<typeof releaseBackupCard>('releaseBackup', 
     kind: 'mutate',
     undo: { irreversible: `${backupId} is released, and the next retention deletes it` },
   });
-  return `${backupId} is released: the next retention on the disk that it lies on deletes it`;
+  const where =
+    backup.workerHost === undefined
+      ? 'on the disk that it lies on'
+      : `of backUpDatabase on host ${backup.workerHost}`;
+  return `${backupId} is released: the next retention ${where} deletes it`;
 });

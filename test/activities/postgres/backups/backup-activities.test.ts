@@ -4,13 +4,14 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createBackupsActivities } from '../../../../src/activities/postgres/backups/backup-activities';
 import { createDatabaseActivities } from '../../../../src/activities/database';
@@ -18,15 +19,17 @@ import { editManifest, flipByte } from '../../../support/damage';
 import {
   failureOf,
   runActivity,
+  startActivity,
   startTestPostgres,
   type TestDatabase,
   type TestPostgres,
 } from '../../../support/postgres';
 import { chooseBackup, passedOver } from '../../../../src/workflows/database/choose-backup';
+import { oneOfEach } from '../../../../src/workflows/database/on-one-host';
 import type { Fence } from '../../../../src/contract/place';
 import { chooseDoomed, type Retention } from '../../../../src/activities/postgres/backups/retention';
 import type { ListedBackup } from '../../../../src/activities/postgres/backups/backup-store';
-import type { BackupPurpose } from '../../../../src/contract/backup';
+import type { BackupListEntry, BackupPurpose } from '../../../../src/contract/backup';
 
 let pg: TestPostgres;
 let source: TestDatabase;
@@ -95,6 +98,39 @@ describe('the list', () => {
     expect(JSON.stringify(list)).not.toContain(db.directory);
   });
 
+  test('has of very many those that a run is about, however old', async () => {
+    const { db, act } = await store(1, []);
+    editManifest(join(storeOf(db), 'b1'), (m) => void (m.snapshotAt = '2026-01-01T00:00:00.000Z'));
+    for (let n = 2; n <= 453; n += 1) {
+      const folder = join(storeOf(db), `b${n}`);
+      mkdirSync(folder);
+      for (const name of ['manifest.json', 'manifest.sha256'])
+        cpSync(join(storeOf(db), 'b1', name), join(folder, name));
+      editManifest(folder, (manifest) =>
+        Object.assign(manifest, {
+          backupId: `b${n}`,
+          files: [],
+          snapshotAt: new Date(Date.parse('2026-01-01') + n * 3_600_000).toISOString(),
+        }),
+      );
+    }
+    const chosen = async (about?: string) =>
+      (await runActivity(act.listBackups, { ...db.place, ...(about === undefined ? {} : { about }) }))
+        .map(({ backupId }) => backupId)
+        .slice(450);
+    expect(await chosen()).toEqual([]);
+    expect(await chosen('b1')).toEqual(['b1']);
+    expect(await chosen('2026-01-01T02:30:00Z')).toEqual(['b2']);
+    expect(await chosen('b453')).toEqual([]);
+    // What the retention deletes while they are read is not damaged.
+    const listing = runActivity(act.listBackups, db.place);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    for (let n = 200; n <= 210; n += 1) rmSync(join(storeOf(db), `b${n}`), { recursive: true });
+    const problems = (await listing).map(({ backupId, problem }) => problem && `${backupId}: ${problem}`);
+    // Of the first one the data is not there.
+    expect(problems.filter((problem) => problem !== undefined && !problem.startsWith('b1:'))).toEqual([]);
+  });
+
   test('is empty where nothing was backed up yet, and partial backups are not in it', async () => {
     const db = await pg.fresh();
     const { listBackups } = createBackupsActivities(db.deps);
@@ -160,6 +196,14 @@ describe('the retention', () => {
       (folder) => editManifest(join(folder, 'b2'), (m) => void (m.snapshotAt = '2999-01-01T00:00:00.000Z')),
     ],
     [
+      'a second backup of the same time',
+      (folder) =>
+        editManifest(join(folder, 'b2'), (m) => {
+          const b3 = JSON.parse(readFileSync(join(folder, 'b3/manifest.json'), 'utf8')) as typeof m;
+          m.snapshotAt = b3.snapshotAt;
+        }),
+    ],
+    [
       'the proof of another backup',
       (folder) => cpSync(join(folder, 'b1/proven.json'), join(folder, 'b3/proven.json')),
     ],
@@ -194,12 +238,28 @@ describe('the retention', () => {
   test('removes half-deleted backups and old partial ones, and lets a running one be', async () => {
     const { db, prune } = await store(1, ['b1']);
     // The last one is of an attempt at a backup that another attempt finished.
-    for (const name of ['.deleting-b0', 'old.1.partial', 'running.2.partial', 'b1.1.partial'])
+    const fetching = 'b1.0123456789ab.1.partial';
+    for (const name of ['.deleting-b0', 'old.1.partial', 'running.2.partial', 'b1.1.partial', fetching])
       mkdirSync(join(storeOf(db), name));
     const twoDaysAgo = Date.now() / 1_000 - 2 * 86_400;
     utimesSync(join(storeOf(db), 'old.1.partial'), twoDaysAgo, twoDaysAgo);
     await prune();
-    expect(namesIn(db)).toEqual(['b1', 'running.2.partial']);
+    // A drill reads the copy off site of what the disk has.
+    expect(namesIn(db)).toEqual(['b1', fetching, 'running.2.partial']);
+  });
+
+  test('gives back what an open run holds, and goes on, after it was killed while it deleted', async () => {
+    const { db, act, prune, running } = await store(5, ['b1', 'b2', 'b3', 'b4', 'b5']);
+    running.add('drill-1');
+    await runActivity(act.holdBackup, { ...db.place, backupId: 'b1' }, { workflowId: 'drill-1' });
+    const path = (name: string) => join(storeOf(db), name);
+    renameSync(path('b1'), path('.deleting-b1'));
+    // Fetched again since.
+    cpSync(path('b2'), path('.deleting-b2'), { recursive: true });
+    expect(await prune(true)).toMatchObject({ held: ['b1'] });
+    expect(namesIn(db)).toContain('.deleting-b1');
+    await prune();
+    expect(namesIn(db)).toEqual(['b1', 'b4', 'b5']);
   });
 });
 
@@ -249,6 +309,54 @@ describe('a safety backup', () => {
     expect((await prune()).deleted).toEqual(['b2']);
     expect(namesIn(db)).toEqual(['b1', 'b5', 'b6', 'b7', 'b8']);
   });
+});
+
+describe('what several hosts list', () => {
+  const entry = (more: Partial<BackupListEntry>) =>
+    ({ backupId: 'b1', complete: true, manifestSha256: 'a', provenAt: null, ...more }) as BackupListEntry;
+
+  test('is one entry of each backup: the whole one, proven where it is proven anywhere', () => {
+    const damaged = entry({ complete: false, workerHost: 'one' });
+    const offsite = entry({ where: ['offsite'], provenAt: '2026-11-20T00:00:00.000Z' });
+    const other = entry({ workerHost: 'two', provenAt: '2026-11-19T00:00:00.000Z' });
+    for (const found of [
+      [damaged, offsite],
+      [offsite, damaged],
+    ])
+      expect(oneOfEach(found)).toEqual([offsite]);
+    for (const found of [
+      [damaged, offsite, other],
+      [other, offsite],
+    ])
+      expect(oneOfEach(found)).toEqual([{ ...other, provenAt: offsite.provenAt }]);
+    const another = entry({ workerHost: 'one', manifestSha256: 'b' });
+    expect(oneOfEach([another, offsite])).toEqual([another]);
+  });
+});
+
+describe('a recovery point', () => {
+  const at = (backupId: string, snapshotAt: string) =>
+    ({ backupId, snapshotAt, complete: true, purpose: 'scheduled', provenAt: null }) as BackupListEntry;
+  const all = [at('b2', '2026-11-21T03:00:00.000Z'), at('b1', '2026-11-20T03:00:00.000Z')];
+
+  test.each([
+    ['2026-11-21', 'b1'],
+    ['2026-11-21T03:00Z', 'b2'],
+    ['2026-11-21T03:30:00.5+01:00', 'b1'],
+    ['2026-11-21 03:00:00 UTC', 'b2'],
+    // As everything is told.
+    ['2026-11-21 03:00', 'b2'],
+    ['2026-11-21T02:59:59', 'b1'],
+  ])('%s is a time in UTC', (text, backupId) => {
+    expect(chooseBackup(all, text).backupId).toBe(backupId);
+  });
+
+  test.each(['nightly-2027', 'b-2027-01-01', '2027', 'Jan 2027', '2026-11-31', '2026-13-01T00:00Z'])(
+    '%s is neither a backup nor a time, and chooses none',
+    (text) => {
+      expect(() => chooseBackup(all, text)).toThrow(/no backup for recovery point/);
+    },
+  );
 });
 
 describe('periods', () => {
@@ -309,6 +417,26 @@ describe('an open run', () => {
     expect((await failureOf(late)).type).toBe('BackupIncomplete');
   });
 
+  test('that is paused, or that nobody can ask about, keeps it as well', async () => {
+    const { db, act, prune } = await store(6, ['b1', 'b2', 'b3', 'b4', 'b5', 'b6']);
+    const answers: Record<string, () => unknown> = {
+      paused: () => ({ status: { name: 'PAUSED' } }),
+      away: () => Promise.reject(new Error('no server')),
+      forgotten: () => Promise.reject(new WorkflowNotFoundError('no such run', 'forgotten', undefined)),
+    };
+    const getHandle = (id: string) => ({
+      describe: async () => (answers[id] ?? (() => ({ status: { name: 'COMPLETED' } })))(),
+    });
+    db.deps.client = { workflow: { getHandle } } as unknown as Client;
+    const hold = (backupId: string, workflowId: string) =>
+      runActivity(act.holdBackup, { ...db.place, backupId }, { workflowId });
+    await hold('b1', 'paused');
+    await hold('b2', 'away');
+    await hold('b4', 'forgotten');
+    writeFileSync(join(storeOf(db), 'b3/holds/half-written.json'), '{"workflowId');
+    expect(await prune()).toMatchObject({ deleted: ['b4'], held: ['b3', 'b2', 'b1'] });
+  });
+
   test('that chose a backup in the moment of its deletion gets it back', async () => {
     const { db, act, prune, running } = await store(3, ['b1', 'b2', 'b3']);
     running.add('drill-1');
@@ -340,6 +468,14 @@ describe('reading every backup', () => {
       damagedCount: 1,
       damaged: [{ backupId: 'b1', problem: expect.stringContaining('data/toc.dat has other content') }],
     });
+  });
+
+  test('does not take for damage what the retention deletes meanwhile', async () => {
+    const { db, act } = await store(3, []);
+    const reading = startActivity(act.verifyBackups, { ...db.place, which: 'all' });
+    const deleteOldest = () => rmSync(join(storeOf(db), 'b1'), { recursive: true, force: true });
+    Object.assign(reading.beats, { push: deleteOldest });
+    expect(await reading.result).toMatchObject({ checked: 2, damagedCount: 0, damaged: [] });
   });
 });
 

@@ -1,5 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -16,6 +27,7 @@ import {
   failureOf,
   runActivity,
   startTestPostgres,
+  until,
   type TestDatabase,
   type TestPostgres,
 } from '../../../support/postgres';
@@ -129,6 +141,9 @@ describe('a copy off site', () => {
     expect(
       (await runActivity(third.act.listBackups, place)).map(({ provenAt }) => provenAt !== null),
     ).toEqual([false, true]);
+    // It was proven by another worker than the one whose disk it lies on as well.
+    const [, first] = await runActivity(createDatabaseActivities(db.deps).listBackups, place);
+    expect(first).toMatchObject({ backupId: 'b1', where: ['disk', 'offsite'], provenAt: expect.any(String) });
   });
 });
 
@@ -183,6 +198,17 @@ describe('copying', () => {
     expect(w.copies()).toEqual([]);
   });
 
+  test('sends anew what lies there in the same size and is other content', async () => {
+    const w = await world(1);
+    const there = { Bucket: w.bucket, Key: key('b1/globals.sql') };
+    const { ContentLength = 0 } = await client.send(new HeadObjectCommand(there));
+    const Metadata = { sha256: 'of something else' };
+    await client.send(new PutObjectCommand({ ...there, Metadata, Body: 'x'.repeat(ContentLength) }));
+    await client.send(new DeleteObjectCommand({ Bucket: w.bucket, Key: key('b1/manifest.json') }));
+    expect((await upload(w)).detail).toMatch(/^1 file copied/);
+    expect((await fetchElsewhere(w)).detail).toContain('SHA-256');
+  });
+
   test('never replaces another backup under the same ID', async () => {
     const w = await world(1);
     editManifest(join(storeOf(w.db), 'b1'), (manifest) => void (manifest.lsn = '0/1'));
@@ -224,7 +250,86 @@ test('a copy that the disk has no room for is not begun to be fetched', async ()
   expect(readdirSync(storeOf(other.db))).toEqual([]);
 });
 
+/** The storage behind a listener that hears of each request before it is answered. */
+async function overhear(w: Awaited<ReturnType<typeof world>>, hear: (path: string) => unknown) {
+  const server = createServer((request, response) => {
+    const { method, headers, url = '' } = request;
+    void Promise.resolve(hear(decodeURIComponent(url))).then(() =>
+      request.pipe(
+        httpRequest(s3.endpoint, { path: url, method, headers }, (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers);
+          answer.pipe(response);
+        }),
+      ),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  w.db.deps.config.services['shop']!.backups!.offsite!.endpoint =
+    `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return () => {
+    server.closeAllConnections();
+    server.close();
+  };
+}
+
+describe('a backup on the disk', () => {
+  test('that is damaged is mended by fetching it, with what is known of it', async () => {
+    const w = await world(1);
+    const local = join(storeOf(w.db), 'b1');
+    await runActivity(w.act.markBackupProven, { ...place, backupId: 'b1' });
+    const data = join(local, 'data/toc.dat');
+    for (const damage of [() => flipByte(data, 40), () => truncateSync(data, 10), () => rmSync(data)]) {
+      damage();
+      const { detail } = await runActivity(w.act.fetchBackup, { ...place, backupId: 'b1' });
+      expect(detail).toMatch(
+        /; 1 file of it on the disk was damaged, and is replaced: find out what the disk did$/,
+      );
+      expect((await runActivity(w.act.verifyBackupFiles, { ...place, backupId: 'b1' })).ok).toBe(true);
+    }
+    expect(readdirSync(storeOf(w.db))).toEqual(['b1']);
+    expect(readdirSync(local)).toContain('proven.json');
+    rmSync(join(local, 'manifest.json'));
+    const failure = await failureOf(runActivity(w.act.fetchBackup, { ...place, backupId: 'b1' }));
+    expect(failure.message).toMatch(/has no readable manifest.*copy off site is whole.*Move .*b1 away/);
+  });
+
+  test('is not made of what another attempt has left of a fetch', async () => {
+    const w = await world(1);
+    const store = storeOf(w.db);
+    rmSync(join(store, 'b1'), { recursive: true });
+    let removed = false;
+    const stop = await overhear(w, async (path) => {
+      if (removed || !path.includes('b1/globals.sql')) return;
+      removed = true;
+      const partial = () => readdirSync(store).map((name) => join(store, name, 'data/toc.dat'))[0];
+      await until(() => partial() !== undefined && existsSync(partial()!));
+      rmSync(partial()!);
+    });
+    const failure = await failureOf(runActivity(w.act.fetchBackup, { ...place, backupId: 'b1' }));
+    expect(failure).toMatchObject({ type: 'BackupIncomplete', nonRetryable: false });
+    expect(removed).toBe(true);
+    expect(readdirSync(store)).toEqual([]);
+    stop();
+  });
+});
+
 describe('a damaged copy', () => {
+  test('hides no other one', async () => {
+    const w = await world(3);
+    await runActivity(w.act.markBackupProven, { ...place, backupId: 'b2' });
+    await client.send(new DeleteObjectCommand({ Bucket: w.bucket, Key: key('b1/manifest.sha256') }));
+    await client.send(new PutObjectCommand({ Bucket: w.bucket, Key: key('b2/proven.json'), Body: 'no' }));
+    const list = await runActivity((await w.worker()).act.listBackups, place);
+    expect(list.map(({ backupId, complete, problem }) => [backupId, complete, problem])).toEqual([
+      ['b3', true, undefined],
+      ['b2', true, undefined],
+      ['b1', false, expect.stringMatching(/Could not read s3:.*manifest\.sha256: NoSuchKey/)],
+    ]);
+    expect((await failureOf(runActivity(w.act.pruneBackups, { ...place, dryRun: true }))).message).toContain(
+      'b1 is not complete',
+    );
+  });
+
   test('is found by reading it back, and is not fetched', async () => {
     const w = await world(1);
     flipByte(join(w.objects, 'b1/data/toc.dat'), 40);
@@ -288,6 +393,90 @@ describe('the retention off site', () => {
     expect(existsSync(join(w.objects, 'b2/data'))).toBe(false);
   });
 
+  test('deletes nothing while a copy lies under the name of another one', async () => {
+    const w = await world(3);
+    await runActivity(w.act.markBackupProven, { ...place, backupId: 'b1' });
+    cpSync(join(w.objects, 'b1'), join(w.objects, 'b1-copy'), { recursive: true });
+    expect((await failureOf(prune(w))).message).toMatch(/b1-copy is not complete: it calls itself b1/);
+    expect(w.copies()).toEqual(['b1', 'b1-copy', 'b2', 'b3']);
+    const list = await runActivity((await w.worker()).act.listBackups, place);
+    expect(list.map(({ backupId, complete }) => [backupId, complete])).toEqual([
+      ['b3', true],
+      ['b2', true],
+      ['b1', true],
+      ['b1-copy', false],
+    ]);
+  });
+
+  test('of a run that chooses a copy in the moment of its deletion: it has it, or it fails', async () => {
+    const w = await world(3);
+    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
+    const other = await w.worker();
+    w.running.add('drill-1');
+    const stop = await overhear({ ...w, db: other.db }, async (path) => {
+      // The copy was seen, and is deleted before the mark is there.
+      if (path.includes('b1/holds/')) await prune(w);
+    });
+    const hold = runActivity(other.act.holdBackup, { ...place, backupId: 'b1' }, { workflowId: 'drill-1' });
+    expect((await failureOf(hold)).type).toBe('BackupIncomplete');
+    expect(w.copies()).toEqual(['b2', 'b3']);
+    stop();
+  });
+
+  test('gives back a copy that a run has chosen in the moment of its deletion', async () => {
+    const w = await world(3);
+    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
+    w.running.add('drill-1');
+    let asked = 0;
+    const stop = await overhear(w, async (url) => {
+      // The first question is before the deletion, the second after its manifest is gone.
+      if (!url.includes('prefix=ours/shop/production/b1/holds/') || (asked += 1) !== 2) return;
+      expect(w.copies()).toEqual(['b2', 'b3']);
+      const Body = JSON.stringify({ workflowId: 'drill-1' });
+      await client.send(new PutObjectCommand({ Bucket: w.bucket, Key: key('b1/holds/drill.json'), Body }));
+    });
+    expect((await prune(w)).offsite).toMatchObject({ deleted: [], held: ['b1'] });
+    stop();
+    expect(await fetchElsewhere(w)).toMatchObject({ detail: expect.stringContaining('SHA-256') });
+  });
+
+  test('deletes nothing beyond the cap, nor beside a copy of the future', async () => {
+    const w = await world(3, { service: { maxDestructive: 1 } });
+    for (const id of ['b1', 'b2', 'b3'])
+      await runActivity(w.act.markBackupProven, { ...place, backupId: id });
+    // Nothing lies on its disk.
+    const other = { ...w, ...(await w.worker()) };
+    expect(await failureOf(prune(other))).toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining(
+        'delete 2 copies of s3://' + w.bucket + '/ours/shop/production/, more',
+      ),
+    });
+    editManifest(
+      join(w.objects, 'b1'),
+      (manifest) => void (manifest.snapshotAt = '2999-01-01T00:00:00.000Z'),
+    );
+    for (const name of ['b1/manifest.json', 'b1/manifest.sha256']) {
+      const Body = readFileSync(join(w.objects, name));
+      await client.send(new PutObjectCommand({ Bucket: w.bucket, Key: key(name), Body }));
+    }
+    const failure = await failureOf(prune({ ...w, ...(await w.worker()) }));
+    expect(failure.message).toMatch(/b1 is of the future.*Nothing was deleted there/);
+    expect(w.copies()).toEqual(['b1', 'b2', 'b3']);
+  });
+
+  test('clears away an old copy that was never finished, and no young one', async () => {
+    const w = await world(2);
+    for (const id of ['b1', 'b2'])
+      await client.send(new DeleteObjectCommand({ Bucket: w.bucket, Key: key(`${id}/manifest.json`) }));
+    const old = Date.now() / 1_000 - 26 * 3_600;
+    for (const name of readdirSync(join(w.objects, 'b1'), { recursive: true, encoding: 'utf8' }))
+      utimesSync(join(w.objects, 'b1', name), old, old);
+    expect((await prune(w)).offsite).toMatchObject({ deleted: ['b1'] });
+    expect(existsSync(join(w.objects, 'b1/data'))).toBe(false);
+    expect(existsSync(join(w.objects, 'b2/data/toc.dat'))).toBe(true);
+  });
+
   test('is left to the rules of the bucket where the configuration says so', async () => {
     const w = await world(3, { offsite: { prune: false } });
     for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
@@ -320,6 +509,10 @@ test('what a command copied off site comes back with another one, and is read be
   rmSync(local, { recursive: true });
   expect((await runActivity(w.act.fetchBackup, { ...place, backupId: 'b1' })).detail).toContain('SHA-256');
   expect((await runActivity(w.act.verifyBackupFiles, { ...place, backupId: 'b1' })).ok).toBe(true);
+  cpSync(join(w.db.directory, 'far/b1'), join(w.db.directory, 'far/b9'), { recursive: true });
+  expect((await failureOf(runActivity(w.act.fetchBackup, { ...place, backupId: 'b9' }))).message).toContain(
+    'brought b1 instead of b9',
+  );
   rmSync(local, { recursive: true });
   flipByte(join(w.db.directory, 'far/b1/data/toc.dat'), 40);
   expect((await failureOf(runActivity(w.act.fetchBackup, { ...place, backupId: 'b1' }))).type).toBe(

@@ -1,8 +1,7 @@
 import type { BackupRef } from '../../../../contract/backup';
 import type { ActivityDeps } from '../../../support/deps';
-import { MANIFEST_FILE } from '../manifest';
 import { openBucket } from './bucket';
-import { offsiteFolder } from './offsite-store';
+import { hasManifest, offsiteFolder } from './offsite-store';
 
 /** Puts a mark beside a copy off site. False where there is no such copy, or no place off site. */
 export async function markOffsite(
@@ -15,9 +14,10 @@ export async function markOffsite(
   if (bucket === undefined) return false;
   try {
     const folder = offsiteFolder(service, environment, backupId);
-    if ((await bucket.list(`${folder}${MANIFEST_FILE}`)).length === 0) return false;
+    if (!(await hasManifest(bucket, folder))) return false;
     await bucket.putText(`${folder}${path}`, text, { locked: false });
-    return true;
+    // The retention takes the manifest first, and then looks for marks: one of the two sees the other.
+    return await hasManifest(bucket, folder);
   } finally {
     bucket.close();
   }

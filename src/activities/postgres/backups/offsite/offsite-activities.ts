@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { serviceOf } from '../../../../config/load';
 import { bytes, countOf } from '../../../../contract/text';
 import { runConfiguredCommand } from '../../../support/configured-command';
@@ -7,13 +8,14 @@ import type { ActivityDeps } from '../../../support/deps';
 import { fail, mapError } from '../../../support/failure';
 import { currentActivity, withProgress } from '../../../support/heartbeat';
 import { holdFor } from '../holds';
-import { backupFolder, readManifest, type ReadManifest } from '../manifest';
+import { missingFiles } from '../backup-store';
+import { backupFolder, readManifest, syncPath, type ReadManifest } from '../manifest';
 import { partialOf, preparePartial, publishPartial } from '../partial';
-import { verifyFiles } from '../verify-files';
+import { damagedFiles, verifyFiles } from '../verify-files';
 import { openBucket, type Bucket } from './bucket';
 import { copyOffsite } from './copy';
 import { readCopy } from './fetch';
-import { offsiteFolder, readOffsite } from './offsite-store';
+import { hasManifest, isAboutOneCopy, offsiteFolder, readOffsite } from './offsite-store';
 import type { BackupRef, FetchedBackup, OffsiteReport } from '../../../../contract/backup';
 import type { Place } from '../../../../contract/place';
 
@@ -55,15 +57,15 @@ export function createOffsiteActivities(deps: ActivityDeps) {
       try {
         return await withProgress({ phase: 'fetch', done: 0, total: 0, unit: 'bytes' }, async () => {
           const partial = await preparePartial(base);
-          const { manifest, sha256 } = await fetchInto(deps, ref, partial);
+          const fetched = await fetchInto(deps, ref, partial);
+          const durationMs = Date.now() - startedAt;
           await holdFor(partial);
+          await stillThere(partial, fetched);
           const published = await publishPartial(base, folder);
-          if (!published) await sameOnDisk(folder, sha256);
-          return {
-            durationMs: Date.now() - startedAt,
-            sizeBytes: manifest.sizeBytes,
-            detail: `${countOf(manifest.files.length, 'file')}, ${bytes(manifest.sizeBytes)}, each with the SHA-256 of the manifest${published ? '' : '; the disk has the same backup'}`,
-          };
+          const onDisk = published ? '' : `; ${await mendOnDisk(folder, partial, fetched)}`;
+          const { files, sizeBytes } = fetched.manifest;
+          const detail = `${countOf(files.length, 'file')}, ${bytes(sizeBytes)}, each with the SHA-256 of the manifest${onDisk}`;
+          return { durationMs, sizeBytes, detail };
         });
       } catch (error) {
         throw mapError(error, { action: `fetch ${ref.backupId} from off site to`, target: folder });
@@ -139,14 +141,48 @@ async function fetchInto(deps: ActivityDeps, ref: BackupRef, partial: string): P
   return read;
 }
 
-/** The same manifest names the same bytes, of which the fetched ones were read just now. */
-async function sameOnDisk(folder: string, sha256: string): Promise<void> {
-  const onDisk = await readManifest(folder);
-  if (onDisk.sha256 === sha256) return;
+/** A later attempt clears away what an earlier one fetched, also where that one still runs. */
+async function stillThere(partial: string, { manifest }: ReadManifest): Promise<void> {
+  if ((await missingFiles(partial, manifest)).length === 0) return;
   throw fail(
-    'BackupCorrupt',
-    `${folder} is another backup than the copy off site under its ID. Nothing was replaced. Look at both, and move one away.`,
+    'BackupIncomplete',
+    `What was fetched of ${manifest.backupId} was cleared away by another attempt. Nothing was published; this is tried again.`,
+    { retryable: true },
   );
+}
+
+/** The same manifest names the same bytes: what the disk has damaged of them is replaced by what was fetched just now. */
+async function mendOnDisk(
+  folder: string,
+  partial: string,
+  { manifest, sha256 }: ReadManifest,
+): Promise<string> {
+  const onDisk = await readManifest(folder).catch((error: Error) => {
+    throw fail(
+      'BackupCorrupt',
+      `${error.message} The copy off site is whole. Nothing was replaced. Move ${folder} away, then start again.`,
+    );
+  });
+  if (onDisk.sha256 !== sha256) {
+    throw fail(
+      'BackupCorrupt',
+      `${folder} is another backup than the copy off site under its ID. Nothing was replaced. Look at both, and move one away.`,
+    );
+  }
+  // Files that are missing first: only then are the others read.
+  const replaced = (await replaceDamaged()) + (await replaceDamaged());
+  if (replaced === 0) return 'the disk has the same backup';
+  return `${countOf(replaced, 'file')} of it on the disk ${replaced === 1 ? 'was damaged, and is' : 'were damaged, and are'} replaced: find out what the disk did`;
+
+  async function replaceDamaged(): Promise<number> {
+    const damaged = await damagedFiles(folder, manifest);
+    for (const { path } of damaged) {
+      await mkdir(dirname(join(folder, path)), { recursive: true, mode: 0o700 });
+      await rename(join(partial, path), join(folder, path));
+      await syncPath(dirname(join(folder, path)));
+    }
+    return damaged.length;
+  }
 }
 
 async function look(bucket: Bucket, place: Place, read: boolean): Promise<OffsiteReport> {
@@ -176,7 +212,7 @@ async function readBack(bucket: Bucket, ref: BackupRef): Promise<string | undefi
     await readCopy(bucket, offsiteOf(ref));
     return undefined;
   } catch (error) {
-    if ((error as { type?: string }).type !== 'BackupCorrupt') throw error;
-    return (error as Error).message;
+    if (!isAboutOneCopy(error)) throw error;
+    return (await hasManifest(bucket, offsiteOf(ref))) ? (error as Error).message : undefined;
   }
 }

@@ -62,13 +62,15 @@ export async function readOffsite(
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const [backupId, objects] = next;
-      const hasManifest = objects.some(({ path }) => path === MANIFEST_FILE);
-      if (!hasManifest) store.unfinished.push({ backupId, objects });
-      else
-        store.backups.push({
-          objects,
-          listed: await judge(bucket, { service, environment, backupId }, objects),
-        });
+      const isFinished = objects.some(({ path }) => path === MANIFEST_FILE);
+      if (!isFinished) {
+        store.unfinished.push({ backupId, objects });
+        continue;
+      }
+      const listed = await judge(bucket, { service, environment, backupId }, objects);
+      // What the retention deletes meanwhile is not damaged.
+      if (listed.complete || (await hasManifest(bucket, listed.folder)))
+        store.backups.push({ objects, listed });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
@@ -76,10 +78,22 @@ export async function readOffsite(
   return store;
 }
 
+export async function hasManifest(bucket: Bucket, folder: string): Promise<boolean> {
+  return (await bucket.list(`${folder}${MANIFEST_FILE}`)).length > 0;
+}
+
+/** And not about the storage, or the way to it: the other copies can be read. */
+export function isAboutOneCopy(error: unknown): boolean {
+  const { type, nonRetryable } = error as { type?: string; nonRetryable?: boolean };
+  return type === 'BackupCorrupt' || (type === 'OffsiteFailed' && nonRetryable === true);
+}
+
 async function judge(bucket: Bucket, ref: BackupRef, objects: StoredObject[]): Promise<ListedBackup> {
   const folder = offsiteFolder(ref.service, ref.environment, ref.backupId);
   try {
     const { manifest, sha256 } = await knownManifest(bucket, folder, objects);
+    if (offsiteFolder(manifest.service, manifest.environment, manifest.backupId) !== folder)
+      return misplaced(ref, manifest, folder);
     const sizes = new Map(objects.map(({ path, bytes }) => [path, bytes]));
     const missing = manifest.files.filter(({ path, bytes }) => sizes.get(path) !== bytes);
     return {
@@ -92,9 +106,16 @@ async function judge(bucket: Bucket, ref: BackupRef, objects: StoredObject[]): P
       folder,
     };
   } catch (error) {
-    if ((error as { type?: string }).type !== 'BackupCorrupt') throw error;
+    if (!isAboutOneCopy(error)) throw error;
     return { ...unreadable(ref, problemOf(error)), where: ['offsite'], folder };
   }
+}
+
+/** Whoever took it for the backup that it calls itself would delete one for the other. */
+function misplaced(ref: BackupRef, names: BackupRef, folder: string): ListedBackup {
+  const { service, environment, backupId } = names;
+  const itself = backupId === ref.backupId ? `${service}/${environment}/${backupId}` : backupId;
+  return { ...unreadable(ref, `it calls itself ${itself}`), where: ['offsite'], folder };
 }
 
 async function knownManifest(bucket: Bucket, folder: string, objects: StoredObject[]): Promise<ReadManifest> {
@@ -119,6 +140,11 @@ export async function readOffsiteManifest(
 }
 
 async function readProof(bucket: Bucket, folder: string, sha256: string): Promise<string | null> {
-  const proof = JSON.parse(await bucket.text(`${folder}${PROVEN_FILE}`)) as Proof;
-  return proof.manifestSha256 === sha256 ? proof.provenAt : null;
+  const text = await bucket.text(`${folder}${PROVEN_FILE}`);
+  try {
+    const proof = JSON.parse(text) as Proof;
+    return proof.manifestSha256 === sha256 ? proof.provenAt : null;
+  } catch {
+    return null;
+  }
 }

@@ -52,7 +52,7 @@ export async function pruneOffsite(
   if (doomed.length + begun.length > maxDestructive) {
     throw fail(
       'InvalidInput',
-      `The retention would delete ${doomed.length + begun.length} copies of ${bucket.where}${folderOf('')}, more than maxDestructive ${maxDestructive}. Nothing was deleted there. Look at them, then raise the cap or delete by hand.`,
+      `The retention would delete ${doomed.length + begun.length} copies of ${bucket.where}${offsiteFolder(place.service, place.environment)}, more than maxDestructive ${maxDestructive}. Nothing was deleted there. Look at them, then raise the cap or delete by hand.`,
     );
   }
   const deleted: string[] = [];
