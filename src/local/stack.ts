@@ -33,6 +33,8 @@ export interface StackOptions {
   worker?: boolean;
   /** Take alerts over HTTP, in this process. Default false. */
   intake?: boolean;
+  /** Of the Temporal server, e.g. limits. */
+  dynamicConfig?: Record<string, string>;
 }
 
 export interface Stack {
@@ -69,6 +71,7 @@ export function createStack({
   bookings = DEFAULT_BOOKINGS,
   worker: withWorker = true,
   intake: withIntake = false,
+  dynamicConfig = {},
 }: StackOptions = {}) {
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
@@ -84,7 +87,11 @@ export function createStack({
     {
       title: 'Temporal server and UI',
       start: async (progress) => {
-        parts.temporal = await startTemporal({ directory: made(join(directory, 'temporal')), progress });
+        parts.temporal = await startTemporal({
+          directory: made(join(directory, 'temporal')),
+          progress,
+          dynamicConfig,
+        });
         stops.push(() => need(parts.temporal).stop());
       },
     },

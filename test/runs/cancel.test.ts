@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -91,14 +91,16 @@ describe('a migration that is cancelled', () => {
 describe('a restore that is cancelled', () => {
   beforeAll(async () => {
     expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
-    // Slow enough to be caught in the middle.
+    // The way there stays until it is cancelled; the way back does not.
     driver.stack.config.services['booking']!.restore.switchTraffic = {
-      run: ['sleep', '1'],
+      run: ['sh', '-c', 'mkdir "$0" 2>/dev/null || exit 0; sleep 100', there()],
       directory: '.',
       environment: {},
-      timeoutSeconds: 10,
+      timeoutSeconds: 200,
     };
   });
+  const there = () => join(driver.stack.directory, 'traffic-is-there');
+  beforeEach(() => rmSync(there(), { recursive: true, force: true }));
 
   it.each([
     [/^Approval of plan/, 'CANCELLED'],

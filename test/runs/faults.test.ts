@@ -167,7 +167,7 @@ describe('bad input', () => {
     [
       'a path instead of a file name',
       { files: ['../etc/passwd'] },
-      /files\.0: got "\.\.\/etc\/passwd", wanted a file name in the migrations directory/,
+      /files\.0: got "\.\.\/etc\/passwd", wanted the name of a migration/,
     ],
     ['a number as mode', { mode: 7 }, /mode: .*got 7/],
   ])('%s starts nothing and names field and value', async (_, input, message) => {

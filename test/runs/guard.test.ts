@@ -5,13 +5,14 @@ import { startDriver, type Driver } from './harness';
 quietTemporal();
 let driver: Driver;
 beforeAll(async () => {
-  driver = await startDriver();
+  // Told to continue after hundreds of events instead of thousands, which nobody here has the patience for.
+  driver = await startDriver(400, true, { 'limit.historyCount.suggestContinueAsNew': '500' });
 });
 afterAll(() => driver?.stack.stop());
 
-const STORM = 5_000;
+const STORM = 1_000;
 
-it('a guard that heard thousands of signals continues as new, forgets nothing, and still grants', async () => {
+it('a guard whose history has grown long continues as new, forgets nothing, and still grants', async () => {
   const { client, config } = driver.stack;
   const handle = await client.workflow.signalWithStart('guard', {
     workflowId: 'guard/booking/production',

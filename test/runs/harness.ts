@@ -37,8 +37,12 @@ export interface Driver {
 }
 
 /** Starts a stack with a small booking database. The caller stops it. */
-export async function startDriver(bookings = 400, worker = true): Promise<Driver> {
-  const stack = await startTestStack({ bookings, worker });
+export async function startDriver(
+  bookings = 400,
+  worker = true,
+  dynamicConfig: Record<string, string> = {},
+): Promise<Driver> {
+  const stack = await startTestStack({ bookings, worker, dynamicConfig });
   let count = 0;
 
   const start: Driver['start'] = (runbook, input = {}) =>

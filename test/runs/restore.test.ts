@@ -162,7 +162,7 @@ describe('checkBackups', () => {
     backups.provenMaxAgeHours = 1e-6;
     const { outcome, message } = await driver.run('checkBackups');
     delete backups.provenMaxAgeHours;
-    expect([outcome, message]).toEqual(['FAILED', expect.stringMatching(/restored .* ago, objective/)]);
+    expect([outcome, message]).toEqual(['FAILED', expect.stringMatching(/proven .* ago, objective/)]);
   });
 });
 

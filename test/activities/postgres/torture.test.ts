@@ -72,7 +72,7 @@ test('one of everything that the documented role may restore, and 7,000 tables, 
   const { drilled, restored } = await passThrough(pg, db);
   expect(failed(drilled)).toEqual([]);
   expect(failed(restored)).toEqual([]);
-  expect(dumpOf(pg, db.name)).toEqual(before);
+  expect(apart(before, dumpOf(pg, db.name))).toEqual([]);
 
   const folder = join(db.directory, 'backups/shop/production/b1');
   const tools = await openTools(db.deps);
@@ -111,7 +111,7 @@ test('one of everything comes back as it was, as superuser', async () => {
   const { drilled, restored } = await passThrough(pg, db);
   expect(failed(drilled)).toEqual([]);
   expect(failed(restored)).toEqual([]);
-  expect(dumpOf(pg, db.name)).toEqual(before);
+  expect(apart(before, dumpOf(pg, db.name))).toEqual([]);
   const { manifest } = await readManifest(join(db.directory, 'backups/shop/production/b1'));
   expect(manifest).toMatchObject({
     publications: ['all_of_it', 'bookings_only', 'some_rows', 'whole_schema'],
@@ -123,3 +123,12 @@ test('one of everything comes back as it was, as superuser', async () => {
     properties: { tablespace: 'torture_home' },
   });
 }, 300_000);
+
+/** The first lines that are another in each: what shows all of two dumps of thousands of tables takes for ever. */
+function apart(before: string, after: string): [string | undefined, string | undefined][] {
+  const [was, is] = [before.split('\n'), after.split('\n')];
+  const first = was.findIndex((line, index) => line !== is[index]);
+  if (first < 0 && was.length === is.length) return [];
+  const from = first < 0 ? was.length : first;
+  return Array.from({ length: 5 }, (_, index) => [was[from + index], is[from + index]]);
+}

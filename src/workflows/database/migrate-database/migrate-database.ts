@@ -71,7 +71,8 @@ async function afterRehearsal(
 ): Promise<void> {
   const { place, staging, pending } = diagnosis;
   const target = targetOf(place);
-  if (stagingFence !== undefined) await rehearseOnStaging(run, diagnosis, rehearsal, stagingFence);
+  const stagingBackup =
+    stagingFence === undefined ? undefined : await rehearseOnStaging(run, diagnosis, rehearsal, stagingFence);
 
   await run.gate(async () => {
     await refuseIfChanged(run, diagnosis);
@@ -104,9 +105,8 @@ async function afterRehearsal(
     },
     diagnosis.fenceToken,
   );
-  const stagingBackup = rehearsal.migrations.some(({ back }) => back.kind !== 'down');
-  if (stagingFence !== undefined && staging !== undefined && stagingBackup)
-    await retainAfter(run, { ...staging, backupId: `${nameForRun()}-staging` }, stagingFence);
+  if (stagingFence !== undefined && staging !== undefined && stagingBackup !== undefined)
+    await retainAfter(run, { ...staging, backupId: stagingBackup }, stagingFence);
 }
 
 /** What was rehearsed is what is applied: a file edited meanwhile needs a rehearsal of its own. */

@@ -9,15 +9,18 @@ import type { Diagnosis } from './diagnose';
 import type { Rehearsal } from './rehearse';
 import { takingBack } from './take-back';
 
-/** The same on staging, where the application runs too. What staging lacked is taken back if production fails. */
+/**
+ * The same on staging, where the application runs too. What staging lacked is taken back if production fails. Returns the
+ * backup that was taken for that.
+ */
 export async function rehearseOnStaging(
   run: Run,
   diagnosis: Diagnosis,
   rehearsal: Rehearsal,
   fence: Fence,
-): Promise<void> {
+): Promise<string | undefined> {
   const { staging, pending } = diagnosis;
-  if (staging === undefined) return;
+  if (staging === undefined) return undefined;
   const on: Target = { database: databaseIn(staging), fence, where: targetOf(staging) };
   const { pending: missing } = await run.step(`What ${on.where} lacks`, (act) =>
     act.readMigrations({ ...staging, files: pending.map(({ name }) => name) }),
@@ -39,6 +42,7 @@ export async function rehearseOnStaging(
   );
   await verifyHealth(run, staging);
   await verifySmoke(run, staging);
+  return backupId;
 }
 
 interface Needed {

@@ -1,7 +1,8 @@
 import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/place';
 import type { Migration } from '../../../contract/migration';
 import type { Run, Undo } from '../../kit';
-import { describeLive, lossText, readLoss } from '../loss';
+import type { LiveState } from '../../../contract/database';
+import { describeLive, lossText, readLoss, type Loss } from '../loss';
 import { describeReplication } from '../replication';
 import { takeOver } from '../take-over';
 import { appliedAmong, applyTitle, applyTo, type Target } from './apply';
@@ -52,16 +53,22 @@ async function takeBack(
   run: Run,
   diagnosis: Diagnosis,
   rehearsal: Rehearsal,
-  applied: Applied & { on: Target },
+  applied: Applying,
 ): Promise<'restored' | 'down'> {
   const { migrations, on } = applied;
   const there = await appliedAmong(run, migrations, on);
   const backs = there.map(({ name }) => rehearsedAs(rehearsal, name));
-  const choice = await chooseWay(run, rehearsal, backs, applied);
-  if (choice === 'restore') {
-    await restoreInstead(run, applied, backs);
+  if (backs.some(({ back }) => back.kind === 'restore')) {
+    await restore(run, applied, await askForRestore(run, applied, backs));
     return 'restored';
   }
+  if (backs.some(({ back }) => back.kind === 'unrehearsed')) {
+    const planned = await askWhich(run, applied, backs);
+    if (planned !== undefined) {
+      await restore(run, applied, planned);
+      return 'restored';
+    }
+  } else await askWhatGoes(run, rehearsal, applied, backs);
   for (const migration of [...there].reverse()) {
     const undo = { takesBack: applyTitle(migration.name, on.where) };
     await applyTo(run, diagnosis, { ...on, migration, direction: 'down', undo });
@@ -69,36 +76,51 @@ async function takeBack(
   return 'down';
 }
 
-/** The least destructive way that gives everything back. Asks where it takes something that was written since. */
-async function chooseWay(
+type Applying = Applied & { on: Target };
+
+/** Nobody has seen what the down scripts do: a person chooses between them and a restore, which is what is returned then. */
+async function askWhich(run: Run, applied: Applying, backs: Rehearsed[]): Promise<Restore | undefined> {
+  const planned = await planRestore(run, applied, backs);
+  const scripts = scriptsOf(backs);
+  const choice = await run.ask(
+    `${namesOf(backs)} must go back from ${applied.on.where}, and not every down script could be rehearsed. ${planned.what}. Which way?`,
+    [`run ${scripts}`, 'restore', 'leave it to me'],
+  );
+  if (choice === 'leave it to me') return leave(run, applied, backs);
+  return choice === 'restore' ? planned : undefined;
+}
+
+/** Down scripts that give everything back need no question, but where they take what was written since. */
+async function askWhatGoes(
   run: Run,
   rehearsal: Rehearsal,
+  applied: Applying,
   backs: Rehearsed[],
-  { on, backupId }: Applied & { on: Target },
-): Promise<'restore' | 'down'> {
-  if (backs.some(({ back }) => back.kind === 'restore')) return 'restore';
-  const names = backs.map(({ migration }) => migration.name).join(', ');
-  const plural = backs.length > 1;
-  const scripts = plural ? 'the down scripts' : 'the down script';
-  const leave = () =>
-    run.needsHuman(
-      `${names} ${plural ? 'stay' : 'stays'} on ${on.where}, as decided${backupId === undefined ? '' : `; its backup is ${backupId}`}`,
-    );
-  if (backs.some(({ back }) => back.kind === 'unrehearsed')) {
-    const choice = await run.ask(
-      `${names} must go back from ${on.where}, and not every down script could be rehearsed. A restore loses what was written since the backup ${backupId ?? ''}.`,
-      [`run ${scripts}`, 'restore', 'leave it to me'],
-    );
-    if (choice === 'leave it to me') return leave();
-    return choice === 'restore' ? 'restore' : 'down';
-  }
-  const takes = await writtenSince(run, rehearsal, backs, on);
-  if (takes.length === 0) return 'down';
+): Promise<void> {
+  const takes = await writtenSince(run, rehearsal, backs, applied.on);
+  if (takes.length === 0) return;
+  const [take, them] = backs.length > 1 ? ['take', 'them'] : ['takes', 'it'];
+  const scripts = scriptsOf(backs);
   const choice = await run.ask(
-    `${names} must go back from ${on.where}, and ${scripts} ${plural ? 'take' : 'takes'} with ${plural ? 'them' : 'it'} ${takes.join(', ')}. Run ${plural ? 'them' : 'it'}?`,
+    `${namesOf(backs)} must go back from ${applied.on.where}, and ${scripts} ${take} with ${them} ${takes.join(', ')}. Run ${them}?`,
     [`run ${scripts}`, 'leave it to me'],
   );
-  return choice === 'leave it to me' ? leave() : 'down';
+  if (choice === 'leave it to me') leave(run, applied, backs);
+}
+
+function namesOf(backs: Rehearsed[]): string {
+  return backs.map(({ migration }) => migration.name).join(', ');
+}
+
+function scriptsOf(backs: Rehearsed[]): string {
+  return backs.length > 1 ? 'the down scripts' : 'the down script';
+}
+
+function leave(run: Run, { on, backupId }: Applying, backs: Rehearsed[]): never {
+  const backup = backupId === undefined ? '' : `; its backup is ${backupId}`;
+  return run.needsHuman(
+    `${namesOf(backs)} ${backs.length > 1 ? 'stay' : 'stays'} on ${on.where}, as decided${backup}`,
+  );
 }
 
 /** What going back takes of what people have written meanwhile. */
@@ -133,14 +155,23 @@ function reasonsOf(backs: Rehearsed[]): string {
     .join('; ');
 }
 
-async function restoreInstead(
+interface Restore {
+  backupId: string;
+  live: LiveState;
+  loss: Loss;
+  /** What it does, as a sentence without its end. */
+  what: string;
+}
+
+async function planRestore(
   run: Run,
-  { place, backupId, fence, suffix = '' }: Applied,
+  { place, backupId, on: { where } }: Applying,
   backs: Rehearsed[],
-): Promise<void> {
-  const where = targetOf(place);
-  const stay = `${backs.map(({ migration }) => migration.name).join(', ')} ${backs.length > 1 ? 'stay' : 'stays'} on ${where}`;
-  if (backupId === undefined) return run.needsHuman(`${stay}: there is no backup to restore`);
+): Promise<Restore> {
+  if (backupId === undefined) {
+    const stay = backs.length > 1 ? 'stay' : 'stays';
+    return run.needsHuman(`${namesOf(backs)} ${stay} on ${where}: there is no backup to restore`);
+  }
   const live = await run.step(`Look at what there is of ${where}`, (act) => act.inspectLive(place), {
     kind: 'long',
     undo: 'read-only',
@@ -148,14 +179,25 @@ async function restoreInstead(
   });
   const loss = await readLoss(run, place, live, backupId);
   const moved = live.replication === undefined ? undefined : describeReplication(live.replication);
-  const reasons = reasonsOf(backs);
-  const why = reasons === '' ? '' : `${reasons}. `;
-  const choice = await run.ask(
-    `${why}Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)}${moved === undefined ? '' : `; ${moved}`}. Restore?`,
-    ['restore', 'leave it to me'],
-  );
-  if (choice !== 'restore') run.needsHuman(`${stay}, as decided; its backup is ${backupId}`);
+  const what = `Restoring ${where} from ${backupId} ${lossText(loss, loss.lost?.since)}${moved === undefined ? '' : `; ${moved}`}`;
+  return { backupId, live, loss, what };
+}
+
+async function askForRestore(run: Run, applied: Applying, backs: Rehearsed[]): Promise<Restore> {
+  const planned = await planRestore(run, applied, backs);
+  const choice = await run.ask(`${reasonsOf(backs)}. ${planned.what}. Restore?`, [
+    'restore',
+    'leave it to me',
+  ]);
+  return choice === 'restore' ? planned : leave(run, applied, backs);
+}
+
+async function restore(
+  run: Run,
+  { place, fence, on, suffix = '' }: Applying,
+  { backupId, live, loss }: Restore,
+): Promise<void> {
   // The loss was estimated before the writes stopped, so even none is not for sure.
-  const loses = `${where} was restored from ${backupId}; writes since then are lost`;
+  const loses = `${on.where} was restored from ${backupId}; writes since then are lost`;
   await takeOver(run, place, { backupId, fence, live, loss, loses, suffix });
 }

@@ -49,3 +49,35 @@ describe('what stays when a person wants to look first', () => {
     );
   });
 });
+
+it('asks once where down scripts were not tried, and says what the other way loses', async () => {
+  const asked: string[] = [];
+  const steps: string[] = [];
+  const run = {
+    step: async (title: string) => {
+      steps.push(title);
+      if (title.startsWith('Ledger')) return [{ name: 'a.sql', sha256: 'a.sql' }];
+      return { condition: 'missing' };
+    },
+    ask: async (question: string, choices: string[]) => {
+      asked.push(question);
+      return choices[0];
+    },
+  } as unknown as Run;
+  const migrations = [migrationOf('a.sql')];
+  const rehearsal = {
+    migrations: [{ migration: migrations[0], back: { kind: 'unrehearsed', why: 'a later one cannot' } }],
+  } as unknown as Rehearsal;
+  const fence = { target: 'shop/production', token: 1 };
+  const back = takingBack(run, { place, input: { accept: [] } } as unknown as Diagnosis, rehearsal, {
+    ...{ place, migrations, backupId: 'b1', fence },
+  });
+  await back.of(migrations[0]!).back();
+  expect(asked).toEqual([
+    expect.stringMatching(
+      /^a\.sql must go back from shop\/production, and not every down script could be rehearsed\. Restoring shop\/production from b1 loses everything .*\. Which way\?$/,
+    ),
+  ]);
+  expect(steps.at(-1)).toBe('Undo a.sql on shop/production');
+  expect(back.restored()).toBe(false);
+});
