@@ -125,10 +125,18 @@ test('one of everything comes back as it was, as superuser', async () => {
 }, 300_000);
 
 /** The first lines that are another in each: what shows all of two dumps of thousands of tables takes for ever. */
-function apart(before: string, after: string): [string | undefined, string | undefined][] {
-  const [was, is] = [before.split('\n'), after.split('\n')];
-  const first = was.findIndex((line, index) => line !== is[index]);
-  if (first < 0 && was.length === is.length) return [];
-  const from = first < 0 ? was.length : first;
-  return Array.from({ length: 5 }, (_, index) => [was[from + index], is[from + index]]);
+function apart(before: Dump, after: Dump): [string | undefined, string | undefined][] {
+  return (['globals', 'database'] as const).flatMap((part) => {
+    const [was, is] = [before[part], after[part]];
+    const first = Array.from({ length: Math.max(was.length, is.length) }, (_, index) => index).find(
+      (index) => was[index] !== is[index],
+    );
+    if (first === undefined) return [];
+    return Array.from({ length: 5 }, (_, index): [string | undefined, string | undefined] => [
+      was[first + index],
+      is[first + index],
+    ]);
+  });
 }
+
+type Dump = ReturnType<typeof dumpOf>;
