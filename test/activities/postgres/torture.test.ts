@@ -81,7 +81,7 @@ test('one of everything that the documented role may restore, and 7,000 tables, 
   expect(listing.join('\n').length).toBeGreaterThan(4 * 1024 * 1024);
   const { tables } = await listDumpContents(tools, join(folder, 'data'));
   expect(tables.size).toBeGreaterThan(7_000);
-}, 300_000);
+}, 900_000);
 
 test('in a server without the tablespaces, or that does not let our role use one of them, everything comes back elsewhere', async () => {
   const db = await makeTorture(pg, { everything: false, role: DOCUMENTED_ROLE });
@@ -122,7 +122,7 @@ test('one of everything comes back as it was, as superuser', async () => {
     preloadLibraries: ['pg_stat_statements'],
     properties: { tablespace: 'torture_home' },
   });
-}, 300_000);
+}, 900_000);
 
 /** The first lines that are another in each: what shows all of two dumps of thousands of tables takes for ever. */
 function apart(before: Dump, after: Dump): [string | undefined, string | undefined][] {
