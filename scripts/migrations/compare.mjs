@@ -9,7 +9,6 @@ import {
   mkdirSync,
   existsSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -30,6 +29,7 @@ const { startPostgres } = load('host/postgres.js');
 const { startTemporal } = load('local/temporal.js');
 const { loadProject } = load('check/load-project.js');
 const { startWorker } = load('worker/worker.js');
+const { openMigrations } = load('activities/postgres/migrations/script-files.js');
 const { Client, Connection } = require('@temporalio/client');
 const { DefaultLogger, Runtime } = require('@temporalio/worker');
 const { Client: Postgres } = require('pg');
@@ -122,16 +122,15 @@ try {
         const left = /^the down script of (\S+) leaves (.*)/.exec(warning);
         if (left !== null) found[left[1]] = warning;
       }
-      applied.push(...batch.map(({ path }) => path));
+      applied.push(...batch.map(({ up }) => join(files, up)));
       console.log(`${applied.length} applied: ${summary.slice(-60)}`);
       await addRows();
     }
 
     function setAside(name, why) {
       found[name] = why;
-      const { down } = scriptsOf().find((one) => one.name === name);
-      renameSync(down, `${down}.wrong`);
-      renameSync(`${down}.wrong`, join(directory, `${Object.keys(found).length}.wrong`));
+      const down = join(files, openMigrations({ config }, 'app').entry(name).down);
+      renameSync(down, join(directory, `${Object.keys(found).length}.wrong`));
       console.log(`${name}: ${why}`);
     }
   }
@@ -148,9 +147,9 @@ try {
         )
       : [];
     const names = new Set(done.map(({ migration }) => migration));
-    const pending = scriptsOf().filter(({ name }) => !names.has(name));
+    const pending = openMigrations({ config }, 'app').migrations.filter(({ name }) => !names.has(name));
     // One without a way back keeps those before it from being undone: it goes alone.
-    const alone = pending.findIndex(({ down }) => !existsSync(down));
+    const alone = pending.findIndex(({ down }) => down === undefined);
     return pending.slice(0, alone < 0 ? BATCH : Math.min(BATCH, Math.max(1, alone)));
   }
 
@@ -198,26 +197,6 @@ try {
 }
 process.exit(process.exitCode ?? 0);
 
-/** Up and down scripts in the order of their names. */
-function scriptsOf() {
-  const names = readdirSync(files, { recursive: true }).map(String);
-  if (layout === 'flat')
-    return names
-      .filter((name) => name.endsWith('.sql') && !name.endsWith('.down.sql'))
-      .sort()
-      .map((name) => ({
-        name,
-        path: join(files, name),
-        down: join(files, name.replace(/\.sql$/, '.down.sql')),
-      }));
-  const up = layout === 'prisma' ? 'migration.sql' : 'up.sql';
-  return names
-    .filter((name) => name.endsWith(`/${up}`))
-    .map((name) => dirname(name))
-    .sort()
-    .map((name) => ({ name, path: join(files, name, up), down: join(files, name, 'down.sql') }));
-}
-
 function writeConfig(temporal, urlOf, systemIdentifier) {
   const file = join(directory, 'runbooks.yaml');
   writeFileSync(
@@ -227,7 +206,7 @@ worker: { listen: '127.0.0.1:0' }
 services:
   app:
     mode: propose
-    migrations: { directory: migrations${layout === 'flat' ? '' : `, layout: ${layout}`} }
+    migrations: { directory: migrations, layout: ${layout} }
     backups: { directory: backups, keep: 3 }
     environments:
       production:

@@ -1,3 +1,4 @@
+import { countOf } from '../../../contract/text';
 import { LISTED, type ContentsDelta, type Lost } from '../../../contract/contents';
 
 /** One column of a table: what of it is there. Generated columns are not looked at: they follow from the others. */
@@ -196,7 +197,7 @@ function addColumns(tables: TableContents[]): Record<string, ColumnContents> {
 function gainedOf({ name, was, is }: Tree): string[] {
   const more = sum(is, 'rows') - sum(was, 'rows');
   if (more <= 0) return [];
-  const rows = `${more} ${more === 1 ? 'row' : 'rows'}`;
+  const rows = countOf(more, 'row');
   return [was.length === 0 ? `table ${name} with ${rows}` : `${rows} in ${name}`];
 }
 
@@ -214,6 +215,6 @@ function lostLargeObjects(before: Contents, after: Contents, counted: boolean): 
   return !counted || after.largeObjects.changes > before.largeObjects.changes;
 }
 
-function sum(tables: TableContents[], key: 'rows' | 'inserted' | 'updated' | 'deleted'): number {
+function sum(tables: TableContents[], key: 'rows' | 'updated' | 'deleted'): number {
   return tables.reduce((total, table) => total + table[key], 0);
 }

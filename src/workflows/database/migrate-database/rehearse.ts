@@ -187,7 +187,7 @@ function looksAt(run: Run, { database, fence }: Target) {
         { describe: ({ objects, digest: found }) => `${objects} objects, ${found.slice(0, 12)}` },
       ),
     saveContents: async (turn: number | string, title: string, start?: number) => {
-      const id = `${nameForRun()}-${turn}`;
+      const id = idOf(turn);
       const saved = await run.step(
         title,
         (act) =>
@@ -195,7 +195,7 @@ function looksAt(run: Run, { database, fence }: Target) {
             database,
             id,
             previous,
-            ...(start === undefined ? {} : { start: `${nameForRun()}-${start}` }),
+            ...(start === undefined ? {} : { start: idOf(start) }),
             fence,
           }),
         {
