@@ -179,7 +179,9 @@ export const breakerSchema = z
       .int()
       .positive()
       .default(3)
-      .describe('runs of this service that nobody started'),
+      .describe(
+        'runs of this service that alerts started, and as many that schedules did; those that wait for people do not count',
+      ),
   })
   .describe('what keeps automation from doing the same again and again');
 

@@ -125,7 +125,15 @@ export const configSchema = z
           .int()
           .positive()
           .default(10)
-          .describe('runs that nobody started, of all services together'),
+          .describe(
+            'runs that alerts started, of all services together; those that wait for people do not count',
+          ),
+        maxConcurrentScheduled: z
+          .number()
+          .int()
+          .positive()
+          .default(10)
+          .describe('runs that schedules started, of all services together'),
         sickServices: z
           .number()
           .int()

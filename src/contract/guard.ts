@@ -1,23 +1,34 @@
 import type { Outcome } from './report';
 import type { Mode } from './modes';
+import type { PlaceWish, Pool } from './places';
+
 /** Target of the guard whose pause stops every gate: the kill switch. */
 export const GUARD_ALL = 'all';
 
 /** Workflow type of the guard. */
 export const GUARD_TYPE = 'guard';
 
+/** Field of a guard's memo: what must outlive it. It can be read whether or not the guard runs, and a worker answers. */
+export const GUARD_MEMO = 'guard';
+
 export function guardId(target: string): string {
   return `guard/${target}`;
 }
 
+/** The target itself and what it lies in: a pause of `booking` covers `booking/production`. Everything comes first. */
+export function coveringTargets(target: string): string[] {
+  const parts = target === GUARD_ALL ? [] : target.split('/');
+  return [GUARD_ALL, ...parts.map((_, index) => parts.slice(0, index + 1).join('/'))];
+}
+
 export interface LeaseRequest {
-  /** `lease`: exclusive use of the target. `pass`: only leave to go on, refused while paused. */
-  kind: 'lease' | 'pass';
   workflowId: string;
   runId: string;
   runbook: string;
   /** Tokens granted are larger than this. */
   atLeast: number;
+  /** The most urgent have the lowest. */
+  rank: number;
 }
 
 export interface Release {
@@ -36,16 +47,37 @@ export interface Holder {
   token: number;
   /** ISO time. */
   since: string;
+  /** Why it needs a person: then only a person gives the lease free, whatever becomes of the run. */
+  kept?: string;
 }
+
+/** A run that needs a person: its lease stays until one has released it. */
+export interface Keep extends Release {
+  why: string;
+}
+
+/** A person's word that what a run left behind is repaired. */
+export type Freeing = PauseOrder;
 
 /** What a guard tells a run that asked for admission. */
 export interface AdmissionNotice extends AdmissionAnswer {
   target: string;
+  /** Which shard gave it a place. */
+  shard?: number;
 }
 
 export interface Ending extends Release {
   /** UNKNOWN where only the place matters. */
   outcome: Outcome | 'UNKNOWN';
+}
+
+/** What a run gives back, and to whom. */
+export interface Leaving extends Ending {
+  service: string;
+  /** Shards that gave it a place. */
+  shards: number[];
+  /** True when it only waits, and comes again. */
+  rests: boolean;
 }
 
 /** A service whose automation is in trouble, told to the guard of everything. */
@@ -69,20 +101,40 @@ export interface GuardChange {
   reason: string;
 }
 
-/** State of a guard: answer of its `state` query, and its argument when it continues as new. */
-export interface GuardState {
-  target: string;
-  paused: (PauseOrder & { at: string }) | null;
+export type Pause = PauseOrder & { at: string };
+
+/** What a guard must not lose whatever becomes of it: kept in its memo, and handed to the one that follows it. */
+export interface GuardMemory {
+  paused: Pause | null;
   holder: Holder | null;
-  waiting: (LeaseRequest & { since: string })[];
   lastToken: number;
-  breaker: BreakerState;
-  /** Runs that wait for a place, first come first. */
-  queue: (Admission & { since: string; told: boolean })[];
+  /** Breakers that are open, the newest. */
+  open: OpenBreaker[];
+  ceilings: Record<string, Ceiling>;
   /** By service, in the guard of everything. */
   sick: Record<string, { at: string; reason: string }>;
   /** What people, and the breaker itself, changed: newest last. */
   changes: GuardChange[];
+}
+
+/** State of a guard: answer of its `state` query, and its argument when it continues as new. */
+export interface GuardState extends Omit<GuardMemory, 'open' | 'ceilings'> {
+  target: string;
+  waiting: (LeaseRequest & { since: string })[];
+  breaker: BreakerState;
+  /** Runs that wait for a place, the most urgent first. */
+  queue: (Admission & { since: string; told: boolean })[];
+  /** What is to be said, and was not yet. */
+  letters: Letter[];
+}
+
+/** A signal to a run, or to a workflow of ours that is started where there is none. */
+export interface Letter {
+  workflowId: string;
+  /** Of a run: another one of that workflow ID must not get it. */
+  runId?: string;
+  signal: string;
+  argument: unknown;
 }
 /** What the configuration allows runs that nobody started by hand. Times in milliseconds. */
 export interface BreakerLimits {
@@ -103,8 +155,12 @@ export interface Admission {
   /** What configuration and input allow. */
   mode: Mode;
   limits: BreakerLimits;
-  /** Part of another run, which has its place already: two of them must not wait for each other. */
-  child: boolean;
+  /** The most urgent have the lowest. */
+  rank: number;
+  /** Null for a part of another run, which has its place already: two of them must not wait for each other. */
+  place: PlaceWish | null;
+  /** It was admitted before, gave its place back while it waited, and is not judged a second time. */
+  again: boolean;
 }
 
 export interface AdmissionAnswer {
@@ -112,7 +168,7 @@ export interface AdmissionAnswer {
   mode: Mode;
   /** Why the mode is lower than asked, or why it has to wait; empty when neither. */
   reason: string;
-  /** ISO time before which the run must not look; absent when it may at once. */
+  /** ISO time before which the run must not look; absent when it may at once. It has no place until then. */
   notBefore?: string;
   /** Set once, for the run that tripped the breaker: what people must be told. */
   tripped?: string;
@@ -129,7 +185,8 @@ export interface PastRun {
 export interface RunningRun extends PastRun {
   workflowId: string;
   runId: string;
-  child: boolean;
+  /** The pool whose place it has here; null where it has none, or gave it back while it waits. */
+  pool: Pool | null;
   verdict: AdmissionAnswer;
 }
 

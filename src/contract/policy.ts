@@ -1,5 +1,6 @@
 import type { Mode, Severity } from './modes';
 import type { BreakerLimits } from './guard';
+import type { PlaceLimits } from './places';
 
 /**
  * What the configuration says about this runbook on this service, recorded at the start of a run so that a
@@ -31,8 +32,8 @@ export interface Policy {
   breaker: BreakerLimits;
   /** False for a runbook that only coordinates others, for hours or weeks. */
   takesPlace: boolean;
-  /** Of all services together. */
-  maxConcurrent: number;
+  /** Of all services together: how many runs that nobody started may work at once. */
+  places?: PlaceLimits;
   sickServices: number;
   /** How long a step waits for a worker of the host that it needs. Absent in runs that began before it was recorded. */
   hostLostMs?: number;

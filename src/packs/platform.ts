@@ -6,7 +6,7 @@ export const platformPack = definePack({
   name: 'platform',
   cards: [],
   workflows: require.resolve('../workflows/guard'),
-  entities: ['guard'],
+  entities: ['guard', 'places'],
   activities: (deps) => {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone
     const { createPlatformActivities } = require('../activities/platform') as typeof Made;

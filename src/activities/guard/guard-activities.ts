@@ -2,36 +2,92 @@ import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import {
   GUARD_ALL,
-  GUARD_TYPE,
+  coveringTargets,
   guardId,
-  type GuardState,
-  type LeaseRequest,
-  type SickReport,
   type Admission,
+  type GuardState,
+  type Leaving,
+  type LeaseRequest,
+  type Letter,
+  type Pause,
+  type Release,
+  type SickReport,
 } from '../../contract/guard';
+import { placesId } from '../../contract/places';
+import { searchAttributes } from '../../contract/search-attributes';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { postLetters } from './post';
+import { readGuardMemory, reviveGuard, signalGuard } from './reach-guard';
+
+/** A pause that holds a run back, and of what. */
+export interface StandingPause extends Pause {
+  target: string;
+}
+
+const MAX_WOKEN = 5_000;
 
 /** Talks to guards. Asking twice is safe: the guard knows a run that already waits or holds. */
 export function createGuardActivities({ config, client }: ActivityDeps) {
-  const signalGuard = (target: string, signal: string, argument: unknown) =>
-    need(client).workflow.signalWithStart(GUARD_TYPE, {
-      workflowId: guardId(target),
-      taskQueue: config.temporal.taskQueue,
-      args: [{ target }],
-      signal,
-      signalArgs: [argument],
-    });
+  const { taskQueue } = config.temporal;
+  const tell = (target: string, signal: string, argument: unknown) =>
+    signalGuard(need(client), taskQueue, target, signal, argument);
 
   return {
     /** Asks the guard of a target for its lease, starting the guard where there is none. */
     async askGuard({ target, ...request }: LeaseRequest & { target: string }): Promise<void> {
-      await signalGuard(target, 'request', request);
+      await tell(target, 'request', request);
     },
 
-    /** Asks the guard of a service, or of everything, whether a run that nobody started may go ahead. */
+    /** Asks the guard of a service whether a run that nobody started may go ahead. */
     async seekAdmission({ target, ...request }: Admission & { target: string }): Promise<void> {
-      await signalGuard(target, 'admit', request);
+      await tell(target, 'admit', request);
+    },
+
+    /** Gives back what a run was given, and says what came of it. */
+    async leaveGuards({ service, shards, rests, outcome, ...run }: Leaving): Promise<void> {
+      const letters: Letter[] = [
+        rests
+          ? { workflowId: guardId(service), signal: 'rest', argument: run }
+          : { workflowId: guardId(service), signal: 'ended', argument: { ...run, outcome } },
+        ...shards.map((shard) => ({ workflowId: placesId(shard), signal: 'free', argument: run })),
+      ];
+      await postLetters(need(client), taskQueue, letters);
+    },
+
+    /** Sends signals of a guard; returns the runs that have ended. */
+    async post(letters: Letter[]): Promise<Release[]> {
+      return postLetters(need(client), taskQueue, letters);
+    },
+
+    /**
+     * The pauses that cover any of these targets, read from the store: it answers also where the guard was terminated, or no
+     * worker answers for it. A guard that is gone while it was paused is started again, before its memory can expire.
+     */
+    async readSwitch({ targets }: { targets: string[] }): Promise<StandingPause[]> {
+      const covering = [...new Set(targets.flatMap(coveringTargets))];
+      const found = await Promise.all(
+        covering.map(async (target) => {
+          const known = await readGuardMemory(need(client), target);
+          const paused = known?.memory?.paused ?? null;
+          if (known === undefined || paused === null) return undefined;
+          if (!known.runs) await reviveGuard(need(client), taskQueue, target);
+          return { target, ...paused };
+        }),
+      );
+      return found.filter((pause) => pause !== undefined);
+    },
+
+    /** Tells runs that wait because of a pause to look again. Best effort: they look by themselves from time to time. */
+    async wakePaused({ target }: { target: string }): Promise<void> {
+      const { waiting, service } = searchAttributes;
+      const [name = ''] = target.split('/');
+      const only = target === GUARD_ALL ? '' : ` AND ${service.name} = '${name.replaceAll("'", "''")}'`;
+      const query = `${waiting.name} = 'paused' AND ExecutionStatus = 'Running'${only}`;
+      const letters: Letter[] = [];
+      for await (const { workflowId, runId } of need(client).workflow.list({ query }))
+        if (letters.push({ workflowId, runId, signal: 'wake', argument: target }) >= MAX_WOKEN) break;
+      await postLetters(need(client), taskQueue, letters);
     },
 
     /**
@@ -39,8 +95,8 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
      * now, or null. Saying it twice is safe: services are counted, not reports.
      */
     async reportSick(report: SickReport): Promise<{ paused: string | null }> {
-      const handle = await signalGuard(GUARD_ALL, 'sick', report);
-      const { paused } = await handle.query<GuardState>('state');
+      await tell(GUARD_ALL, 'sick', report);
+      const { paused } = await need(client).workflow.getHandle(guardId(GUARD_ALL)).query<GuardState>('state');
       return { paused: paused?.by === 'breaker' ? paused.reason : null };
     },
 

@@ -1,6 +1,7 @@
-import { environmentOf, serviceOf, UnknownName } from '../../config/load';
+import { environmentOf, serviceOf, UnknownName, type LoadedConfig } from '../../config/load';
 import type { CommandConfig, ServiceConfig } from '../../config/schema';
 import type { WithCatalogue } from '../../catalogue/catalogue';
+import { shardsFor } from '../../contract/places';
 import type { Policy, Prepared } from '../../contract/policy';
 import type { Card } from '../../catalogue/card';
 import { describeInput } from '../../catalogue/input-problems';
@@ -34,7 +35,7 @@ export function createPrepareActivities({ config, catalogue }: ActivityDeps & Wi
         if (environment !== undefined) environmentOf(config, name, environment);
         const policy = {
           ...policyOf(card, name, service, mode),
-          ...config.limits,
+          ...limitsOf(config),
           hostLostMs: config.worker.hostLostSeconds * 1_000,
         };
         if (policy.fourEyes && startedBy === 'unknown') {
@@ -60,7 +61,13 @@ export function parseInput(card: Card, input: unknown): Record<string, unknown> 
   throw fail('InvalidInput', `bad input for ${card.name}: ${problems.join('; ')}`);
 }
 
-type Limits = Pick<Policy, 'maxConcurrent' | 'sickServices'>;
+type Limits = Pick<Policy, 'places' | 'sickServices'>;
+
+function limitsOf({ limits, services }: LoadedConfig): Limits {
+  const { maxConcurrent: alerts, maxConcurrentScheduled: schedules, sickServices } = limits;
+  const shards = shardsFor(Object.keys(services).length, alerts, schedules);
+  return { places: { alerts, schedules, shards }, sickServices };
+}
 
 function policyOf(
   card: Card,

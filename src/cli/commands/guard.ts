@@ -6,11 +6,14 @@ import { outputOf, type Output } from '../output';
 import { defaultName, optionalConfig } from '../settings';
 
 const QUERY_TIMEOUT_MS = 10_000;
+/** Lines of a kind. */
+const SHOWN = 20;
 
 interface Options {
   ladder?: string;
   mode?: string;
   reset?: string;
+  free?: boolean;
   reason?: string;
   by: string;
 }
@@ -26,6 +29,7 @@ export function addGuard(program: Command): void {
     .option('--ladder <runbook>', 'set the highest mode of a runbook here, with --mode and --reason')
     .option('--mode <mode>', 'observe, propose or auto')
     .option('--reset <runbook>', 'close what is open for a runbook, with --reason')
+    .option('--free', 'what a run left behind is repaired: give its lease free, with --reason')
     .option('--reason <text>', 'why, for everybody who asks')
     .option('--by <name>', 'your name', defaultName())
     .description('who holds a target, who waits for it, what its breaker says, and whether it is paused')
@@ -43,14 +47,15 @@ export function addGuard(program: Command): void {
 }
 
 interface Order {
-  name: 'ladder' | 'reset';
+  name: 'ladder' | 'reset' | 'free';
   argument: Record<string, string>;
 }
 
-function orderOf({ ladder, mode, reset, reason, by }: Options): Order | undefined {
-  if (ladder === undefined && reset === undefined) return undefined;
+function orderOf({ ladder, mode, reset, free, reason, by }: Options): Order | undefined {
+  if (ladder === undefined && reset === undefined && free !== true) return undefined;
   if (reason === undefined)
     throw new CliError(EXIT.usage, 'Say why: --reason "...". It is kept with the change.');
+  if (free === true) return { name: 'free', argument: { by, reason } };
   if (reset !== undefined) return { name: 'reset', argument: { runbook: reset, by, reason } };
   if (mode === undefined)
     throw new CliError(EXIT.usage, `Up to which mode? --ladder ${ladder} --mode observe|propose|auto`);
@@ -121,11 +126,19 @@ async function show(
     'holder',
     holder === null ? 'nobody' : `${holder.workflowId} since ${utc(holder.since)} UTC, token ${holder.token}`,
   );
+  if (holder?.kept !== undefined)
+    line(
+      '',
+      output.style('red', `needs a person: ${holder.kept}; when it is repaired: --free --reason "..."`),
+    );
   line('waiting', waiting.length === 0 && rest.queue.length === 0 ? 'nobody' : '');
-  for (const one of [...waiting, ...rest.queue]) line('', `${one.workflowId} since ${utc(one.since)} UTC`);
+  const all = [...waiting, ...rest.queue];
+  for (const one of all.slice(0, SHOWN)) line('', `${one.workflowId} since ${utc(one.since)} UTC`);
+  if (all.length > SHOWN) line('', `and ${all.length - SHOWN} more`);
   if (lastToken > 0) line('token', String(lastToken));
-  for (const { workflowId, startedAt } of rest.breaker.running)
-    line('runs', `${workflowId} since ${utc(startedAt)} UTC, admitted by the breaker`);
+  for (const { workflowId, startedAt, pool } of rest.breaker.running.slice(-SHOWN))
+    line('runs', `${workflowId} since ${utc(startedAt)} UTC${pool === null ? ', without a place' : ''}`);
+  if (rest.breaker.running.length > SHOWN) line('', `and ${rest.breaker.running.length - SHOWN} more`);
   for (const { runbook, fingerprint, mode, reason, until } of openAt(rest.breaker, Date.now()))
     line(
       'open',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
 import { defaultName, optionalConfig } from '../settings';
 
@@ -23,21 +24,19 @@ export function addPause(program: Command): void {
       )
       .action(async ({ target, reason, by }: Options, command: Command) => {
         const { withTemporal } = await import('../connect.js');
-        const { GUARD_TYPE, guardId } = await import('../../contract/guard.js');
+        const { guardId } = await import('../../contract/guard.js');
+        const { readGuardMemory, signalGuard } = await import('../../activities/guard/reach-guard.js');
         const output = outputOf(command);
         await withTemporal(await optionalConfig(command), async ({ client, taskQueue }) => {
-          const what = target === 'all' ? 'every target' : target;
-          if (verb === 'resume')
-            await client.workflow.getHandle(guardId(target)).signal('resume', { by, reason });
-          else {
-            await client.workflow.signalWithStart(GUARD_TYPE, {
-              workflowId: guardId(target),
-              taskQueue,
-              args: [{ target }],
-              signal: 'pause',
-              signalArgs: [{ by, reason }],
-            });
-          }
+          const what = target === 'all' ? 'every target' : `${target} and what lies below it`;
+          const before = verb === 'resume' ? await readGuardMemory(client, target) : undefined;
+          if (verb === 'resume' && (before?.memory?.paused ?? null) === null)
+            throw new CliError(EXIT.notFound, `Nobody has paused ${what}: nothing to resume.`);
+          await signalGuard(client, taskQueue, target, verb, { by, reason });
+          await untilItHolds(async () => {
+            const paused = (await readGuardMemory(client, target))?.memory?.paused ?? null;
+            return (paused !== null) === (verb === 'pause');
+          }, `The ${verb} of ${what} is stored, but nothing answers for guard/${target} yet, so it does not hold. Start a worker with \`runbooks worker\`.`);
           output.document({
             target,
             guard: guardId(target),
@@ -47,11 +46,23 @@ export function addPause(program: Command): void {
           });
           output.line(
             verb === 'pause'
-              ? `Paused: no run goes through a gate on ${what} until \`runbooks resume\`.`
+              ? `Paused: no run goes through a gate, or begins a change, on ${what} until \`runbooks resume\`.`
               : `Resumed: runs on ${what} go on.`,
           );
           output.hint(`Look with: runbooks guard ${target}`);
         });
       });
   }
+}
+
+const HOLDS_WITHIN_MS = 15_000;
+const LOOK_EVERY_MS = 50;
+
+/** Runs read it from the guard's memo: it holds when it stands there, and not before. */
+async function untilItHolds(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
+  for (const until = Date.now() + HOLDS_WITHIN_MS; Date.now() < until;) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  throw new CliError(EXIT.unreachable, otherwise);
 }

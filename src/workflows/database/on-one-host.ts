@@ -1,4 +1,4 @@
-import { ApplicationFailure, patched } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import type { BackupListEntry, BackupRef } from '../../contract/backup';
 import { type Place, targetOf } from '../../contract/place';
@@ -52,7 +52,7 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
   );
   const entry = found.find((one) => one.backupId === backupId && one.complete);
   if (entry?.workerHost !== undefined) {
-    if (patched('hold-on-another-host')) await keepFromRetention(run, { service, environment, backupId });
+    await keepFromRetention(run, { service, environment, backupId });
     return;
   }
   if (entry === undefined || other === undefined) {

@@ -1,32 +1,28 @@
-import { defineSignal, defineUpdate, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import { MODES, type Mode } from '../../contract/modes';
-import { admit, end, raise, reset } from './breaker';
+import { placesId, type PlaceRequest } from '../../contract/places';
+import { admit, end, raise, reset, rest } from './breaker';
+import { noteChange, now } from './changes';
+import { enqueue } from './waiting';
 import type {
   Ending,
-  GuardChange,
   GuardState,
   LadderOrder,
   SickReport,
   Admission,
-  AdmissionAnswer,
+  AdmissionNotice,
+  Release,
 } from '../../contract/guard';
 import { need, refused } from '../kit';
 
 export const admitSignal = defineSignal<[Admission]>('admit');
 export const endedSignal = defineSignal<[Ending]>('ended');
+export const restSignal = defineSignal<[Release]>('rest');
 export const sickSignal = defineSignal<[SickReport]>('sick');
 // Updates: a person wants to hear at once that the change was refused, and why.
 export const ladderUpdate = defineUpdate<string, [LadderOrder]>('ladder');
 export const resetUpdate = defineUpdate<string, [LadderOrder]>('reset');
 
-/** A signal that the guard is about to send. */
-export interface Letter {
-  /** Run ID. */
-  to: string;
-  send: () => Promise<void>;
-}
-
-const MAX_CHANGES = 50;
 const SICK_FOR_MS = 3_600_000;
 
 /** Registers what the guard of a service hears about runs that nobody started, and from people about its breaker. */
@@ -35,7 +31,15 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     const queued = state.queue.find(({ runId }) => runId === request.runId);
     // Who asks again has not heard the answer.
     if (queued !== undefined) queued.told = false;
-    else state.queue.push({ ...request, since: now(), told: false });
+    else {
+      const shed = enqueue(state.queue, { ...request, since: now(), told: false });
+      if (shed !== undefined)
+        tell(state, shed, { ...queuedAnswer(state, shed), reason: 'too many wait for a place' });
+    }
+    touched();
+  });
+  setHandler(restSignal, (run) => {
+    rest(state.breaker, run);
     touched();
   });
   setHandler(endedSignal, (ending) => {
@@ -78,28 +82,34 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
   );
 }
 
-/** Answers runs in the order in which they asked; those for whom there is no place hear why, and wait. */
-export function admitNext(state: GuardState, outbox: Letter[]): void {
+/** Answers runs, the most urgent first; those for whom there is no place hear why, and wait. */
+export function admitNext(state: GuardState): void {
   const waiting: GuardState['queue'] = [];
   for (const request of state.queue) {
     const verdict = admit(state.breaker, request, Date.now());
+    const notice: AdmissionNotice = { target: state.target, ...verdict };
     if (verdict.tripped !== undefined)
       noteChange(state, { by: 'breaker', what: 'opened', reason: verdict.tripped });
-    if (verdict.state === 'admitted' || !request.told)
-      outbox.push({ to: request.runId, send: () => answer(state, request, verdict) });
-    if (verdict.state === 'queued') waiting.push({ ...request, told: true });
+    if (verdict.state === 'queued') {
+      if (!request.told) tell(state, request, notice);
+      waiting.push({ ...request, told: true });
+    } else if (request.place === null || verdict.notBefore !== undefined) tell(state, request, notice);
+    else {
+      // It answers the run, when there is a place among those of all services.
+      const { workflowId, runId, rank, place } = request;
+      const argument: PlaceRequest = { ...place, workflowId, runId, rank, notice };
+      state.letters.push({ workflowId: placesId(place.shard), signal: 'want', argument });
+    }
   }
   state.queue = waiting;
 }
 
-async function answer(state: GuardState, request: Admission, verdict: AdmissionAnswer): Promise<void> {
-  try {
-    const handle = getExternalWorkflowHandle(request.workflowId, request.runId);
-    await handle.signal('verdict', { target: state.target, ...verdict });
-  } catch {
-    // It ended before it heard the answer.
-    end(state.breaker, { ...request, outcome: 'UNKNOWN' }, Date.now());
-  }
+function queuedAnswer({ target }: GuardState, { mode }: Admission): AdmissionNotice {
+  return { target, state: 'queued', mode, reason: '' };
+}
+
+function tell(state: GuardState, { workflowId, runId }: Release, argument: AdmissionNotice): void {
+  state.letters.push({ workflowId, runId, signal: 'verdict', argument });
 }
 
 /** Too many services in trouble at once have one cause that no runbook of a single service mends: stop everything. */
@@ -117,16 +127,4 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
     at,
   };
   noteChange(state, { by: 'breaker', what: 'paused', reason: state.paused.reason });
-}
-
-export function noteChange(state: GuardState, change: Omit<GuardChange, 'at'>): void {
-  state.changes = [...state.changes, { at: now(), ...change }].slice(-MAX_CHANGES);
-}
-
-export function isWritten(word: unknown): word is string {
-  return typeof word === 'string' && word.trim() !== '' && !/^<.*>$/.test(word);
-}
-
-function now(): string {
-  return new Date(Date.now()).toISOString();
 }

@@ -3,29 +3,47 @@ import type { Outcome } from '../../contract/report';
 import type { Admission, AdmissionAnswer, PastRun, OpenBreaker, BreakerState } from '../../contract/guard';
 
 const MAX_PAST = 500;
+/** Of alerts that recur. The oldest close first. */
+const MAX_OPEN = 200;
 
 export function closedBreaker(): BreakerState {
   return { running: [], past: [], open: [], ceilings: {} };
 }
 
-/** Decides about a run and remembers it when it is admitted. Asking again gives the same answer. */
+/**
+ * Decides about a run and remembers it when it is admitted. Asking again gives the same answer. A run that gave its place
+ * back while it waited gets one again without being judged a second time.
+ */
 export function admit(state: BreakerState, request: Admission, nowMs: number): AdmissionAnswer {
+  const { workflowId, runId, runbook, fingerprint, place } = request;
   const known = state.running.find((run) => isSame(run, request));
-  if (known !== undefined) return { ...known.verdict, tripped: undefined };
-  const places = state.running.filter(({ child }) => !child).length;
-  if (!request.child && places >= request.limits.maxConcurrent) {
-    const names = state.running.map(({ workflowId }) => workflowId).join(', ');
-    return {
-      state: 'queued',
-      mode: request.mode,
-      reason: `${places} of ${request.limits.maxConcurrent} places are taken: ${names}`,
-    };
+  const has = known !== undefined && (place === null || known.pool !== null);
+  if (place !== null && !has) {
+    const taken = state.running.filter(({ pool }) => pool === place.pool).length;
+    const { maxConcurrent } = request.limits;
+    if (taken >= maxConcurrent) {
+      const reason = `${taken} of ${maxConcurrent} places of the service for ${place.pool} are taken`;
+      return { state: 'queued', mode: request.mode, reason };
+    }
   }
-  const verdict = judge(state, request, nowMs);
-  const { workflowId, runId, runbook, fingerprint, child } = request;
+  if (known !== undefined) {
+    known.pool = place?.pool ?? null;
+    return { ...known.verdict, tripped: undefined, notBefore: undefined };
+  }
+  const verdict = request.again
+    ? ({ state: 'admitted', mode: request.mode, reason: '' } as const)
+    : judge(state, request, nowMs);
   const startedAt = iso(nowMs);
-  state.running.push({ workflowId, runId, runbook, fingerprint, child, startedAt, verdict });
+  // Whoever has to rest first needs no place for that.
+  const pool = 'notBefore' in verdict ? null : (place?.pool ?? null);
+  state.running.push({ workflowId, runId, runbook, fingerprint, pool, startedAt, verdict });
   return verdict;
+}
+
+/** A run waits for a person, or rests: others may have its place. */
+export function rest(state: BreakerState, run: { workflowId: string; runId: string }): void {
+  const found = state.running.find((one) => isSame(one, run));
+  if (found !== undefined) found.pool = null;
 }
 
 /** A run ended: its place is free, it counts whatever came of it, and a bad outcome lowers the runbook's mode. */
@@ -121,6 +139,7 @@ function trip(
   const worse = known !== undefined && lower(mode, known.mode) === mode && mode !== known.mode;
   if (known === undefined) {
     state.open.push({ runbook, fingerprint: fingerprint ?? '', mode, reason, since: iso(nowMs), until });
+    state.open = state.open.slice(-MAX_OPEN);
   } else Object.assign(known, { mode, reason, until });
   const lowered = lower(mode, verdict.mode);
   return {

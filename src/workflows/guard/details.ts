@@ -8,6 +8,8 @@ const SHOWN = 10;
 /** Why the guard grants nothing now, or nothing when it could. */
 export function obstacleOf({ paused, holder }: GuardState): string | undefined {
   if (paused !== null) return `paused by ${paused.by} at ${paused.at} (${paused.reason})`;
+  if (holder?.kept !== undefined)
+    return `kept by ${holder.workflowId} since ${holder.since}, which needs a person: ${holder.kept}`;
   if (holder !== null) return `held by ${holder.workflowId} since ${holder.since}`;
   return undefined;
 }
@@ -18,22 +20,35 @@ export function describeGuard(state: GuardState): string {
   return [
     `# Guard of ${inline(target)}`,
     inline(obstacleOf(state) ?? 'free'),
-    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : waiting.map((one) => inline(one.workflowId)).join(', ')}.`,
+    `Last fencing token ${lastToken}. Waiting: ${waiting.length === 0 ? 'nobody' : namesOf(waiting)}.`,
     ...describeBreaker(state),
     ...describeChanges(state),
     'To pause, send the signal **pause** with:',
     '```json\n{"by":"<your name>","reason":"<why>"}\n```',
     'To go on, send **resume** with the same.',
+    ...(state.holder?.kept === undefined
+      ? []
+      : ['When what that run left behind is repaired, send the Update **free** with the same.']),
   ].join('\n\n');
+}
+
+function namesOf(waiting: { workflowId: string }[]): string {
+  const names = waiting.slice(0, SHOWN).map(({ workflowId }) => inline(workflowId));
+  const more = waiting.length - names.length;
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function describeBreaker({ breaker, queue }: GuardState): string[] {
   const open = openAt(breaker, Date.now()).slice(-SHOWN);
   const ceilings = Object.entries(breaker.ceilings);
   const lines = [
-    ...breaker.running.map(
-      ({ workflowId, startedAt }) => `- runs: ${code(workflowId)} since ${utc(startedAt)}`,
-    ),
+    ...breaker.running
+      .slice(-SHOWN)
+      .map(
+        ({ workflowId, startedAt, pool }) =>
+          `- ${pool === null ? 'waits for people, or needs no place' : 'runs'}: ${code(workflowId)} since ${utc(startedAt)}`,
+      ),
+    ...(breaker.running.length > SHOWN ? [`- and ${breaker.running.length - SHOWN} more`] : []),
     ...queue
       .slice(0, SHOWN)
       .map(({ workflowId, since }) => `- waits for a place: ${code(workflowId)} since ${utc(since)}`),

@@ -1,26 +1,44 @@
 import {
-  allHandlersFinished,
   condition,
-  continueAsNew,
   defineQuery,
   defineSignal,
+  defineUpdate,
   getExternalWorkflowHandle,
+  makeContinueAsNewFunc,
   setCurrentDetails,
   setHandler,
   setWorkflowOptions,
-  workflowInfo,
+  upsertMemo,
 } from '@temporalio/workflow';
-import { closedBreaker, end } from './breaker';
-import { admitNext, handleAdmissions, isWritten, noteChange, type Letter } from './admissions';
+import { admitNext, handleAdmissions } from './admissions';
+import { end } from './breaker';
+import { noteChange, now } from './changes';
 import { describeGuard, obstacleOf } from './details';
-import type { GuardState, LeaseRequest, PauseOrder, Release } from '../../contract/guard';
+import { GUARD_MEMO } from '../../contract/guard';
+import type {
+  Freeing,
+  GuardMemory,
+  GuardState,
+  Keep,
+  LeaseRequest,
+  PauseOrder,
+  Release,
+} from '../../contract/guard';
+import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
+import { isLong, stillRuns } from './lasting';
+import { deliver } from './letters';
+import { followedBy, memoryOf } from './memory';
+import { remind, REMIND_MS } from './reminder';
+import { enqueue } from './waiting';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
 export const releaseSignal = defineSignal<[Release]>('release');
+export const keepSignal = defineSignal<[Keep]>('keep');
 export const pauseSignal = defineSignal<[PauseOrder?]>('pause');
 export const resumeSignal = defineSignal<[PauseOrder?]>('resume');
+export const freeUpdate = defineUpdate<string, [Freeing]>('free');
 export const guardStateQuery = defineQuery<GuardState>('state');
 
 // How often a holder is looked at while somebody waits for its lease.
@@ -31,162 +49,203 @@ const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.ru
 /**
  * The guard of one target: grants its lease to one run at a time, with a fencing token that only grows, takes it back
  * from a holder that is no longer running, and grants nothing while paused. The guard of a service also holds its
- * breaker. Signals, not Updates: those hit the limit of Updates in flight under contention.
+ * breaker. Signals, not Updates: those hit the limit of Updates in flight under contention. What it must not lose is in its
+ * memo: runs read a pause there, and a guard that follows it goes on from there.
  */
-export async function guard(initial: Partial<GuardState> & { target: string }): Promise<void> {
-  const state: GuardState = { ...freshState(initial.target), ...initial };
-  const outbox: Letter[] = [];
-  let changed = true;
+export async function guard(
+  initial: Partial<GuardState> & { target: string; before?: GuardMemory },
+): Promise<void> {
+  const state = followedBy(initial);
+  let [changed, remembered, resumed] = [true, '', false];
   const touched = () => {
     changed = true;
   };
-
-  const tell = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) =>
-    outbox.push({
-      to: to.runId,
-      send: async () => {
-        try {
-          await getExternalWorkflowHandle(to.workflowId, to.runId).signal('lease', {
-            target: state.target,
-            state: answer,
-            token,
-            holder,
-          });
-        } catch {
-          // It ended before it heard the answer.
-          forget(to);
-        }
-      },
-    });
-
   const forget = (who: Release) => {
     state.waiting = state.waiting.filter((one) => !isSame(one, who));
     state.queue = state.queue.filter((one) => !isSame(one, who));
-    if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
-    changed = true;
+    if (state.holder !== null && state.holder.kept === undefined && isSame(state.holder, who))
+      state.holder = null;
+    end(state.breaker, { ...who, outcome: 'UNKNOWN' }, Date.now());
+    touched();
   };
 
   setHandler(guardStateQuery, () => state);
-  setHandler(releaseSignal, forget);
+  setHandler(releaseSignal, (who) => {
+    // Its run says so: a person has released it there.
+    if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
+    state.waiting = state.waiting.filter((one) => !isSame(one, who));
+    touched();
+  });
+  setHandler(keepSignal, ({ why, ...who }) => {
+    if (state.holder !== null && isSame(state.holder, who))
+      state.holder = { ...state.holder, kept: String(why) };
+    touched();
+  });
   setHandler(requestSignal, (request) => {
-    state.lastToken = Math.max(state.lastToken, request.atLeast);
-    if (state.holder !== null && isSame(state.holder, request)) {
-      tell(request, 'granted', state.holder.token, '');
-    } else if (!state.waiting.some((one) => isSame(one, request) && one.kind === request.kind)) {
-      state.waiting.push({ ...request, since: new Date(Date.now()).toISOString() });
-      const obstacle = obstacleOf(state);
-      if (obstacle !== undefined && (request.kind === 'lease' || state.paused !== null))
-        tell(request, 'queued', 0, obstacle);
-    }
-    changed = true;
-  });
-  // Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name.
-  setHandler(pauseSignal, (order?: Partial<PauseOrder>) => {
-    const { by = 'unknown', reason = 'no reason given' } = order ?? {};
-    state.paused = { by: String(by), reason: String(reason), at: new Date(Date.now()).toISOString() };
-    noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+    hearRequest(state, request);
     touched();
   });
-  setHandler(resumeSignal, (order?: Partial<PauseOrder>) => {
-    const { by, reason } = order ?? {};
-    if (!isWritten(by) || !isWritten(reason)) {
-      noteChange(state, {
-        by: String(by ?? 'unknown'),
-        what: 'not resumed',
-        reason: 'name or reason missing',
-      });
-    } else if (state.paused !== null) {
-      state.paused = null;
-      // What stopped everything is looked at; the count begins anew.
-      state.sick = {};
-      noteChange(state, { by, what: 'resumed', reason });
-    }
-    touched();
+  handlePause(state, touched, () => {
+    resumed = true;
   });
+  handleFreeing(state, touched);
   handleAdmissions(state, touched);
 
-  for (;;) {
+  for (let remindAt = Date.now() + REMIND_MS; ;) {
     changed = false;
-    grant(state, tell);
-    admitNext(state, outbox);
+    const granted = grant(state);
+    admitNext(state);
     setCurrentDetails(describeGuard(state));
-    await deliver(outbox.splice(0));
-    if (workflowInfo().continueAsNewSuggested && !changed) {
-      await condition(allHandlersFinished);
-      await continueAsNew<typeof guard>(state);
+    const memory = memoryOf(state);
+    if (JSON.stringify(memory) !== remembered) {
+      upsertMemo({ [GUARD_MEMO]: memory });
+      remembered = JSON.stringify(memory);
     }
-    if (changed || outbox.length > 0) continue;
-    const forLease = state.holder !== null && state.waiting.some(({ kind }) => kind === 'lease');
-    if (!forLease && state.queue.length === 0) await condition(() => changed || outbox.length > 0);
-    else if (!(await condition(() => changed || outbox.length > 0, LOOK_AT_HOLDER_MS)))
-      await reclaim(state, forget, touched);
+    if (granted !== undefined) await tellGranted(state, granted, forget);
+    await deliver(state.letters, forget);
+    if (resumed) {
+      resumed = false;
+      wake(state.target);
+    }
+    if (isLong()) await moveOn(state);
+    if (changed || state.letters.length > 0) continue;
+    const looks = (state.holder !== null && state.waiting.length > 0) || state.queue.length > 0;
+    const kept = state.holder?.kept !== undefined;
+    const pause = looks ? LOOK_AT_HOLDER_MS : kept ? Math.max(1, remindAt - Date.now()) : undefined;
+    if (pause === undefined) await condition(() => changed);
+    else if (!(await condition(() => changed, pause))) await reclaim(state, forget);
+    if (!kept) remindAt = Date.now() + REMIND_MS;
+    else if (Date.now() >= remindAt) {
+      await remind(state);
+      remindAt = Date.now() + REMIND_MS;
+    }
   }
 }
 
 // It never ends, so it moves on to each new version, and every change of it needs `patched`.
 setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned('AUTO_UPGRADE') }, guard);
 
-/** To each run in the order in which it was decided; different runs do not wait for each other. */
-async function deliver(letters: Letter[]): Promise<void> {
-  const runs = new Set(letters.map(({ to }) => to));
-  await Promise.all(
-    [...runs].map(async (run) => {
-      for (const { to, send } of letters) if (to === run) await send();
-    }),
+/** All that it knows goes along, what it has not said yet included: nobody who calls at this moment can keep it from that. */
+function moveOn(state: GuardState): Promise<never> {
+  return makeContinueAsNewFunc<typeof guard>({ memo: { [GUARD_MEMO]: memoryOf(state) } })(state);
+}
+
+function hearRequest(state: GuardState, request: LeaseRequest): void {
+  state.lastToken = Math.max(state.lastToken, request.atLeast);
+  const { workflowId, runId } = request;
+  const tell = (who: Release, text: string) =>
+    state.letters.push({
+      workflowId: who.workflowId,
+      runId: who.runId,
+      signal: 'lease',
+      argument: { target: state.target, state: 'queued', token: 0, holder: text },
+    });
+  if (state.holder !== null && isSame(state.holder, request)) {
+    const { token } = state.holder;
+    const argument = { target: state.target, state: 'granted', token, holder: '' };
+    state.letters.push({ workflowId, runId, signal: 'lease', argument });
+    return;
+  }
+  if (!state.waiting.some((one) => isSame(one, request))) {
+    const shed = enqueue(state.waiting, { ...request, since: now() });
+    if (shed !== undefined) tell(shed, 'too many wait for it');
+  }
+  const obstacle = obstacleOf(state);
+  if (obstacle !== undefined) tell(request, obstacle);
+}
+
+/** Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name. */
+function handlePause(state: GuardState, touched: () => void, resumed: () => void): void {
+  setHandler(pauseSignal, (order?: Partial<PauseOrder>) => {
+    const { by = 'unknown', reason = 'no reason given' } = order ?? {};
+    state.paused = { by: String(by), reason: String(reason), at: now() };
+    noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+    touched();
+  });
+  setHandler(resumeSignal, (order?: Partial<PauseOrder>) => {
+    const problem = problemOf(order);
+    if (problem !== undefined) {
+      noteChange(state, { by: String(order?.by ?? 'unknown'), what: 'not resumed', reason: problem });
+    } else if (state.paused !== null) {
+      state.paused = null;
+      // What stopped everything is looked at; the count begins anew.
+      state.sick = {};
+      noteChange(state, { by: order!.by!, what: 'resumed', reason: order!.reason! });
+      resumed();
+    }
+    touched();
+  });
+}
+
+function problemOf(order: Partial<PauseOrder> | undefined): string | undefined {
+  try {
+    need(order, ['by', 'reason']);
+    return undefined;
+  } catch {
+    return 'name or reason missing';
+  }
+}
+
+function handleFreeing(state: GuardState, touched: () => void): void {
+  setHandler(
+    freeUpdate,
+    ({ by, reason }) => {
+      const { workflowId } = state.holder!;
+      state.holder = null;
+      noteChange(state, { by, what: `lease of ${workflowId} freed`, reason });
+      touched();
+      return `the lease of ${state.target} is free: ${workflowId} had kept it`;
+    },
+    {
+      validator: (order) => {
+        need(order, ['by', 'reason']);
+        if (state.holder?.kept === undefined)
+          throw refused(`no run that needs a person keeps the lease of ${state.target}`);
+      },
+      description: 'What a run left behind is repaired, its lease may go: {"by", "reason"}',
+    },
   );
 }
 
-type TellRun = (to: Release, answer: 'queued' | 'granted', token: number, holder: string) => void;
-
-function grant(state: GuardState, tell: TellRun): void {
-  if (state.paused !== null) return;
-  for (const request of state.waiting.filter(({ kind }) => kind === 'pass')) tell(request, 'granted', 0, '');
-  state.waiting = state.waiting.filter(({ kind }) => kind === 'lease');
+/** Decides who is next; the decision is recorded before anybody hears of it. */
+function grant(state: GuardState): LeaseRequest | undefined {
   const next = state.waiting[0];
-  if (state.holder !== null || next === undefined) return;
+  if (state.paused !== null || state.holder !== null || next === undefined) return undefined;
   state.waiting.shift();
   // Time keeps tokens growing even when a terminated guard took the last one with it.
   state.lastToken = Math.max(state.lastToken + 1, Date.now());
   const { workflowId, runId } = next;
-  state.holder = { workflowId, runId, token: state.lastToken, since: new Date(Date.now()).toISOString() };
-  tell(next, 'granted', state.lastToken, '');
+  state.holder = { workflowId, runId, token: state.lastToken, since: now() };
+  return next;
+}
+
+async function tellGranted(
+  state: GuardState,
+  { workflowId, runId }: LeaseRequest,
+  forget: (who: Release) => void,
+): Promise<void> {
+  const { target, lastToken: token } = state;
+  try {
+    const handle = getExternalWorkflowHandle(workflowId, runId);
+    await handle.signal('lease', { target, state: 'granted', token, holder: '' });
+  } catch {
+    // It ended before it heard the answer.
+    forget({ workflowId, runId });
+  }
+}
+
+/** Runs that wait at the switch look again from time to time; told, they look at once. */
+function wake(target: string): void {
+  void activitiesFor('read', 'Wake the runs that were paused')
+    .wakePaused({ target })
+    .catch(() => undefined);
 }
 
 /** Looks whether those whom somebody waits for are still there. */
-async function reclaim(
-  state: GuardState,
-  forget: (who: Release) => void,
-  touched: () => void,
-): Promise<void> {
-  if (state.holder !== null && !(await stillRuns(state.holder))) forget(state.holder);
+async function reclaim(state: GuardState, forget: (who: Release) => void): Promise<void> {
+  const { holder } = state;
+  if (holder !== null && holder.kept === undefined && state.waiting.length > 0 && !(await stillRuns(holder)))
+    forget(holder);
   if (state.queue.length === 0) return;
-  for (const run of [...state.breaker.running]) {
-    if (await stillRuns(run)) continue;
-    end(state.breaker, { ...run, outcome: 'UNKNOWN' }, Date.now());
-    touched();
-  }
-}
-
-async function stillRuns({ workflowId, runId }: Release): Promise<boolean> {
-  const { isRunning } = activitiesFor('read', `Is ${workflowId} still running?`);
-  try {
-    return await isRunning({ workflowId, runId });
-  } catch {
-    // Unknown: everything stays where it is, and the next look decides.
-    return true;
-  }
-}
-
-function freshState(target: string): GuardState {
-  return {
-    target,
-    paused: null,
-    holder: null,
-    waiting: [],
-    lastToken: 0,
-    breaker: closedBreaker(),
-    queue: [],
-    sick: {},
-    changes: [],
-  };
+  for (const run of [...state.breaker.running]) if (!(await stillRuns(run))) forget(run);
 }

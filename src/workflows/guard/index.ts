@@ -1,1 +1,2 @@
 export { guard } from './guard';
+export { places } from './places';

@@ -1,27 +1,38 @@
 import {
   CancellationScope,
   condition,
-  getExternalWorkflowHandle,
+  proxyLocalActivities,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Activities } from '../../activities';
 import type { Alert } from '../../contract/alert';
-import type { Outcome } from '../../contract/report';
+import type { AdmissionNotice } from '../../contract/guard';
 import { lower } from '../../contract/modes';
-import { causeOf } from './failure';
-import { GUARD_ALL, guardId, type AdmissionNotice, type BreakerLimits } from '../../contract/guard';
-import type { Tell } from './people';
+import { shardOf, type PlaceWish } from '../../contract/places';
 import type { Policy } from '../../contract/policy';
-import { activitiesFor } from './presets';
+import type { Outcome } from '../../contract/report';
 import { searchAttributes } from '../../contract/search-attributes';
+import { askAgainAfter } from './ask-again';
+import { causeOf } from './failure';
+import type { Tell } from './people';
+import { placeOfParent } from './place-of-parent';
+import { activitiesFor } from './presets';
+import { rankOf } from './rank';
 import { addNote, endEntry, publish, startEntry, type RunState } from './state';
 
-const ASK_AGAIN_MS = 60_000;
 const BAD: Outcome[] = ['ROLLED_BACK', 'PARTIAL', 'NEEDS_HUMAN'];
+
+// Part of the same turn: a run of a second must not spend most of it on asking.
+const { seekAdmission, leaveGuards } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 s',
+  retry: { maximumAttempts: 3 },
+});
 
 export interface Origin {
   /** Nobody started it by hand: an alert or a schedule did. */
   unattended: boolean;
+  scheduled: boolean;
   fingerprint: string | null;
 }
 
@@ -30,6 +41,7 @@ export function originOf(input: { alert?: Alert | undefined }): Origin {
   const scheduled = 'TemporalScheduledById' in workflowInfo().searchAttributes;
   return {
     unattended: input.alert !== undefined || scheduled,
+    scheduled,
     fingerprint: input.alert?.fingerprint ?? null,
   };
 }
@@ -37,19 +49,24 @@ export function originOf(input: { alert?: Alert | undefined }): Origin {
 /** Admission of runs that nobody started: how many at once, how often for the same alert, and how far they may go. */
 export function createAdmission(state: RunState, policy: Policy, tell: Tell, origin: Origin) {
   const { service } = policy;
-  // A run within another one uses its place; two of them must not wait for each other.
-  const child = workflowInfo().memo?.['inPlaceOfParent'] === true || !policy.takesPlace;
-  state.holdsPlace = origin.unattended && policy.takesPlace;
+  // A run within another one uses its place: two of them must not wait for each other. Whoever only leads needs none.
+  const within = workflowInfo().memo?.['inPlaceOfParent'] === true;
+  const place: PlaceWish | null = within || !policy.takesPlace ? null : wishOf(policy, origin);
+  let admitted = false;
+  state.place = within ? placeOfParent(state) : { give, take };
 
   /** Waits for a place and for the cooldown; lowers the mode where the breaker says so, and tells people about it. */
   async function enter(): Promise<void> {
     if (!origin.unattended) return;
     const entry = startEntry(state, 'Admission', 'running');
     try {
-      const verdict = await ask(service, policy.breaker);
-      if (!child) await ask(GUARD_ALL, { ...policy.breaker, maxConcurrent: policy.maxConcurrent });
+      const verdict = await ask(rankOf(state), false);
+      admitted = true;
       // Whoever only leads and calls people must do so at once, and also where automation may no longer act.
-      if (verdict.notBefore !== undefined && policy.takesPlace) await coolDown(verdict.notBefore);
+      if (verdict.notBefore !== undefined && policy.takesPlace) {
+        await coolDown(verdict.notBefore);
+        await take(false);
+      }
       const mode =
         policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : lower('propose', policy.mode);
       if (mode !== policy.mode) lowerMode({ ...verdict, mode });
@@ -75,41 +92,75 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
   async function leave(outcome: Outcome, summary: string): Promise<void> {
     if (!origin.unattended) return;
     await CancellationScope.nonCancellable(async () => {
-      if (!child) await say(GUARD_ALL, 'UNKNOWN');
-      await say(service, outcome);
+      await sayBye(outcome, false);
       if (BAD.includes(outcome)) await callPeople(`ended as ${outcome}: ${summary}`);
       else if (outcome === 'FAILED') await tell(0, `ended as FAILED: ${summary}`);
     });
   }
 
-  async function ask(target: string, limits: BreakerLimits): Promise<AdmissionNotice> {
+  /** Others may have its place while it only waits. */
+  async function give(): Promise<void> {
+    if (!admitted || place === null) return;
+    await CancellationScope.nonCancellable(() => sayBye('UNKNOWN', true));
+  }
+
+  /** Takes a place again. A way back waits for none. */
+  async function take(answered: boolean): Promise<void> {
+    if (!admitted || place === null || state.movement === 'undo') return;
+    await ask(rankOf(state, answered), true);
+  }
+
+  async function sayBye(outcome: Outcome | 'UNKNOWN', rests: boolean): Promise<void> {
     const { workflowId, runId } = workflowInfo();
-    const { runbook } = state.report;
-    const fingerprint = target === GUARD_ALL ? null : origin.fingerprint;
-    const { seekAdmission } = activitiesFor('read', `Admission by ${guardId(target)}`);
-    const summary = state.report.summary;
-    const verdict = () => state.admissions.get(target);
-    for (;;) {
-      await seekAdmission({
-        target,
-        workflowId,
-        runId,
-        runbook,
-        fingerprint,
-        mode: policy.mode,
-        limits,
-        child,
-      });
-      await condition(() => verdict() !== undefined, ASK_AGAIN_MS);
+    const shards = [...state.shards];
+    state.shards.clear();
+    try {
+      await leaveGuards({ service, shards, rests, outcome, workflowId, runId });
+    } catch {
+      // They find out by themselves.
+    }
+  }
+
+  async function ask(rank: number, again: boolean): Promise<AdmissionNotice> {
+    const { workflowId, runId } = workflowInfo();
+    const { runbook, summary } = state.report;
+    const { fingerprint } = origin;
+    const request = {
+      target: service,
+      workflowId,
+      runId,
+      runbook,
+      fingerprint,
+      mode: policy.mode,
+      rank,
+      place,
+      again,
+    };
+    state.admissions.delete(service);
+    const verdict = () => state.admissions.get(service);
+    for (let asked = 0; ; asked += 1) {
+      await seekOrWait({ ...request, limits: policy.breaker });
+      const againMs = askAgainAfter(asked);
+      await condition(() => verdict() !== undefined, againMs);
       if (verdict()?.state === 'queued') {
         state.report.summary = `waiting for a place: ${verdict()?.reason}`;
         publish(state);
-        await condition(() => verdict()?.state === 'admitted', ASK_AGAIN_MS);
+        await condition(() => verdict()?.state === 'admitted', againMs);
       }
       const answer = verdict();
       if (answer?.state !== 'admitted') continue;
       state.report.summary = summary;
       return answer;
+    }
+  }
+
+  /** A server that takes no signal now is asked again later. */
+  async function seekOrWait(request: Parameters<typeof seekAdmission>[0]): Promise<void> {
+    try {
+      await seekAdmission(request);
+    } catch (error) {
+      if (CancellationScope.current().consideredCancelled) throw error;
+      addNote(state, 'The guard could not be asked', causeOf(error).message);
     }
   }
 
@@ -140,14 +191,11 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     }
   }
 
-  async function say(target: string, outcome: Outcome | 'UNKNOWN'): Promise<void> {
-    const { workflowId, runId } = workflowInfo();
-    try {
-      await getExternalWorkflowHandle(guardId(target)).signal('ended', { workflowId, runId, outcome });
-    } catch {
-      // The guard is gone, or finds out by itself.
-    }
-  }
-
   return { enter, leave, callsPeople };
+}
+
+/** The place that a run needs among those of all services; none where the policy was recorded before there were any. */
+function wishOf({ service, places }: Policy, { scheduled }: Origin): PlaceWish | null {
+  if (places === undefined) return null;
+  return { pool: scheduled ? 'schedules' : 'alerts', shard: shardOf(service, places.shards), limits: places };
 }

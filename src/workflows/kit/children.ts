@@ -11,6 +11,7 @@ import {
 import type { RunReport } from '../../contract/report';
 import { addUnknownChange, takeOverChanges } from './changes';
 import { causeOf } from './failure';
+import { priorityOf } from '../../contract/priority';
 import type { ChildRun } from './run';
 import { endEntry, now, startEntry, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
@@ -39,7 +40,8 @@ export function createChildren(state: RunState) {
         workflowId,
         args: [input],
         parentClosePolicy: 'REQUEST_CANCEL',
-        ...(state.holdsPlace ? { memo: { inPlaceOfParent: true } } : {}),
+        memo: { inPlaceOfParent: true },
+        priority: priorityOf(state.policy),
       });
       void passAlertOn(state, handle, () => ended);
       runs = true;

@@ -6,7 +6,7 @@ import { createAdmission, type Origin } from './admission';
 import { createChildren } from './children';
 import { causeOf, Stop } from './failure';
 import { createGates } from './gates';
-import { acquireLease, releaseLease } from './lease';
+import { acquireLease, keepLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
 import { createQuestions } from './questions';
 import type { Run } from './run';
@@ -60,15 +60,20 @@ function createBrackets(state: RunState, undos: UndoStack): Pick<Run, 'exclusive
   async function exclusively<T>(target: string, body: (fence: Fence) => Promise<T>, atLeast = 0): Promise<T> {
     const fence = await acquireLease(state, target, atLeast);
     const mark = undos.mark();
+    let left: string | undefined;
     try {
       const result = await body(fence);
       undos.keep(mark);
       return result;
     } catch (error) {
       await undos.unwind(mark, error);
+      // Where going back got stuck, a person has said that it is repaired.
+      if (error instanceof Stop && error.outcome === 'NEEDS_HUMAN' && undos.result().stuck === undefined)
+        left = error.summary;
       throw error;
     } finally {
-      await releaseLease(state, target);
+      if (left === undefined) await releaseLease(state, target);
+      else await keepLease(state, target, left);
     }
   }
 

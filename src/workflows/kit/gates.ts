@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Plan } from '../../contract/report';
 import { Stop } from './failure';
-import { passKillSwitch } from './lease';
+import { passKillSwitch } from './switch';
 import { askApproval, noteVoid, type Tell } from './people';
 import { hashPlan, type PlanDraft } from './plan';
 import type { Policy } from '../../contract/policy';
@@ -21,7 +21,7 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
     addNote(state, `Plan ${state.report.plan.hash}`, `${draft.actions.length} actions`);
     if (policy.mode === 'observe')
       throw new Stop('OBSERVED', `plan ${state.report.plan.hash} was not carried out`);
-    await passKillSwitch(state);
+    await passKillSwitch(state, 'the plan');
     state.movement = 'act';
     return state.report.plan;
   }
@@ -44,7 +44,7 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
           wanted = hashPlan(await make());
           continue;
         }
-        await passKillSwitch(state);
+        await passKillSwitch(state, 'the gate');
         if (policy.mode === 'auto' && Date.now() - madeAt < FRESH_MS) return wanted;
         const again = hashPlan(await make());
         if (again.hash === wanted.hash) return wanted;

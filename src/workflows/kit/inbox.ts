@@ -46,7 +46,19 @@ export function messages<Shared, A = Activities>(
   return { open, declare };
 }
 
-const TAKEN = ['approve', 'reject', 'decide', 'done', 'note', 'lease', 'verdict', 'alert'];
+const TAKEN = [
+  'approve',
+  'reject',
+  'decide',
+  'done',
+  'note',
+  'lease',
+  'verdict',
+  'alert',
+  'wake',
+  'goOn',
+  'childRests',
+];
 
 /** Registers handlers. Updates rather than signals, where somebody waits: a person hears at once that it was refused, and why. */
 export function handleInbox<Shared, A>(

@@ -1,11 +1,10 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
-import { GUARD_ALL, guardId, type LeaseRequest } from '../../contract/guard';
+import { guardId, type LeaseRequest } from '../../contract/guard';
+import { askAgainAfter } from './ask-again';
 import { activitiesFor } from './presets';
-import { endEntry, publish, startEntry, type RunState } from './state';
+import { rankOf } from './rank';
+import { addNote, endEntry, publish, startEntry, type RunState } from './state';
 import type { Fence } from '../../contract/place';
-
-// Asking again is idempotent, and heals a request that a restarted guard forgot.
-const ASK_AGAIN_MS = 60_000;
 
 /**
  * Waits until the guard of `target` grants the lease; returns the fence that everything changing the target must carry.
@@ -14,7 +13,7 @@ const ASK_AGAIN_MS = 60_000;
 export async function acquireLease(state: RunState, target: string, atLeast = 0): Promise<Fence> {
   const entry = startEntry(state, `Lease of ${target}`, 'running');
   try {
-    const token = await waitForGrant(state, request(state, target, 'lease', atLeast));
+    const token = await waitForGrant(state, request(state, target, atLeast));
     endEntry(state, entry, 'done', `fencing token ${token}`);
     return { target, token };
   } catch (error) {
@@ -22,11 +21,6 @@ export async function acquireLease(state: RunState, target: string, atLeast = 0)
     await releaseLease(state, target);
     throw error;
   }
-}
-
-/** Passes the kill switch; while someone has paused all runbooks, waits here. */
-export async function passKillSwitch(state: RunState): Promise<void> {
-  await waitForGrant(state, request(state, GUARD_ALL, 'pass', 0));
 }
 
 /** Gives the lease back, also while it is only waited for. The guard would find a dead holder anyway, so failures do not matter. */
@@ -42,39 +36,42 @@ export async function releaseLease(state: RunState, target: string): Promise<voi
   });
 }
 
-function request(
-  state: RunState,
-  target: string,
-  kind: LeaseRequest['kind'],
-  atLeast: number,
-): LeaseRequest & { target: string } {
+/** The run needs a person: the lease stays, whatever becomes of the run, until one has released it. */
+export async function keepLease(state: RunState, target: string, why: string): Promise<void> {
   const { workflowId, runId } = workflowInfo();
-  return { target, kind, workflowId, runId, atLeast, runbook: state.report.runbook };
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      await getExternalWorkflowHandle(guardId(target)).signal('keep', { workflowId, runId, why });
+    } catch {
+      addNote(state, `The lease of ${target} may not be kept`, 'its guard is gone');
+    }
+  });
+}
+
+function request(state: RunState, target: string, atLeast: number): LeaseRequest & { target: string } {
+  const { workflowId, runId } = workflowInfo();
+  return { target, workflowId, runId, atLeast, runbook: state.report.runbook, rank: rankOf(state) };
 }
 
 async function waitForGrant(state: RunState, wanted: LeaseRequest & { target: string }): Promise<number> {
-  const { target, kind } = wanted;
+  const { target } = wanted;
   state.leases.delete(target);
   const granted = () => state.leases.get(target)?.state === 'granted';
-  const summary = state.report.summary;
-  const { askGuard } = activitiesFor('read', kind === 'pass' ? 'Kill switch' : `Lease of ${target}`);
-  while (!granted()) {
+  const { summary } = state.report;
+  const { askGuard } = activitiesFor('read', `Lease of ${target}`);
+  for (let asked = 0; !granted(); asked += 1) {
+    // Idempotent, and heals a request that nobody remembers.
     await askGuard(wanted);
+    const againMs = askAgainAfter(asked);
     const heard = () => state.leases.has(target);
-    if (await condition(heard, ASK_AGAIN_MS)) {
+    if (await condition(heard, againMs)) {
       if (granted()) break;
-      state.report.summary = waitingText(state, target, kind);
+      state.report.summary = `waiting for the lease of ${target}: ${state.leases.get(target)?.holder ?? ''}`;
       publish(state);
-      await condition(granted, ASK_AGAIN_MS);
+      await condition(granted, againMs);
     }
   }
   state.report.summary = summary;
   publish(state);
   return state.leases.get(target)?.token ?? 0;
-}
-
-function waitingText(state: RunState, target: string, kind: LeaseRequest['kind']): string {
-  const holder = state.leases.get(target)?.holder ?? '';
-  if (kind === 'pass') return `paused: ${holder}. \`runbooks resume\` lets it go on.`;
-  return `waiting for the lease of ${target}: ${holder}`;
 }

@@ -2,6 +2,7 @@ import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio
 import type { RunStatus, TimelineEntry } from '../../contract/report';
 import { renderMarkdown } from '../../report/text/markdown';
 import type { AdmissionNotice } from '../../contract/guard';
+import { heedChild, type ChildRests } from './place-of-parent';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
@@ -19,6 +20,9 @@ export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const postmortemQuery = defineQuery<string>('postmortem');
 export const leaseSignal = defineSignal<[LeaseAnswer]>('lease');
 export const verdictSignal = defineSignal<[AdmissionNotice]>('verdict');
+export const wakeSignal = defineSignal<[string?]>('wake');
+export const goOnSignal = defineSignal('goOn');
+export const childRestsSignal = defineSignal<[ChildRests]>('childRests');
 export const alertSignal = defineSignal<[AlertNotice]>('alert');
 
 type Words = Record<string, string>;
@@ -39,8 +43,15 @@ export function handleMessages(state: RunState): void {
     state.leases.set(answer.target, answer);
   });
   setHandler(verdictSignal, (verdict) => {
-    state.admissions.set(verdict.target, verdict);
+    hearVerdict(state, verdict);
   });
+  setHandler(wakeSignal, () => {
+    state.woken += 1;
+  });
+  setHandler(goOnSignal, () => {
+    state.goOn += 1;
+  });
+  setHandler(childRestsSignal, (child) => heedChild(state, child));
   setHandler(alertSignal, (notice) => hearAlert(state, notice));
   handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');
   handleAnswer(state, rejectUpdate, 'approval', 'plan', 'Refuse the plan: {"plan", "by", "note"?}');
@@ -57,6 +68,13 @@ export function handleMessages(state: RunState): void {
       description: 'Add to the timeline: {"text", "by"}',
     },
   );
+}
+
+function hearVerdict(state: RunState, verdict: AdmissionNotice): void {
+  // Two shards may both have had a place; both are given back.
+  if (verdict.shard !== undefined) state.shards.add(verdict.shard);
+  const granted = state.admissions.get(verdict.target)?.state === 'admitted';
+  if (!granted) state.admissions.set(verdict.target, verdict);
 }
 
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */

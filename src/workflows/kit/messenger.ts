@@ -1,4 +1,4 @@
-import { CancellationScope, patched } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { Announcement, AnnounceResult, MessageKind } from '../../activities/notifications/message';
 import type { Severity } from '../../contract/modes';
 import type { Outcome } from '../../contract/report';
@@ -75,7 +75,7 @@ export function createMessenger(state: RunState, policy: Policy) {
       if (told.length > 0) return void unreached.delete(text);
       // No ladder and no channel: nobody wants to be called.
       if (name === undefined && problems.length === 0) return;
-      if (at < last && patched('unreached-pages-go-up')) {
+      if (at < last) {
         addNote(state, `Nobody could be told at ${name}`, `${ladder[at + 1]} is told at once`);
         continue;
       }
@@ -107,7 +107,7 @@ export function createMessenger(state: RunState, policy: Policy) {
 
   /** A page does not outlive its run, unless people are still needed. */
   async function endPages(outcome: Outcome, summary: string): Promise<void> {
-    if (open === undefined || STAY_OPEN.includes(outcome) || !patched('pages-end-with-their-run')) return;
+    if (open === undefined || STAY_OPEN.includes(outcome)) return;
     await resolvePage(`${outcome}: ${summary}`);
   }
 
@@ -115,7 +115,7 @@ export function createMessenger(state: RunState, policy: Policy) {
 
   /** Who was told what is being done, e.g. that no writes are taken, hears when that is over. */
   async function endAnnouncements(outcome: Outcome, summary: string): Promise<void> {
-    if (!announced || SAID.includes(outcome) || !patched('announcements-end-with-their-run')) return;
+    if (!announced || SAID.includes(outcome)) return;
     await announce(`${outcome}: ${summary}`);
   }
 

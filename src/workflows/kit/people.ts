@@ -31,6 +31,7 @@ export async function askPeople(
   state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
   const entry = startEntry(state, title, 'waiting', rest.question);
   const answered = () => question.answer !== undefined || until();
+  await state.place.give();
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: rest.kind }]);
   try {
     for (let rung = 0; !answered() && Date.now() < deadline; rung += 1) {
@@ -46,6 +47,9 @@ export async function askPeople(
     else if (answer === undefined) endEntry(state, entry, 'failed', `no answer: ${rest.question}`);
     else endEntry(state, entry, 'done', describe(answer));
   }
+  // Whoever ends now needs no place for it.
+  if (question.answer !== undefined ? question.answer.verb !== 'reject' : until())
+    await state.place.take(question.answer !== undefined);
   return question.answer;
 }
 

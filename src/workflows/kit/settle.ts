@@ -1,4 +1,4 @@
-import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Outcome, RunReport } from '../../contract/report';
 import { changesText, standingChanges } from './changes';
 import { causeOf, Stop } from './failure';
@@ -28,8 +28,6 @@ export function tellWhatStays({ report }: RunState): void {
   // What it did made the symptom go away: no flap of the alert.
   if (standing.length > 0 && outcome === 'NOTHING_TO_DO') report.outcome = 'SUCCEEDED';
   if (standing.length === 0 || !AS_BEFORE.includes(outcome)) return;
-  // Runs that ended before there was this outcome called other people, or nobody.
-  if (!patched('partial-outcome')) return;
   report.outcome = 'PARTIAL';
   report.instead = outcome;
 }

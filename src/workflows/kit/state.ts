@@ -30,6 +30,15 @@ export interface Answer {
   note?: string;
 }
 
+/** A place among the runs that nobody started and that work at the same time. */
+export interface Place {
+  give: () => Promise<void>;
+  /** `answered`: a person has said that it may go on. */
+  take: (answered: boolean) => Promise<void>;
+}
+
+const nothing = () => Promise.resolve();
+
 /** Everything a run knows about itself. One per workflow; handlers and the procedure share it. */
 export interface RunState {
   report: RunReport;
@@ -42,9 +51,15 @@ export interface RunState {
   whereabouts: Whereabouts;
   /** Answers of breakers, by target. */
   admissions: Map<string, AdmissionNotice>;
+  /** Shards that gave it a place. */
+  shards: Set<number>;
   alert: Sender;
-  /** Whether it counts among the concurrent runs that nobody started. */
-  holdsPlace: boolean;
+  /** Gives its place back while it only waits, and takes one again. */
+  place: Place;
+  /** How often it was told that a pause may be over. */
+  woken: number;
+  /** How often its parent had a place for it again. */
+  goOn: number;
   /** Messages of its own that the run takes now, beside answers. */
   offers?: () => Offer[];
   /** Fields of the report that are the runbook's. */
@@ -64,8 +79,11 @@ export function createState(runbook: string): RunState {
     leases: new Map(),
     whereabouts: new Map(),
     admissions: new Map(),
+    shards: new Set(),
     alert: { repeats: 0, refires: 0 },
-    holdsPlace: false,
+    place: { give: nothing, take: nothing },
+    woken: 0,
+    goOn: 0,
     ownFields: new Set(),
     report: {
       runbook,

@@ -3,6 +3,7 @@ import type { Movement, TimelineEntry } from '../../contract/report';
 import { causeOf, isRefusal, verificationFailed } from './failure';
 import { beginChange, forgetChange } from './changes';
 import { activitiesFor } from './presets';
+import { passKillSwitch } from './switch';
 import { endEntry, publish, startEntry, type RunState } from './state';
 import type { Call, Run, StepOptions, Verdict } from './run';
 import type { UndoStack } from './undo';
@@ -17,6 +18,7 @@ export function createSteps(state: RunState, undos: UndoStack) {
   async function step<T>(title: string, call: Call<T>, options: StepOptions<T> = {}): Promise<T> {
     const { kind = 'read', describe, permittedMs } = options;
     stopIfCancelled();
+    if (changesSomething(options)) await passKillSwitch(state, title);
     const done = begin(title, options);
     const entry = startEntry(state, title, 'running');
     try {
@@ -34,6 +36,13 @@ export function createSteps(state: RunState, undos: UndoStack) {
       }
       throw error;
     }
+  }
+
+  /** What the kill switch holds back. A way back is none of it: what was begun may always be taken back. */
+  function changesSomething<T>({ kind = 'read', undo }: StepOptions<T>): boolean {
+    if (kind === 'read' || state.movement === 'undo' || undo === 'read-only' || undo === 'disposable')
+      return false;
+    return typeof undo !== 'object' || !('takesBack' in undo);
   }
 
   /** Before it starts, because its outcome may stay unknown. Returns what to call once it is done. */

@@ -2,6 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { Policy } from '../../contract/policy';
 import { keepChange, settleWayBack } from './changes';
 import { causeOf, Stop } from './failure';
+import { keepLease } from './lease';
 import { askDecision, askPeople, type Tell } from './people';
 import { addNote, type RunState } from './state';
 import type { Undo } from './way-back';
@@ -87,19 +88,24 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
   /** No loop and no second try: everything is kept as it is, leases included, until somebody has looked. */
   async function callPerson(problem: string): Promise<void> {
     await announce(`NEEDS_HUMAN: ${problem}`);
-    const id = `repair-${state.report.timeline.length}`;
-    await askPeople(
-      state,
-      {
-        title: 'Repair by a person',
-        kind: 'task',
-        id,
-        question: `${problem}. Backups and copies are kept and the target stays leased. Repair it by hand, then say what you did.`,
-        expiresMs: policy.humanWaitMs,
-        update: { name: 'done', argument: { task: id, by: '<your name>', note: '<what you did>' } },
-      },
-      tell,
-    );
+    for (const target of state.leases.keys()) await keepLease(state, target, problem);
+    // However long it takes: whoever is asked again has forgotten it, and nobody else may act on the target meanwhile.
+    for (let repaired = false; !repaired;) {
+      const id = `repair-${state.report.timeline.length}`;
+      const answer = await askPeople(
+        state,
+        {
+          title: 'Repair by a person',
+          kind: 'task',
+          id,
+          question: `${problem}. Backups and copies are kept and the target stays leased. Repair it by hand, then say what you did.`,
+          expiresMs: policy.humanWaitMs,
+          update: { name: 'done', argument: { task: id, by: '<your name>', note: '<what you did>' } },
+        },
+        tell,
+      );
+      repaired = answer !== undefined;
+    }
   }
 
   return {

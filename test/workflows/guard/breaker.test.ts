@@ -1,4 +1,4 @@
-import { admit, closedBreaker, end, openAt, raise, reset } from '../../../src/workflows/guard/breaker';
+import { admit, closedBreaker, end, openAt, raise, reset, rest } from '../../../src/workflows/guard/breaker';
 import type { Admission, BreakerState } from '../../../src/contract/guard';
 
 const MINUTE = 60_000;
@@ -19,7 +19,9 @@ const ask = (changes: Partial<Admission> = {}): Admission => ({
   fingerprint: 'pool',
   mode: 'auto',
   limits,
-  child: false,
+  rank: 5,
+  place: { pool: 'alerts', shard: 0, limits: { alerts: 10, schedules: 10, shards: 1 } },
+  again: false,
   ...changes,
 });
 
@@ -144,9 +146,42 @@ describe('the breaker', () => {
       state: 'queued',
       reason: expect.stringContaining('3 of 3'),
     });
-    expect(admit(state, ask({ fingerprint: 'e', child: true }), START).state).toBe('admitted');
+    expect(admit(state, ask({ fingerprint: 'e', place: null }), START).state).toBe('admitted');
+    const scheduled = ask({ place: { ...late.place!, pool: 'schedules' } });
+    expect(admit(state, scheduled, START).state).toBe('admitted');
     end(state, { ...(first[1] as Admission), outcome: 'SUCCEEDED' }, START);
     expect(admit(state, late, START).state).toBe('admitted');
+  });
+
+  it('gives the place of a run that only waits to another one, and counts it among the recurrences all the same', () => {
+    const state = closedBreaker();
+    const waiting = Array.from({ length: 3 }, () => ask());
+    for (const one of waiting) expect(admit(state, one, START).state).toBe('admitted');
+    for (const one of waiting) rest(state, one);
+    const next = ask({ fingerprint: 'other' });
+    expect(admit(state, next, START).state).toBe('admitted');
+    expect(admit(state, ask(), START)).toMatchObject({ state: 'admitted', mode: 'propose' });
+    expect(admit(state, ask({ fingerprint: 'c' }), START).state).toBe('admitted');
+    const back = { ...waiting[0]!, again: true };
+    expect(admit(state, back, START)).toMatchObject({
+      state: 'queued',
+      reason: expect.stringContaining('3 of 3'),
+    });
+    end(state, { ...next, outcome: 'SUCCEEDED' }, START);
+    // Judged anew it would be the fifth of its alert.
+    expect(admit(state, back, START)).toMatchObject({ state: 'admitted', mode: 'auto' });
+  });
+
+  it('lets a run that has to rest first have its place afterwards', () => {
+    const state = closedBreaker();
+    go(state, START, 'SUCCEEDED');
+    const resting = Array.from({ length: 3 }, () => ask());
+    for (const one of resting) expect(admit(state, one, START + 2 * MINUTE)).toHaveProperty('notBefore');
+    expect(admit(state, ask({ fingerprint: 'other' }), START + 2 * MINUTE).state).toBe('admitted');
+    expect(admit(state, { ...resting[0]!, again: true }, START + 7 * MINUTE)).not.toHaveProperty(
+      'notBefore',
+      expect.any(String),
+    );
   });
 
   it('forgets what it had against a runbook when a person says so', () => {

@@ -82,20 +82,6 @@ describe('a run that an alert started', () => {
       expect((await settled(kit, third)).outcome).toBe('SUCCEEDED');
     }));
 
-  it('keeps to the cap of all services together', () =>
-    withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'propose', service: service(), maxConcurrent: 1 };
-      const first = await byAlert(kit);
-      await kit.waiting(first);
-      kit.world.policy = { mode: 'propose', service: service(), maxConcurrent: 1 };
-      const second = await byAlert(kit);
-      await kit.until(second, (status) => status.summary.startsWith('waiting for a place'));
-      await first.cancel();
-      await kit.waiting(second);
-      await second.cancel();
-      await until('all', ({ breaker }) => breaker.running.length === 0);
-    }));
-
   it('lets the alert rest before it looks again', () =>
     withKit(env, async (kit) => {
       kit.world.policy = {
@@ -197,29 +183,5 @@ describe('a run that an alert started', () => {
       const report = await settled(kit, await kit.start('fiveMovements'));
       expect(report.timeline.some(({ title }) => title === 'Admission')).toBe(false);
       await expect(stateOf(name)).rejects.toThrow();
-    }));
-
-  // Last: after a termination the clock of this server may stand still.
-  it('waits for a place, says for which, and gives it back however it ends', () =>
-    withKit(env, async (kit) => {
-      const name = service();
-      kit.world.policy = { mode: 'propose', service: name, breaker: { ...POLICY.breaker, maxConcurrent: 1 } };
-      const first = await byAlert(kit, 'a');
-      await kit.waiting(first);
-      const second = await byAlert(kit, 'b');
-      const { summary } = await kit.until(second, (status) =>
-        status.summary.startsWith('waiting for a place'),
-      );
-      expect(summary).toContain(first.workflowId);
-      await first.cancel();
-      await kit.waiting(second);
-      await second.terminate();
-      const third = await byAlert(kit, 'c');
-      await kit.until(third, (status) => status.summary.startsWith('waiting for a place'));
-      // A terminated run gives nothing back: the guard finds out.
-      await env.sleep('10s');
-      await kit.waiting(third);
-      await third.cancel();
-      await until(name, ({ breaker }) => breaker.running.length === 0);
     }));
 });

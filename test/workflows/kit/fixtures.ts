@@ -4,7 +4,7 @@ import type { Activities } from '../../../src/activities';
 import { messages, runbook } from '../../../src/workflows/kit';
 import { change, type FixtureCard, type World, world } from './acting';
 
-export { guard } from '../../../src/workflows/guard/guard';
+export { guard, places } from '../../../src/workflows/guard';
 export { cutOff, leaving } from './leaving';
 
 /** Diagnose, gate, act, verify: the five movements in their plainest form. */

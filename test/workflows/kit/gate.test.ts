@@ -3,7 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { searchAttributes } from '../../../src/contract/search-attributes';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, taskQueue, withKit } from './harness';
+import { stopKit, withKit } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -163,25 +163,6 @@ describe('the gate', () => {
       const { report } = await finish(handle);
       expect(report?.timeline.map(({ title }) => title)).toContain(`Approval of plan ${first.id} is void`);
       expect(report?.plan?.actions[0]?.count).toBe(2);
-    }));
-
-  it('stays shut while somebody has paused all runbooks, and opens when they resume', () =>
-    withKit(env, async ({ world, start, until, finish }) => {
-      world.policy = { mode: 'auto' };
-      const switchOff = { by: 'ben', reason: 'freeze' };
-      const pause = await env.client.workflow.signalWithStart('guard', {
-        workflowId: 'guard/all',
-        taskQueue,
-        args: [{ target: 'all' }],
-        signal: 'pause',
-        signalArgs: [switchOff],
-      });
-      const handle = await start('fiveMovements');
-      const { summary } = await until(handle, (status) => status.summary.startsWith('paused'));
-      expect(summary).toMatch(/paused by ben .*freeze/);
-      expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
-      await pause.signal('resume', switchOff);
-      expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
     }));
 });
 

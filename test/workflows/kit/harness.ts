@@ -28,7 +28,7 @@ export const POLICY: Policy = {
   objectives: { rtoSeconds: 60 },
   breaker: { windowMs: 3_600_000, maxRecurrences: 3, cooldownMs: 0, flapLimit: 5, maxConcurrent: 3 },
   takesPlace: true,
-  maxConcurrent: 10,
+  places: { alerts: 10, schedules: 10, shards: 1 },
   sickServices: 3,
   workerVersion: 'test',
 };
@@ -40,6 +40,8 @@ export interface TestWorld {
   startedBy: string;
   acts: Partial<World>;
   announce: (input: Announcement) => Promise<AnnounceResult>;
+  /** Instead of what the store says. */
+  readSwitch?: (input: { targets: string[] }) => Promise<never>;
 }
 
 export function createWorld(logTo?: TestWorld): TestWorld {
@@ -81,6 +83,7 @@ export async function withKit(
 ): Promise<void> {
   shared ??= await startKit(env);
   const fresh = createWorld(world);
+  delete world.readSwitch;
   Object.assign(world, fresh);
   await body(shared.kit);
 }
@@ -98,9 +101,20 @@ async function startKit(env: TestWorkflowEnvironment) {
     connection: env.nativeConnection,
     taskQueue,
     workflowBundle: { codePath: await askFor('bundle', require.resolve('./fixtures')) },
-    activities: { ...fakeActivities(world), ...createGuardActivities({ config, client: env.client }) },
+    activities: {
+      ...fakeActivities(world),
+      ...guardActivities(createGuardActivities({ config, client: env.client })),
+    },
   });
   return { kit: createKit(env, world, taskQueue), worker, stopped: worker.run() };
+}
+
+/** The real ones, but for what a test puts in their place. */
+function guardActivities(real: ReturnType<typeof createGuardActivities>) {
+  return {
+    ...real,
+    readSwitch: (input: { targets: string[] }) => (world.readSwitch ?? real.readSwitch)(input),
+  };
 }
 
 function fakeActivities(world: TestWorld) {

@@ -1,13 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createAnnounceActivities } from '../../../src/activities/notifications/announce';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
-import { Worker } from '@temporalio/worker';
 import { configWith, startReceiver } from '../../activities/notifications/receiver';
 import { quietTemporal } from '../../support/quiet';
-import { askFor } from '../../support/shared/ask';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, withKit, type TestWorld } from './harness';
 
@@ -244,12 +240,4 @@ describe('a run with real channels', () => {
         await receiver.close();
       }
     }));
-});
-
-describe('a run of the time when an unreached page waited for its next rung', () => {
-  it('replays as it was', async () => {
-    const workflowBundle = { codePath: await askFor('bundle', require.resolve('./fixtures')) };
-    const history: unknown = JSON.parse(readFileSync(join(__dirname, 'page-that-waited.json'), 'utf8'));
-    await Worker.runReplayHistory({ workflowBundle }, history);
-  });
 });

@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { RunReport } from '../../../src/contract/report';
+import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, withKit } from './harness';
@@ -102,26 +103,58 @@ describe('a way back that fails', () => {
     }));
 
   it('does not tidy up: what is there may be needed', () =>
-    withKit(env, async ({ world, run }) => {
+    withKit(env, async ({ world, start, waiting, finish }) => {
       world.acts.check = async () => ({ ok: false, detail: 'ill' });
       world.acts.changeBack = async ({ what }) => (what === 'a' ? broken('disk full')() : 'ok');
-      expect((await run('tidying')).failure?.type).toBe('NEEDS_HUMAN');
+      const handle = await start('tidying');
+      const { id } = await waiting(handle, 'task');
+      await handle.executeUpdate('done', { args: [{ task: id, by: 'ben', note: 'mended' }] });
+      expect((await finish(handle)).failure?.type).toBe('NEEDS_HUMAN');
       expect(world.log).not.toContain('change back mess');
     }));
 
-  it('keeps the lease while it waits for the person', () =>
+  it('keeps the lease while it waits for the person, however long, and reminds people', () =>
     withKit(env, async ({ world, start, waiting, finish, until }) => {
       world.policy = { mode: 'auto' };
       world.acts.check = async () => ({ ok: false, detail: 'ill' });
       world.acts.changeBack = broken('disk full');
       const stuck = await start('underLease');
+      const { id: first } = await waiting(stuck, 'task');
+      await env.sleep('3 days');
+      await until(stuck, ({ waiting: open }) => open.some(({ id }) => id !== first));
       const task = await waiting(stuck, 'task');
+      expect(world.log.filter((line) => line === 'told lead').length).toBeGreaterThan(100);
       const second = await start('holder');
-      await until(second, ({ summary }) => summary.startsWith('waiting for the lease of leased: held by'));
+      await until(second, ({ summary }) => summary.startsWith('waiting for the lease of leased: kept by'));
       await stuck.executeUpdate('done', { args: [{ task: task.id, by: 'ben', note: 'mended' }] });
       expect((await finish(stuck)).failure?.type).toBe('NEEDS_HUMAN');
       await until(second, ({ facts }) => facts['token'] !== undefined);
-      await second.terminate();
+      await second.cancel();
+      await finish(second);
+    }));
+
+  it('keeps the lease even when its run is terminated, until a person frees it by name and reason', () =>
+    withKit(env, async ({ world, start, waiting, finish, until }) => {
+      world.policy = { mode: 'auto' };
+      world.acts.check = async () => ({ ok: false, detail: 'ill' });
+      world.acts.changeBack = broken('disk full');
+      const stuck = await start('underLease');
+      await waiting(stuck, 'task');
+      const guard = env.client.workflow.getHandle('guard/leased');
+      const holder = async () => (await guard.query<GuardState>('state')).holder;
+      while ((await holder())?.kept === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+      await stuck.terminate();
+      const next = await start('holder');
+      await until(next, ({ summary }) => summary.startsWith('waiting for the lease of leased: kept by'));
+      await env.sleep('30s');
+      expect((await holder())?.workflowId).toBe(stuck.workflowId);
+      const free = (words: object) => guard.executeUpdate('free', { args: [words] });
+      await expect(free({ by: 'ben' })).rejects.toThrow();
+      expect(await free({ by: 'ben', reason: 'mended by hand' })).toContain('is free');
+      await until(next, ({ facts }) => facts['token'] !== undefined);
+      await expect(free({ by: 'ben', reason: 'again' })).rejects.toThrow();
+      await next.cancel();
+      await finish(next);
     }));
 });
 

@@ -1,4 +1,3 @@
-import { patched } from '@temporalio/workflow';
 import type { BackupListEntry, Retained } from '../../../contract/backup';
 import { bytes, countOf, duration } from '../../../contract/text';
 import { type Run, runbook, type Verdict } from '../../kit';
@@ -41,7 +40,7 @@ export const checkBackups = runbook<typeof checkBackupsCard>('checkBackups', asy
 
 /** What a disk has of other ones says nothing about it. */
 function liesOffsiteAlone({ where }: BackupListEntry): boolean {
-  return where !== undefined && !where.includes('disk') && patched('newest-off-site-alone');
+  return where !== undefined && !where.includes('disk');
 }
 
 function exist(found: BackupListEntry[]): Verdict {

@@ -1,0 +1,142 @@
+import {
+  continueAsNew,
+  condition,
+  defineQuery,
+  defineSignal,
+  setHandler,
+  setWorkflowOptions,
+} from '@temporalio/workflow';
+import type { Release } from '../../contract/guard';
+import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } from '../../contract/places';
+import { versioned } from '../kit/versioning';
+import { now } from './changes';
+import { isLong, stillRuns } from './lasting';
+import { deliver } from './letters';
+import { enqueue } from './waiting';
+
+export const wantSignal = defineSignal<[PlaceRequest]>('want');
+export const freeSignal = defineSignal<[Release]>('free');
+export const placesStateQuery = defineQuery<PlacesState>('state');
+
+/** Another shard may have a place: while somebody waits, one after the other is asked, with pauses that grow. */
+const ASK_OTHERS_MS = 1_000;
+const MAX_ASK_OTHERS_MS = 8_000;
+/** How often those who have a place are looked at while somebody waits for one. */
+const LOOK_AT_TAKERS_MS = 5_000;
+
+const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.runId === b.runId;
+
+/**
+ * One shard of the places of all services: how many runs that nobody started may work at once. Each service has its shard,
+ * and the places are divided among the shards, so that no workflow hears from every run. A shard that has none
+ * left asks the others for those who wait.
+ */
+export async function places(
+  initial: Pick<PlacesState, 'shard' | 'limits'> & Partial<PlacesState>,
+): Promise<void> {
+  const state: PlacesState = { taken: [], queue: [], letters: [], ...initial };
+  let changed = true;
+  let asked = 0;
+  const free = (who: Release) => {
+    state.taken = state.taken.filter((one) => !isSame(one, who));
+    state.queue = state.queue.filter((one) => !isSame(one, who));
+    changed = true;
+  };
+
+  setHandler(placesStateQuery, () => state);
+  setHandler(freeSignal, free);
+  setHandler(wantSignal, (request) => {
+    // What the newest run knows of the configuration.
+    state.limits = request.limits;
+    want(state, request);
+    changed = true;
+  });
+
+  for (let lookAt = Date.now() + LOOK_AT_TAKERS_MS; ;) {
+    changed = false;
+    grant(state);
+    await deliver(state.letters, free);
+    if (isLong()) await continueAsNew<typeof places>(state);
+    if (changed || state.letters.length > 0) continue;
+    if (state.queue.length === 0) {
+      asked = 0;
+      await condition(() => changed);
+      lookAt = Date.now() + LOOK_AT_TAKERS_MS;
+      continue;
+    }
+    const pause = Math.min(MAX_ASK_OTHERS_MS, ASK_OTHERS_MS * 2 ** Math.floor(asked / state.limits.shards));
+    if (!(await condition(() => changed, pause))) askOther(state, (asked += 1));
+    if (Date.now() < lookAt) continue;
+    for (const one of [...state.taken]) if (!(await stillRuns(one))) free(one);
+    lookAt = Date.now() + LOOK_AT_TAKERS_MS;
+  }
+}
+
+Object.defineProperty(places, 'name', { value: PLACES_TYPE });
+setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned('AUTO_UPGRADE') }, places);
+
+const hasRoom = ({ shard, limits, taken }: PlacesState, { pool }: PlaceRequest) =>
+  taken.filter((one) => one.pool === pool).length < quotaOf(pool, shard, limits);
+
+function want(state: PlacesState, request: PlaceRequest): void {
+  const had = state.taken.some((one) => isSame(one, request));
+  const waits = state.queue.some((one) => isSame(one, request));
+  if (had) return tellGranted(state, request);
+  const guest = request.passedBy !== undefined;
+  const behind = state.queue.some(({ pool, rank }) => pool === request.pool && rank <= request.rank);
+  // Those who wait here come first, whoever asks.
+  if (guest && (behind || !hasRoom(state, request))) return;
+  if (waits) return tellQueued(state, request);
+  const queued = { ...request, since: now() };
+  const shed = enqueue(state.queue, queued);
+  if (shed !== undefined) tellQueued(state, shed);
+  else if (!hasRoom(state, request)) tellQueued(state, request);
+}
+
+function grant(state: PlacesState): void {
+  for (const request of [...state.queue]) {
+    if (!hasRoom(state, request)) continue;
+    state.queue = state.queue.filter((one) => one !== request);
+    const { workflowId, runId, pool } = request;
+    state.taken.push({ workflowId, runId, pool, since: now() });
+    tellGranted(state, request);
+    // It need not wait at its own shard any more.
+    if (request.passedBy !== undefined)
+      state.letters.push({
+        workflowId: placesId(request.shard),
+        signal: 'free',
+        argument: { workflowId, runId },
+      });
+  }
+}
+
+/** For those who wait longest in each pool: the next of the other shards. */
+function askOther(state: PlacesState, asked: number): void {
+  const { shard, limits } = state;
+  if (limits.shards < 2) return;
+  const other = (shard + 1 + ((asked - 1) % (limits.shards - 1))) % limits.shards;
+  const pools = new Set<string>();
+  for (const { since: _, ...request } of state.queue) {
+    if (pools.has(request.pool) || request.passedBy !== undefined) continue;
+    pools.add(request.pool);
+    state.letters.push({
+      workflowId: placesId(other),
+      signal: 'want',
+      argument: { ...request, passedBy: shard },
+    });
+  }
+}
+
+function tellGranted(state: PlacesState, { workflowId, runId, notice }: PlaceRequest): void {
+  state.letters.push({ workflowId, runId, signal: 'verdict', argument: { ...notice, shard: state.shard } });
+}
+
+function tellQueued(state: PlacesState, { workflowId, runId, pool, notice }: PlaceRequest): void {
+  const reason = `all places for ${pool} are taken: ${state.limits[pool]} over all services`;
+  state.letters.push({
+    workflowId,
+    runId,
+    signal: 'verdict',
+    argument: { ...notice, state: 'queued', reason },
+  });
+}

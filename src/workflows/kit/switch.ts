@@ -1,0 +1,56 @@
+import { condition, proxyLocalActivities, upsertSearchAttributes } from '@temporalio/workflow';
+import type { Activities } from '../../activities';
+import { searchAttributes } from '../../contract/search-attributes';
+import { causeOf } from './failure';
+import { addNote, publish, type RunState } from './state';
+
+const FIRST_LOOK_MS = 1_000;
+/** Told that somebody resumed, it looks at once; this is for those that nobody could tell. */
+const MAX_LOOK_MS = 5 * 60_000;
+
+// Part of the same turn: it is read before everything that changes something.
+const { readSwitch } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '5 s',
+  retry: { initialInterval: '100 ms', maximumAttempts: 3 },
+});
+
+/**
+ * Passes the kill switch: goes on when nobody has paused what this run acts on. It is read each time, from the store, and what
+ * cannot be read counts as paused. `before` is what waits. Returns whether it had to wait.
+ */
+export async function passKillSwitch(state: RunState, before: string): Promise<boolean> {
+  let obstacle = await obstacleOf(state);
+  if (obstacle === undefined) return false;
+  const { summary } = state.report;
+  addNote(state, `Paused before: ${before}`, obstacle);
+  upsertSearchAttributes([{ key: searchAttributes.waiting, value: 'paused' }]);
+  try {
+    for (let pause = FIRST_LOOK_MS; obstacle !== undefined; pause = Math.min(MAX_LOOK_MS, pause * 2)) {
+      state.report.summary = `${obstacle}. \`runbooks resume\` lets it go on.`;
+      publish(state);
+      const { woken } = state;
+      await condition(() => state.woken !== woken, pause);
+      obstacle = await obstacleOf(state);
+    }
+  } finally {
+    state.report.summary = summary;
+    upsertSearchAttributes([{ key: searchAttributes.waiting, value: null }]);
+    publish(state);
+  }
+  return true;
+}
+
+async function obstacleOf(state: RunState): Promise<string | undefined> {
+  try {
+    const [pause] = await readSwitch({ targets: targetsOf(state) });
+    if (pause === undefined) return undefined;
+    const { target, by, at, reason } = pause;
+    return `paused: paused by ${by} at ${at} (${reason})${target === 'all' ? '' : `, ${target}`}`;
+  } catch (error) {
+    return `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
+  }
+}
+
+function targetsOf({ report: { service, environment }, leases }: RunState): string[] {
+  return [environment === undefined ? service : `${service}/${environment}`, ...leases.keys()];
+}

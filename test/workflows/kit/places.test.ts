@@ -1,0 +1,201 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { Alert } from '../../../src/contract/alert';
+import type { GuardState } from '../../../src/contract/guard';
+import { shardOf, type PlacesState } from '../../../src/contract/places';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { POLICY, stopKit, withKit, type Kit } from './harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+const alert = (fingerprint: string): Alert => ({
+  source: 'test',
+  fingerprint,
+  startsAt: null,
+  status: 'firing',
+  severity: 'critical',
+  title: 'too many connections',
+  labels: {},
+  annotations: {},
+  link: null,
+});
+
+let count = 0;
+const fresh = (name: string) => `${name}-${(count += 1)}`;
+const byAlert = (kit: Kit, name: Parameters<Kit['start']>[0] = 'fiveMovements') =>
+  kit.start(name, fresh('by-alert'), { alert: alert(fresh('fingerprint')) });
+const settled = (kit: Kit, handle: WorkflowHandle) =>
+  kit.until(handle, ({ endedAt }) => endedAt !== undefined);
+const queued = (kit: Kit, handle: WorkflowHandle) =>
+  kit.until(handle, ({ summary }) => summary.startsWith('waiting for a place'));
+const approve = async (kit: Kit, handle: WorkflowHandle) => {
+  const { id } = await kit.waiting(handle);
+  await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] });
+};
+
+/** Runs stay in their first change until it is opened. */
+function closeDoor(kit: Kit) {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  kit.world.acts.change = async () => {
+    await opened;
+    return 'changed';
+  };
+  return { open: () => open() };
+}
+
+const acts = (kit: Kit, handle: WorkflowHandle) =>
+  kit.until(handle, ({ timeline }) => timeline.some(({ title }) => title === 'Change a'));
+
+async function taken(shard: number, holds: (state: PlacesState) => boolean): Promise<void> {
+  const handle = env.client.workflow.getHandle(`places/${shard}`);
+  for (let tries = 0; tries < 1_200; tries += 1) {
+    if (holds(await handle.query<PlacesState>('state'))) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(JSON.stringify(await handle.query('state')));
+}
+
+const CANCEL_REQUESTED = 3;
+
+const one = { alerts: 1, schedules: 1, shards: 1 };
+
+describe('the places of all services', () => {
+  it('are taken by those who work and not by those who wait for people; the most urgent comes first', () =>
+    withKit(env, async (kit) => {
+      const policyOf = (changes: object) => ({ service: fresh('service'), places: one, ...changes });
+      const waiting: WorkflowHandle[] = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        kit.world.policy = policyOf({ mode: 'propose' });
+        waiting.push(await byAlert(kit));
+        await kit.waiting(waiting.at(-1)!);
+      }
+      const door = closeDoor(kit);
+      kit.world.policy = policyOf({ mode: 'auto', priority: 'P1' });
+      const urgent = await byAlert(kit);
+      await acts(kit, urgent);
+      // The only place is taken now: whoever has a person's word waits for it as well, and says so.
+      await approve(kit, waiting[0]!);
+      const { summary } = await queued(kit, waiting[0]!);
+      expect(summary).toContain('all places for alerts are taken: 1 over all services');
+      const later: WorkflowHandle[] = [];
+      for (const priority of ['P3', 'P0'] as const) {
+        kit.world.policy = policyOf({ mode: 'auto', priority });
+        later.push(await byAlert(kit));
+        await queued(kit, later.at(-1)!);
+      }
+      door.open();
+      const [least, most] = await Promise.all(later.map((handle) => settled(kit, handle)));
+      expect((await settled(kit, urgent)).outcome).toBe('SUCCEEDED');
+      const approved = await settled(kit, waiting[0]!);
+      const began = ({ timeline }: { timeline: { title: string; startedAt: string }[] }) =>
+        Date.parse(timeline.find(({ title }) => title === 'Change a')!.startedAt);
+      expect(began(most!)).toBeLessThan(began(approved));
+      expect(began(approved)).toBeLessThan(began(least!));
+      for (const handle of waiting.slice(1)) await handle.cancel();
+      await taken(0, (state) => state.taken.length === 0 && state.queue.length === 0);
+    }));
+
+  it('of one service are limited as well, and given back however a run ends', () =>
+    withKit(env, async (kit) => {
+      const door = closeDoor(kit);
+      const service = fresh('service');
+      kit.world.policy = { mode: 'auto', service, breaker: { ...POLICY.breaker, maxConcurrent: 1 } };
+      const first = await byAlert(kit);
+      await acts(kit, first);
+      const second = await byAlert(kit);
+      const { summary } = await queued(kit, second);
+      expect(summary).toContain('1 of 1 places of the service for alerts are taken');
+      await second.cancel();
+      const third = await byAlert(kit);
+      await queued(kit, third);
+      await first.cancel();
+      // This server loses the result of an activity that ends while its cancellation is asked for.
+      const asked = async () =>
+        Number((await first.describe()).raw.pendingActivities?.[0]?.state) === CANCEL_REQUESTED;
+      while (!(await asked())) await new Promise((resolve) => setTimeout(resolve, 20));
+      door.open();
+      // Its service has stepped down for the one that was undone.
+      await kit.waiting(third);
+      await third.cancel();
+      const guard = env.client.workflow.getHandle(`guard/${service}`);
+      for (let tries = 0; tries < 1_200; tries += 1) {
+        const { breaker, queue } = await guard.query<GuardState>('state');
+        if (breaker.running.length === 0 && queue.length === 0) return;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      throw new Error(JSON.stringify(await guard.query('state')));
+    }));
+
+  it('of a shard that has none left are those of the others', () =>
+    withKit(env, async (kit) => {
+      const door = closeDoor(kit);
+      const places = { alerts: 2, schedules: 2, shards: 2 };
+      const inShard = (shard: number): string => {
+        for (;;) {
+          const name = fresh('sharded');
+          if (shardOf(name, 2) === shard) return name;
+        }
+      };
+      const handles: WorkflowHandle[] = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        kit.world.policy = { mode: 'auto', service: inShard(1), places };
+        handles.push(await byAlert(kit));
+        if (turn < 2) await acts(kit, handles[turn]!);
+      }
+      await queued(kit, handles[2]!);
+      await taken(0, (state) => state.taken.length === 1);
+      await taken(1, (state) => state.taken.length === 1 && state.queue.length === 1);
+      door.open();
+      for (const handle of handles) expect((await settled(kit, handle)).outcome).toBe('SUCCEEDED');
+      for (const shard of [0, 1])
+        await taken(shard, (state) => state.taken.length === 0 && state.queue.length === 0);
+    }));
+
+  it('of a run are those of its parts: while a part waits for people, others may have it', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'propose', service: fresh('service'), places: one };
+      const leader = await byAlert(kit, 'leading');
+      const child = env.client.workflow.getHandle(`${leader.workflowId}/fiveMovements-1`);
+      await kit.until(leader, ({ timeline }) => timeline.some(({ title }) => title === 'Five movements'));
+      await kit.waiting(child);
+      const door = closeDoor(kit);
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const other = await byAlert(kit);
+      await acts(kit, other);
+      await approve(kit, child);
+      await queued(kit, leader);
+      expect(
+        (await child.query<{ timeline: { title: string }[] }>('status')).timeline.map(({ title }) => title),
+      ).not.toContain('Change a');
+      door.open();
+      expect((await settled(kit, leader)).summary).toBe('the other one ended as SUCCEEDED');
+      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+    }));
+
+  // Last: after a termination the clock of this server may stand still.
+  it('of a run that was terminated are found', () =>
+    withKit(env, async (kit) => {
+      const door = closeDoor(kit);
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const dead = await byAlert(kit);
+      await acts(kit, dead);
+      await dead.terminate();
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const next = await byAlert(kit);
+      await queued(kit, next);
+      await env.sleep('20s');
+      await acts(kit, next);
+      door.open();
+      await settled(kit, next);
+    }));
+});

@@ -1,0 +1,145 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
+import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
+import type { LoadedConfig } from '../../../src/config/load';
+import { quietTemporal } from '../../support/quiet';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { stopKit, taskQueue, withKit, type Kit } from './harness';
+
+quietTemporal();
+let env: TestWorkflowEnvironment;
+beforeAll(async () => {
+  env = await createTimeSkippingEnvironment();
+});
+afterAll(async () => {
+  await stopKit();
+  await env?.teardown();
+});
+
+const words = { by: 'ben', reason: 'freeze' };
+const say = (target: string, signal: 'pause' | 'resume') =>
+  signalGuard(env.client, taskQueue, target, signal, words);
+const changes = (kit: Kit) => kit.world.log.filter((line) => line.startsWith('change'));
+
+async function known(target: string, paused: boolean): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    const memory = (await readGuardMemory(env.client, target))?.memory;
+    if (((memory?.paused ?? null) !== null) === paused) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`${target} is never ${paused ? 'paused' : 'resumed'}`);
+}
+
+const pause = async (target: string) => {
+  await say(target, 'pause');
+  await known(target, true);
+};
+const resume = async (target: string) => {
+  await say(target, 'resume');
+  await known(target, false);
+};
+const held = (kit: Kit, handle: WorkflowHandle) =>
+  kit.until(handle, ({ summary }) => summary.startsWith('paused'));
+
+describe('the kill switch', () => {
+  it.each(['all', 'booking'])('of %s shuts the gate, and opens it again', (target) =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      await pause(target);
+      const handle = await kit.start('fiveMovements');
+      const { summary, timeline } = await held(kit, handle);
+      expect(summary).toMatch(/paused by ben .*freeze.*`runbooks resume` lets it go on/);
+      expect(timeline.at(-1)?.title).toBe('Paused before: the gate');
+      expect(changes(kit)).toEqual([]);
+      await resume(target);
+      expect((await kit.finish(handle)).report?.outcome).toBe('SUCCEEDED');
+    }),
+  );
+
+  it('of another service shuts nothing', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      await pause('billing');
+      expect((await kit.run('fiveMovements')).report?.outcome).toBe('SUCCEEDED');
+    }));
+
+  it('holds back the next change of a run that is under way; told to look again, it goes on at once', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      kit.world.acts.change = async ({ what }) => {
+        if (what === 'a') await pause('all');
+        return 'changed';
+      };
+      const handle = await kit.start('fiveMovements');
+      await kit.until(handle, ({ timeline }) =>
+        timeline.some(({ title }) => title === 'Paused before: Change b'),
+      );
+      expect(changes(kit)).toEqual(['change a']);
+      await resume('all');
+      await handle.signal('wake', 'all');
+      expect((await kit.finish(handle)).report?.outcome).toBe('SUCCEEDED');
+      expect(changes(kit)).toEqual(['change a', 'change b']);
+    }));
+
+  it('lets what was begun be taken back', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      kit.world.acts.change = async ({ what }) => {
+        if (what === 'a') await pause('all');
+        return 'changed';
+      };
+      const handle = await kit.start('fiveMovements');
+      await kit.until(handle, ({ timeline }) =>
+        timeline.some(({ title }) => title === 'Paused before: Change b'),
+      );
+      await handle.cancel();
+      expect((await kit.finish(handle)).failure?.type).toBe('ROLLED_BACK');
+      expect(changes(kit)).toEqual(['change a', 'change back a']);
+      await resume('all');
+    }));
+
+  it('counts as on while it cannot be read', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      kit.world.readSwitch = async () => {
+        throw new Error('deadline exceeded');
+      };
+      const handle = await kit.start('fiveMovements');
+      const { summary } = await held(kit, handle);
+      expect(summary).toContain('cannot be read, which counts as paused: deadline exceeded');
+      expect(changes(kit)).toEqual([]);
+      delete kit.world.readSwitch;
+      expect((await kit.finish(handle)).report?.outcome).toBe('SUCCEEDED');
+    }));
+
+  // Last: after a termination the clock of this server may stand still.
+  it('is still on after its guard was terminated, which then is started again with all that it knew', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      await pause('all');
+      const guard = env.client.workflow.getHandle('guard/all');
+      await guard.terminate();
+      expect(await readGuardMemory(env.client, 'all')).toMatchObject({
+        runs: false,
+        memory: { paused: words },
+      });
+      const handle = await kit.start('fiveMovements');
+      const { summary } = await held(kit, handle);
+      expect(summary).toMatch(/paused by ben .*freeze/);
+      expect(await readGuardMemory(env.client, 'all')).toMatchObject({
+        runs: true,
+        memory: { paused: words },
+      });
+      await guard.terminate();
+      // Whoever speaks to it first starts it again as well.
+      await signalGuard(env.client, taskQueue, 'all', 'sick', { service: 'x', reason: 'y', limit: 99 });
+      expect(await guard.query('state')).toMatchObject({ paused: words, sick: { x: { reason: 'y' } } });
+      await resume('all');
+      await handle.signal('wake', 'all');
+      await kit.until(handle, ({ endedAt }) => endedAt !== undefined);
+      const config = { temporal: { taskQueue } } as unknown as LoadedConfig;
+      const { readSwitch } = createGuardActivities({ config, client: env.client });
+      expect(await readSwitch({ targets: ['booking/production'] })).toEqual([]);
+    }));
+});
