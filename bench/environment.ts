@@ -43,6 +43,8 @@ export interface BenchOptions {
   megabytes: number;
   /** false: the worker is started by the measurement, in a process of its own. */
   worker?: boolean;
+  /** Changes the configuration before it is read. */
+  prepare?: (configFile: string) => void;
 }
 
 /** The service that is backed up without compression; everything else is as in `booking`. */
@@ -51,7 +53,7 @@ export const PLAIN_SERVICE = 'plain';
 export const DIGESTED_SERVICE = 'digested';
 
 /** Starts it all; `stop` removes every trace. Throws, having removed what was made, when a part does not start. */
-export async function openBench({ megabytes, worker = true }: BenchOptions): Promise<Bench> {
+export async function openBench({ megabytes, worker = true, prepare }: BenchOptions): Promise<Bench> {
   const parent = dataPath('bench');
   mkdirSync(parent, { recursive: true });
   removeLeftovers(parent);
@@ -63,7 +65,7 @@ export async function openBench({ megabytes, worker = true }: BenchOptions): Pro
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   try {
-    return { ...(await open(directory, megabytes, worker, stops)), stop };
+    return { ...(await open(directory, megabytes, worker, prepare, stops)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -90,6 +92,7 @@ async function open(
   directory: string,
   megabytes: number,
   withWorker: boolean,
+  prepare: BenchOptions['prepare'],
   stops: (() => Promise<unknown>)[],
 ): Promise<Omit<Bench, 'stop'>> {
   say(`starting the servers, creating a booking database of ${megabytes} MB`);
@@ -106,6 +109,7 @@ async function open(
   stops.push(() => app.stop());
   setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
   writeConfig(booking.configFile, temporal.address);
+  prepare?.(booking.configFile);
   const config = loadProject(booking.configFile);
   const connection = await Connection.connect({ address: temporal.address });
   stops.push(() => connection.close());

@@ -11,6 +11,7 @@ import { measureBackup } from './backup';
 import { measureDigest } from './digest';
 import { measureBlocking } from './blocking';
 import { measureDrill } from './drill';
+import { measureGuards } from './guards';
 import { openBench, type Bench } from './environment';
 import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
@@ -78,6 +79,11 @@ const GROUPS: Group[] = [
     measure: () => measureAlerts(),
   },
   { names: ['alerts.vsAnsibleRulebook'], shared: false, measure: () => measureAgainstAnsible() },
+  {
+    names: ['runs.perSecond', 'guard.signalsPerSecond', 'places.starvationMs', 'killSwitch.effectiveMs'],
+    shared: false,
+    measure: () => measureGuards(),
+  },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
 

@@ -12,4 +12,10 @@ export const platformPack = definePack({
     const { createPlatformActivities } = require('../activities/platform') as typeof Made;
     return createPlatformActivities(deps);
   },
+  // The memory of a guard that was terminated expires with its history: before that, one that goes on from it is started.
+  hourly: async ({ client, config }) => {
+    if (client === undefined) return;
+    const { reviveGuards } = await import('../activities/guard/reach-guard.js');
+    await reviveGuards(client, config);
+  },
 });

@@ -1,6 +1,7 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Priority } from '@temporalio/common';
-import { GUARD_MEMO, GUARD_TYPE, guardId, type GuardMemory } from '../../contract/guard';
+import type { LoadedConfig } from '../../config/load';
+import { GUARD_ALL, GUARD_MEMO, GUARD_TYPE, guardId, type GuardMemory } from '../../contract/guard';
 
 /** Before every run: each of them waits for its guard. */
 export const ENTITY_PRIORITY: Priority = { priorityKey: 1 };
@@ -60,4 +61,13 @@ export async function reviveGuard(client: Client, taskQueue: string, target: str
     priority: ENTITY_PRIORITY,
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
+}
+
+/** The same for every target of the configuration. */
+export async function reviveGuards(client: Client, { services, temporal }: LoadedConfig): Promise<void> {
+  const targets = Object.entries(services).flatMap(([service, { environments }]) => [
+    service,
+    ...Object.keys(environments).map((environment) => `${service}/${environment}`),
+  ]);
+  for (const target of [GUARD_ALL, ...targets]) await reviveGuard(client, temporal.taskQueue, target);
 }

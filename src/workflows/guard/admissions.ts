@@ -3,6 +3,7 @@ import { MODES, type Mode } from '../../contract/modes';
 import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
+import { say } from './letters';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -98,7 +99,7 @@ export function admitNext(state: GuardState): void {
       // It answers the run, when there is a place among those of all services.
       const { workflowId, runId, rank, place } = request;
       const argument: PlaceRequest = { ...place, workflowId, runId, rank, notice };
-      state.letters.push({ workflowId: placesId(place.shard), signal: 'want', argument });
+      say(state, { workflowId: placesId(place.shard), signal: 'want', argument });
     }
   }
   state.queue = waiting;
@@ -109,7 +110,7 @@ function queuedAnswer({ target }: GuardState, { mode }: Admission): AdmissionNot
 }
 
 function tell(state: GuardState, { workflowId, runId }: Release, argument: AdmissionNotice): void {
-  state.letters.push({ workflowId, runId, signal: 'verdict', argument });
+  say(state, { workflowId, runId, signal: 'verdict', argument });
 }
 
 /** Too many services in trouble at once have one cause that no runbook of a single service mends: stop everything. */

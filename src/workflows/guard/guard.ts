@@ -28,7 +28,7 @@ import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
 import { isLong, stillRuns } from './lasting';
-import { deliver } from './letters';
+import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, REMIND_MS } from './reminder';
 import { enqueue } from './waiting';
@@ -134,7 +134,7 @@ function hearRequest(state: GuardState, request: LeaseRequest): void {
   state.lastToken = Math.max(state.lastToken, request.atLeast);
   const { workflowId, runId } = request;
   const tell = (who: Release, text: string) =>
-    state.letters.push({
+    say(state, {
       workflowId: who.workflowId,
       runId: who.runId,
       signal: 'lease',
@@ -143,7 +143,7 @@ function hearRequest(state: GuardState, request: LeaseRequest): void {
   if (state.holder !== null && isSame(state.holder, request)) {
     const { token } = state.holder;
     const argument = { target: state.target, state: 'granted', token, holder: '' };
-    state.letters.push({ workflowId, runId, signal: 'lease', argument });
+    say(state, { workflowId, runId, signal: 'lease', argument });
     return;
   }
   if (!state.waiting.some((one) => isSame(one, request))) {

@@ -3,7 +3,7 @@ import type { Release } from '../../contract/guard';
 import { activitiesFor } from '../kit/presets';
 
 /** Long before the server suggests it: a short history is replayed in a moment by whichever worker takes over. */
-const MAX_EVENTS = 4_000;
+const MAX_EVENTS = 2_000;
 
 /** Whether an entity should continue as new: as soon as all that it knows is in its state, whoever calls meanwhile. */
 export function isLong(): boolean {

@@ -11,7 +11,7 @@ import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } f
 import { versioned } from '../kit/versioning';
 import { now } from './changes';
 import { isLong, stillRuns } from './lasting';
-import { deliver } from './letters';
+import { deliver, say } from './letters';
 import { enqueue } from './waiting';
 
 export const wantSignal = defineSignal<[PlaceRequest]>('want');
@@ -102,7 +102,7 @@ function grant(state: PlacesState): void {
     tellGranted(state, request);
     // It need not wait at its own shard any more.
     if (request.passedBy !== undefined)
-      state.letters.push({
+      say(state, {
         workflowId: placesId(request.shard),
         signal: 'free',
         argument: { workflowId, runId },
@@ -119,7 +119,7 @@ function askOther(state: PlacesState, asked: number): void {
   for (const { since: _, ...request } of state.queue) {
     if (pools.has(request.pool) || request.passedBy !== undefined) continue;
     pools.add(request.pool);
-    state.letters.push({
+    say(state, {
       workflowId: placesId(other),
       signal: 'want',
       argument: { ...request, passedBy: shard },
@@ -128,12 +128,12 @@ function askOther(state: PlacesState, asked: number): void {
 }
 
 function tellGranted(state: PlacesState, { workflowId, runId, notice }: PlaceRequest): void {
-  state.letters.push({ workflowId, runId, signal: 'verdict', argument: { ...notice, shard: state.shard } });
+  say(state, { workflowId, runId, signal: 'verdict', argument: { ...notice, shard: state.shard } });
 }
 
 function tellQueued(state: PlacesState, { workflowId, runId, pool, notice }: PlaceRequest): void {
   const reason = `all places for ${pool} are taken: ${state.limits[pool]} over all services`;
-  state.letters.push({
+  say(state, {
     workflowId,
     runId,
     signal: 'verdict',
