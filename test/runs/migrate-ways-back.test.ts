@@ -340,6 +340,32 @@ describe('what happens to the data', () => {
   });
 });
 
+it('is a question where one file overwrites what another has overwritten, and none brings back', async () => {
+  const files = [1, 2].map((number) => {
+    const name = `2026_12_2${5 + number}_overwrite_${number}`;
+    const fails = `DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE tablename = 'refuse_overwriting') THEN RAISE EXCEPTION 'no'; END IF; END $$;\n`;
+    write(`${name}.sql`, `UPDATE customers SET phone = '${number}';\n${number === 2 ? fails : ''}`);
+    write(`${name}.down.sql`, 'SELECT 1;\n');
+    return `${name}.sql`;
+  });
+  const before = await contents('customers', 'staging');
+  const handle = await driver.start('migrateDatabase', {
+    ...{ service: 'booking', environment: 'staging', files, mode: 'propose', staging: 'none' },
+  });
+  const { id } = await driver.waiting(handle, 'approval');
+  await driver.sql('CREATE TABLE refuse_overwriting ()', 'staging');
+  await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+  const question = await driver.waiting(handle, 'decision');
+  expect(question.question).toMatch(
+    new RegExp(
+      `^${files[0]} must go back from booking/staging, and not every down script could be rehearsed`,
+    ),
+  );
+  await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
+  expect(['PARTIAL', 'ROLLED_BACK']).toContain((await driver.agree(handle)).outcome);
+  expect(await contents('customers', 'staging')).toEqual(before);
+});
+
 describe('migrations by a configured command', () => {
   it('never run in mode auto, are rehearsed like others, and are known the second time', async () => {
     const tool = join(driver.stack.directory, 'tool.cjs');

@@ -1,10 +1,4 @@
-import {
-  describeLost,
-  describeLosses,
-  isLossless,
-  type ContentsDelta,
-  type Lost,
-} from '../../../contract/contents';
+import { describeLosses, isLossless, type ContentsDelta, type Lost } from '../../../contract/contents';
 import { isOrder, touched, type SchemaDelta } from '../../../contract/schema-delta';
 import type { ApplyResult, Migration } from '../../../contract/migration';
 import { type DatabaseRef, targetOf } from '../../../contract/place';
@@ -82,7 +76,7 @@ export async function rehearseOnClone(
       : { kind: 'unrehearsed', why: 'a later migration cannot be undone' },
   );
   const leftovers: string[] = [];
-  const alreadyLost = new Map<string, Lost>();
+  const spoilt = new Set<string>();
   for (let index = pending.length - 1; index > lastWithoutDown; index -= 1) {
     const migration = pending[index]!;
     await applyTo(run, diagnosis, { ...on, migration, direction: 'down', undo: 'disposable' });
@@ -96,7 +90,7 @@ export async function rehearseOnClone(
       `What going back from ${migration.name} left`,
       index,
     );
-    backs[index] = backOf(saved.since, saved.sinceStart, alreadyLost);
+    backs[index] = backOf({ up: ups[index]!.contents, down: saved.since, both: saved.sinceStart }, spoilt);
     if (saved.sinceStart.gained.length > 0)
       leftovers.push(`the down script of ${migration.name} leaves ${saved.sinceStart.gained.join(', ')}`);
   }
@@ -138,31 +132,40 @@ export function lostForGood({ migrations }: Rehearsal): Rehearsed[] {
   return migrations.filter(({ contents, back }) => !isLossless(contents) && back.kind !== 'down');
 }
 
-/** `since`: what the down script itself did; `sinceStart`: what up and down together did, and those of later migrations. */
-function backOf(since: ContentsDelta, sinceStart: ContentsDelta, before: Map<string, Lost>): Back {
-  const lost = sinceStart.lost.filter((one) => !before.has(describeLost(one)));
-  const spoilt = new Set([...before.values()].filter(({ kind }) => kind !== 'column').map(tableIn));
-  for (const one of lost) before.set(describeLost(one), one);
-  const own = lost.filter((one) => !spoilt.has(tableIn(one)));
-  if (own.length > 0 || sinceStart.more > 0)
-    return {
-      kind: 'restore',
-      why: `its down script does not bring back ${describeLosses({ lost: own, more: sinceStart.more })}`,
-    };
-  if (lost.length > 0)
-    return {
-      kind: 'unrehearsed',
-      why: `what a later one loses of ${[...new Set(lost.map(tableIn))].join(', ')} hides what this one does`,
-    };
-  return {
-    kind: 'down',
-    writes: since.more > 0 || since.lost.some(({ kind }) => kind !== 'table' && kind !== 'column'),
-  };
+/** What a migration and its down script did, each by itself and, with those of later migrations in between, together. */
+interface ThereAndBack {
+  up: ContentsDelta;
+  down: ContentsDelta;
+  both: ContentsDelta;
 }
 
-/** Of `schema.table (columns)`; a column stands for itself. */
-function tableIn({ what }: Lost): string {
-  return what.split(' (')[0]!;
+/** `spoilt`: where later ones have lost something, and so hide what this one did there. What it loses itself is added. */
+export function backOf({ up, down, both }: ThereAndBack, spoilt: Set<string>): Back {
+  const own = both.lost.filter((one) => !spoilt.has(tableIn(one)));
+  const written = down.lost.filter(({ kind }) => kind !== 'table' && kind !== 'column');
+  const touched = (table: string) =>
+    [...up.lost, ...written].map(tableIn).some((one) => one === table || one.startsWith(`${table}.`));
+  const more = both.more + up.more + down.more > 0;
+  const hidden = [...new Set(both.lost.map(tableIn))].filter(
+    (table) => spoilt.has(table) && (more || touched(table)),
+  );
+  for (const one of own) spoilt.add(tableIn(one));
+  if (own.length > 0)
+    return {
+      kind: 'restore',
+      why: `its down script does not bring back ${describeLosses({ lost: own, more: both.more })}`,
+    };
+  if (hidden.length > 0)
+    return {
+      kind: 'unrehearsed',
+      why: `what a later one loses of ${hidden.join(', ')} hides what this one does`,
+    };
+  return { kind: 'down', writes: down.more > 0 || written.length > 0 };
+}
+
+/** Of `schema.table (columns)`; a column, a sequence, and large objects stand for themselves. */
+function tableIn({ kind, what }: Lost): string {
+  return kind === 'large objects' ? kind : what.split(' (')[0]!;
 }
 
 function warningsOf({ migration: { name, downSha256 }, contents, back }: Rehearsed): string[] {

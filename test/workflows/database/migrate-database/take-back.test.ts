@@ -1,6 +1,11 @@
 import { takingBack } from '../../../../src/workflows/database/migrate-database/take-back';
 import type { Diagnosis } from '../../../../src/workflows/database/migrate-database/diagnose';
-import type { Back, Rehearsal } from '../../../../src/workflows/database/migrate-database/rehearse';
+import type { ContentsDelta, Lost } from '../../../../src/contract/contents';
+import {
+  backOf,
+  type Back,
+  type Rehearsal,
+} from '../../../../src/workflows/database/migrate-database/rehearse';
 import type { Run } from '../../../../src/workflows/kit';
 
 const place = { service: 'shop', environment: 'production' };
@@ -80,4 +85,50 @@ it('asks once where down scripts were not tried, and says what the other way los
   ]);
   expect(steps.at(-1)).toBe('Undo a.sql on shop/production');
   expect(back.restored()).toBe(false);
+});
+
+const delta = (...lost: Lost[]): ContentsDelta => ({ lost, more: 0, gained: [] });
+const notes: Lost = { kind: 'values', what: 'public.items (note)', count: 1_000 };
+const column: Lost = { kind: 'column', what: 'public.items.note', count: 1_000 };
+const added: Lost = { kind: 'column', what: 'public.items.plan', count: 1_000 };
+const rows: Lost = { kind: 'rows', what: 'public.items', count: 1_000 };
+const numbers: Lost = { kind: 'sequence', what: 'public.numbers', count: null };
+
+/** The way back of a migration before one that has lost `later` for good. */
+const before = (later: Lost, up: ContentsDelta, down: ContentsDelta, both = delta(later)) => {
+  const spoilt = new Set<string>();
+  expect(backOf({ up: delta(later), down: delta(), both: delta(later) }, spoilt).kind).toBe('restore');
+  return backOf({ up, down, both }, spoilt);
+};
+
+describe('the way back of a migration, where a later one has lost something for good', () => {
+  const hides = (table: string) => ({
+    kind: 'unrehearsed',
+    why: `what a later one loses of ${table} hides what this one does`,
+  });
+
+  it.each([
+    ['overwrites the same values', notes, delta(notes), delta()],
+    ['overwrites values of rows that are gone then', rows, delta(notes), delta()],
+    ['drops a column of rows that are gone then', rows, delta(column), delta()],
+    ['has a way back that writes to them', rows, delta(), delta(notes)],
+    ['does more than is listed', rows, { ...delta(), more: 1 }, delta()],
+  ])('is not known where it %s', (_what, later, up, down) => {
+    expect(before(later, up, down)).toEqual(hides('public.items'));
+  });
+
+  it('is not known where it sets back the same sequence', () => {
+    expect(before(numbers, delta(numbers), delta())).toEqual(hides('public.numbers'));
+  });
+
+  it('is its down script where it has not touched that, but for what it added', () => {
+    expect(before(rows, delta(), delta(added))).toEqual({ kind: 'down', writes: false });
+  });
+
+  it('is a restore where it loses something else as well', () => {
+    expect(before(rows, delta(numbers), delta(), delta(rows, numbers))).toEqual({
+      kind: 'restore',
+      why: 'its down script does not bring back the numbers that sequence public.numbers has given out',
+    });
+  });
 });
