@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -43,17 +44,27 @@ const mendHealth = () => {
 };
 beforeEach(mendHealth);
 
+async function copyingOffsite<T>(command: string, body: () => Promise<T>): Promise<T> {
+  const { backups } = driver.stack.config.services['booking']!;
+  backups!.upload = { run: ['/bin/sh', '-c', command], directory: '.', environment: {}, timeoutSeconds: 60 };
+  return body().finally(() => delete backups!.upload);
+}
+
 describe('several migrations', () => {
   it('are applied in the order of their names, transactional or not', async () => {
     write('2026_12_01_first.sql', 'ALTER TABLE customers ADD COLUMN first text;\n');
     write('2026_12_01_first.down.sql', 'ALTER TABLE customers DROP COLUMN first;\n');
     write('2026_12_02_second.sql', 'CREATE INDEX CONCURRENTLY customers_first ON customers (first);\n');
     write('2026_12_02_second.down.sql', 'DROP INDEX CONCURRENTLY customers_first;\n');
-    const { outcome, message } = await driver.run('migrateDatabase', {
-      files: ['2026_12_01_first.sql', '2026_12_02_second.sql'],
-      mode: 'auto',
-    });
+    const copied = join(driver.stack.directory, 'copied');
+    const { outcome, message } = await copyingOffsite(`printf %s "$BACKUP_ID" > ${copied}`, () =>
+      driver.run('migrateDatabase', {
+        files: ['2026_12_01_first.sql', '2026_12_02_second.sql'],
+        mode: 'auto',
+      }),
+    );
     expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('2026_12_02_second.sql')]);
+    expect(message).toContain(`backup ${readFileSync(copied, 'utf8')} is proven`);
     const order = await driver.sql<{ migration: string }>(
       `SELECT migration FROM durable_runbooks.ledger WHERE statement = 0 AND status = 'finished' ORDER BY id`,
     );
@@ -225,16 +236,21 @@ describe('what happens to the data', () => {
     );
     const before = [await shape(), await contents('listings')];
     breakHealth();
-    const { outcome, report } = await driver.run('migrateDatabase', {
-      files: [file],
-      mode: 'auto',
-      staging: 'none',
-      accept,
-    });
+    const { outcome, report } = await copyingOffsite('exit 1', () =>
+      driver.run('migrateDatabase', {
+        files: [file],
+        mode: 'auto',
+        staging: 'none',
+        accept,
+      }),
+    );
     expect([outcome, report.plan?.actions[0]?.detail]).toEqual([
       'ROLLED_BACK',
       expect.stringContaining('way back: down script, which lost nothing on the clone'),
     ]);
+    expect(report.plan?.warnings).toContainEqual(
+      expect.stringMatching(/^backup \S+ lies on the disk of its worker alone: .* status 1/),
+    );
     expect([await shape(), await contents('listings')]).toEqual(before);
   });
 
@@ -242,15 +258,18 @@ describe('what happens to the data', () => {
     const files = ['one', 'two', 'three'].map((name, index) =>
       pair(
         `2026_12_1${3 + index}_${name}`,
-        `ALTER TABLE customers ADD COLUMN ${name} text`,
+        `ALTER TABLE customers ADD COLUMN ${name} text${name === 'three' ? ` NOT NULL DEFAULT 'free'` : ''}`,
         `ALTER TABLE customers DROP COLUMN ${name}`,
       ),
     );
     const before = [await shape(), await contents('listings')];
-    // The application writes into the new column at once, and then falls ill.
+    const customers = (await driver.sql('SELECT FROM customers')).length;
+    // The application writes into the new columns at once, and then falls ill.
     const application = createServer((_request, response) => {
       void driver
-        .sql('UPDATE customers SET two = email WHERE id IN (SELECT id FROM customers LIMIT 3)')
+        .sql(
+          `UPDATE customers SET two = email, three = 'pro' WHERE id IN (SELECT id FROM customers ORDER BY id LIMIT 3)`,
+        )
         .catch(() => undefined)
         .finally(() => response.writeHead(500).end());
     }).listen(0, '127.0.0.1');
@@ -267,7 +286,7 @@ describe('what happens to the data', () => {
       await approve(handle);
       const question = await driver.waiting(handle, 'decision');
       expect(question.question).toBe(
-        `${files.join(', ')} must go back from booking/production, and the down scripts take with them 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
+        `${files.join(', ')} must go back from booking/production, and the down scripts take with them ${customers} in column public.customers.three, others than on the clone, 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
       );
       await driver.answer(handle, 'decide', {
         question: question.id,
@@ -364,6 +383,38 @@ it('is a question where one file overwrites what another has overwritten, and no
   await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
   expect(['PARTIAL', 'ROLLED_BACK']).toContain((await driver.agree(handle)).outcome);
   expect(await contents('customers', 'staging')).toEqual(before);
+});
+
+it('applies nothing where another run has been there since the backup', async () => {
+  write('2026_12_28_twice.sql', 'ALTER TABLE customers ADD COLUMN twice text;\n');
+  write('2026_12_28_twice.down.sql', 'ALTER TABLE customers DROP COLUMN twice;\n');
+  const input = { files: ['2026_12_28_twice.sql'], mode: 'propose', staging: 'none' };
+  const [first, second] = [
+    await driver.start('migrateDatabase', input),
+    await driver.start('migrateDatabase', input),
+  ];
+  const plans = [await driver.waiting(first, 'approval'), await driver.waiting(second, 'approval')];
+  const holder = new Client({
+    connectionString: driver.stack.postgres.url.replace(/\/postgres$/, '/booking_production'),
+  });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN; LOCK TABLE customers IN ROW SHARE MODE');
+    await driver.answer(first, 'approve', { plan: plans[0]!.id, by: 'ben' });
+    await driver.until(first, ({ timeline }) => timeline.at(-1)?.title.startsWith('Apply ') === true);
+    await driver.answer(second, 'approve', { plan: plans[1]!.id, by: 'ben' });
+    await driver.until(second, ({ summary }) => /^waiting for the lease/.test(summary));
+  } finally {
+    await holder.end();
+  }
+  expect((await driver.end(first)).outcome).toBe('SUCCEEDED');
+  const { outcome, message } = await driver.end(second);
+  expect([outcome, message]).toEqual([
+    'FAILED',
+    expect.stringContaining('on booking/production 2026_12_28_twice.sql was applied since the backup'),
+  ]);
+  expect(await has('customers', 'twice')).toBe(true);
+  await driver.sql('ALTER TABLE customers DROP COLUMN twice');
 });
 
 describe('migrations by a configured command', () => {

@@ -12,7 +12,7 @@ import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
 import { retainAfter } from '../retain';
 import { onScratchCopy } from '../scratch-copy';
-import { takeBackup } from '../take-backup';
+import { copyOffsite, takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
 
 /** Backup, rehearsal on staging and on a clone of that very backup, approval, production, verification; undone on failure. */
@@ -51,6 +51,8 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
   const rehearsal = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
     rehearseOnClone(run, diagnosis, database),
   );
+  const offsite = await copyOffsite(run, { ...place, backupId: backup.backupId });
+  if (offsite !== undefined) rehearsal.warnings.push(offsite);
   const goOn = (stagingFence?: Fence) =>
     afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
   if (staging === undefined) await goOn();

@@ -1,11 +1,17 @@
-import { describeLosses, isLossless, type ContentsDelta, type Lost } from '../../../contract/contents';
+import {
+  describeLosses,
+  isLossless,
+  type Additions,
+  type ContentsDelta,
+  type Lost,
+} from '../../../contract/contents';
 import { isOrder, touched, type SchemaDelta } from '../../../contract/schema-delta';
 import type { ApplyResult, Migration } from '../../../contract/migration';
 import { type DatabaseRef, targetOf } from '../../../contract/place';
 import { digest, type Run, type Verdict } from '../../kit';
 import { invariantsHold } from '../checks';
 import { nameForRun } from '../names';
-import { applyTo, type Target } from './apply';
+import { applyTo, readApplied, type Target } from './apply';
 import type { Diagnosis } from './diagnose';
 
 /** How a migration goes back, as the clone has shown. */
@@ -31,7 +37,9 @@ export interface Rehearsal {
   delta: SchemaDelta;
   deltaDigest: string;
   /** Rows of the tables, and values of the columns, that they have added. */
-  additions: Record<string, number | null>;
+  additions: Additions;
+  /** What was applied before, as it was restored. */
+  appliedBefore: string[];
   warnings: string[];
 }
 
@@ -47,6 +55,7 @@ export async function rehearseOnClone(
   const on: Target = { database: clone, fence, where: 'the clone' };
   const looks = looksAt(run, on);
 
+  const appliedBefore = await readApplied(run, on);
   await looks.saveSchema(0);
   await looks.saveContents(0, 'Look at what the clone holds');
   const lastWithoutDown = pending.findLastIndex(({ downSha256 }) => downSha256 === null);
@@ -100,6 +109,7 @@ export async function rehearseOnClone(
     delta,
     deltaDigest: digestOf(delta),
     additions,
+    appliedBefore,
     warnings: [...migrations.flatMap(warningsOf), ...leftovers],
   };
 }
@@ -113,17 +123,13 @@ export function isAsBefore(delta: SchemaDelta): Verdict {
 }
 
 /** Rows and values in what the migrations have added, where it is there. */
-export function countAdditions(
-  run: Run,
-  database: DatabaseRef,
-  { added }: SchemaDelta,
-): Promise<Record<string, number | null>> {
+export function countAdditions(run: Run, database: DatabaseRef, { added }: SchemaDelta): Promise<Additions> {
   const objects = Object.keys(added).filter((identity) => /^(table|column) /.test(identity));
   return run.step('What is in what was added?', (act) => act.countAdditions({ database, objects }), {
     kind: 'long',
     undo: 'read-only',
     describe: (counts) =>
-      `${Object.values(counts).filter((count) => count !== 0).length} of ${objects.length} hold something`,
+      `${Object.values(counts).filter((held) => held?.count !== 0).length} of ${objects.length} hold something`,
   });
 }
 

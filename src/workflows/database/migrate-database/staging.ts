@@ -5,6 +5,7 @@ import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
 import { nameForRun } from '../names';
 import { takeBackup } from '../take-backup';
 import { applyTo, type Target } from './apply';
+import { checkingBack } from './check-back';
 import type { Diagnosis } from './diagnose';
 import type { Rehearsal } from './rehearse';
 import { takingBack } from './take-back';
@@ -33,6 +34,7 @@ export async function rehearseOnStaging(
     fence,
     suffix: '_staging',
   });
+  if (missing.length > 0) await checkingBack(run, staging, on, back);
   for (const migration of missing)
     await applyTo(run, diagnosis, { ...on, migration, direction: 'up', undo: back.of(migration) });
   await run.verify(

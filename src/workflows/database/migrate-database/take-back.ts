@@ -135,12 +135,15 @@ async function writtenSince(
     .filter(({ back }) => back.kind === 'down' && back.writes)
     .map(({ migration }) => `rows that ${migration.name} changed, and may have been written since`);
   const now = await countAdditions(run, database, delta);
-  const grown = Object.entries(now).flatMap(([what, count]) => {
-    const rehearsed = additions[what] ?? 0;
-    if (count === null) return [`whatever is in ${what}`];
-    return count > rehearsed
-      ? [`${count} in ${what}, ${count - rehearsed} of them more than on the clone`]
-      : [];
+  const grown = Object.entries(now).flatMap(([what, held]) => {
+    const rehearsed = additions[what];
+    if (held === null) return [`whatever is in ${what}`];
+    const { count, digest } = held;
+    const more = count - (rehearsed?.count ?? 0);
+    if (more > 0) return [`${count} in ${what}, ${more} of them more than on the clone`];
+    return count === 0 || digest === rehearsed?.digest
+      ? []
+      : [`${count} in ${what}, others than on the clone`];
   });
   return [...rows, ...grown];
 }

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { createAdditionActivities } from '../../../../src/activities/postgres/inspection/additions';
 import { createContentsActivities } from '../../../../src/activities/postgres/inspection/contents-activities';
 import {
   compareContents,
@@ -9,6 +10,7 @@ import { describeLosses } from '../../../../src/contract/contents';
 import {
   runActivity,
   runSql,
+  startActivity,
   startTestPostgres,
   type TestDatabase,
   type TestPostgres,
@@ -250,6 +252,48 @@ it('lists the first of many, and counts the others', async () => {
   );
   const { lost, more } = (await save('after', 'before')).since;
   expect([lost.length, more]).toEqual([20, 5]);
+});
+
+describe('what is in what was added', () => {
+  const count = (shop: TestDatabase, objects: string[], patienceMs?: number) =>
+    runActivity(createAdditionActivities(shop.deps).countAdditions, {
+      ...{ database: shop.ref, objects },
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+    });
+
+  it('is rows and values, and whether they are others by now', async () => {
+    const shop = await server.fresh();
+    await runSql(
+      shop.url,
+      `ALTER TABLE items ADD COLUMN plan text NOT NULL DEFAULT 'free', ADD COLUMN later text; CREATE TABLE found (found int); INSERT INTO found VALUES (1)`,
+    );
+    const objects = [
+      'column public.items.plan',
+      'column public.items.later',
+      'table public.found',
+      'table public.gone',
+    ];
+    const before = await count(shop, objects);
+    expect(Object.entries(before).map(([what, held]) => [what, held?.count])).toEqual([
+      ['column public.items.later', 0],
+      ['column public.items.plan', 10],
+      ['table public.found', 1],
+    ]);
+    await runSql(shop.url, `UPDATE items SET plan = 'pro' WHERE id = 1; UPDATE found SET found = 2`);
+    const after = await count(shop, objects);
+    const changed = Object.keys(after).filter((what) => after[what]?.digest !== before[what]?.digest);
+    expect(changed).toEqual(['column public.items.plan', 'table public.found']);
+  });
+
+  it('is not told where that takes too long, and says meanwhile that it is alive', async () => {
+    const shop = await server.fresh();
+    await runSql(shop.url, 'CREATE TABLE more (id int); INSERT INTO more SELECT generate_series(1, 300000)');
+    const started = startActivity(createAdditionActivities(shop.deps).countAdditions, {
+      ...{ database: shop.ref, objects: ['table public.more', 'table public.plans'], patienceMs: 5 },
+    });
+    expect(await started.result).toEqual({ 'table public.more': null, 'table public.plans': null });
+    expect(started.beats.length).toBeGreaterThan(0);
+  });
 });
 
 it('does not know what was never saved', async () => {
