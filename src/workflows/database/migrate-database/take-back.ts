@@ -55,8 +55,31 @@ async function takeBack(
   rehearsal: Rehearsal,
   applied: Applying,
 ): Promise<'restored' | 'down'> {
-  const { migrations, on } = applied;
-  const there = await appliedAmong(run, migrations, on);
+  const there = await appliedAmong(run, applied.migrations, applied.on);
+  try {
+    return await takeAllBack(run, diagnosis, rehearsal, { ...applied, there });
+  } catch (error) {
+    if (there.length > 0) noteLedger(run, applied.on.where, there);
+    throw error;
+  }
+}
+
+/** Whoever takes back by hand what is left has to say so where the next run looks. */
+function noteLedger(run: Run, where: string, there: Migration[]): void {
+  const names = there.map(({ name }) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  run.note(
+    `The ledger of ${where} still has ${there.length > 1 ? 'them' : 'it'}`,
+    `By it the next run will take for applied what was not taken back. After doing that by hand: DELETE FROM durable_runbooks.ledger WHERE migration IN (${names})`,
+  );
+}
+
+async function takeAllBack(
+  run: Run,
+  diagnosis: Diagnosis,
+  rehearsal: Rehearsal,
+  applied: Applying & { there: Migration[] },
+): Promise<'restored' | 'down'> {
+  const { there, on } = applied;
   const backs = there.map(({ name }) => rehearsedAs(rehearsal, name));
   if (backs.some(({ back }) => back.kind === 'restore')) {
     await restore(run, applied, await askForRestore(run, applied, backs));

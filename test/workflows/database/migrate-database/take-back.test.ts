@@ -14,6 +14,9 @@ const migrationOf = (name: string) => ({
   ...{ name, sha256: name, downSha256: null, statements: 1, transactional: true, hazards: [] },
 });
 
+const noted: string[] = [];
+beforeEach(() => void noted.splice(0));
+
 /** Goes back from those in `ledger`, by a person who wants to look first. Returns what that person is told. */
 async function leaveIt(pending: string[], ledger: string[], backupId?: string): Promise<string> {
   const answers: Record<string, unknown> = {
@@ -26,6 +29,7 @@ async function leaveIt(pending: string[], ledger: string[], backupId?: string): 
     needsHuman: (summary: string) => {
       throw new Error(summary);
     },
+    note: (_title: string, detail: string) => noted.push(detail),
   } as unknown as Run;
   const migrations = pending.map(migrationOf);
   const rehearsal = {
@@ -46,6 +50,13 @@ describe('what stays when a person wants to look first', () => {
     expect(await leaveIt(['a.sql', 'b.sql'], ['a.sql'], 'b1')).toBe(
       'a.sql stays on shop/production, as decided; its backup is b1',
     );
+  });
+
+  it('is still in the ledger, and how to say so when it is gone is noted', async () => {
+    await leaveIt(['a.sql', 'b.sql'], ['a.sql']);
+    expect(noted).toEqual([
+      expect.stringMatching(/: DELETE FROM durable_runbooks\.ledger WHERE migration IN \('a\.sql'\)$/),
+    ]);
   });
 
   it('is named as several where it is several', async () => {
