@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { ensureBookkeeping } from '../../src/activities/postgres/session/bookkeeping';
 import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -43,6 +45,13 @@ const mendHealth = () => {
   production().application!.health[0]!.url = `${driver.stack.app.url}/health`;
 };
 beforeEach(mendHealth);
+
+/** A session of the role that migrates production. */
+async function connect(): Promise<Client> {
+  const client = new Client({ connectionString: driver.stack.booking.urls.production.migrator });
+  await client.connect();
+  return client;
+}
 
 async function copyingOffsite<T>(command: string, body: () => Promise<T>): Promise<T> {
   const { backups } = driver.stack.config.services['booking']!;
@@ -385,6 +394,30 @@ it('is a question where one file overwrites what another has overwritten, and no
   expect(await contents('customers', 'staging')).toEqual(before);
 });
 
+it('goes on with a file of which an earlier run has left a part', async () => {
+  const name = '2026_12_29_begun.sql';
+  const text =
+    '-- runbooks: split\nALTER TABLE customers ADD COLUMN begun text;\nALTER TABLE customers ADD COLUMN ended text;\n';
+  write(name, text);
+  write('2026_12_29_begun.down.sql', 'ALTER TABLE customers DROP COLUMN begun, DROP COLUMN ended;\n');
+  const client = await connect();
+  await ensureBookkeeping(client).finally(() => client.end());
+  await driver.sql('ALTER TABLE customers ADD COLUMN begun text');
+  await driver.sql(
+    `INSERT INTO durable_runbooks.ledger (migration, direction, statement, sha256, status, holder, token)
+     VALUES ('${name}', 'up', 1, '${createHash('sha256').update(text).digest('hex')}', 'finished', 'earlier/1', 1)`,
+  );
+  const { outcome, message, report } = await driver.run('migrateDatabase', {
+    ...{ files: [name], mode: 'auto', staging: 'none' },
+  });
+  expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining(`${name} applied`)]);
+  expect(report.plan?.warnings).toContainEqual(
+    expect.stringMatching(/its way back was not rehearsed: it was applied in part before this run/),
+  );
+  expect(await has('customers', 'ended')).toBe(true);
+  await driver.sql('ALTER TABLE customers DROP COLUMN begun, DROP COLUMN ended');
+});
+
 it('applies nothing where another run has been there since the backup', async () => {
   write('2026_12_28_twice.sql', 'ALTER TABLE customers ADD COLUMN twice text;\n');
   write('2026_12_28_twice.down.sql', 'ALTER TABLE customers DROP COLUMN twice;\n');
@@ -394,10 +427,7 @@ it('applies nothing where another run has been there since the backup', async ()
     await driver.start('migrateDatabase', input),
   ];
   const plans = [await driver.waiting(first, 'approval'), await driver.waiting(second, 'approval')];
-  const holder = new Client({
-    connectionString: driver.stack.postgres.url.replace(/\/postgres$/, '/booking_production'),
-  });
-  await holder.connect();
+  const holder = await connect();
   try {
     await holder.query('BEGIN; LOCK TABLE customers IN ROW SHARE MODE');
     await driver.answer(first, 'approve', { plan: plans[0]!.id, by: 'ben' });

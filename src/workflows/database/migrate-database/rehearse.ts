@@ -58,7 +58,7 @@ export async function rehearseOnClone(
   const appliedBefore = await readApplied(run, on);
   await looks.saveSchema(0);
   await looks.saveContents(0, 'Look at what the clone holds');
-  const lastWithoutDown = pending.findLastIndex(({ downSha256 }) => downSha256 === null);
+  const lastWithoutDown = pending.findLastIndex((one) => one.downSha256 === null || wasBegun(one));
   const ups: Omit<Rehearsed, 'back'>[] = [];
   for (const [index, migration] of pending.entries()) {
     // The state that its down script has to lead back to.
@@ -79,11 +79,7 @@ export async function rehearseOnClone(
   );
   const additions = await countAdditions(run, clone, delta);
 
-  const backs: Back[] = pending.map(({ downSha256 }) =>
-    downSha256 === null
-      ? { kind: 'restore', why: 'it has no down script' }
-      : { kind: 'unrehearsed', why: 'a later migration cannot be undone' },
-  );
+  const backs = pending.map(unrehearsed);
   const leftovers: string[] = [];
   const spoilt = new Set<string>();
   for (let index = pending.length - 1; index > lastWithoutDown; index -= 1) {
@@ -112,6 +108,19 @@ export async function rehearseOnClone(
     appliedBefore,
     warnings: [...migrations.flatMap(warningsOf), ...leftovers],
   };
+}
+
+/** What an earlier run has left half-way: its down script leads back to before that run. */
+function wasBegun({ hazards }: Migration): boolean {
+  return hazards.some(({ rule }) => rule === 'unfinished');
+}
+
+function unrehearsed(migration: Migration): Back {
+  if (migration.downSha256 === null) return { kind: 'restore', why: 'it has no down script' };
+  const why = wasBegun(migration)
+    ? 'it was applied in part before this run, and its down script takes that back too'
+    : 'a later migration cannot be undone';
+  return { kind: 'unrehearsed', why };
 }
 
 /** An empty delta, but for the order of columns: one that was dropped can only come back as the last. */
