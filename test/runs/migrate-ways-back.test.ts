@@ -92,7 +92,7 @@ describe('a migration without a down script whose verification fails', () => {
     await contents('bookings', 'staging'),
     await contents('customers', 'staging'),
   ];
-  const applyAndAsk = async (name: string) => {
+  const applyAndAsk = async (name: string, restorable = true) => {
     write(name, `ALTER TABLE customers ADD COLUMN ${name.slice(11, -4)} text;\n`);
     const handle = await driver.start('migrateDatabase', {
       files: [name],
@@ -100,6 +100,19 @@ describe('a migration without a down script whose verification fails', () => {
       accept: ['down-missing'],
     });
     const { id } = await driver.waiting(handle, 'approval');
+    const { plan } = await handle.query<RunStatus>('status');
+    expect(plan!.warnings.filter((one) => one.startsWith('there is no way back by a restore'))).toEqual(
+      restorable
+        ? []
+        : ['production', 'staging']
+            .reverse()
+            .map(
+              (where) =>
+                expect.stringContaining(
+                  `The server of booking/${where} could take a restore: runbooks_migrator may not create the copy beside: ALTER ROLE runbooks_migrator CREATEDB`,
+                ) as string,
+            ),
+    );
     breakHealth();
     await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
     const question = await driver.waiting(handle, 'decision');
@@ -122,7 +135,10 @@ describe('a migration without a down script whose verification fails', () => {
   });
 
   it('stays where it is when a person wants to look first: NEEDS_HUMAN, backup kept', async () => {
-    const { handle, question } = await applyAndAsk('2026_12_04_kept.sql');
+    await driver.sql('ALTER ROLE runbooks_migrator NOCREATEDB');
+    const { handle, question } = await applyAndAsk('2026_12_04_kept.sql', false).finally(() =>
+      driver.sql('ALTER ROLE runbooks_migrator CREATEDB'),
+    );
     await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'ben' });
     const task = await driver.waiting(handle, 'task');
     expect(task.question).toMatch(/stays on booking\/production, as decided; its backup is/);

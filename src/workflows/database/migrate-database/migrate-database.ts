@@ -11,6 +11,7 @@ import { lostForGood, rehearseOnClone, type Back, type Rehearsal, type Rehearsed
 import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
 import { retainAfter } from '../retain';
+import { unrestorable } from '../prepare-restore';
 import { onScratchCopy } from '../scratch-copy';
 import { copyOffsite, takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
@@ -53,6 +54,8 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
   );
   const offsite = await copyOffsite(run, { ...place, backupId: backup.backupId });
   if (offsite !== undefined) rehearsal.warnings.push(offsite);
+  if (rehearsal.migrations.some(({ back }) => back.kind !== 'down'))
+    rehearsal.warnings.unshift(...(await unrestorable(run, place, backup.backupId)));
   const goOn = (stagingFence?: Fence) =>
     afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
   if (staging === undefined) await goOn();

@@ -3,6 +3,7 @@ import type { Migration } from '../../../contract/migration';
 import type { Run } from '../../kit';
 import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
 import { nameForRun } from '../names';
+import { unrestorable } from '../prepare-restore';
 import { takeBackup } from '../take-backup';
 import { applyTo, type Target } from './apply';
 import { checkingBack } from './check-back';
@@ -64,5 +65,6 @@ async function backUpIfNeeded(
   if (here.every(({ back }) => back.kind === 'down')) return undefined;
   const backupId = `${nameForRun()}-staging`;
   await takeBackup(run, staging, backupId, fence, { mayBeEmpty: true });
+  rehearsal.warnings.unshift(...(await unrestorable(run, staging, backupId)));
   return backupId;
 }
