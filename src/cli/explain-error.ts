@@ -35,7 +35,7 @@ function explain(error: unknown): Explained {
     case 'WorkflowUpdateFailedError':
       return {
         exitCode: EXIT.usage,
-        message: `The run refused that: ${causeMessage(error)}. Nothing was changed by it.`,
+        message: `The run refused that: ${causeMessage(error).replace(/\.$/, '')}. Nothing was changed by it.`,
       };
     case 'WorkflowUpdateRPCTimeoutOrCancelledError':
       return {

@@ -18,6 +18,17 @@ export interface ContentsDelta {
   gained: string[];
 }
 
+/** What is in a table, or a column, that a migration has added. */
+export interface Addition {
+  /** Rows, or values that are not NULL. */
+  count: number;
+  /** Sum of the hashes of them. */
+  digest: string;
+}
+
+/** By the names that a schema delta has for them; null where nobody can tell in time. */
+export type Additions = Record<string, Addition | null>;
+
 /** The most of each kind that a delta lists. */
 export const LISTED = 20;
 

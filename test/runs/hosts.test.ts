@@ -60,7 +60,7 @@ beforeAll(async () => {
   writeFileSync(go, '');
   mkdirSync(there);
   const tools = wrapTools(elsewhere, driver.stack.postgres.binDirectory, {
-    pg_restore: `case "$*" in *--use-list*) touch ${there}/$$; while [ ! -e ${go} ]; do sleep 0.05; done;; esac`,
+    pg_restore: `case "$*" in *--use-list*) touch ${there}/$$; while [ ! -e ${go} ] && [ -d ${there} ]; do sleep 0.05; done;; esac`,
   });
   const file = join(elsewhere, 'runbooks.yaml');
   const config = parseDocument(readFileSync(file, 'utf8'));

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
+import { ensureBookkeeping } from '../../src/activities/postgres/session/bookkeeping';
 import type { RunStatus } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -43,17 +46,34 @@ const mendHealth = () => {
 };
 beforeEach(mendHealth);
 
+/** A session of the role that migrates production. */
+async function connect(): Promise<Client> {
+  const client = new Client({ connectionString: driver.stack.booking.urls.production.migrator });
+  await client.connect();
+  return client;
+}
+
+async function copyingOffsite<T>(command: string, body: () => Promise<T>): Promise<T> {
+  const { backups } = driver.stack.config.services['booking']!;
+  backups!.upload = { run: ['/bin/sh', '-c', command], directory: '.', environment: {}, timeoutSeconds: 60 };
+  return body().finally(() => delete backups!.upload);
+}
+
 describe('several migrations', () => {
   it('are applied in the order of their names, transactional or not', async () => {
     write('2026_12_01_first.sql', 'ALTER TABLE customers ADD COLUMN first text;\n');
     write('2026_12_01_first.down.sql', 'ALTER TABLE customers DROP COLUMN first;\n');
     write('2026_12_02_second.sql', 'CREATE INDEX CONCURRENTLY customers_first ON customers (first);\n');
     write('2026_12_02_second.down.sql', 'DROP INDEX CONCURRENTLY customers_first;\n');
-    const { outcome, message } = await driver.run('migrateDatabase', {
-      files: ['2026_12_01_first.sql', '2026_12_02_second.sql'],
-      mode: 'auto',
-    });
+    const copied = join(driver.stack.directory, 'copied');
+    const { outcome, message } = await copyingOffsite(`printf %s "$BACKUP_ID" > ${copied}`, () =>
+      driver.run('migrateDatabase', {
+        files: ['2026_12_01_first.sql', '2026_12_02_second.sql'],
+        mode: 'auto',
+      }),
+    );
     expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('2026_12_02_second.sql')]);
+    expect(message).toContain(`backup ${readFileSync(copied, 'utf8')} is proven`);
     const order = await driver.sql<{ migration: string }>(
       `SELECT migration FROM durable_runbooks.ledger WHERE statement = 0 AND status = 'finished' ORDER BY id`,
     );
@@ -72,7 +92,7 @@ describe('a migration without a down script whose verification fails', () => {
     await contents('bookings', 'staging'),
     await contents('customers', 'staging'),
   ];
-  const applyAndAsk = async (name: string) => {
+  const applyAndAsk = async (name: string, restorable = true) => {
     write(name, `ALTER TABLE customers ADD COLUMN ${name.slice(11, -4)} text;\n`);
     const handle = await driver.start('migrateDatabase', {
       files: [name],
@@ -80,6 +100,19 @@ describe('a migration without a down script whose verification fails', () => {
       accept: ['down-missing'],
     });
     const { id } = await driver.waiting(handle, 'approval');
+    const { plan } = await handle.query<RunStatus>('status');
+    expect(plan!.warnings.filter((one) => one.startsWith('there is no way back by a restore'))).toEqual(
+      restorable
+        ? []
+        : ['production', 'staging']
+            .reverse()
+            .map(
+              (where) =>
+                expect.stringContaining(
+                  `The server of booking/${where} could take a restore: runbooks_migrator may not create the copy beside: ALTER ROLE runbooks_migrator CREATEDB`,
+                ) as string,
+            ),
+    );
     breakHealth();
     await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
     const question = await driver.waiting(handle, 'decision');
@@ -102,7 +135,10 @@ describe('a migration without a down script whose verification fails', () => {
   });
 
   it('stays where it is when a person wants to look first: NEEDS_HUMAN, backup kept', async () => {
-    const { handle, question } = await applyAndAsk('2026_12_04_kept.sql');
+    await driver.sql('ALTER ROLE runbooks_migrator NOCREATEDB');
+    const { handle, question } = await applyAndAsk('2026_12_04_kept.sql', false).finally(() =>
+      driver.sql('ALTER ROLE runbooks_migrator CREATEDB'),
+    );
     await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'ben' });
     const task = await driver.waiting(handle, 'task');
     expect(task.question).toMatch(/stays on booking\/production, as decided; its backup is/);
@@ -225,16 +261,21 @@ describe('what happens to the data', () => {
     );
     const before = [await shape(), await contents('listings')];
     breakHealth();
-    const { outcome, report } = await driver.run('migrateDatabase', {
-      files: [file],
-      mode: 'auto',
-      staging: 'none',
-      accept,
-    });
+    const { outcome, report } = await copyingOffsite('exit 1', () =>
+      driver.run('migrateDatabase', {
+        files: [file],
+        mode: 'auto',
+        staging: 'none',
+        accept,
+      }),
+    );
     expect([outcome, report.plan?.actions[0]?.detail]).toEqual([
       'ROLLED_BACK',
       expect.stringContaining('way back: down script, which lost nothing on the clone'),
     ]);
+    expect(report.plan?.warnings).toContainEqual(
+      expect.stringMatching(/^backup \S+ lies on the disk of its worker alone: .* status 1/),
+    );
     expect([await shape(), await contents('listings')]).toEqual(before);
   });
 
@@ -242,15 +283,18 @@ describe('what happens to the data', () => {
     const files = ['one', 'two', 'three'].map((name, index) =>
       pair(
         `2026_12_1${3 + index}_${name}`,
-        `ALTER TABLE customers ADD COLUMN ${name} text`,
+        `ALTER TABLE customers ADD COLUMN ${name} text${name === 'three' ? ` NOT NULL DEFAULT 'free'` : ''}`,
         `ALTER TABLE customers DROP COLUMN ${name}`,
       ),
     );
     const before = [await shape(), await contents('listings')];
-    // The application writes into the new column at once, and then falls ill.
+    const customers = (await driver.sql('SELECT FROM customers')).length;
+    // The application writes into the new columns at once, and then falls ill.
     const application = createServer((_request, response) => {
       void driver
-        .sql('UPDATE customers SET two = email WHERE id IN (SELECT id FROM customers LIMIT 3)')
+        .sql(
+          `UPDATE customers SET two = email, three = 'pro' WHERE id IN (SELECT id FROM customers ORDER BY id LIMIT 3)`,
+        )
         .catch(() => undefined)
         .finally(() => response.writeHead(500).end());
     }).listen(0, '127.0.0.1');
@@ -267,7 +311,7 @@ describe('what happens to the data', () => {
       await approve(handle);
       const question = await driver.waiting(handle, 'decision');
       expect(question.question).toBe(
-        `${files.join(', ')} must go back from booking/production, and the down scripts take with them 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
+        `${files.join(', ')} must go back from booking/production, and the down scripts take with them ${customers} in column public.customers.three, others than on the clone, 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
       );
       await driver.answer(handle, 'decide', {
         question: question.id,
@@ -338,6 +382,85 @@ describe('what happens to the data', () => {
     for (const column of ['first', 'second', 'third'])
       await driver.sql(`ALTER TABLE customers DROP COLUMN ${column}_of_three`);
   });
+});
+
+it('is a question where one file overwrites what another has overwritten, and none brings back', async () => {
+  const files = [1, 2].map((number) => {
+    const name = `2026_12_2${5 + number}_overwrite_${number}`;
+    const fails = `DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE tablename = 'refuse_overwriting') THEN RAISE EXCEPTION 'no'; END IF; END $$;\n`;
+    write(`${name}.sql`, `UPDATE customers SET phone = '${number}';\n${number === 2 ? fails : ''}`);
+    write(`${name}.down.sql`, 'SELECT 1;\n');
+    return `${name}.sql`;
+  });
+  const before = await contents('customers', 'staging');
+  const handle = await driver.start('migrateDatabase', {
+    ...{ service: 'booking', environment: 'staging', files, mode: 'propose', staging: 'none' },
+  });
+  const { id } = await driver.waiting(handle, 'approval');
+  await driver.sql('CREATE TABLE refuse_overwriting ()', 'staging');
+  await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+  const question = await driver.waiting(handle, 'decision');
+  expect(question.question).toMatch(
+    new RegExp(
+      `^${files[0]} must go back from booking/staging, and not every down script could be rehearsed`,
+    ),
+  );
+  await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
+  expect(['PARTIAL', 'ROLLED_BACK']).toContain((await driver.agree(handle)).outcome);
+  expect(await contents('customers', 'staging')).toEqual(before);
+});
+
+it('goes on with a file of which an earlier run has left a part', async () => {
+  const name = '2026_12_29_begun.sql';
+  const text =
+    '-- runbooks: split\nALTER TABLE customers ADD COLUMN begun text;\nALTER TABLE customers ADD COLUMN ended text;\n';
+  write(name, text);
+  write('2026_12_29_begun.down.sql', 'ALTER TABLE customers DROP COLUMN begun, DROP COLUMN ended;\n');
+  const client = await connect();
+  await ensureBookkeeping(client).finally(() => client.end());
+  await driver.sql('ALTER TABLE customers ADD COLUMN begun text');
+  await driver.sql(
+    `INSERT INTO durable_runbooks.ledger (migration, direction, statement, sha256, status, holder, token)
+     VALUES ('${name}', 'up', 1, '${createHash('sha256').update(text).digest('hex')}', 'finished', 'earlier/1', 1)`,
+  );
+  const { outcome, message, report } = await driver.run('migrateDatabase', {
+    ...{ files: [name], mode: 'auto', staging: 'none' },
+  });
+  expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining(`${name} applied`)]);
+  expect(report.plan?.warnings).toContainEqual(
+    expect.stringMatching(/its way back was not rehearsed: it was applied in part before this run/),
+  );
+  expect(await has('customers', 'ended')).toBe(true);
+  await driver.sql('ALTER TABLE customers DROP COLUMN begun, DROP COLUMN ended');
+});
+
+it('applies nothing where another run has been there since the backup', async () => {
+  write('2026_12_28_twice.sql', 'ALTER TABLE customers ADD COLUMN twice text;\n');
+  write('2026_12_28_twice.down.sql', 'ALTER TABLE customers DROP COLUMN twice;\n');
+  const input = { files: ['2026_12_28_twice.sql'], mode: 'propose', staging: 'none' };
+  const [first, second] = [
+    await driver.start('migrateDatabase', input),
+    await driver.start('migrateDatabase', input),
+  ];
+  const plans = [await driver.waiting(first, 'approval'), await driver.waiting(second, 'approval')];
+  const holder = await connect();
+  try {
+    await holder.query('BEGIN; LOCK TABLE customers IN ROW SHARE MODE');
+    await driver.answer(first, 'approve', { plan: plans[0]!.id, by: 'ben' });
+    await driver.until(first, ({ timeline }) => timeline.at(-1)?.title.startsWith('Apply ') === true);
+    await driver.answer(second, 'approve', { plan: plans[1]!.id, by: 'ben' });
+    await driver.until(second, ({ summary }) => /^waiting for the lease/.test(summary));
+  } finally {
+    await holder.end();
+  }
+  expect((await driver.end(first)).outcome).toBe('SUCCEEDED');
+  const { outcome, message } = await driver.end(second);
+  expect([outcome, message]).toEqual([
+    'FAILED',
+    expect.stringContaining('on booking/production 2026_12_28_twice.sql was applied since the backup'),
+  ]);
+  expect(await has('customers', 'twice')).toBe(true);
+  await driver.sql('ALTER TABLE customers DROP COLUMN twice');
 });
 
 describe('migrations by a configured command', () => {

@@ -109,9 +109,12 @@ describe('migrateDatabase', () => {
     const text = readFileSync(down);
     writeFileSync(down, 'DROP TABLE bookings CASCADE;\n');
     await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'not today' });
-    const { outcome, message } = await driver.end(handle);
+    const { outcome, message, report } = await driver.end(handle);
     expect(outcome).toBe('REJECTED');
     expect(message).toMatch(/ben rejected plan .*not today/);
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({ title: 'Schema of booking/staging after going back', status: 'done' }),
+    );
     expect(await columns('staging')).toEqual(before);
     writeFileSync(down, text);
   });

@@ -15,6 +15,7 @@ export function allHold(report: ValidationReport | Check[]): Verdict {
 }
 
 export function invariantsHold(results: InvariantResult[]): Verdict {
+  if (results.length === 0) return { ok: true, detail: 'not checked: none is configured' };
   const broken = results.filter((result) => !result.ok);
   if (broken.length === 0) return { ok: true, detail: `${results.length} invariants hold` };
   return {

@@ -98,10 +98,24 @@ async function choose(
   return { backup, newer };
 }
 
+/** What to know before something is done whose way back is a restore: nothing where the server can take that one. */
+export async function unrestorable(run: Run, place: Place, backupId: string): Promise<string[]> {
+  const where = targetOf(place);
+  const { ok, why } = await run.attempt(() =>
+    verifyRestorable(run, place, backupId, `The server of ${where} could take a restore`),
+  );
+  return ok ? [] : [`there is no way back by a restore until this is put right: ${why}`];
+}
+
 /** Whether the server of the live database would take that backup; fails with what keeps it from that. */
-export async function verifyRestorable(run: Run, place: Place, backupId: string): Promise<Restorability> {
+export async function verifyRestorable(
+  run: Run,
+  place: Place,
+  backupId: string,
+  title = 'The live server can take it',
+): Promise<Restorability> {
   return run.verify(
-    'The live server can take it',
+    title,
     (act) => act.checkRestorable({ ...place, backupId }),
     ({ problems }) => ({
       ok: problems.length === 0,

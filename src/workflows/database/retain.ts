@@ -1,4 +1,3 @@
-import { patched } from '@temporalio/workflow';
 import type { BackupRef, Pruned, Retained } from '../../contract/backup';
 import { type Fence, targetOf } from '../../contract/place';
 import type { Run } from '../kit';
@@ -31,7 +30,6 @@ function describePruned({ deleted, kept, held, locked = [] }: Pruned & { locked?
 
 /** The same after a run that took a backup on its way: it is about something else, and is no worse where this fails. */
 export async function retainAfter(run: Run, ref: BackupRef, fence: Fence): Promise<void> {
-  if (!patched('retention-after-migration')) return;
   const title = `Apply the retention of ${targetOf(ref)}`;
   const { ok, why } = await run.attempt(() => applyRetention(run, ref, fence, title));
   if (!ok) run.note('The retention was not applied', `${why} The next backup applies it.`, { failed: true });

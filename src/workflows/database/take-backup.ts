@@ -1,4 +1,4 @@
-import type { BackupSummary } from '../../contract/backup';
+import type { BackupRef, BackupSummary } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
 import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
 import { bytes, causeOf, duration, verificationFailed, type Run } from '../kit';
@@ -22,6 +22,21 @@ export async function takeBackup(
     undo: { harmless: `backup ${backupId}` },
     describe: describeBackup,
   });
+}
+
+/**
+ * Copies a backup that was taken on the way to something else. Returns what to know where that failed: the backup on the
+ * disk of its worker serves all the same.
+ */
+export async function copyOffsite(run: Run, ref: BackupRef): Promise<string | undefined> {
+  const { ok, why } = await run.attempt(() =>
+    run.step('Copy off site', (act) => act.uploadBackup(ref), {
+      kind: 'long',
+      undo: { harmless: `a copy of ${ref.backupId} off site` },
+      describe: ({ detail }) => detail,
+    }),
+  );
+  return ok ? undefined : `backup ${ref.backupId} lies on the disk of its worker alone: ${why}`;
 }
 
 /** Failures that say something about the data or the room for it; any other one is none of people's to decide. */

@@ -3,36 +3,46 @@ import type { DatabaseRef } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
 import { sqlStateOf } from '../../support/failure';
 import { withClient } from '../session/connection';
+import { fixOutput } from '../backups/contents';
 import { quotedName } from '../backups/inventory';
+import { withProgress } from '../../support/heartbeat';
+import { inTransaction } from '../session/transaction';
+import type { Addition, Additions } from '../../../contract/contents';
 
-// Somebody waits for a decision: an answer that needs longer than this is none.
+// Somebody waits for a decision: what all of it together takes longer to tell is not told.
 const PATIENCE_MS = 30_000;
 const QUERY_CANCELED = '57014';
-
-/** Tables and columns by the names that a schema delta has for them, and what they hold; null where nobody can tell in time. */
-export type Additions = Record<string, number | null>;
 
 export function createAdditionActivities(deps: ActivityDeps) {
   return {
     /** Rows of tables and values of columns that a migration has added; those that are not there are left out. Reads only. */
-    async countAdditions(input: { database: DatabaseRef; objects: string[] }): Promise<Additions> {
-      const { database, objects } = input;
-      return withClient(
-        deps,
-        database,
-        async (client) => {
-          const counts: Additions = {};
-          for (const { identity, ...found } of await find(client, objects))
-            counts[identity] = await count(client, found);
-          return counts;
-        },
-        {
-          action: 'count what was added',
-          identity: database.kind === 'service' && database.database === undefined,
-          readOnly: true,
-          allRows: true,
-          statementTimeoutMs: PATIENCE_MS,
-        },
+    async countAdditions(input: {
+      database: DatabaseRef;
+      objects: string[];
+      patienceMs?: number;
+    }): Promise<Additions> {
+      const { database, objects, patienceMs = PATIENCE_MS } = input;
+      const progress = { phase: 'counting', done: 0, total: objects.length, unit: 'tables' as const };
+      return withProgress(progress, (report) =>
+        withClient(
+          deps,
+          database,
+          async (client) => {
+            const counts: Additions = {};
+            const until = Date.now() + patienceMs;
+            for (const { identity, ...found } of await find(client, objects)) {
+              counts[identity] = await count(client, found, until - Date.now());
+              report({ done: Object.keys(counts).length });
+            }
+            return counts;
+          },
+          {
+            action: 'count what was added',
+            identity: database.kind === 'service' && database.database === undefined,
+            readOnly: true,
+            allRows: true,
+          },
+        ),
       );
     },
   };
@@ -59,13 +69,24 @@ async function find(client: ClientBase, objects: string[]): Promise<(Found & { i
   return rows;
 }
 
-async function count(client: ClientBase, { schema, name, column }: Found): Promise<number | null> {
-  const what = column === null ? '*' : escapeIdentifier(column);
+async function count(
+  client: ClientBase,
+  { schema, name, column }: Found,
+  leftMs: number,
+): Promise<Addition | null> {
+  if (leftMs <= 0) return null;
+  const what = column === null ? '(found.*)' : `found.${escapeIdentifier(column)}`;
   try {
-    const { rows } = await client.query<{ count: string }>(
-      `SELECT count(${what})::text AS count FROM ${quotedName({ schema, name })}`,
-    );
-    return Number(rows[0]?.count);
+    return await inTransaction(client, async () => {
+      await fixOutput(client);
+      await client.query(`SELECT set_config('statement_timeout', $1, true)`, [`${Math.ceil(leftMs)}ms`]);
+      const { rows } = await client.query<{ count: string; digest: string }>(
+        `SELECT count(${column === null ? '*' : what})::text AS count, coalesce(sum(hashtextextended(${what}::text, 0)), 0)::text AS digest
+           FROM ${quotedName({ schema, name })} AS found`,
+      );
+      const { count: held, digest } = rows[0]!;
+      return { count: Number(held), digest };
+    });
   } catch (error) {
     if (sqlStateOf(error) === QUERY_CANCELED) return null;
     throw error;

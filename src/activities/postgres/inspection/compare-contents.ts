@@ -26,12 +26,19 @@ export interface TableContents {
   deleted: number;
 }
 
+export interface SequenceContents {
+  name: string;
+  last: number | null;
+  /** OID of the table that it belongs to and goes with; null where it stands alone. */
+  table: string | null;
+}
+
 /** What a database holds, except for the rows themselves. Tables and sequences by their OIDs. */
 export interface Contents {
   /** When the server was started: its counters begin anew with it. */
   serverStarted: string;
   tables: Record<string, TableContents>;
-  sequences: Record<string, { name: string; last: number | null }>;
+  sequences: Record<string, SequenceContents>;
   largeObjects: { count: number; changes: number };
 }
 
@@ -70,13 +77,22 @@ interface Tree {
   is: TableContents[];
   /** The table, or some partition of it, is there. */
   there: boolean;
+  /** Some of it has its rows in another file: it was truncated or written anew. */
+  rewritten: boolean;
+  /** Some of it is another table under the old name. */
+  anew: boolean;
+  /** What the server has counted in between. */
+  inserted: number;
+  updated: number;
+  deleted: number;
 }
 
 function changedTrees(before: Contents, after: Contents): Tree[] {
   const trees = new Map<string, Tree>();
   const roots = new Set(Object.values(after.tables).map(({ root }) => root));
   const treeOf = (name: string) => {
-    const tree = trees.get(name) ?? { name, was: [], is: [], there: roots.has(name) };
+    const none = { was: [], is: [], rewritten: false, anew: false, inserted: 0, updated: 0, deleted: 0 };
+    const tree = trees.get(name) ?? { name, there: roots.has(name), ...none };
     trees.set(name, tree);
     return tree;
   };
@@ -89,10 +105,21 @@ function changedTrees(before: Contents, after: Contents): Tree[] {
     if (is !== undefined && sameRows(was, is)) continue;
     const tree = treeOf(was.root);
     tree.was.push(was);
-    if (is !== undefined) tree.is.push(is);
+    if (is === undefined) continue;
+    const anew = is !== after.tables[oid];
+    come(tree, is, anew ? undefined : was);
+    tree.anew ||= anew;
+    tree.rewritten ||= anew || was.file !== is.file;
   }
-  for (const is of Object.values(after.tables)) if (!met.has(is)) treeOf(is.root).is.push(is);
+  for (const is of Object.values(after.tables)) if (!met.has(is)) come(treeOf(is.root), is);
   return [...trees.values()];
+}
+
+/** The counters of a new table begin with it. */
+function come(tree: Tree, is: TableContents, was?: TableContents): void {
+  tree.is.push(is);
+  for (const key of ['inserted', 'updated', 'deleted'] as const)
+    tree[key] += Math.max(0, is[key] - (was?.[key] ?? 0));
 }
 
 function sameRows(was: TableContents, is: TableContents): boolean {
@@ -101,34 +128,41 @@ function sameRows(was: TableContents, is: TableContents): boolean {
   return was.digest === is.digest && Object.keys(was.columns).join() === Object.keys(is.columns).join();
 }
 
-function lostOf({ name, was, is, there }: Tree, counted: boolean): Lost[] {
-  const rows = sum(was, 'rows');
+function lostOf(tree: Tree, counted: boolean): Lost[] {
+  const { name, was, is, there } = tree;
+  const rows = sumOfRows(was);
   if (rows === 0) return [];
   if (is.length === 0) return [{ kind: there ? 'rows' : 'table', what: name, count: rows }];
-  const lost: Lost[] = [];
   const columns = pairColumns(was, is);
-  for (const { from, to, values } of columns)
-    if (to === undefined && values > 0) lost.push({ kind: 'column', what: `${name}.${from}`, count: values });
-  const gone = rows - sum(is, 'rows');
+  const lost = columns.flatMap(({ from, to, values }): Lost[] =>
+    to === undefined && values > 0 ? [{ kind: 'column', what: `${name}.${from}`, count: values }] : [],
+  );
   const changed = columns.filter(({ to, same }) => to !== undefined && same !== true);
-  // With rows come or gone every sum is another one: what was done to those that stayed, only the server has counted.
-  const deleted = counted ? Math.max(0, sum(is, 'deleted') - sum(was, 'deleted')) : 0;
-  const updated = counted ? Math.max(0, sum(is, 'updated') - sum(was, 'updated')) : null;
-  const sums = changed.every(({ same }) => same === false);
-  if (gone === 0 && sums) {
-    const others = changed.length > 0 ? changed : permuted(columns, was, is);
-    const written = updated === null ? 0 : updated + deleted;
-    const count = Math.min(rows, Math.max(written, ...others.map(({ missing = 0 }) => missing)));
-    if (others.length > 0)
-      lost.push({ kind: 'values', what: listed(name, others), count: count === 0 ? null : count });
-    return lost;
-  }
-  // Of partitions, what was deleted in one may have come to another.
-  const removed = was.length === 1 ? Math.max(gone, Math.min(deleted, rows)) : gone;
-  if (removed > 0) lost.push({ kind: 'rows', what: name, count: removed });
-  if (updated === null || updated > 0)
-    lost.push({ kind: 'values', what: name, count: updated === null ? null : Math.min(updated, rows) });
+  if (rows !== sumOfRows(is) || changed.some(({ same }) => same === undefined))
+    return [...lost, ...lostByCounters(tree, counted)];
+  const others = changed.length > 0 ? changed : permuted(columns, was, is);
+  const written = counted ? tree.updated + tree.deleted : 0;
+  const count = Math.min(rows, Math.max(written, ...others.map(({ missing = 0 }) => missing)));
+  if (others.length > 0)
+    lost.push({ kind: 'values', what: listed(name, others), count: count === 0 ? null : count });
   return lost;
+}
+
+/** With rows come or gone every sum is another one: what was done to those that stayed, only the server has counted. */
+function lostByCounters(tree: Tree, counted: boolean): Lost[] {
+  const { name: what, was, is, rewritten, anew, inserted, updated, deleted } = tree;
+  const rows = sumOfRows(was);
+  const gone = Math.max(0, rows - sumOfRows(is));
+  // What TRUNCATE removes is counted nowhere: whoever did not come was there.
+  const left = !counted ? gone : rewritten ? rows + inserted - sumOfRows(is) : deleted;
+  // Of partitions, and of a table made anew, what left one may have come to the other.
+  const single = was.length === 1 && is.length === 1 && !anew;
+  const removed = Math.max(gone, single ? Math.min(left, rows) : 0);
+  const stayed = rows - removed;
+  const perhaps = rewritten ? stayed : Math.min(stayed, updated + Math.max(0, left - removed));
+  const lost: Lost[] = removed > 0 ? [{ kind: 'rows', what, count: removed }] : [];
+  if (!counted) return [...lost, { kind: 'values', what, count: null }];
+  return perhaps > 0 ? [...lost, { kind: 'values', what, count: perhaps }] : lost;
 }
 
 /** All columns, where each has its values still, but not in the same rows. */
@@ -195,17 +229,21 @@ function addColumns(tables: TableContents[]): Record<string, ColumnContents> {
 }
 
 function gainedOf({ name, was, is }: Tree): string[] {
-  const more = sum(is, 'rows') - sum(was, 'rows');
+  const more = sumOfRows(is) - sumOfRows(was);
   if (more <= 0) return [];
   const rows = countOf(more, 'row');
   return [was.length === 0 ? `table ${name} with ${rows}` : `${rows} in ${name}`];
 }
 
 function lostSequences(before: Contents, after: Contents): Lost[] {
+  const named = new Map(Object.values(after.sequences).map((sequence) => [sequence.name, sequence]));
   return Object.entries(before.sequences).flatMap(([oid, was]) => {
-    const is = after.sequences[oid];
-    if (is === undefined || was.last === null || (is.last ?? 0) >= was.last) return [];
-    return [{ kind: 'sequence' as const, what: was.name, count: null }];
+    if (was.last === null) return [];
+    // One that was made anew under the old name stands for it.
+    const is = after.sequences[oid] ?? named.get(was.name);
+    const wentWithTable = was.table !== null && after.tables[was.table] === undefined;
+    const kept = is === undefined ? wentWithTable : is.last !== null && is.last >= was.last;
+    return kept ? [] : [{ kind: 'sequence' as const, what: was.name, count: null }];
   });
 }
 
@@ -215,6 +253,6 @@ function lostLargeObjects(before: Contents, after: Contents, counted: boolean): 
   return !counted || after.largeObjects.changes > before.largeObjects.changes;
 }
 
-function sum(tables: TableContents[], key: 'rows' | 'updated' | 'deleted'): number {
-  return tables.reduce((total, table) => total + table[key], 0);
+function sumOfRows(tables: TableContents[]): number {
+  return tables.reduce((total, { rows }) => total + rows, 0);
 }

@@ -2,7 +2,13 @@ import { escapeIdentifier, type ClientBase } from 'pg';
 import { fixOutput } from '../backups/contents';
 import { quotedName } from '../backups/inventory';
 import { inTransaction } from '../session/transaction';
-import { isUntouched, type ColumnContents, type Contents, type TableContents } from './compare-contents';
+import {
+  isUntouched,
+  type ColumnContents,
+  type Contents,
+  type SequenceContents,
+  type TableContents,
+} from './compare-contents';
 
 /** Larger tables are counted, and their values not compared: it would take longer than a restore. */
 const DIGESTED_BYTES = 1024 ** 3;
@@ -105,10 +111,13 @@ async function readServer(
 }
 
 async function readSequences(client: ClientBase): Promise<Contents['sequences']> {
-  const { rows } = await client.query<{ oid: string; name: string; last: number | null }>(
-    `SELECT format('%I.%I', schemaname, sequencename)::regclass::oid::text AS oid, format('%I.%I', schemaname, sequencename) AS name,
-            last_value::float8 * sign(increment_by) AS last
-       FROM pg_sequences WHERE schemaname <> 'durable_runbooks'`,
+  const { rows } = await client.query<SequenceContents & { oid: string }>(
+    `SELECT c.oid::text AS oid, format('%I.%I', s.schemaname, s.sequencename) AS name, s.last_value::float8 * sign(s.increment_by) AS last,
+            (SELECT d.refobjid::text FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS table
+       FROM pg_sequences s JOIN pg_namespace n ON n.nspname = s.schemaname
+       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
+      WHERE s.schemaname <> 'durable_runbooks'`,
   );
-  return Object.fromEntries(rows.map(({ oid, name, last }) => [oid, { name, last }]));
+  return Object.fromEntries(rows.map(({ oid, ...sequence }) => [oid, sequence]));
 }

@@ -14,6 +14,7 @@ import { prepareOwner } from './owner-role';
 import type { Script } from './parse';
 import { scratchMark } from '../session/scratch-files';
 import { quoted } from './parse-tree';
+import { inTransaction } from '../session/transaction';
 import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { MigrationRef } from '../../../contract/migration';
 
@@ -139,6 +140,8 @@ const OUR_SETTINGS = [
   'role',
   'session_authorization',
   'idle_in_transaction_session_timeout',
+  // Without it nobody would see what a migration writes.
+  'track_counts',
 ];
 
 /**
@@ -155,6 +158,7 @@ async function becomeProductionRole(
   const production: DatabaseRef = { kind: 'service', service, environment };
   const { url } = endpointOf(deps, production);
   const role = decodeURIComponent(new URL(url).username);
+  const settings = (await rememberedSettings(client)) ?? (await rememberSettings(deps, client, production));
   await prepareOwner(client, serviceOf(deps.config, service).migrations.role, role);
   const { rows } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (rows.length > 0) {
@@ -162,20 +166,49 @@ async function becomeProductionRole(
     await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA durable_runbooks TO ${quoted(role)}`);
     await client.query(`SET SESSION AUTHORIZATION ${quoted(role)}`);
   }
-  for (const { name, setting } of await settingsOf(deps, production))
+  for (const { name, setting } of settings)
     await client.query('SELECT set_config($1, $2, false)', [name, setting]).catch(() => undefined);
 }
 
+interface Setting {
+  name: string;
+  setting: string;
+}
+
+// In the copy itself, so that production is asked once, and each apply of a rehearsal has the same.
+const SETTINGS = 'durable_runbooks.production_setting';
+
+async function rememberedSettings(client: ClientBase): Promise<Setting[] | undefined> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('${SETTINGS}') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there !== true) return undefined;
+  return (await client.query<Setting>(`SELECT name, setting FROM ${SETTINGS}`)).rows;
+}
+
 /** What sessions of ours are given there for their database and their role. */
-async function settingsOf(
+async function rememberSettings(
   deps: ActivityDeps,
+  client: ClientBase,
   production: DatabaseRef,
-): Promise<{ name: string; setting: string }[]> {
+): Promise<Setting[]> {
+  const settings = await readSettings(deps, production);
+  await inTransaction(client, async () => {
+    await client.query(`CREATE TABLE ${SETTINGS} (name text PRIMARY KEY, setting text NOT NULL)`);
+    await client.query(`INSERT INTO ${SETTINGS} SELECT * FROM unnest($1::text[], $2::text[])`, [
+      settings.map(({ name }) => name),
+      settings.map(({ setting }) => setting),
+    ]);
+  });
+  return settings;
+}
+
+async function readSettings(deps: ActivityDeps, production: DatabaseRef): Promise<Setting[]> {
   return withClient(
     deps,
     production,
     async (client) => {
-      const { rows } = await client.query<{ name: string; setting: string }>(
+      const { rows } = await client.query<Setting>(
         `SELECT name, setting FROM pg_settings WHERE source IN ('database', 'user', 'database user') AND name <> ALL ($1)`,
         [OUR_SETTINGS],
       );

@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query';
 import { constantsIn, nodesIn } from './parse-tree';
 
-/** Settings that carry our guarantees: who we are, how long we wait, how long we may take. */
+/** Settings that carry our guarantees: who we are, how long we wait, how long we may take, what is counted of it. */
 const OUR_SETTINGS = [
   'lock_timeout',
   'statement_timeout',
@@ -10,6 +10,7 @@ const OUR_SETTINGS = [
   'deadlock_timeout',
   'client_connection_check_interval',
   'application_name',
+  'track_counts',
   'role',
   'session_authorization',
   'default_transaction_read_only',

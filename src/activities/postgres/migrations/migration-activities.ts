@@ -15,7 +15,8 @@ import { appliedBefore, appliedByTool, earlierThan, outOfOrder } from './order';
 import { requireRole } from './owner-role';
 import { writingCalls } from './function-calls';
 import { openMigrations, type MigrationFolder } from './script-files';
-import type { DatabaseRef } from '../../../contract/place';
+import { underFence } from '../session/fence';
+import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { Hazard, Migration, MigrationSet } from '../../../contract/migration';
 
 export interface ReadMigrationsInput {
@@ -55,11 +56,18 @@ export function createMigrationActivities(deps: ActivityDeps) {
       });
     },
 
-    /** The migrations that are applied in a database now. */
-    async readLedger({ database }: { database: DatabaseRef }): Promise<AppliedEntry[]> {
-      return withClient(deps, database, readAppliedOrBegun, {
+    /**
+     * The migrations that are applied in a database now. With a `fence`, once nobody before can commit any more: a
+     * transaction of an attempt that was given up may still be on its way. Throws StaleFencingToken, FenceBusy (tried again).
+     */
+    async readLedger({ database, fence }: { database: DatabaseRef; fence?: Fence }): Promise<AppliedEntry[]> {
+      const read = (client: ClientBase) =>
+        fence === undefined
+          ? readAppliedOrBegun(client)
+          : underFence(client, fence, () => readAppliedOrBegun(client));
+      return withClient(deps, database, read, {
         identity: true,
-        readOnly: true,
+        readOnly: fence === undefined,
         action: 'read the ledger',
       });
     },

@@ -5,14 +5,14 @@ import type { AppliedEntry } from './ledger-state';
 import type { Script } from './parse';
 import type { MigrationFolder } from './script-files';
 
-/** What the tool that was used before says is applied, by its name or its hash; what our ledger knows it knows better. */
+/** What the tool that was used before says is applied, by its name, its hash or its version; what our ledger knows it knows better. */
 export function appliedByTool(folder: MigrationFolder, ledger: LedgerRow[], told: string[]): AppliedEntry[] {
   if (told.length === 0) return [];
   const [known, said] = [new Set(ledger.map(({ migration }) => migration)), new Set(told)];
   return folder.migrations
     .filter(({ name }) => !known.has(name))
     .map(({ name }) => ({ name, sha256: folder.up(name).sha256 }))
-    .filter(({ name, sha256 }) => said.has(name) || said.has(sha256));
+    .filter(({ name, sha256 }) => said.has(name) || said.has(sha256) || folder.isApplied(name, told));
 }
 
 /** What is neither applied nor asked for, and comes before something that is asked for. */

@@ -1,5 +1,5 @@
 import type { Node } from 'libpg-query';
-import { namesOf, nodesIn } from './parse-tree';
+import { constantsIn, namesOf, nodesIn } from './parse-tree';
 
 const LOST =
   'its end comes with the statement that it stands in, because this file runs in several transactions';
@@ -19,7 +19,18 @@ export function refusalInParts(node: Node): string | undefined {
     return 'a temporary table is gone when this file is continued in another session. Use a table, and drop it at the end';
   if ('SelectStmt' in node && node.SelectStmt.lockingClause !== undefined)
     return `the rows are not locked any longer when the next statement begins: ${LOST}. Put both into one DO block`;
-  return refusedCall(node);
+  return refusedCall(node) ?? refusedBody(node);
+}
+
+const SETS = /(?:^|;|\b(?:begin|then|else|loop))\s*set\s+(local|session|constraints)?\b|\bset_config\s*\(/i;
+
+/** Code in a string, without its comments: looked at as text, because nobody parses every language there. */
+function refusedBody(node: Node): string | undefined {
+  if (!('DoStmt' in node)) return undefined;
+  const found = constantsIn(node).some((text) => SETS.test(text.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')));
+  return found
+    ? `what a DO block sets does not last until the end of the file here: ${LOST}, or another session continues the file. Write SET before it, which is repeated`
+    : undefined;
 }
 
 function isTemporary(node: Node): boolean {

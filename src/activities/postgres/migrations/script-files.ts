@@ -21,6 +21,8 @@ export interface MigrationFolder {
   migrations: readonly Entry[];
   /** What could be taken for a migration and is none. */
   skipped: readonly Skipped[];
+  /** Whether the own table of the tool of this layout says that a migration is applied, in other words than its name. */
+  isApplied(name: string, told: readonly string[]): boolean;
   /** Throws InvalidInput for what is no name of a migration, MigrationMissing for one that is not there. */
   entry(name: string): Entry;
   /** The script of a migration. Throws as `entry`, and InvalidInput for a link that leads out of the directory. */
@@ -52,6 +54,7 @@ export function openMigrations(deps: ActivityDeps, service: string): MigrationFo
   return {
     migrations,
     skipped,
+    isApplied: (name, told) => layout.isApplied?.(name, told) === true,
     entry,
     up: (name) => readAt(directory, service, entry(name).up),
     down: (name) => {

@@ -48,11 +48,25 @@ export function applyTo(
 export async function appliedAmong(
   run: Run,
   migrations: Migration[],
-  { database, where }: Target,
+  { database, fence, where }: Target,
 ): Promise<Migration[]> {
-  const ledger = await run.step(`Ledger of ${where}`, (act) => act.readLedger({ database }));
+  const ledger = await run.step(`Ledger of ${where}`, (act) => act.readLedger({ database, fence }));
   return migrations.filter(({ name, sha256 }) =>
     ledger.some((entry) => entry.name === name && entry.sha256 === sha256),
+  );
+}
+
+/** Names and contents of everything that the ledger has, or of which it has a part. */
+export async function readApplied(run: Run, { database, fence, where }: Target): Promise<string[]> {
+  const ledger = await run.step(
+    `What is applied on ${where}?`,
+    (act) => act.readLedger({ database, fence }),
+    {
+      describe: (entries) => countOf(entries.length, 'migration'),
+    },
+  );
+  return ledger.map(
+    ({ name, sha256, unfinished }) => `${name}:${sha256}${unfinished === true ? ':begun' : ''}`,
   );
 }
 

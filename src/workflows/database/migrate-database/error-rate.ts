@@ -1,4 +1,3 @@
-import { patched } from '@temporalio/workflow';
 import type { ErrorRate } from '../../../activities/application/symptoms';
 import { type Run, type Verdict } from '../../kit';
 import { duration } from '../../../contract/text';
@@ -18,8 +17,7 @@ interface Before {
  */
 export async function watchErrorRate(run: Run, place: Place): Promise<() => Promise<void>> {
   const { soakMs, soakEveryMs } = run.policy;
-  const before =
-    soakMs > 0 && patched('error-rate-since-the-apply') ? await readBefore(run, place) : undefined;
+  const before = soakMs > 0 ? await readBefore(run, place) : undefined;
   const excusedMs = before === undefined || before.ok ? 0 : before.windowMs;
   const judge = (rate: ErrorRate) => (before === undefined ? rate : judgeRate(rate, before, Date.now()));
   return () =>

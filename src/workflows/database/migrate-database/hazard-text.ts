@@ -79,7 +79,8 @@ function groupText(group: [Hazard, ...Hazard[]]): string {
   const { rule, message } = group[0];
   const named = group.slice(0, NAMED).map(({ migration, line }) => `${migration}:${line}`);
   const more = group.length > NAMED ? ` and ${group.length - NAMED} more` : '';
-  return `${rule}: ${named.join(', ')}${more}: ${message}`;
+  const which = group.every((one) => one.message === message) ? '' : 'the first: ';
+  return `${rule}: ${named.join(', ')}${more}: ${which}${message}`;
 }
 
 function styleText(style: Hazard[]): string {

@@ -11,8 +11,9 @@ import { lostForGood, rehearseOnClone, type Back, type Rehearsal, type Rehearsed
 import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
 import { retainAfter } from '../retain';
+import { unrestorable } from '../prepare-restore';
 import { onScratchCopy } from '../scratch-copy';
-import { takeBackup } from '../take-backup';
+import { copyOffsite, takeBackup } from '../take-backup';
 import { type Fence, targetOf } from '../../../contract/place';
 
 /** Backup, rehearsal on staging and on a clone of that very backup, approval, production, verification; undone on failure. */
@@ -51,6 +52,10 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
   const rehearsal = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
     rehearseOnClone(run, diagnosis, database),
   );
+  const offsite = await copyOffsite(run, { ...place, backupId: backup.backupId });
+  if (offsite !== undefined) rehearsal.warnings.push(offsite);
+  if (rehearsal.migrations.some(({ back }) => back.kind !== 'down'))
+    rehearsal.warnings.unshift(...(await unrestorable(run, place, backup.backupId)));
   const goOn = (stagingFence?: Fence) =>
     afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
   if (staging === undefined) await goOn();

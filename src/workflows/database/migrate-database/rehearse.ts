@@ -1,7 +1,7 @@
 import {
-  describeLost,
   describeLosses,
   isLossless,
+  type Additions,
   type ContentsDelta,
   type Lost,
 } from '../../../contract/contents';
@@ -11,7 +11,7 @@ import { type DatabaseRef, targetOf } from '../../../contract/place';
 import { digest, type Run, type Verdict } from '../../kit';
 import { invariantsHold } from '../checks';
 import { nameForRun } from '../names';
-import { applyTo, type Target } from './apply';
+import { applyTo, readApplied, type Target } from './apply';
 import type { Diagnosis } from './diagnose';
 
 /** How a migration goes back, as the clone has shown. */
@@ -37,7 +37,9 @@ export interface Rehearsal {
   delta: SchemaDelta;
   deltaDigest: string;
   /** Rows of the tables, and values of the columns, that they have added. */
-  additions: Record<string, number | null>;
+  additions: Additions;
+  /** What was applied before, as it was restored. */
+  appliedBefore: string[];
   warnings: string[];
 }
 
@@ -53,9 +55,10 @@ export async function rehearseOnClone(
   const on: Target = { database: clone, fence, where: 'the clone' };
   const looks = looksAt(run, on);
 
+  const appliedBefore = await readApplied(run, on);
   await looks.saveSchema(0);
   await looks.saveContents(0, 'Look at what the clone holds');
-  const lastWithoutDown = pending.findLastIndex(({ downSha256 }) => downSha256 === null);
+  const lastWithoutDown = pending.findLastIndex((one) => one.downSha256 === null || wasBegun(one));
   const ups: Omit<Rehearsed, 'back'>[] = [];
   for (const [index, migration] of pending.entries()) {
     // The state that its down script has to lead back to.
@@ -76,13 +79,9 @@ export async function rehearseOnClone(
   );
   const additions = await countAdditions(run, clone, delta);
 
-  const backs: Back[] = pending.map(({ downSha256 }) =>
-    downSha256 === null
-      ? { kind: 'restore', why: 'it has no down script' }
-      : { kind: 'unrehearsed', why: 'a later migration cannot be undone' },
-  );
+  const backs = pending.map(unrehearsed);
   const leftovers: string[] = [];
-  const alreadyLost = new Map<string, Lost>();
+  const spoilt = new Set<string>();
   for (let index = pending.length - 1; index > lastWithoutDown; index -= 1) {
     const migration = pending[index]!;
     await applyTo(run, diagnosis, { ...on, migration, direction: 'down', undo: 'disposable' });
@@ -96,7 +95,7 @@ export async function rehearseOnClone(
       `What going back from ${migration.name} left`,
       index,
     );
-    backs[index] = backOf(saved.since, saved.sinceStart, alreadyLost);
+    backs[index] = backOf({ up: ups[index]!.contents, down: saved.since, both: saved.sinceStart }, spoilt);
     if (saved.sinceStart.gained.length > 0)
       leftovers.push(`the down script of ${migration.name} leaves ${saved.sinceStart.gained.join(', ')}`);
   }
@@ -106,8 +105,22 @@ export async function rehearseOnClone(
     delta,
     deltaDigest: digestOf(delta),
     additions,
+    appliedBefore,
     warnings: [...migrations.flatMap(warningsOf), ...leftovers],
   };
+}
+
+/** What an earlier run has left half-way: its down script leads back to before that run. */
+function wasBegun({ hazards }: Migration): boolean {
+  return hazards.some(({ rule }) => rule === 'unfinished');
+}
+
+function unrehearsed(migration: Migration): Back {
+  if (migration.downSha256 === null) return { kind: 'restore', why: 'it has no down script' };
+  const why = wasBegun(migration)
+    ? 'it was applied in part before this run, and its down script takes that back too'
+    : 'a later migration cannot be undone';
+  return { kind: 'unrehearsed', why };
 }
 
 /** An empty delta, but for the order of columns: one that was dropped can only come back as the last. */
@@ -119,17 +132,13 @@ export function isAsBefore(delta: SchemaDelta): Verdict {
 }
 
 /** Rows and values in what the migrations have added, where it is there. */
-export function countAdditions(
-  run: Run,
-  database: DatabaseRef,
-  { added }: SchemaDelta,
-): Promise<Record<string, number | null>> {
+export function countAdditions(run: Run, database: DatabaseRef, { added }: SchemaDelta): Promise<Additions> {
   const objects = Object.keys(added).filter((identity) => /^(table|column) /.test(identity));
   return run.step('What is in what was added?', (act) => act.countAdditions({ database, objects }), {
     kind: 'long',
     undo: 'read-only',
     describe: (counts) =>
-      `${Object.values(counts).filter((count) => count !== 0).length} of ${objects.length} hold something`,
+      `${Object.values(counts).filter((held) => held?.count !== 0).length} of ${objects.length} hold something`,
   });
 }
 
@@ -138,31 +147,40 @@ export function lostForGood({ migrations }: Rehearsal): Rehearsed[] {
   return migrations.filter(({ contents, back }) => !isLossless(contents) && back.kind !== 'down');
 }
 
-/** `since`: what the down script itself did; `sinceStart`: what up and down together did, and those of later migrations. */
-function backOf(since: ContentsDelta, sinceStart: ContentsDelta, before: Map<string, Lost>): Back {
-  const lost = sinceStart.lost.filter((one) => !before.has(describeLost(one)));
-  const spoilt = new Set([...before.values()].filter(({ kind }) => kind !== 'column').map(tableIn));
-  for (const one of lost) before.set(describeLost(one), one);
-  const own = lost.filter((one) => !spoilt.has(tableIn(one)));
-  if (own.length > 0 || sinceStart.more > 0)
-    return {
-      kind: 'restore',
-      why: `its down script does not bring back ${describeLosses({ lost: own, more: sinceStart.more })}`,
-    };
-  if (lost.length > 0)
-    return {
-      kind: 'unrehearsed',
-      why: `what a later one loses of ${[...new Set(lost.map(tableIn))].join(', ')} hides what this one does`,
-    };
-  return {
-    kind: 'down',
-    writes: since.more > 0 || since.lost.some(({ kind }) => kind !== 'table' && kind !== 'column'),
-  };
+/** What a migration and its down script did, each by itself and, with those of later migrations in between, together. */
+interface ThereAndBack {
+  up: ContentsDelta;
+  down: ContentsDelta;
+  both: ContentsDelta;
 }
 
-/** Of `schema.table (columns)`; a column stands for itself. */
-function tableIn({ what }: Lost): string {
-  return what.split(' (')[0]!;
+/** `spoilt`: where later ones have lost something, and so hide what this one did there. What it loses itself is added. */
+export function backOf({ up, down, both }: ThereAndBack, spoilt: Set<string>): Back {
+  const own = both.lost.filter((one) => !spoilt.has(tableIn(one)));
+  const written = down.lost.filter(({ kind }) => kind !== 'table' && kind !== 'column');
+  const touched = (table: string) =>
+    [...up.lost, ...written].map(tableIn).some((one) => one === table || one.startsWith(`${table}.`));
+  const more = both.more + up.more + down.more > 0;
+  const hidden = [...new Set(both.lost.map(tableIn))].filter(
+    (table) => spoilt.has(table) && (more || touched(table)),
+  );
+  for (const one of own) spoilt.add(tableIn(one));
+  if (own.length > 0)
+    return {
+      kind: 'restore',
+      why: `its down script does not bring back ${describeLosses({ lost: own, more: both.more })}`,
+    };
+  if (hidden.length > 0)
+    return {
+      kind: 'unrehearsed',
+      why: `what a later one loses of ${hidden.join(', ')} hides what this one does`,
+    };
+  return { kind: 'down', writes: down.more > 0 || written.length > 0 };
+}
+
+/** Of `schema.table (columns)`; a column, a sequence, and large objects stand for themselves. */
+function tableIn({ kind, what }: Lost): string {
+  return kind === 'large objects' ? kind : what.split(' (')[0]!;
 }
 
 function warningsOf({ migration: { name, downSha256 }, contents, back }: Rehearsed): string[] {

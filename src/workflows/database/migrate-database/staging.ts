@@ -3,8 +3,10 @@ import type { Migration } from '../../../contract/migration';
 import type { Run } from '../../kit';
 import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
 import { nameForRun } from '../names';
+import { unrestorable } from '../prepare-restore';
 import { takeBackup } from '../take-backup';
 import { applyTo, type Target } from './apply';
+import { checkingBack } from './check-back';
 import type { Diagnosis } from './diagnose';
 import type { Rehearsal } from './rehearse';
 import { takingBack } from './take-back';
@@ -33,6 +35,7 @@ export async function rehearseOnStaging(
     fence,
     suffix: '_staging',
   });
+  if (missing.length > 0) await checkingBack(run, staging, on, back);
   for (const migration of missing)
     await applyTo(run, diagnosis, { ...on, migration, direction: 'up', undo: back.of(migration) });
   await run.verify(
@@ -62,5 +65,6 @@ async function backUpIfNeeded(
   if (here.every(({ back }) => back.kind === 'down')) return undefined;
   const backupId = `${nameForRun()}-staging`;
   await takeBackup(run, staging, backupId, fence, { mayBeEmpty: true });
+  rehearsal.warnings.unshift(...(await unrestorable(run, staging, backupId)));
   return backupId;
 }

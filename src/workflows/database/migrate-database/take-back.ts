@@ -55,8 +55,31 @@ async function takeBack(
   rehearsal: Rehearsal,
   applied: Applying,
 ): Promise<'restored' | 'down'> {
-  const { migrations, on } = applied;
-  const there = await appliedAmong(run, migrations, on);
+  const there = await appliedAmong(run, applied.migrations, applied.on);
+  try {
+    return await takeAllBack(run, diagnosis, rehearsal, { ...applied, there });
+  } catch (error) {
+    if (there.length > 0) noteLedger(run, applied.on.where, there);
+    throw error;
+  }
+}
+
+/** Whoever takes back by hand what is left has to say so where the next run looks. */
+function noteLedger(run: Run, where: string, there: Migration[]): void {
+  const names = there.map(({ name }) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  run.note(
+    `The ledger of ${where} still has ${there.length > 1 ? 'them' : 'it'}`,
+    `By it the next run will take for applied what was not taken back. After doing that by hand: DELETE FROM durable_runbooks.ledger WHERE migration IN (${names})`,
+  );
+}
+
+async function takeAllBack(
+  run: Run,
+  diagnosis: Diagnosis,
+  rehearsal: Rehearsal,
+  applied: Applying & { there: Migration[] },
+): Promise<'restored' | 'down'> {
+  const { there, on } = applied;
   const backs = there.map(({ name }) => rehearsedAs(rehearsal, name));
   if (backs.some(({ back }) => back.kind === 'restore')) {
     await restore(run, applied, await askForRestore(run, applied, backs));
@@ -135,12 +158,15 @@ async function writtenSince(
     .filter(({ back }) => back.kind === 'down' && back.writes)
     .map(({ migration }) => `rows that ${migration.name} changed, and may have been written since`);
   const now = await countAdditions(run, database, delta);
-  const grown = Object.entries(now).flatMap(([what, count]) => {
-    const rehearsed = additions[what] ?? 0;
-    if (count === null) return [`whatever is in ${what}`];
-    return count > rehearsed
-      ? [`${count} in ${what}, ${count - rehearsed} of them more than on the clone`]
-      : [];
+  const grown = Object.entries(now).flatMap(([what, held]) => {
+    const rehearsed = additions[what];
+    if (held === null) return [`whatever is in ${what}`];
+    const { count, digest } = held;
+    const more = count - (rehearsed?.count ?? 0);
+    if (more > 0) return [`${count} in ${what}, ${more} of them more than on the clone`];
+    return count === 0 || digest === rehearsed?.digest
+      ? []
+      : [`${count} in ${what}, others than on the clone`];
   });
   return [...rows, ...grown];
 }

@@ -1,9 +1,16 @@
 import { Client } from 'pg';
+import { createAdditionActivities } from '../../../../src/activities/postgres/inspection/additions';
 import { createContentsActivities } from '../../../../src/activities/postgres/inspection/contents-activities';
+import {
+  compareContents,
+  type Contents,
+  type TableContents,
+} from '../../../../src/activities/postgres/inspection/compare-contents';
 import { describeLosses } from '../../../../src/contract/contents';
 import {
   runActivity,
   runSql,
+  startActivity,
   startTestPostgres,
   type TestDatabase,
   type TestPostgres,
@@ -37,8 +44,10 @@ const saving = ({ deps, ref: database }: TestDatabase) => {
     runActivity(saveContents, { database, id, previous, fence }, { activityId: `${(step += 1)}` });
 };
 
-async function deltaOf(...statements: string[]) {
+/** What `statements` lose of what there is after `before`. */
+async function deltaOf(before: string | undefined, ...statements: string[]) {
   const shop = await server.fresh();
+  if (before !== undefined) await runSql(shop.url, before);
   const save = saving(shop);
   await save('before');
   for (const statement of statements) await runSql(shop.url, statement);
@@ -55,7 +64,11 @@ it.each([
   ['a column that is filled', 'ALTER TABLE items ADD COLUMN x int; UPDATE items SET x = price', ''],
   ['other names', 'ALTER TABLE items RENAME COLUMN note TO remark; ALTER TABLE plans RENAME TO tariffs', ''],
   ['a type that writes its values alike', 'ALTER TABLE items ALTER COLUMN price TYPE bigint', ''],
-  ['a table and a column without a row', 'DROP TABLE empty; ALTER TABLE empty_too DROP COLUMN id', ''],
+  [
+    'a table and a column without a row',
+    'CREATE TABLE empty_too (id int) >>> DROP TABLE empty; ALTER TABLE empty_too DROP COLUMN id',
+    '',
+  ],
   ['a partition that stands alone', 'ALTER TABLE visits DETACH PARTITION visits_may', ''],
   ['rows that move to another partition', `UPDATE visits SET day = day WHERE page = 'a'`, ''],
   ['rows', 'DELETE FROM items WHERE id > 7', '3 rows of public.items'],
@@ -94,13 +107,97 @@ it.each([
     'the numbers that sequence public.numbers has given out',
   ],
   ['large objects', 'SELECT lo_unlink(4711)', 'large objects'],
+  [
+    'all rows, where more come',
+    `TRUNCATE plans; INSERT INTO plans SELECT 'new ' || n FROM generate_series(1, 3) AS n`,
+    '2 rows of public.plans',
+  ],
+  [
+    'values that a conversion loses, where rows come',
+    `ALTER TABLE items ALTER COLUMN note TYPE text USING left(note, 1); INSERT INTO items VALUES (11, 'n', 1)`,
+    'the values of public.items in at most 10 rows',
+  ],
+  [
+    'a table that is made anew with other values and more rows',
+    `CREATE TABLE anew AS SELECT id, NULL::text AS note, price FROM items UNION ALL SELECT 11, NULL, 0; DROP TABLE items; ALTER TABLE anew RENAME TO items`,
+    'the values of public.items in at most 10 rows',
+  ],
+  [
+    'rows of partitions, where more come',
+    `DELETE FROM visits; INSERT INTO visits SELECT DATE '2026-05-20' + n, 'new' FROM generate_series(1, 20) AS n`,
+    'the values of public.visits in at most 3 rows',
+  ],
+  [
+    'partitions that are emptied, where more come',
+    `TRUNCATE visits; INSERT INTO visits SELECT DATE '2026-05-20' + n, 'new' FROM generate_series(1, 20) AS n`,
+    'the values of public.visits in at most 3 rows',
+  ],
+  [
+    'a sequence that begins anew',
+    'DROP SEQUENCE numbers; CREATE SEQUENCE numbers',
+    'the numbers that sequence public.numbers has given out',
+  ],
+  ['a sequence', 'DROP SEQUENCE numbers', 'the numbers that sequence public.numbers has given out'],
+  [
+    'a sequence that goes with its table',
+    'CREATE TABLE own (id serial, name text); INSERT INTO own (name) VALUES (1) >>> DROP TABLE own',
+    'table public.own with 1 row',
+  ],
+  [
+    'an identity that is made anew',
+    `CREATE TABLE own (id int GENERATED ALWAYS AS IDENTITY, name text); INSERT INTO own (name) VALUES (1) >>> ALTER TABLE own ALTER id DROP IDENTITY; ALTER TABLE own ALTER id ADD GENERATED ALWAYS AS IDENTITY`,
+    'the numbers that sequence public.own_id_seq has given out',
+  ],
+  [
+    'a sequence below zero that begins anew',
+    'CREATE SEQUENCE deep MINVALUE -100 START -100; SELECT setval($$deep$$, -5) >>> ALTER SEQUENCE deep RESTART',
+    'the numbers that sequence public.deep has given out',
+  ],
 ])('what is lost by %s', async (_what, sql, expected) => {
-  const prepared = sql.includes('empty_too') ? ['CREATE TABLE empty_too (id int)', sql] : [sql];
-  expect(describeLosses(await deltaOf(...prepared))).toBe(expected);
+  const [change = '', before] = sql.split(' >>> ').reverse();
+  expect(describeLosses(await deltaOf(before, change))).toBe(expected);
+});
+
+describe('a table whose values are too many to be compared', () => {
+  const large = (changed: Partial<TableContents> = {}): Contents => ({
+    serverStarted: 'then',
+    tables: {
+      1: {
+        ...{ name: 'public.large', root: 'public.large', rows: 1_000, digest: null, file: '10' },
+        columns: { note: { number: 1, type: 'text', values: 1_000, digest: null } },
+        ...{ inserted: 1_000, updated: 0, deleted: 0 },
+        ...changed,
+      },
+    },
+    sequences: {},
+    largeObjects: { count: 0, changes: 0 },
+  });
+
+  it.each([
+    ['is as it was where nothing was written', {}, ''],
+    [
+      'may have other values where it was written anew',
+      { file: '11' },
+      'the values of public.large in at most 1000 rows',
+    ],
+    [
+      'has other rows where it was emptied and filled again',
+      { file: '11', inserted: 2_000 },
+      '1000 rows of public.large',
+    ],
+    [
+      'has other values where rows were updated',
+      { updated: 3 },
+      'the values of public.large in at most 3 rows',
+    ],
+  ])('%s', (_what, changed, expected) => {
+    expect(describeLosses(compareContents(large(), large(changed)))).toBe(expected);
+  });
 });
 
 it('says what came to it', async () => {
   const { gained } = await deltaOf(
+    undefined,
     `INSERT INTO plans VALUES ('team'); CREATE TABLE more (id int); INSERT INTO more SELECT generate_series(1, 3)`,
   );
   expect(gained).toEqual(['1 row in public.plans', 'table public.more with 3 rows']);
@@ -108,6 +205,7 @@ it('says what came to it', async () => {
 
 it('is none where a way back gives everything back, in whatever order of columns and rows', async () => {
   const delta = await deltaOf(
+    undefined,
     'CREATE TABLE kept AS SELECT id, note FROM items; ALTER TABLE items DROP COLUMN note; DELETE FROM plans',
     `ALTER TABLE items ADD COLUMN note text; UPDATE items SET note = kept.note FROM kept WHERE kept.id = items.id; DROP TABLE kept;
      INSERT INTO plans VALUES ('pro'), ('free')`,
@@ -154,6 +252,48 @@ it('lists the first of many, and counts the others', async () => {
   );
   const { lost, more } = (await save('after', 'before')).since;
   expect([lost.length, more]).toEqual([20, 5]);
+});
+
+describe('what is in what was added', () => {
+  const count = (shop: TestDatabase, objects: string[], patienceMs?: number) =>
+    runActivity(createAdditionActivities(shop.deps).countAdditions, {
+      ...{ database: shop.ref, objects },
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+    });
+
+  it('is rows and values, and whether they are others by now', async () => {
+    const shop = await server.fresh();
+    await runSql(
+      shop.url,
+      `ALTER TABLE items ADD COLUMN plan text NOT NULL DEFAULT 'free', ADD COLUMN later text; CREATE TABLE found (found int); INSERT INTO found VALUES (1)`,
+    );
+    const objects = [
+      'column public.items.plan',
+      'column public.items.later',
+      'table public.found',
+      'table public.gone',
+    ];
+    const before = await count(shop, objects);
+    expect(Object.entries(before).map(([what, held]) => [what, held?.count])).toEqual([
+      ['column public.items.later', 0],
+      ['column public.items.plan', 10],
+      ['table public.found', 1],
+    ]);
+    await runSql(shop.url, `UPDATE items SET plan = 'pro' WHERE id = 1; UPDATE found SET found = 2`);
+    const after = await count(shop, objects);
+    const changed = Object.keys(after).filter((what) => after[what]?.digest !== before[what]?.digest);
+    expect(changed).toEqual(['column public.items.plan', 'table public.found']);
+  });
+
+  it('is not told where that takes too long, and says meanwhile that it is alive', async () => {
+    const shop = await server.fresh();
+    await runSql(shop.url, 'CREATE TABLE more (id int); INSERT INTO more SELECT generate_series(1, 300000)');
+    const started = startActivity(createAdditionActivities(shop.deps).countAdditions, {
+      ...{ database: shop.ref, objects: ['table public.more', 'table public.plans'], patienceMs: 5 },
+    });
+    expect(await started.result).toEqual({ 'table public.more': null, 'table public.plans': null });
+    expect(started.beats.length).toBeGreaterThan(0);
+  });
 });
 
 it('does not know what was never saved', async () => {

@@ -1,13 +1,23 @@
 /** What the text of a file, a role without special rights or an attempt that was given up hide from view. */
 import { Client } from 'pg';
+import { createMigrationActivities } from '../../../../src/activities/postgres/migrations/migration-activities';
 import {
   failureOf,
+  runActivity,
   startTestPostgres,
   until,
   type TestDatabase,
   type TestPostgres,
 } from '../../../support/postgres';
-import { apply, hasColumn, ledgerOf, shopSchema, startApply, writeMigration } from './migration-fixtures';
+import {
+  apply,
+  fence,
+  hasColumn,
+  ledgerOf,
+  shopSchema,
+  startApply,
+  writeMigration,
+} from './migration-fixtures';
 
 let server: TestPostgres;
 beforeAll(async () => {
@@ -52,6 +62,25 @@ describe('an attempt that was given up but still waits', () => {
     expect((await failureOf(ghost.result)).type).toBe('StaleFencingToken');
     expect(await hasColumn(shop, 'orders', 'a')).toBe(false);
   });
+});
+
+it('shows in the ledger once it can no longer commit, and not before', async () => {
+  const shop = await server.fresh();
+  const slow = writeMigration(
+    shop,
+    '001.sql',
+    `CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slowly();
+     INSERT INTO orders (customer_id, total) VALUES (1, 1);`,
+  );
+  const applying = startApply(shop, slow, {}, { activityId: '1' });
+  // While it commits.
+  const committing = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'`;
+  await until(async () => (await shop.query(committing)).length > 0);
+  const { readLedger } = createMigrationActivities(shop.deps);
+  const ledger = await runActivity(readLedger, { database: shop.ref, fence }, { activityId: '2' });
+  expect(ledger.map(({ name }) => name)).toEqual(['001.sql']);
+  await applying.result;
 });
 
 describe('what the file does not show', () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { createMigrationActivities } from '../../../../src/activities/postgres/migrations/migration-activities';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
@@ -248,6 +248,33 @@ describe('the ledger decides', () => {
       { migration: '03.sql', text: 'SELECT 0', direction: 'down' },
     ]);
     expect((await read(db)).pending.map(({ name }) => name)).toEqual(['03.sql', '04.sql']);
+  });
+
+  it.each([
+    {
+      tool: 'golang-migrate',
+      table: `schema_migrations AS SELECT 9::bigint AS version, false AS dirty`,
+      ledgerQuery: 'SELECT version FROM schema_migrations WHERE NOT dirty',
+      files: ['9_a.up.sql', '010_b.up.sql', '8_c.up.sql'],
+      pending: ['010_b.up.sql'],
+    },
+    {
+      tool: 'diesel',
+      table: `__diesel_schema_migrations AS SELECT '20240101120000' AS version`,
+      ledgerQuery: 'SELECT version FROM __diesel_schema_migrations',
+      files: ['2023-01-01-120000_a/up.sql', '2024-01-01-120000_b_c/up.sql'],
+      pending: ['2023-01-01-120000_a'],
+    },
+  ])('understands the versions of $tool', async ({ table, ledgerQuery, files, pending }) => {
+    const db = await postgres.fresh({
+      service: { migrations: { ledgerQuery } },
+      sql: `CREATE TABLE ${table}`,
+    });
+    for (const file of files) {
+      mkdirSync(dirname(join(db.directory, 'migrations', file)), { recursive: true });
+      write(db, { [file]: 'SELECT 1' });
+    }
+    expect((await read(db)).pending.map(({ name }) => name)).toEqual(pending);
   });
 
   it('knows a database without any table', async () => {

@@ -180,6 +180,7 @@ describe('what a script may not do', () => {
     ['DO $$ BEGIN COMMIT; END $$', 'COMMIT in a DO block'],
     ['DO $$ BEGIN UPDATE t SET a = 1; rollback and chain; END $$', 'ROLLBACK in a DO block'],
     ['DO $$ BEGIN SET LOCAL lock_timeout = 0; END $$', 'lock_timeout'],
+    ['SET track_counts = off', 'track_counts'],
     ["DO $$ BEGIN PERFORM set_config('role', 'x', true); END $$", 'role'],
     ['DO $$ BEGIN SET TRANSACTION READ ONLY; END $$', 'TRANSACTION'],
     ['ALTER SYSTEM SET fsync = off', 'ALTER SYSTEM'],
@@ -206,6 +207,9 @@ describe('what a script may not do', () => {
     ['SELECT 1 FROM t FOR UPDATE', 'not locked any longer'],
     ["SELECT set_config('search_path', 'x', false)", 'Write SET'],
     ['SELECT pg_advisory_xact_lock(1)', 'pg_advisory_xact_lock'],
+    ['DO $$ BEGIN SET LOCAL search_path = x; END $$', 'what a DO block sets'],
+    ['DO $$ BEGIN UPDATE t SET a = 1; /* now */ set work_mem TO 1; END $$', 'what a DO block sets'],
+    ["DO $$ BEGIN PERFORM set_config('search_path', 'x', true); END $$", 'what a DO block sets'],
   ])('refuses %s only in a file that runs in several transactions', async (statement, why) => {
     expect((await parse(`SELECT 1;\n${statement};`)).transactional).toBe(true);
     for (const text of [
@@ -226,6 +230,11 @@ describe('what a script may not do', () => {
   ])('sets for all of a split file what %s sets for a transaction', async (text, sent) => {
     expect((await parse(`-- runbooks: split\n${text}; SELECT 1`)).statements[0]?.text).toBe(sent);
     expect((await parse(text)).statements[0]?.text).toBe(text);
+  });
+
+  it('lets a DO block of a split file change rows, and speak of what it does not set', async () => {
+    const text = '-- runbooks: split\nDO $$ BEGIN -- then SET LOCAL x\n UPDATE t SET a = 1; END $$; SELECT 1';
+    expect((await parse(text)).statements).toHaveLength(2);
   });
 
   it('ends statements at the breakpoints of Drizzle, and nowhere in a text', async () => {

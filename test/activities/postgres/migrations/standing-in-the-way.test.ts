@@ -1,7 +1,10 @@
-import { chownSync, copyFileSync, mkdirSync } from 'node:fs';
+import { chownSync, copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
+import { createApplyActivities } from '../../../../src/activities/postgres/migrations/apply-activities';
 import { createFactsActivities } from '../../../../src/activities/postgres/inspection/facts';
 import { clusterUser, runAsUser, startPostgres, type LocalPostgres } from '../../../../src/host/postgres';
+import { listPreparedTransactions } from '../../../../src/activities/postgres/session/sessions';
 import { serverWarnings } from '../../../../src/workflows/database/migrate-database/server-warnings';
 import {
   failureOf,
@@ -11,7 +14,7 @@ import {
   until,
   type TestPostgres,
 } from '../../../support/postgres';
-import { apply, hasColumn, shopSchema, startApply, writeMigration } from './migration-fixtures';
+import { apply, fence, hasColumn, shopSchema, startApply, writeMigration } from './migration-fixtures';
 
 let server: TestPostgres;
 beforeAll(async () => {
@@ -68,6 +71,19 @@ describe('a replica that lags behind', () => {
       /^replica reports of shop\/production \(database shop_\d+\) is \d+ s behind, and stayed more than 1 s behind \(`maxReplicaLagSeconds`\) for 1 s\. Nothing was changed\. Start again/,
     );
     expect(await hasColumn(shop, 'orders', 'note')).toBe(false);
+  });
+
+  it('keeps a configured command from being run', async () => {
+    const command = { run: ['touch', 'it-ran'], directory: '.' };
+    const shop = await server.fresh({
+      service: { migrations: { ...patience(1).service.migrations, command } },
+    });
+    await fallBehind();
+    const running = runActivity(createApplyActivities(shop.deps).runMigrationCommand, {
+      ...{ service: 'shop', database: shop.ref, fence },
+    });
+    expect(await failureOf(running)).toMatchObject({ type: 'ReplicaLag' });
+    expect(existsSync(join(shop.directory, 'it-ran'))).toBe(false);
   });
 
   it('is waited for, and lets the next file begin once it has caught up', async () => {
@@ -129,6 +145,12 @@ describe('a prepared transaction', () => {
     try {
       const failure = await failureOf(apply(shop, writeMigration(shop, '001.sql', ADD)));
       expect(failure.type).toBe('LockTimeout');
+      const client = new Client({ connectionString: server.urlOf(shop.name) });
+      await client.connect();
+      const listed = [await listPreparedTransactions(client, 0), await listPreparedTransactions(client)];
+      await client.end();
+      // In the plan only those stand that are old.
+      expect(listed).toEqual([[expect.objectContaining({ gid: 'order 77', owner: 'postgres' })], []]);
       expect(failure.message).toMatch(
         /\(\d+ tries\)\. Held by prepared transaction 'order 77' of postgres since [-\d: ]+ UTC, which only COMMIT PREPARED or ROLLBACK PREPARED ends/,
       );

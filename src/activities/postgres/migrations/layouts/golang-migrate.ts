@@ -29,4 +29,7 @@ export const golangMigrate: Layout = {
     refuseTwins(sorted, ({ name }) => String(BigInt(UP.exec(name)?.[2] ?? 0)));
     return sorted;
   },
+  // Its table has the version that was reached, and no other.
+  isApplied: (name, told) =>
+    told.some((one) => /^\d+$/.test(one) && BigInt(one) >= versionOf({ name, key: name })),
 };

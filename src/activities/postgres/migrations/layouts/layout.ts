@@ -37,6 +37,8 @@ export interface Layout {
   /** Whether a migration could be called that. */
   isName(name: string): boolean;
   sort(folder: Folder): Sorted;
+  /** Whether a migration is applied by what the tool's own table says, where that is not its name. */
+  isApplied?(name: string, told: readonly string[]): boolean;
 }
 
 /** Names only: nothing that leads out of the folder. */
