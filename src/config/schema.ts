@@ -58,7 +58,7 @@ const approvalSchema = z
       .number()
       .positive()
       .default(24)
-      .describe('how long a run that needs a person waits for one'),
+      .describe('how long a task stands open; a repair is asked for again after that, for as long as it takes'),
   })
   .describe('who may say yes, and for how long the question stands');
 
