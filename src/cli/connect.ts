@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Connects, runs `body` and closes the connection. Throws CliError (unreachable). */
 export async function withTemporal<T>(
-  config: LoadedConfig | undefined,
+  config: Pick<LoadedConfig, 'temporal'> | undefined,
   body: (temporal: Temporal) => Promise<T>,
 ): Promise<T> {
   const { connection: options, namespace } = connectionOptions(config);
@@ -48,7 +48,10 @@ export async function withTemporal<T>(
 }
 
 /** The configured UI; for a development server on this machine the port where it serves one by default. */
-export function uiUrlOf(config: LoadedConfig | undefined, address: string): string | undefined {
+export function uiUrlOf(
+  config: Pick<LoadedConfig, 'temporal'> | undefined,
+  address: string,
+): string | undefined {
   const configured = config?.temporal.uiUrl;
   if (configured !== undefined) return configured.replace(/\/+$/, '');
   const local = /^(127\.0\.0\.1|localhost):(\d+)$/.exec(address);

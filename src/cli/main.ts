@@ -31,6 +31,13 @@ import { addWatch } from './commands/watch';
 import { addWorker } from './commands/worker';
 import { EXIT } from './errors';
 import { explainError } from './explain-error';
+import { addReachOptions } from './settings';
+
+/** What answers runs or stops them, with no need of a configuration. */
+const REACHING = [
+  ...['status', 'watch', 'report', 'cancel', 'approve', 'reject', 'decide', 'done', 'note', 'incident'],
+  ...['pause', 'resume', 'guard'],
+];
 
 const EXIT_CODES = `
 Exit codes:
@@ -70,6 +77,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   for (const add of [addAlerts, addRoute, addSchedules]) add(program);
   program.commandsGroup('Safety:');
   for (const add of [addPause, addGuard]) add(program);
+  for (const command of program.commands) if (REACHING.includes(command.name())) addReachOptions(command);
   throwInsteadOfExit(program);
   return program;
 }

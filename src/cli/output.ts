@@ -19,6 +19,8 @@ export interface Output {
   line(text?: string): void;
   /** Writes a line that is no result. Silent with --quiet and --json. */
   hint(text: string): void;
+  /** Writes what must be known whatever was asked for. */
+  warn(text: string): void;
   /** Writes the one JSON document. Silent without --json. */
   document(value: unknown): void;
   style(style: Style, text: string): string;
@@ -37,6 +39,7 @@ export function outputOf(command: Command): Output {
     hint: (text) => {
       if (!json && !quiet) process.stderr.write(`${text}\n`);
     },
+    warn: (text) => void process.stderr.write(`! ${text}\n`),
     document: (value) => {
       if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
     },

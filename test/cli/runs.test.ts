@@ -302,6 +302,60 @@ describe('cancelling, pausing and the guard', () => {
     expect((await cli('guard', 'shop', '--reset', 'relieveConnectionPool', '--reason', 'over')).code).toBe(0);
   });
 
+  it('needs no sound configuration for the kill switch, and says which server it means', async () => {
+    const file = join(folder.path, 'broken.yaml');
+    writeFileSync(file, `temporal:\n  address: ${temporal.address}\nservices:\n\tbooking: {}\n`);
+    const broken = (...args: string[]) =>
+      runCli(['--config', file, ...args], { cwd: folder.path, env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
+    const paused = await broken('pause', '--reason', 'stop', '--by', 'sam', '--quiet');
+    expect([paused.code, paused.stdout]).toEqual([0, expect.stringContaining('Paused')]);
+    expect(paused.stderr).toMatch(/broken\.yaml has 1 problem.*\n.*line 4.*\n.*Going on without it/);
+    expect(paused.stderr).toContain(`Temporal at ${temporal.address}, namespace default`);
+    expect((await broken('guard')).stdout).toMatch(/paused\s+by sam/);
+    const id = await start('wait');
+    expect((await broken('status')).stdout).toContain(id);
+    expect((await broken('status')).stdout).not.toContain('guard/all');
+    expect((await broken('resume', '--reason', 'over')).code).toBe(0);
+    // Unreadable altogether: the flags say where.
+    writeFileSync(file, '\t{');
+    const flags = ['--address', temporal.address, '--namespace', 'default'];
+    expect((await broken('pause', '--reason', 'stop', ...flags)).code).toBe(0);
+    expect((await broken('resume', '--reason', 'over', ...flags)).code).toBe(0);
+    expect((await broken('pause', '--reason', 'stop')).code).toBe(4);
+    expect((await broken('check')).code).toBe(2);
+  });
+
+  it('refuses to pause what nobody knows, names the nearest, and says what a pause covers', async () => {
+    const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: booking } }";
+    const file = join(folder.path, 'booking.yaml');
+    writeFileSync(
+      file,
+      `services: { booking: { environments: { production: { database: ${database} }, staging: { database: ${database} } } } }`,
+    );
+    const pause = (target: string) =>
+      cli('--config', file, 'pause', '--target', target, '--reason', 'release', '--by', 'sam');
+    const unknown = await pause('bookng');
+    expect([unknown.code, unknown.stdout]).toEqual([5, '']);
+    expect(unknown.stderr).toMatch(/no target "bookng"; nothing was done.*did you mean "booking"/);
+    expect((await cli('--config', file, 'guard', 'booking/prodution')).stderr).toContain(
+      'did you mean "booking/production"?',
+    );
+    const service = await pause('booking');
+    expect([service.code, service.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /on booking \(with booking\/production and booking\/staging\) until .*--target booking/,
+      ),
+    ]);
+    // Leased by a runbook of somebody's: known to the server alone.
+    await cli('pause', '--target', 'queue/mail', '--reason', 'release');
+    expect((await pause('queue/mail')).code).toBe(0);
+    const blind = await cli('pause', '--target', 'nobody/knows', '--reason', 'release');
+    expect([blind.code, blind.stderr]).toEqual([0, expect.stringContaining('cannot be told')]);
+    const never = await cli('resume', '--target', 'never/paused', '--reason', 'over');
+    expect([never.code, never.stderr]).toEqual([5, expect.stringContaining('never/paused is not paused')]);
+  });
+
   it('pauses one target', async () => {
     await cli('pause', '--target', 'booking/production', '--reason', 'release', '--by', 'sam');
     expect(JSON.parse((await cli('guard', 'booking/production', '--json')).stdout)).toMatchObject({

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
-import { optionalConfig } from '../settings';
+import { reach } from '../settings';
 
 interface Options {
   html?: boolean;
@@ -27,7 +27,7 @@ export function addReport(program: Command): void {
       }
       const { withTemporal } = await import('../connect.js');
       const { reportFromHistory } = await import('../../report/history/read-history.js');
-      const report = await withTemporal(await optionalConfig(command), ({ client }) =>
+      const report = await withTemporal(await reach(command), ({ client }) =>
         reportFromHistory(client, id, options.run),
       );
       const text = output.json

@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import type { Temporal } from '../connect';
 import { exitCodeOf } from '../errors';
 import { outputOf, type Output } from '../output';
-import { catalogueOf, optionalConfig } from '../settings';
-import type { Catalogue } from '../../catalogue/catalogue';
+import { reach, type Reach } from '../settings';
 
 // Asked one after the other; the newest are the ones somebody looks for.
 const MAX_LISTED = 200;
@@ -17,9 +16,11 @@ export function addStatus(program: Command): void {
     .action(async (id: string | undefined, { run }: { run?: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const output = outputOf(command);
-      const catalogue = await catalogueOf(command);
-      await withTemporal(await optionalConfig(command), (temporal) =>
-        id === undefined ? listOpen(temporal, output, catalogue) : showOne(temporal, output, id, run),
+      const reached = await reach(command);
+      await withTemporal(reached, async (temporal) =>
+        id === undefined
+          ? listOpen(temporal, output, await openQuery(reached))
+          : showOne(temporal, output, id, run),
       );
     });
 }
@@ -38,12 +39,22 @@ async function showOne(
   process.exitCode = exitCodeOf(view.report.outcome);
 }
 
-async function listOpen(temporal: Temporal, output: Output, { cards }: Catalogue): Promise<void> {
+/** The open runs; where nobody can tell which runbooks there are, everything that is open but the guards. */
+async function openQuery({ project, broken }: Reach): Promise<string> {
+  if (broken) {
+    const { GUARD_TYPE } = await import('../../contract/guard.js');
+    return `ExecutionStatus = 'Running' AND WorkflowType != '${GUARD_TYPE}'`;
+  }
+  const { cards } = project?.catalogue ?? (await import('../../packs/own.js')).ownCatalogue;
+  const types = cards.map(({ name }) => `'${name}'`).join(', ');
+  return `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`;
+}
+
+async function listOpen(temporal: Temporal, output: Output, query: string): Promise<void> {
   const { answerCommands } = await import('../read-run.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
-  const types = cards.map(({ name }) => `'${name}'`).join(', ');
-  const runs = await readOpen(temporal, `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`);
+  const runs = await readOpen(temporal, query);
   output.document(runs);
   if (runs.length === 0) return output.line('No runbook is running.');
   const rows = runs.map((run) => [
