@@ -65,6 +65,8 @@ export interface Sender {
   refires: number;
   /** ISO time; absent while it fires, or where no alert started the run. */
   resolvedAt?: string;
+  /** ISO time at which the newest of what came since began; absent where nothing did, or its sender does not say. */
+  startsAt?: string;
 }
 
 /** What a runbook shows of its own, beside what every run shows. */
