@@ -8,10 +8,14 @@ export type Log = (
   about?: Record<string, unknown>,
 ) => void;
 
-/** One JSON document a line, on standard error, without secrets. */
-export const logAsJson: Log = (level, message, about = {}) => {
-  console.error(JSON.stringify(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
-};
+/** One JSON document a line, without secrets. */
+export const jsonLog =
+  (write: (line: string) => void): Log =>
+  (level, message, about = {}) =>
+    write(JSON.stringify(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
+
+/** On standard error. */
+export const logAsJson = jsonLog((line) => console.error(line));
 
 /** Text by text: scrubbing the finished JSON could eat its quotes. */
 function withoutSecrets(value: unknown): unknown {

@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
+import { connectionOptions, unreachableText } from '../config/temporal';
 import { CliError, EXIT } from './errors';
 
 export interface Temporal {
@@ -27,10 +27,7 @@ export async function withTemporal<T>(
   try {
     connection = await Connection.connect({ ...options, connectTimeout: CONNECT_TIMEOUT_MS });
   } catch (error) {
-    throw new CliError(
-      EXIT.unreachable,
-      `Temporal cannot be reached at ${address}: ${(error as Error).message}. Start one with \`runbooks up\`, or name another in temporal.address of the configuration or in TEMPORAL_ADDRESS.`,
-    );
+    throw new CliError(EXIT.unreachable, unreachableText(address, (error as Error).message));
   }
   try {
     const client = new Client({ connection, namespace });

@@ -1,6 +1,6 @@
 import { suggestion } from '../config/problem-text';
 import type { Config } from '../config/schema';
-import { GUARD_ALL, guardId } from '../contract/guard';
+import { GUARD_ALL } from '../contract/guard';
 import { targetOf } from '../contract/place';
 import type { Temporal } from './connect';
 import { CliError, EXIT } from './errors';
@@ -50,12 +50,9 @@ export function unknownTarget(target: string, config: Services): string {
   return `There is no target "${target}"; nothing was done. Known: ${known.slice(0, MAX_NAMED).join(', ')}${more}${suggestion(target, known)}`;
 }
 
+/** One runs, or has ended and is still paused. */
 async function hasGuard(client: Temporal['client'], target: string): Promise<boolean> {
-  try {
-    const { status } = await client.workflow.getHandle(guardId(target)).describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if ((error as Error).name === 'WorkflowNotFoundError') return false;
-    throw error;
-  }
+  const { readGuardMemory } = await import('../activities/guard/reach-guard.js');
+  const found = await readGuardMemory(client, target);
+  return found !== undefined && (found.runs || (found.memory?.paused ?? null) !== null);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TimelineEntry, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
-import { exitCodeOf, type ExitCode } from './errors';
+import { EXIT, exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
 import { entryText, planText, waitingText } from './run-text';
 import { quote, readRun, type RunView } from './read-run';
@@ -27,8 +27,11 @@ export async function watchRun(
   if (output.interactive && outcome === 'OBSERVED' && plan !== undefined) output.line(planText(plan));
   output.line(`${styledOutcome(output, last.report.outcome ?? last.status)}  ${last.report.summary}`);
   output.hint(`Report: runbooks report ${quote(workflowId)} --html --out report.html`);
-  return exitCodeOf(last.report.outcome ?? (last.status === 'RUNNING' ? undefined : last.status));
+  return exitOf(last);
 }
+
+const exitOf = ({ report, status }: RunView): ExitCode =>
+  exitCodeOf(report.outcome ?? (status === 'RUNNING' ? undefined : status));
 
 async function watchPlain(read: () => Promise<RunView>, first: RunView, output: Output): Promise<RunView> {
   const printed = new Map<string, string>();
@@ -78,13 +81,18 @@ async function watchLive(read: () => Promise<RunView>, first: RunView, output: O
         // Assigning adds to what is shown; an unchanged frame must not.
         if (next !== frame) self.output = next;
         frame = next;
-        if (last.status !== 'RUNNING') return;
+        if (last.status !== 'RUNNING') {
+          // Its mark must not be the green one above a run that failed.
+          if (exitOf(last) !== EXIT.success) throw new Error(self.title);
+          return;
+        }
         await sleep(POLL_MS);
       }
     },
   };
   await new Listr([{ ...task, rendererOptions: { outputBar: 1, persistentOutput: true } }], {
-    rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false },
+    exitOnError: false,
+    rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false, showErrorMessage: false },
   }).run();
   return last;
 }

@@ -5,7 +5,7 @@ import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
 import { quote } from '../../src/cli/read-run';
 import { formatTable } from '../../src/cli/table';
-import { startAddress } from '../../src/cli/ui-address';
+import { startAddress } from '../../src/contract/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';
 
 const card = findCard(ownCatalogue, 'migrateDatabase');

@@ -4,6 +4,7 @@ import { secretsOf, type NotificationConfig } from '../../config/notification-sc
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
 import { connectionOptions } from '../../config/temporal';
+import { runAddress } from '../../contract/ui-address';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { currentActivity } from '../support/heartbeat';
@@ -141,17 +142,16 @@ function messageOf(config: LoadedConfig, announcement: Announcement): Message {
     severity,
     incident: announcement.incident ?? workflowId,
     at: new Date().toISOString(),
-    link: linkTo(config, workflowId),
+    link: linkTo(config, workflowId, runId),
     // Outside of an activity nothing is tried again.
     id: `${runId ?? randomUUID()}#${activityId}`,
   };
 }
 
-function linkTo(config: LoadedConfig, workflowId: string): string | undefined {
+function linkTo(config: LoadedConfig, workflowId: string, runId: string | undefined): string | undefined {
   const { uiUrl } = config.temporal;
   if (uiUrl === undefined) return undefined;
-  const namespace = encodeURIComponent(connectionOptions(config).namespace);
-  return `${uiUrl.replace(/\/+$/, '')}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+  return runAddress(uiUrl.replace(/\/+$/, ''), connectionOptions(config).namespace, workflowId, runId);
 }
 
 /** Those that can be resolved; a missing one is the problem that is being reported. */

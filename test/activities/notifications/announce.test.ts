@@ -53,7 +53,7 @@ describe('a message', () => {
     const posted = http.received.find(({ path }) => path.startsWith('/services/'))?.body;
     expect(posted.text).toContain('a &lt;b&gt; &amp; c');
     expect(JSON.stringify(posted.blocks)).toContain(
-      '<http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1|',
+      '<http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1/00000000-0000-0000-0000-000000000000/user-metadata|',
     );
     const hooked = http.received.find(({ path }) => path === '/status');
     expect(hooked?.headers.authorization).toBe('Bearer very-secret-token');
@@ -66,7 +66,7 @@ describe('a message', () => {
       incident: 'i-1',
       workflowId: WORKFLOW_ID,
       at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
-      link: 'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1',
+      link: 'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1/00000000-0000-0000-0000-000000000000/user-metadata',
     });
   });
 

@@ -27,6 +27,8 @@ export interface Incident {
   clocks: Clocks;
   /** A measurement did not hold. */
   wasIll: boolean;
+  /** It was written down that there is nobody to be paged. */
+  saidUnpaged: boolean;
   /** The `resolvedAt` of the alert that was already acted upon. */
   heardResolved?: string;
   /** ISO time at which the newest alert began that was already acted upon. */
@@ -71,6 +73,7 @@ export function createIncident(): Incident {
     environment: '',
     clocks: startClocks(Date.now()),
     wasIll: false,
+    saidUnpaged: false,
     ended: false,
     woken: false,
     heardRefires: 0,
