@@ -1,3 +1,4 @@
+import { printableJson } from '../contract/printable';
 import { scrub } from '../config/secrets';
 import { createRecent } from './recent';
 
@@ -12,7 +13,7 @@ export type Log = (
 export const jsonLog =
   (write: (line: string) => void): Log =>
   (level, message, about = {}) =>
-    write(JSON.stringify(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
+    write(printableJson(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
 
 /** On standard error. */
 export const logAsJson = jsonLog((line) => console.error(line));

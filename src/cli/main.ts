@@ -31,6 +31,7 @@ import { addWatch } from './commands/watch';
 import { addWorker } from './commands/worker';
 import { EXIT } from './errors';
 import { explainError } from './explain-error';
+import { writeError } from './output';
 import { addReachOptions } from './settings';
 
 /** What answers runs or stops them, with no need of a configuration. */
@@ -97,8 +98,8 @@ export async function main(argv: string[]): Promise<void> {
       return;
     }
     const { exitCode, message } = explainError(error);
-    process.stderr.write(`${message}\n`);
-    if (debugWanted() && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    writeError(message);
+    if (debugWanted() && error instanceof Error) writeError(error.stack ?? '');
     process.exitCode = exitCode;
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { printable } from '../contract/printable';
 import type { TimelineEntry, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { EXIT, exitCodeOf, type ExitCode } from './errors';
@@ -72,12 +73,12 @@ async function watchLive(read: () => Promise<RunView>, first: RunView, output: O
   const { Listr } = await import('listr2');
   let last = first;
   const task = {
-    title: headline(first),
+    title: printable(headline(first)),
     rendererOptions: { outputBar: Infinity, persistentOutput: true },
     task: async (_: unknown, self: { title: string; output: string }) => {
       for (let frame = ''; ; last = await read()) {
         const next = frameOf(last, output);
-        self.title = headline(last);
+        self.title = printable(headline(last));
         // Assigning adds to what is shown; an unchanged frame must not.
         if (next !== frame) self.output = next;
         frame = next;

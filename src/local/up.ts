@@ -1,6 +1,7 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { stopSignal } from '../host/stop-signal';
 import { readableFact } from '../report/text/facts';
+import { printable } from '../contract/printable';
 import type { RunStatus } from '../contract/report';
 import { applySchedules } from '../schedules/apply';
 import { diffSchedules } from '../schedules/diff';
@@ -50,7 +51,7 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
           let shown = '';
           const result = await visit(stack().client, stack().config.temporal.taskQueue, place, (status) => {
             const now = describeNow(status);
-            if (now !== shown) task.output = shown = now;
+            if (now !== shown) task.output = shown = printable(now);
           });
           results.push(result);
           task.title = `${place.title}: ${result.report.outcome}`;
@@ -106,12 +107,12 @@ const SHOWN_FACTS = /rto|rpo|restoreSeconds|validationSeconds|othersBlocked/i;
 function printSummary({ temporal }: Stack, results: StopResult[]): void {
   for (const { title, report, expected, workflowId, runId } of results) {
     console.log(`\n${report.outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`);
-    console.log(`    ${report.outcome}: ${report.summary}`);
+    console.log(printable(`    ${report.outcome}: ${report.summary}`));
     const facts = Object.entries(report.facts).filter(([name]) => SHOWN_FACTS.test(name));
     const shown = facts
       .map(([name, value]) => readableFact(name, value))
       .map(({ label, value }) => `${label}: ${value}`);
-    if (shown.length > 0) console.log(`    ${shown.join(', ')}`);
+    if (shown.length > 0) console.log(printable(`    ${shown.join(', ')}`));
     console.log(`    ${runAddress(temporal.uiUrl, 'default', workflowId, runId)}`);
   }
 }

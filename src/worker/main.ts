@@ -1,6 +1,7 @@
 import { loadProject } from '../check/load-project';
 import { configPath, type LoadedConfig } from '../config/load';
 import { scrub } from '../config/secrets';
+import { printable } from '../contract/printable';
 import { connectionOptions, unreachableText } from '../config/temporal';
 import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
@@ -59,7 +60,7 @@ async function installRuntime(withMetrics: boolean): Promise<void> {
 
 if (require.main === module) {
   runWorker(configPath(process.argv[2])).catch((error: Error) => {
-    console.error(scrub(error.message));
+    console.error(printable(scrub(error.message)));
     // As the command line has it.
     process.exitCode = error.name === 'TemporalUnreachable' ? 4 : 1;
   });

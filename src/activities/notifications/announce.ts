@@ -4,6 +4,7 @@ import { secretsOf, type NotificationConfig } from '../../config/notification-sc
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
 import { connectionOptions } from '../../config/temporal';
+import { printable, printableLine } from '../../contract/printable';
 import { runAddress } from '../../contract/ui-address';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -135,8 +136,9 @@ function messageOf(config: LoadedConfig, announcement: Announcement): Message {
   return {
     kind,
     service,
-    title: scrub(title),
-    text: scrub(text),
+    // Here for every channel: what each one's own syntax makes of it is its own affair.
+    title: printableLine(scrub(title)),
+    text: printable(scrub(text)),
     workflowId,
     rung,
     severity,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printableJson } from '../../contract/printable';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
 import { reach } from '../settings';
@@ -31,7 +32,7 @@ export function addReport(program: Command): void {
         reportFromHistory(client, id, options.run),
       );
       const text = output.json
-        ? `${JSON.stringify(report, null, 2)}\n`
+        ? `${printableJson(report, 2)}\n`
         : await render(report, options.html === true);
       if (options.out === undefined) process.stdout.write(text);
       else await write(options.out, text, output.hint);
