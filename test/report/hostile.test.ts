@@ -1,3 +1,4 @@
+/* eslint-disable no-control-regex -- they are what this is about */
 import { Command } from 'commander';
 import fc from 'fast-check';
 import { logAsJson } from '../../src/alerts/log';
@@ -25,7 +26,6 @@ const HOSTILE = [
 ].join('\n');
 
 const ACTING =
-  // eslint-disable-next-line no-control-regex
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\u2028\u2029\ufeff]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
 
 const KEPT =
@@ -93,7 +93,6 @@ describe.each(Object.entries(reports))('%s that is full of hostile text', (_name
     }
     const text = written.join('');
     expect(text).toContain('gnp.exe');
-    // eslint-disable-next-line no-control-regex
     const own = /\u001b\[(?:0|1|2|22|3[1-9]|41|49)m/g;
     expect(own.test(text)).toBe(colours);
     expect(text.replace(own, '')).not.toMatch(ACTING);
