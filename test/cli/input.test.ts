@@ -130,6 +130,21 @@ describe('small things of the command', () => {
     expect(quote("it's; rm -rf")).toBe(`'it'\\''s; rm -rf'`);
   });
 
+  it('tables without room for their columns become paragraphs that fit', () => {
+    const rows = [
+      ['a'.repeat(50), '2026-11-22 02:02:46', 'running', 'what it does now, and why it takes so long'],
+    ];
+    const text = formatTable(['run', 'started', 'state', 'summary'], rows, 80);
+    expect(text.split('\n')).toEqual([
+      'a'.repeat(50),
+      '  STARTED  2026-11-22 02:02:46',
+      '  STATE    running',
+      '  SUMMARY  what it does now, and why it takes so long',
+    ]);
+    const narrow = formatTable(['run', 'started', 'state', 'summary'], rows, 40).split('\n');
+    expect(narrow.slice(1).every((line) => line.length <= 40)).toBe(true);
+  });
+
   it('tables align and wrap their last column', () => {
     const table = formatTable(['a', 'b'], [['long name', 'one two three four five six seven']], 40);
     expect(table.split('\n')).toEqual([

@@ -258,6 +258,20 @@ describe('cancelling, pausing and the guard', () => {
     expect((await cli('report', id)).stdout).toContain('cancellation asked for: wrong service');
   });
 
+  it('lists what has ended, and how', async () => {
+    const id = await start('succeed');
+    await cli('watch', id);
+    let runs: { workflowId: string; outcome: string; endedAt: string }[] = [];
+    // Visibility comes a moment later.
+    for (let round = 0; round < 100 && !runs.some(({ workflowId }) => workflowId === id); round += 1)
+      runs = JSON.parse((await cli('status', '--ended', '--json')).stdout) as typeof runs;
+    expect(runs.find(({ workflowId }) => workflowId === id)).toMatchObject({
+      outcome: 'SUCCEEDED',
+      endedAt: expect.stringMatching(/^20.*Z$/),
+    });
+    expect((await cli('status', '--ended')).stdout).toContain(id);
+  });
+
   it('pauses, shows who and why, and resumes', async () => {
     expect((await cli('guard', 'booking/none')).code).toBe(5);
     expect((await cli('pause', '--reason', 'provider outage', '--by', 'sam')).code).toBe(0);
@@ -353,7 +367,10 @@ describe('cancelling, pausing and the guard', () => {
     const blind = await cli('pause', '--target', 'nobody/knows', '--reason', 'release');
     expect([blind.code, blind.stderr]).toEqual([0, expect.stringContaining('cannot be told')]);
     const never = await cli('resume', '--target', 'never/paused', '--reason', 'over');
-    expect([never.code, never.stderr]).toEqual([5, expect.stringContaining('never/paused is not paused')]);
+    expect([never.code, never.stderr]).toEqual([
+      5,
+      expect.stringContaining('Nobody has paused never/paused'),
+    ]);
   });
 
   it('pauses one target', async () => {

@@ -54,12 +54,12 @@ async function addressOf(config: Project | undefined, card: Card): Promise<strin
 
 async function printCard(output: Output, card: Card, address: string): Promise<void> {
   const { fieldsOf, flagOf } = await import('../../catalogue/input-fields.js');
-  const { formatTable, wrap } = await import('../table.js');
+  const { formatTable, textWidth, wrap } = await import('../table.js');
   const { quote } = await import('../read-run.js');
   const heading = (text: string) => output.line(`\n${output.style('bold', text)}`);
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
-  output.line(`May change: ${card.changes}`);
-  output.line(`Impact: ${card.impact}`);
+  output.line(wrap(`May change: ${card.changes}`, textWidth()).join('\n'));
+  output.line(wrap(`Impact: ${card.impact}`, textWidth()).join('\n'));
   const lists = {
     Symptoms: card.symptoms,
     Diagnosis: card.diagnosis,
@@ -69,7 +69,7 @@ async function printCard(output: Output, card: Card, address: string): Promise<v
   };
   for (const [name, items] of Object.entries(lists)) {
     heading(name);
-    for (const item of items) output.line(wrap(`- ${item}`, 100).join('\n  '));
+    for (const item of items) output.line(wrap(`- ${item}`, textWidth() - 2).join('\n  '));
   }
   heading('Input');
   const rows = fieldsOf(card).map((field) => [
