@@ -1,5 +1,5 @@
 # The worker: every runbook, the client tools and the server programs of PostgreSQL for drills and rehearsals.
-FROM node:20.19.5-bookworm-slim AS build
+FROM node:22.21.1-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
@@ -9,7 +9,7 @@ COPY examples ./examples
 COPY bench ./bench
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:20.19.5-bookworm-slim
+FROM node:22.21.1-bookworm-slim
 # At least as new as the newest server it backs up; disposable clusters need the server's own major version.
 ARG POSTGRES_MAJOR=17
 RUN apt-get update \

@@ -6,6 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { Client as PgClient } from 'pg';
 import { parseDocument } from 'yaml';
 import { startBookingApp } from '../examples/booking/app';
+import { startInbox } from '../examples/booking/inbox';
 import { setUpBooking, type BookingSetUp } from '../examples/booking/setup';
 import { createPackActivities } from '../src/packs/definition/combine';
 import type { Project } from '../src/catalogue/catalogue';
@@ -107,7 +108,9 @@ async function open(
   const booking = await setUpBooking({ adminUrl: postgres.url, directory, megabytes });
   const app = await startBookingApp({ databaseUrl: booking.urls.production.app });
   stops.push(() => app.stop());
-  setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url });
+  const inbox = await startInbox();
+  stops.push(() => inbox.stop());
+  setEnvironment({ ...booking.environment, BOOKING_APP_URL: app.url, BOOKING_INBOX_URL: inbox.url });
   writeConfig(booking.configFile, temporal.address);
   prepare?.(booking.configFile);
   const config = loadProject(booking.configFile);

@@ -43,7 +43,7 @@ await runScript(async () => {
 
 async function takeMigration(page, { client, config, temporal }) {
   const { newWorkflowId } = built('cli/workflow-id.js');
-  const { runAddress } = built('cli/ui-address.js');
+  const { runAddress } = built('contract/ui-address.js');
   mkdirSync(join(root, 'docs', 'images'), { recursive: true });
   const workflowId = newWorkflowId('migrateDatabase', 'booking');
   const run = await client.workflow.start('migrateDatabase', {
@@ -95,7 +95,7 @@ async function takeMigration(page, { client, config, temporal }) {
 async function takeIncident(page, { client, config, temporal, booking }) {
   const { openIdleTransactions } = require(join(root, 'dist', 'examples', 'booking', 'trouble.js'));
   const { newWorkflowId } = built('cli/workflow-id.js');
-  const { runAddress } = built('cli/ui-address.js');
+  const { runAddress } = built('contract/ui-address.js');
   const trouble = await openIdleTransactions({
     databaseUrl: booking.urls.production.app,
     count: 25,

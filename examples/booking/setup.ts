@@ -15,6 +15,8 @@ export type SetUpOptions = BookingSize & {
   directory: string;
   /** Where the production application answers, if that is known already; else set BOOKING_APP_URL later. */
   appUrl?: string;
+  /** Where people are told, if that is known already; else set BOOKING_INBOX_URL later. */
+  inboxUrl?: string;
   seed?: number;
   onProgress?: (doing: string) => void;
 };
@@ -34,7 +36,7 @@ const STAGING_HISTORY_DAYS = 60;
  * each time) and writes a complete runbooks.yaml. Starts nothing. Running it again is safe.
  */
 export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp> {
-  const { adminUrl, directory, appUrl, seed, onProgress } = options;
+  const { adminUrl, directory, appUrl, inboxUrl, seed, onProgress } = options;
   const credentials = await createBookingRoles(adminUrl);
   const create = async (
     environment: string,
@@ -65,6 +67,7 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
     BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
   };
   if (appUrl !== undefined) environment['BOOKING_APP_URL'] = appUrl;
+  if (inboxUrl !== undefined) environment['BOOKING_INBOX_URL'] = inboxUrl;
   const configFile = writeConfig(directory, await systemIdentifier(adminUrl));
   return { configFile, environment, urls: { production, staging } };
 }

@@ -1,4 +1,5 @@
 /** Symptoms to practise on, made for real. Those that take connections end by themselves; the others say how. */
+import { fork } from 'node:child_process';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
@@ -66,6 +67,28 @@ async function forgetTransaction(connectionString: string, applicationName: stri
 
 const TOO_MANY_CONNECTIONS = '53300';
 
+/** The sample counts a transaction as forgotten after five seconds. */
+const FORGOTTEN_MS = 6_000;
+
+/** Makes the trouble in a process of its own, and returns when it is there. */
+async function inBackground(args: string[]): Promise<void> {
+  const child = fork(__filename, args, { detached: true, stdio: 'ignore' });
+  const said = await new Promise<string>((resolve, reject) => {
+    child.once('message', (said) => resolve(said as string));
+    child.once('exit', () => reject(new Error('it ended at once; without --background it says why')));
+  });
+  await new Promise((resolve) => setTimeout(resolve, FORGOTTEN_MS));
+  console.log(said);
+  child.disconnect();
+  child.unref();
+}
+
+/** To the terminal, and to whoever put this in the background. */
+function say(text: string): void {
+  console.log(text);
+  if (process.connected) process.send?.(text);
+}
+
 interface Trouble {
   /** For the usage text. */
   usage: string;
@@ -74,7 +97,7 @@ interface Trouble {
 
 const troubles: Record<string, Trouble> = {
   'idle-transactions': {
-    usage: "--count 12 --seconds 120, with the application's DATABASE_URL",
+    usage: "--count 12 --seconds 120 [--background], with the application's DATABASE_URL",
     make: async ({ count, seconds }) => {
       const { pids, ended, stop } = await openIdleTransactions({
         databaseUrl: needVariable('DATABASE_URL'),
@@ -82,7 +105,7 @@ const troubles: Record<string, Trouble> = {
         forMs: seconds * 1_000,
       });
       process.once('SIGINT', () => void stop()).once('SIGTERM', () => void stop());
-      console.log(`${pids.length} transactions are open and idle; they end in ${seconds} s or when ended`);
+      say(`${pids.length} transactions are open and idle; they end in ${seconds} s or when ended`);
       await ended;
       console.log('all of them are gone');
     },
@@ -129,6 +152,7 @@ async function main(): Promise<void> {
     options: {
       count: { type: 'string', default: '12' },
       seconds: { type: 'string', default: '120' },
+      background: { type: 'boolean', default: false },
     },
   });
   const trouble = troubles[positionals[0] ?? ''];
@@ -136,6 +160,8 @@ async function main(): Promise<void> {
     const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name} ${usage}`);
     throw new Error(`which trouble?\n${known.join('\n')}`);
   }
+  if (values.background)
+    return inBackground(process.argv.slice(2).filter((argument) => argument !== '--background'));
   await trouble.make({
     count: wholeNumber('count', values.count),
     seconds: wholeNumber('seconds', values.seconds),

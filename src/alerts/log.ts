@@ -1,3 +1,4 @@
+import { printableJson } from '../contract/printable';
 import { scrub } from '../config/secrets';
 import { createRecent } from './recent';
 
@@ -8,10 +9,14 @@ export type Log = (
   about?: Record<string, unknown>,
 ) => void;
 
-/** One JSON document a line, on standard error, without secrets. */
-export const logAsJson: Log = (level, message, about = {}) => {
-  console.error(JSON.stringify(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
-};
+/** One JSON document a line, without secrets. */
+export const jsonLog =
+  (write: (line: string) => void): Log =>
+  (level, message, about = {}) =>
+    write(printableJson(withoutSecrets({ at: new Date().toISOString(), level, message, ...about })));
+
+/** On standard error. */
+export const logAsJson = jsonLog((line) => console.error(line));
 
 /** Text by text: scrubbing the finished JSON could eat its quotes. */
 function withoutSecrets(value: unknown): unknown {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Alert } from '../contract/alert';
+import { printable, printableLine } from '../contract/printable';
 import { BadAlert } from './sender';
 
 type Value = string | null | undefined;
@@ -45,7 +46,7 @@ export function toAlert(raw: RawAlert): Alert {
 
 /** Cut texts may be equal where the whole ones differ, so a long fingerprint ends in a digest of all of it. */
 function identity(text: string): string {
-  const clean = oneLine(text);
+  const clean = printableLine(text);
   if (clean === '') throw new BadAlert('fingerprint: got an empty text, wanted what identifies the alert');
   if (clean.length <= MAX_FINGERPRINT) return clean;
   return `${cut(clean, 180)} ${createHash('sha256').update(clean).digest('hex')}`;
@@ -70,20 +71,13 @@ function entries(all: Record<string, Value> = {}, clean: (value: Value) => strin
 const SECRET_NAME =
   /(authorization|password|passwd|secret|token|api[-_]?key|cookie|credentials?|private[-_]?key)$/i;
 
-/** Control characters but tab and newline, lone surrogates, and what turns the direction of a line. */
-const UNREADABLE = /[^\P{Cc}\t\n]|[\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
-
 /** A text of one line with at most `max` characters. */
 export function line(text: Value, max: number): string {
-  return cut(withoutCredentials(oneLine(text ?? '')), max);
+  return cut(withoutCredentials(printableLine(text ?? '')), max);
 }
 
 function prose(text: Value, max: number): string {
-  return cut(withoutCredentials((text ?? '').replace(UNREADABLE, '').trim()), max);
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(UNREADABLE, '').trim();
+  return cut(withoutCredentials(printable(text ?? '').trim()), max);
 }
 
 /**

@@ -21,6 +21,8 @@ interface Notices {
   status: AlertNotice['status'];
   /** Since the last notice. */
   count: number;
+  /** Of the newest episode; ISO time. */
+  startsAt?: string;
   /** Something is to be told. */
   due: boolean;
   resolvedToldAtMs: number;
@@ -52,8 +54,13 @@ export function createRepeats({ tell, onEnded, everyMs, maxRuns }: Options) {
   }
 
   async function tellNow(workflowId: string, notices: Notices, untilMs: number): Promise<Heard> {
-    const { status, count } = notices;
-    const notice: AlertNotice = { status, count, at: new Date().toISOString() };
+    const { status, count, startsAt } = notices;
+    const notice: AlertNotice = {
+      status,
+      count,
+      at: new Date().toISOString(),
+      ...(startsAt === undefined ? {} : { startsAt }),
+    };
     Object.assign(notices, { count: 0, due: false });
     due.delete(workflowId);
     if (status === 'resolved') notices.resolvedToldAtMs = Date.now();
@@ -71,8 +78,9 @@ export function createRepeats({ tell, onEnded, everyMs, maxRuns }: Options) {
 
   return {
     /** The alert came again. */
-    count(workflowId: string): void {
+    count(workflowId: string, startsAt: string | null): void {
       const notices = noticesOf(workflowId);
+      if (startsAt !== null && startsAt > (notices.startsAt ?? '')) notices.startsAt = startsAt;
       notices.status = 'firing';
       notices.count += 1;
       mark(workflowId, notices);

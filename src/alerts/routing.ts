@@ -39,6 +39,8 @@ export interface PlannedRun {
   repeatable: boolean;
   /** Several alerts have this run in common. */
   grouped: boolean;
+  /** People lead it: while it is open it takes in every alert of its fingerprint or group, whenever that began. */
+  lasting: boolean;
   severity: Severity;
   input: Record<string, unknown>;
   /** Why the run would refuse the input; then it is not started. */
@@ -84,13 +86,15 @@ export function planRun(config: Config, { config: route, card, shape }: Route, a
   Object.assign(input, { alert, startedBy: `alert:${alert.source}` });
   if (route.mode !== undefined) input['mode'] = route.mode;
   const known = Object.hasOwn(config.services, service);
+  const lasting = card.coordinates === true;
   return {
     route: route.name,
     runbook: card.name,
-    workflowId: known ? workflowIdOf(card.name, service, route, alert) : undefined,
+    workflowId: known ? workflowIdOf(card, service, route, alert) : undefined,
     summary: alert.title,
-    repeatable: alert.startsAt === null || route.group.length > 0,
+    repeatable: lasting || alert.startsAt === null || route.group.length > 0,
     grouped: route.group.length > 0,
+    lasting,
     severity,
     input,
     problems: inputProblems(card, config, input),
@@ -98,12 +102,17 @@ export function planRun(config: Config, { config: route, card, shape }: Route, a
 }
 
 /** The same alert since the same time, or the same group of alerts, is the same run. */
-function workflowIdOf(runbook: string, service: string, { name, group }: AlertRouteConfig, alert: Alert) {
+function workflowIdOf(
+  { name: runbook, coordinates }: Card,
+  service: string,
+  { name, group }: AlertRouteConfig,
+  alert: Alert,
+) {
   const { source, fingerprint, startsAt } = alert;
   const key =
     group.length === 0
-      ? [source, name, fingerprint, startsAt]
-      : [source, name, group.map((field) => readField(alert, field) ?? null), null];
+      ? [source, name, fingerprint, coordinates === true ? null : startsAt]
+      : [name, group.map((field) => readField(alert, field) ?? null)];
   // As JSON, because no separator is one that a fingerprint cannot contain.
   const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16);
   return `${runbook}/${service}/alert-${hash}`;

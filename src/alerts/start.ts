@@ -13,18 +13,21 @@ interface Options {
   /** Between two notices to one run. */
   noticeEveryMs?: number;
   maxRuns?: number;
+  lingerMs?: number;
 }
 
 interface Known {
   /** Until then an alert is a repeat without Temporal being asked. */
   askAgainAtMs: number;
-  /** Fingerprints of a group that fire, and when they last did. */
+  /** Alerts of a group that fire, and when they last did. */
   firing: Map<string, number>;
 }
 
 const NOTICE_EVERY_MS = 60_000;
 const MAX_RUNS = 50_000;
-const REPEATABLE_FOR_MS = 60_000;
+const REPEATABLE_FOR_MS = 5_000;
+/** What began before a run that people led was closed, and is still sent so long afterwards, was not over. */
+const LINGER_MS = 15 * 60_000;
 const MAX_FINGERPRINTS = 1_000;
 /** A sender that is silent about an alert for so long has forgotten it. */
 const FIRING_FOR_MS = 24 * 3_600_000;
@@ -37,6 +40,7 @@ export function createStarter({
   taskQueue,
   noticeEveryMs = NOTICE_EVERY_MS,
   maxRuns = MAX_RUNS,
+  lingerMs = LINGER_MS,
 }: Options) {
   const known = createRecent<Known>(maxRuns);
   const starting = new Map<string, Promise<boolean>>();
@@ -64,7 +68,23 @@ export function createStarter({
   }
 
   /** True when this call started it. Throws Unavailable unless Temporal has the run. */
-  async function startOnce({ runbook, workflowId, input, summary, repeatable }: Startable, untilMs: number) {
+  async function startOnce(run: Startable, { startsAt }: Alert, untilMs: number): Promise<boolean> {
+    if (!run.lasting || startsAt === null) return tryStart(run, run.repeatable, untilMs);
+    if (await tryStart(run, false, untilMs)) return true;
+    // Senders repeat themselves for some minutes after people have closed what they led.
+    const { closeTime } = await calls.call(untilMs, (client) =>
+      client.workflow.getHandle(run.workflowId).describe(),
+    );
+    const closedMs = closeTime?.getTime() ?? Infinity;
+    if (Date.parse(startsAt) <= closedMs && Date.now() - closedMs < lingerMs) return false;
+    return tryStart(run, true, untilMs);
+  }
+
+  async function tryStart(
+    { runbook, workflowId, input, summary }: Startable,
+    again: boolean,
+    untilMs: number,
+  ): Promise<boolean> {
     const isThere = (error: Error) => error.name === 'WorkflowExecutionAlreadyStartedError';
     try {
       await calls.call(
@@ -74,7 +94,7 @@ export function createStarter({
             workflowId,
             taskQueue,
             args: [input],
-            workflowIdReusePolicy: repeatable ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
+            workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
             workflowIdConflictPolicy: 'FAIL',
             staticSummary: oneLine(summary),
           }),
@@ -94,21 +114,22 @@ export function createStarter({
     known.set(workflowId, { askAgainAtMs, firing });
   }
 
-  function markFiring({ workflowId, grouped }: Startable, { fingerprint }: Alert): void {
+  function markFiring({ workflowId, grouped }: Startable, alert: Alert): void {
     const firing = known.get(workflowId)?.firing;
     if (!grouped || firing === undefined) return;
-    if (firing.size < MAX_FINGERPRINTS || firing.has(fingerprint)) firing.set(fingerprint, Date.now());
+    const who = nameOf(alert);
+    if (firing.size < MAX_FINGERPRINTS || firing.has(who)) firing.set(who, Date.now());
   }
 
   /** One start for all that ask for it meanwhile. */
-  async function startOrJoin(run: Startable, untilMs: number): Promise<boolean> {
+  async function startOrJoin(run: Startable, alert: Alert, untilMs: number): Promise<boolean> {
     const { workflowId } = run;
     const others = starting.get(workflowId);
     if (others !== undefined) {
       await by(untilMs, others);
       return false;
     }
-    const mine = startOnce(run, untilMs).then((isNew) => {
+    const mine = startOnce(run, alert, untilMs).then((isNew) => {
       remember(run);
       return isNew;
     });
@@ -125,10 +146,10 @@ export function createStarter({
     async firing(run: Startable, alert: Alert, untilMs: number): Promise<'started' | 'repeat'> {
       const { workflowId } = run;
       const isKnown = Date.now() < (known.get(workflowId)?.askAgainAtMs ?? 0);
-      const isNew = isKnown ? false : await startOrJoin(run, untilMs);
+      const isNew = isKnown ? false : await startOrJoin(run, alert, untilMs);
       markFiring(run, alert);
       if (isNew) return 'started';
-      repeats.count(workflowId);
+      repeats.count(workflowId, alert.startsAt);
       return 'repeat';
     },
 
@@ -143,7 +164,7 @@ export function createStarter({
           others.catch(() => false),
         );
       const firing = known.get(workflowId)?.firing;
-      firing?.delete(alert.fingerprint);
+      firing?.delete(nameOf(alert));
       const since = Date.now() - FIRING_FOR_MS;
       if (run.grouped && [...(firing?.values() ?? [])].some((at) => at > since)) return 'others';
       askAgain(workflowId);
@@ -157,6 +178,9 @@ export function createStarter({
 }
 
 export type Starter = ReturnType<typeof createStarter>;
+
+/** A group may have alerts of several senders, and each says for itself when it is over. */
+const nameOf = ({ source, fingerprint }: Alert): string => JSON.stringify([source, fingerprint]);
 
 /** In bytes, because that is what Temporal counts. */
 function oneLine(text: string): string {

@@ -35,6 +35,7 @@ export async function checkAll(config: LoadedConfig, withTemporal: WithTemporal)
       lines.push(...(await checkHealth(config, name, environment, settings)));
     }
     lines.push(...checkFolders(config, name, service), ...checkNotifications(config, name, service.notify));
+    lines.push(...checkPeople(name, service));
   }
   return lines;
 }
@@ -132,6 +133,29 @@ function checkFolders(
     });
   }
   return lines;
+}
+
+/** Whether anybody would hear of an approval, of an incident, of a run that needs a person. */
+function checkPeople(service: string, { notify, escalation }: ServiceConfig): CheckLine[] {
+  const what = `${service} people`;
+  if (notify.length === 0)
+    return [
+      {
+        what,
+        state: 'warning',
+        detail:
+          'no channel (`notify`): nobody is told of approvals, of incidents, or that a run needs a person',
+      },
+    ];
+  if (escalation.length > 0) return [];
+  return [
+    {
+      what,
+      state: 'warning',
+      detail:
+        'no ladder (`escalation`): a page goes to every channel, and to the same ones again while nobody answers',
+    },
+  ];
 }
 
 /** Whether the secrets are there. Nothing is sent: a check must not page anybody. */

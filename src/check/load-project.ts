@@ -21,8 +21,19 @@ export function parseProject(read: ConfigFile, packs: readonly Pack[] = []): Loa
   const { catalogue, schema } = orConfigError(read.file, () => combinePacks(installed));
   const project: LoadedProject = { ...parseConfig(read, schema), catalogue, installed };
   const problems = [...crossCheck(project), ...installed.flatMap((pack) => pack.check?.(project) ?? [])];
-  if (problems.length > 0) throw new ConfigError(project.file, problems);
+  if (problems.length > 0)
+    throw new ConfigError(
+      project.file,
+      problems.map((problem) => withLine(problem, read)),
+    );
   return project;
+}
+
+/** `line 12: alerts.routes.outage.runbook: ...`: of as much of the path as is there. */
+function withLine(problem: string, { lineOf }: ConfigFile): string {
+  const [path = ''] = problem.split(':');
+  const line = lineOf?.(path.split('.'));
+  return line === undefined ? problem : `line ${line}: ${problem}`;
 }
 
 /** The schema of a configuration file with the sections of its packs; of our own where there is no file, and none was named. */

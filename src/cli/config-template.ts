@@ -56,8 +56,9 @@ services:
       #     identity: { systemIdentifier: '${UNKNOWN_IDENTIFIER}', database: ${service}_staging }
 
     # The highest mode. observe: report the plan and stop; propose: wait for an approval; auto: go on alone.
-    mode: propose
-    # modes: { backUpDatabase: auto } # else the backup of a schedule waits for an approval, each night
+    # Begin with observe; change it when the plans are those that you would have made.
+    mode: observe
+    # modes: { backUpDatabase: auto } # else the backup of a schedule backs nothing up: it shows its plan
 
     approval:
       fourEyes: false                # true: whoever started a run cannot approve it

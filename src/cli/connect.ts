@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
+import { connectionOptions, unreachableText } from '../config/temporal';
 import { CliError, EXIT } from './errors';
 
 export interface Temporal {
@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Connects, runs `body` and closes the connection. Throws CliError (unreachable). */
 export async function withTemporal<T>(
-  config: LoadedConfig | undefined,
+  config: Pick<LoadedConfig, 'temporal'> | undefined,
   body: (temporal: Temporal) => Promise<T>,
 ): Promise<T> {
   const { connection: options, namespace } = connectionOptions(config);
@@ -27,10 +27,7 @@ export async function withTemporal<T>(
   try {
     connection = await Connection.connect({ ...options, connectTimeout: CONNECT_TIMEOUT_MS });
   } catch (error) {
-    throw new CliError(
-      EXIT.unreachable,
-      `Temporal cannot be reached at ${address}: ${(error as Error).message}. Start one with \`runbooks up\`, or name another in temporal.address of the configuration or in TEMPORAL_ADDRESS.`,
-    );
+    throw new CliError(EXIT.unreachable, unreachableText(address, (error as Error).message));
   }
   try {
     const client = new Client({ connection, namespace });
@@ -48,7 +45,10 @@ export async function withTemporal<T>(
 }
 
 /** The configured UI; for a development server on this machine the port where it serves one by default. */
-export function uiUrlOf(config: LoadedConfig | undefined, address: string): string | undefined {
+export function uiUrlOf(
+  config: Pick<LoadedConfig, 'temporal'> | undefined,
+  address: string,
+): string | undefined {
   const configured = config?.temporal.uiUrl;
   if (configured !== undefined) return configured.replace(/\/+$/, '');
   const local = /^(127\.0\.0\.1|localhost):(\d+)$/.exec(address);

@@ -32,6 +32,8 @@ function explain(error: unknown): Explained {
     case 'UnknownName':
     case 'MissingSecret':
       return { exitCode: EXIT.usage, message: error.message };
+    case 'TemporalUnreachable':
+      return { exitCode: EXIT.unreachable, message: error.message };
     case 'WorkflowUpdateFailedError':
       return {
         exitCode: EXIT.usage,
@@ -68,7 +70,7 @@ function explainService(error: Error): Explained {
   if (cause.code === UNAVAILABLE || cause.code === DEADLINE_EXCEEDED) {
     return {
       exitCode: EXIT.unreachable,
-      message: `Temporal does not answer: ${details}. Check its address, or start one with \`runbooks up\`.`,
+      message: `Temporal does not answer: ${details}. Check its address: temporal.address of the configuration, or TEMPORAL_ADDRESS.`,
     };
   }
   if (cause.code === PERMISSION_DENIED || cause.code === UNAUTHENTICATED) {

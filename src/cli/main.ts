@@ -31,6 +31,14 @@ import { addWatch } from './commands/watch';
 import { addWorker } from './commands/worker';
 import { EXIT } from './errors';
 import { explainError } from './explain-error';
+import { writeError } from './output';
+import { addReachOptions } from './settings';
+
+/** What answers runs or stops them, with no need of a configuration. */
+const REACHING = [
+  ...['status', 'watch', 'report', 'cancel', 'approve', 'reject', 'decide', 'done', 'note', 'incident'],
+  ...['pause', 'resume', 'guard'],
+];
 
 const EXIT_CODES = `
 Exit codes:
@@ -70,6 +78,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   for (const add of [addAlerts, addRoute, addSchedules]) add(program);
   program.commandsGroup('Safety:');
   for (const add of [addPause, addGuard]) add(program);
+  for (const command of program.commands) if (REACHING.includes(command.name())) addReachOptions(command);
   throwInsteadOfExit(program);
   return program;
 }
@@ -89,8 +98,8 @@ export async function main(argv: string[]): Promise<void> {
       return;
     }
     const { exitCode, message } = explainError(error);
-    process.stderr.write(`${message}\n`);
-    if (debugWanted() && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    writeError(message);
+    if (debugWanted() && error instanceof Error) writeError(error.stack ?? '');
     process.exitCode = exitCode;
   }
 }

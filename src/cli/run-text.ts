@@ -4,7 +4,10 @@ import { duration, utc } from '../contract/text';
 import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
 import { answerCommands, type RunView } from './read-run';
-import { formatTable, wrap, wrapLines } from './table';
+import { formatTable, hang, textWidth, wrap, wrapLines } from './table';
+
+/** Below the title, after time, mark and movement. */
+const TIMELINE_INDENT = 20;
 
 const MARKS: Record<TimelineEntry['status'], string> = {
   running: '▶',
@@ -37,7 +40,7 @@ export function entryText(output: Output, entry: TimelineEntry, now = Date.now()
 export function waitingText(output: Output, workflowId: string, waiting: Waiting): string {
   const lines = [
     output.style(['yellow', 'bold'], `Waits for a person: ${waiting.kind}`),
-    ...wrap(waiting.question, 100).map((line) => `  ${line}`),
+    ...wrap(waiting.question, textWidth() - 2).map((line) => `  ${line}`),
     `  until ${utc(waiting.expiresAt)} UTC`,
     ...answerCommands(workflowId, waiting).map((command) => `    ${output.style('bold', command)}`),
   ];
@@ -51,7 +54,7 @@ export function planText(plan: Plan): string {
     target,
     [count === undefined ? '' : `${count}`, detail ?? ''].filter((part) => part !== '').join(' · '),
   ]);
-  const warnings = plan.warnings.map((warning) => `  ! ${wrap(warning, 96).join('\n    ')}`);
+  const warnings = plan.warnings.map((warning) => `  ! ${wrap(warning, textWidth() - 4).join('\n    ')}`);
   // Hazards first: there may be many actions.
   return [`Plan ${plan.hash}`, ...warnings, formatTable(['#', 'action', 'target', 'detail'], rows)].join(
     '\n',
@@ -68,7 +71,7 @@ export function runText(output: Output, { report, answered, status }: RunView): 
   const outcome = report.outcome ?? status;
   const parts = [
     `${styledOutcome(output, outcome)}  ${report.title}${report.service === '' ? '' : `: ${report.service}`}`,
-    ...wrapLines(report.summary, 100),
+    ...wrapLines(report.summary, textWidth()),
     `mode ${report.mode}, started ${utc(report.startedAt)} UTC by ${report.startedBy}${report.endedAt === undefined ? '' : `, ended ${utc(report.endedAt)} UTC`}`,
     ...(answered
       ? []
@@ -76,7 +79,7 @@ export function runText(output: Output, { report, answered, status }: RunView): 
     ...incidentLines(output, report),
     ...(report.plan === undefined ? [] : ['', planText(report.plan)]),
     '',
-    ...report.timeline.map((entry) => entryText(output, entry)),
+    ...report.timeline.map((entry) => hang(entryText(output, entry), TIMELINE_INDENT)),
     ...(report.waiting ?? []).flatMap((waiting) => ['', waitingText(output, report.workflowId, waiting)]),
   ];
   return parts.join('\n');

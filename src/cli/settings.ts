@@ -3,9 +3,10 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Catalogue } from '../catalogue/catalogue';
+import type { LoadedConfig } from '../config/load';
 import type { LoadedProject } from '../packs/definition/combine';
 import { CliError, EXIT } from './errors';
-import type { GlobalOptions } from './output';
+import { outputOf, type GlobalOptions } from './output';
 
 /** The configuration that --config or RUNBOOKS_CONFIG names, else `runbooks.yaml` here. Throws ConfigError. */
 export async function requiredConfig(command: Command): Promise<LoadedProject> {
@@ -22,6 +23,55 @@ export async function optionalConfig(command: Command): Promise<LoadedProject | 
   const path = configPath(config);
   const isDefault = config === undefined && path === resolve('runbooks.yaml');
   return isDefault && !existsSync(path) ? undefined : loadProject(path);
+}
+
+/** What a command needs that answers a run or stops it. */
+export interface Reach {
+  temporal: LoadedConfig['temporal'];
+  /** Undefined where there is no configuration, or a broken one. */
+  project?: LoadedProject;
+  /** There is one that cannot be used, as was said. */
+  broken: boolean;
+}
+
+/**
+ * How to reach Temporal, also with a broken configuration: the kill switch and answers must not depend on somebody's
+ * typing error. What its `temporal` section says is used where that can still be read; --address and --namespace win.
+ */
+export async function reach(command: Command): Promise<Reach> {
+  const { address, namespace, config } = command.optsWithGlobals<ReachOptions>();
+  const flags = {
+    ...(address === undefined ? {} : { address }),
+    ...(namespace === undefined ? {} : { namespace }),
+  };
+  try {
+    const project = await optionalConfig(command);
+    const { configSchema } = await import('../config/schema.js');
+    const temporal = project?.temporal ?? configSchema.shape.temporal.parse(undefined);
+    return { temporal: { ...temporal, ...flags }, project, broken: false };
+  } catch (error) {
+    const { configPath, salvageTemporal } = await import('../config/load.js');
+    const { connectionOptions } = await import('../config/temporal.js');
+    const temporal = { ...salvageTemporal(configPath(config)), ...flags };
+    const { connection, namespace: used } = connectionOptions({ temporal });
+    outputOf(command).warn(
+      `${(error as Error).message}\nGoing on without it: Temporal at ${connection.address}, namespace ${used}. Others: --address, --namespace.`,
+    );
+    return { temporal, broken: true };
+  }
+}
+
+interface ReachOptions extends GlobalOptions {
+  address?: string;
+  namespace?: string;
+}
+
+/** The flags that `reach` reads, for a command or for all below it. */
+export function addReachOptions(command: Command): void {
+  if (command.commands.length > 0) return command.commands.forEach(addReachOptions);
+  command
+    .option('--address <host:port>', 'of Temporal; default: the configuration, else TEMPORAL_ADDRESS')
+    .option('--namespace <name>', 'of Temporal; default: the configuration, else TEMPORAL_NAMESPACE');
 }
 
 /** The runbooks of that configuration; our own where there is none. */

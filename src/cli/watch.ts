@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { printable } from '../contract/printable';
 import type { TimelineEntry, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
-import { exitCodeOf, type ExitCode } from './errors';
+import { EXIT, exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
 import { entryText, planText, waitingText } from './run-text';
 import { quote, readRun, type RunView } from './read-run';
@@ -27,8 +28,11 @@ export async function watchRun(
   if (output.interactive && outcome === 'OBSERVED' && plan !== undefined) output.line(planText(plan));
   output.line(`${styledOutcome(output, last.report.outcome ?? last.status)}  ${last.report.summary}`);
   output.hint(`Report: runbooks report ${quote(workflowId)} --html --out report.html`);
-  return exitCodeOf(last.report.outcome ?? (last.status === 'RUNNING' ? undefined : last.status));
+  return exitOf(last);
 }
+
+const exitOf = ({ report, status }: RunView): ExitCode =>
+  exitCodeOf(report.outcome ?? (status === 'RUNNING' ? undefined : status));
 
 async function watchPlain(read: () => Promise<RunView>, first: RunView, output: Output): Promise<RunView> {
   const printed = new Map<string, string>();
@@ -69,22 +73,27 @@ async function watchLive(read: () => Promise<RunView>, first: RunView, output: O
   const { Listr } = await import('listr2');
   let last = first;
   const task = {
-    title: headline(first),
+    title: printable(headline(first)),
     rendererOptions: { outputBar: Infinity, persistentOutput: true },
     task: async (_: unknown, self: { title: string; output: string }) => {
       for (let frame = ''; ; last = await read()) {
         const next = frameOf(last, output);
-        self.title = headline(last);
+        self.title = printable(headline(last));
         // Assigning adds to what is shown; an unchanged frame must not.
         if (next !== frame) self.output = next;
         frame = next;
-        if (last.status !== 'RUNNING') return;
+        if (last.status !== 'RUNNING') {
+          // Its mark must not be the green one above a run that failed.
+          if (exitOf(last) !== EXIT.success) throw new Error(self.title);
+          return;
+        }
         await sleep(POLL_MS);
       }
     },
   };
   await new Listr([{ ...task, rendererOptions: { outputBar: 1, persistentOutput: true } }], {
-    rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false },
+    exitOnError: false,
+    rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false, showErrorMessage: false },
   }).run();
   return last;
 }

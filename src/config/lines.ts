@@ -20,7 +20,9 @@ export function lineFinder(
 
 function stepInto(node: unknown, key: PropertyKey): { at: Node | undefined; node: unknown } | undefined {
   if (isSeq(node)) {
-    const item = node.items[Number(key)] as Node | undefined;
+    // Messages name an item by its name where it has one.
+    const item = (node.items[Number(key)] ??
+      node.items.find((one) => isMap(one) && one.get('name') === key)) as Node | undefined;
     return item === undefined ? undefined : { at: item, node: item };
   }
   if (!isMap(node)) return undefined;

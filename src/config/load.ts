@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { lineFinder } from './lines';
 import { problemsOf, problemText, suggestion } from './problem-text';
-import type { Config, DatabaseConfig } from './schema';
+import { configSchema, type Config, type DatabaseConfig } from './schema';
 
 /** A configuration as the worker uses it: parsed, with the folder that its relative paths start from. */
 export interface LoadedConfig extends Config {
@@ -82,6 +82,17 @@ export function parseConfig(
       return `${line === undefined ? '' : `line ${line}: `}${problemText(problem, '(top)')}`;
     }),
   );
+}
+
+/** How to reach Temporal, of a configuration that cannot be used as a whole; the defaults where that too is unreadable. */
+export function salvageTemporal(path: string): Config['temporal'] {
+  const { temporal } = configSchema.shape;
+  try {
+    const document = parseDocument(readFileSync(path, 'utf8')).toJS() as { temporal?: unknown } | null;
+    return temporal.parse(document?.temporal);
+  } catch {
+    return temporal.parse(undefined);
+  }
 }
 
 /** Thrown when a name in an input is not in the configuration. */

@@ -7,6 +7,11 @@ export interface TemporalOptions {
   namespace: string;
 }
 
+/** For people: where nobody answered, and what to do about it. */
+export function unreachableText(address: string, reason: string): string {
+  return `Temporal cannot be reached at ${address}: ${reason.split('\n')[0]}. Is it running there? Another address: temporal.address of the configuration, or TEMPORAL_ADDRESS. \`temporal server start-dev\` starts one on 127.0.0.1:7233; a stack of \`runbooks up\` is reached once the sample.env is read that it names.`;
+}
+
 /**
  * How to reach Temporal: the configuration file first, then Temporal's own environment configuration (address, namespace,
  * TLS, API key), then the local default.

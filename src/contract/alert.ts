@@ -23,6 +23,8 @@ export interface AlertNotice {
   status: 'firing' | 'resolved';
   /** Deliveries since the last notice. */
   count: number;
+  /** ISO time at which the newest of what fires began, where a sender says so. */
+  startsAt?: string;
   /** ISO time. */
   at: string;
 }

@@ -26,6 +26,8 @@ export interface Hazard {
 export interface Migration extends MigrationRef {
   /** Path of its script, where it is not called like the migration. */
   file?: string;
+  /** What its scripts say, on one line and cut, without comments, passwords and long literals. */
+  sql?: { up: string; down: string | null };
   statements: number;
   /** False where a statement refuses to run inside a transaction (CREATE INDEX CONCURRENTLY, VACUUM ...). */
   transactional: boolean;

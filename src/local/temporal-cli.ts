@@ -1,12 +1,25 @@
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { cachePath, type Progress } from '../host/cache';
-import { downloadOfficial } from '../host/official-download';
+import { downloadOfficial, type Release } from '../host/official-download';
 import { isExecutable, runAsUser } from '../host/user';
 import { goInstall } from './go-install';
 
-/** Newer versions of the CLI carry replace directives and cannot be installed this way. */
-const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';
+/** Newer versions of the CLI carry replace directives and cannot be installed with Go. */
+const VERSION = '1.5.1';
+const GO_MODULE = `github.com/temporalio/cli/cmd/temporal@v${VERSION}`;
+/** As published beside them in checksums.txt. */
+const RELEASE: Release = {
+  path: (system) => `temporalio/cli/releases/download/v${VERSION}/temporal_cli_${VERSION}_${system}.tar.gz`,
+  member: () => 'temporal',
+  macos: 'darwin',
+  sha256: {
+    linux_amd64: 'ddc95e08b0b076efd4ea9733a3f488eb7d2be875f8834e616cd2a37358b4852d',
+    linux_arm64: 'bd1b0db9f18b051026de8bf6cc1505f2510f14bbb7a8b9a4a91fff46c77454f5',
+    darwin_amd64: 'bbb73e2a31135abe50a1f1cdb35030c42961df618e8ce9c60ae89f201540c5d9',
+    darwin_arm64: 'cca01b7ea35ad56e2a328d9ae596bf716bd22313ef63c7a761c88354457c2415',
+  },
+};
 const MINIMUM_SERVER: readonly [number, number] = [1, 27];
 
 export interface Executable {
@@ -59,8 +72,9 @@ export async function findTemporalCli(problems: string[] = []): Promise<Executab
 
 export interface ObtainOptions {
   progress?: Progress;
-  /** Another address of the official download, for tests. */
+  /** Another address of the official download, and what is there, for tests. */
   baseUrl?: string;
+  release?: Release;
 }
 
 /**
@@ -70,13 +84,14 @@ export interface ObtainOptions {
 export async function obtainTemporalCli({
   progress = () => undefined,
   baseUrl,
+  release = RELEASE,
 }: ObtainOptions = {}): Promise<Executable> {
   const problems: string[] = [];
   const found = await findTemporalCli(problems);
   if (found !== undefined) return found;
   const target = cachedCli();
   const ways: [source: string, way: () => Promise<void>][] = [
-    ['the official download', () => downloadOfficial({ artifact: 'cli', target, progress, baseUrl })],
+    ['the official download', () => downloadOfficial({ release, target, progress, baseUrl })],
     [
       `go install ${GO_MODULE}`,
       () => goInstall({ module: GO_MODULE, target, name: 'the Temporal CLI', progress }),

@@ -2,12 +2,19 @@
 import { chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cachePath, type Progress } from '../host/cache';
-import { downloadOfficial } from '../host/official-download';
+import { downloadOfficial, type Release } from '../host/official-download';
 import type { Executable } from './temporal-cli';
 import { isExecutable, runAsUser } from '../host/user';
 
 /** 1.31 mishandled rejected Updates. */
 const VERSION = '1.38.0';
+const RELEASE: Release = {
+  path: (system) =>
+    `temporalio/sdk-java/releases/download/v${VERSION}/temporal-test-server_${VERSION}_${system}.tar.gz`,
+  member: (system) => `temporal-test-server_${VERSION}_${system}/temporal-test-server`,
+  macos: 'macOS',
+  sha256: { linux_amd64: '41df834fe8e1ac59619e13908f41b63e4d1054f37634a2f89033d8cf6af71b96' },
+};
 
 export class TestServerNotFound extends Error {
   constructor(problems: string[]) {
@@ -39,9 +46,9 @@ export async function findTestServer(): Promise<Executable | undefined> {
 
 /** Finds the test server, else downloads the official one, else fetches it with Maven. Throws TestServerNotFound. */
 export async function obtainTestServer(
-  options: { progress?: Progress; baseUrl?: string } = {},
+  options: { progress?: Progress; baseUrl?: string; release?: Release } = {},
 ): Promise<Executable> {
-  const { progress = () => undefined, baseUrl } = options;
+  const { progress = () => undefined, baseUrl, release = RELEASE } = options;
   const existing = await findTestServer();
   if (existing !== undefined) return existing;
   const problems = ['our cache: it is not there'];
@@ -49,12 +56,7 @@ export async function obtainTestServer(
     [
       'the official download',
       async () => {
-        await downloadOfficial({
-          artifact: 'temporal-test-server',
-          target: cachedDownload(),
-          progress,
-          baseUrl,
-        });
+        await downloadOfficial({ release, target: cachedDownload(), progress, baseUrl });
         return cachedDownload();
       },
     ],

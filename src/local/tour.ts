@@ -13,6 +13,7 @@ export interface Stop {
 
 export interface StopResult extends Stop {
   workflowId: string;
+  runId: string;
   report: RunReport;
   seconds: number;
 }
@@ -80,6 +81,7 @@ export async function visit(
   return {
     ...stop,
     workflowId,
+    runId: handle.firstExecutionRunId,
     report: memo?.['report'] as RunReport,
     seconds: (Date.now() - startedAt) / 1_000,
   };

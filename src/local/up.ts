@@ -1,12 +1,14 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 import { stopSignal } from '../host/stop-signal';
 import { readableFact } from '../report/text/facts';
+import { printable } from '../contract/printable';
 import type { RunStatus } from '../contract/report';
 import { applySchedules } from '../schedules/apply';
 import { diffSchedules } from '../schedules/diff';
 import { readSchedules, type ScheduleState } from '../schedules/read';
 import { timeText } from '../schedules/times';
 import { logBriefly } from '../worker/log';
+import { runAddress, waitingAddress } from '../contract/ui-address';
 import { createStack, type Stack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
 
@@ -49,11 +51,17 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
           let shown = '';
           const result = await visit(stack().client, stack().config.temporal.taskQueue, place, (status) => {
             const now = describeNow(status);
-            if (now !== shown) task.output = shown = now;
+            if (now !== shown) task.output = shown = printable(now);
           });
           results.push(result);
           task.title = `${place.title}: ${result.report.outcome}`;
+          if (result.report.outcome !== place.expected)
+            throw new Error(
+              `${place.title}: ${result.report.outcome}, and not ${place.expected} as it should`,
+            );
         },
+        // The others are worth seeing all the same.
+        exitOnError: false,
       });
     }
   }
@@ -77,7 +85,7 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
     if (tour) printSummary(stack(), results);
     if (!exit) {
       const { client, config } = stack();
-      printWhatNow(stack(), results, await readSchedules(client, config));
+      printWhatNow(stack(), results, await readSchedules(client, config), data);
       await interrupted;
     }
     return results.every((result) => result.report.outcome === result.expected) ? 0 : 1;
@@ -97,32 +105,36 @@ function describeNow({ timeline, summary }: RunStatus): string {
 const SHOWN_FACTS = /rto|rpo|restoreSeconds|validationSeconds|othersBlocked/i;
 
 function printSummary({ temporal }: Stack, results: StopResult[]): void {
-  for (const { title, report, expected, workflowId } of results) {
+  for (const { title, report, expected, workflowId, runId } of results) {
     console.log(`\n${report.outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`);
-    console.log(`    ${report.outcome}: ${report.summary}`);
+    console.log(printable(`    ${report.outcome}: ${report.summary}`));
     const facts = Object.entries(report.facts).filter(([name]) => SHOWN_FACTS.test(name));
     const shown = facts
       .map(([name, value]) => readableFact(name, value))
       .map(({ label, value }) => `${label}: ${value}`);
-    if (shown.length > 0) console.log(`    ${shown.join(', ')}`);
-    console.log(`    ${temporal.uiUrl}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
+    if (shown.length > 0) console.log(printable(`    ${shown.join(', ')}`));
+    console.log(`    ${runAddress(temporal.uiUrl, 'default', workflowId, runId)}`);
   }
 }
 
 function printWhatNow(
-  { temporal, app, intake, environmentFile }: Stack,
+  { temporal, app, inbox, intake, intakeLog, environmentFile }: Stack,
   results: StopResult[],
   schedules: ScheduleState[],
+  kept: string | undefined,
 ): void {
-  const last = results.at(1)?.workflowId ?? '<workflow id>';
+  const last = results.at(1)?.workflowId;
   const next = schedules.map(
     ({ id, nextAt, timeZone }) =>
       `  ${id.padEnd(21)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
   );
   console.log(`
-Temporal UI  ${temporal.uiUrl}
-Application  ${app.url}/health/ready
-Alerts       ${intake?.url ?? ''}/alerts/monitor
+Temporal UI         ${temporal.uiUrl}
+Runs that wait      ${waitingAddress(temporal.uiUrl, 'default')}
+Messages to people  ${inbox.url}
+Application         ${app.url}/health/ready
+Alerts              ${intake?.url ?? ''}/alerts/monitor
+  what it refused   ${intakeLog ?? ''}
 
 Starts by itself (\`runbooks schedules list\`):
 ${next.join('\n')}
@@ -130,16 +142,17 @@ ${next.join('\n')}
 In another terminal, first:
   . ${environmentFile}
 
-  npm run -s runbooks -- list
-  npm run -s runbooks -- start migrateDatabase --service booking --files ${INDEX_MIGRATION} --mode propose --watch
-  npm run -s runbooks -- start migrateDatabase --service booking --files ${UNSAFE_MIGRATION} --watch
-  npm run -s runbooks -- report ${last} --html --out report.html
-
+  runbooks list
+  runbooks start migrateDatabase --service booking --files ${INDEX_MIGRATION} \\
+    --mode propose --watch
+  runbooks start migrateDatabase --service booking --files ${UNSAFE_MIGRATION} --watch
+${last === undefined ? '' : `  runbooks report ${last} --html --out report.html\n`}
 Make trouble, and send the alert that starts the run which ends it:
-  node dist/examples/booking/trouble.js idle-transactions --count 20 &
-  curl -sS ${intake?.url ?? ''}/alerts/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" -H 'Content-Type: application/json' \\
+  trouble idle-transactions --count 34 --background
+  curl -sS ${intake?.url ?? ''}/alerts/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" \\
+    -H 'Content-Type: application/json' \\
     -d '{"id":"pool-1","state":"firing","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'
-  npm run -s runbooks -- status
+  runbooks status
 
-Ctrl-C stops everything.`);
+Ctrl-C stops everything${kept === undefined ? ', and deletes its data: databases, backups, runs. `--data <folder>` keeps them.' : `; ${kept} keeps its data.`}`);
 }

@@ -6,6 +6,7 @@ import {
   type MetricsExporterConfig,
 } from '@temporalio/worker';
 import { scrub } from '../config/secrets';
+import { printable } from '../contract/printable';
 
 /**
  * One line per entry, without stack traces and secrets: a run that ends as ROLLED_BACK is a result and no fault of the
@@ -20,7 +21,7 @@ export function logBriefly(level: LogLevel, metrics?: MetricsExporterConfig): vo
       error?: Error;
     };
     const about = [workflowId, activityType, error?.message].filter((part) => part !== undefined);
-    console.error(scrub([at, severity, message, ...about].join(' ')));
+    console.error(printable(scrub([at, severity, message, ...about].join(' '))));
   });
   Runtime.install({
     logger,

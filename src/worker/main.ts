@@ -1,6 +1,8 @@
 import { loadProject } from '../check/load-project';
-import { configPath } from '../config/load';
+import { configPath, type LoadedConfig } from '../config/load';
 import { scrub } from '../config/secrets';
+import { printable } from '../contract/printable';
+import { connectionOptions, unreachableText } from '../config/temporal';
 import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
@@ -16,7 +18,9 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   const config = loadProject(configFile);
   if (listen !== undefined) config.worker.listen = listen;
   await installRuntime(config.worker.listen !== undefined);
-  const { worker, stopped, healthUrl, version } = await startWorker(config);
+  const { worker, stopped, healthUrl, version } = await startWorker(config).catch((error: Error) => {
+    throw error.name === 'TransportError' ? new TemporalUnreachable(config, error) : error;
+  });
   console.log(
     `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}, ${versionText(version)}`,
   );
@@ -26,6 +30,14 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
     if (worker.getState() === 'RUNNING') worker.shutdown();
   });
   await stopped;
+}
+
+/** Thrown where no server answers, in words for people. */
+class TemporalUnreachable extends Error {
+  constructor(config: LoadedConfig, { message }: Error) {
+    super(unreachableText(connectionOptions(config).connection.address, message));
+    this.name = 'TemporalUnreachable';
+  }
 }
 
 const versionText = ({ deploymentName, buildId }: WorkerVersion): string =>
@@ -47,8 +59,9 @@ async function installRuntime(withMetrics: boolean): Promise<void> {
 }
 
 if (require.main === module) {
-  runWorker(configPath(process.argv[2])).catch((error: unknown) => {
-    console.error(scrub((error as Error).message));
-    process.exitCode = 1;
+  runWorker(configPath(process.argv[2])).catch((error: Error) => {
+    console.error(printable(scrub(error.message)));
+    // As the command line has it.
+    process.exitCode = error.name === 'TemporalUnreachable' ? 4 : 1;
   });
 }

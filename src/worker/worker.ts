@@ -7,6 +7,7 @@ import {
 } from '@temporalio/worker';
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
+import { withDigest } from '../config/digest';
 import type { LoadedConfig } from '../config/load';
 import { connectionOptions } from '../config/temporal';
 import { hostQueue } from '../contract/hosts';
@@ -121,7 +122,7 @@ function hostOptions(config: LoadedConfig, taskQueue = config.temporal.taskQueue
 
 function commonOptions(config: LoadedConfig) {
   return {
-    identity: `runbooks ${VERSION} ${process.pid}@${workerHostOf(config)}`,
+    identity: withDigest(`runbooks ${VERSION} ${process.pid}@${workerHostOf(config)}`, config),
     // Cancellation reaches an activity with a heartbeat.
     maxHeartbeatThrottleInterval: '1s',
     defaultHeartbeatThrottleInterval: '1s',

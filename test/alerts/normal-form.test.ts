@@ -65,7 +65,7 @@ describe('the normal form of an alert', () => {
       labels: { 'na\nme\u0007': 'a\tb' },
       annotations: { text: 'one\r\ntwo\tthree\u0085\u009b' },
     });
-    expect(alert.title).toBe('[31mred next lineelif.exe');
+    expect(alert.title).toBe('red next lineelif.exe');
     expect(alert.labels).toEqual({ 'na me': 'a b' });
     expect(alert.annotations).toEqual({ text: 'one\ntwo\tthree' });
   });

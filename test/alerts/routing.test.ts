@@ -298,10 +298,18 @@ describe('the workflow ID', () => {
     const group = { group: ['labels.name', 'labels.team'] };
     const first = idOf({}, group);
     expect(idOf({ fingerprint: 'f2', startsAt: null }, group)).toBe(first);
+    expect(idOf({ source: 'other' }, group)).toBe(first);
     expect(idOf({ labels: { name: 'BackupOld', team: 'x' } }, group)).not.toBe(first);
     expect(idOf({ labels: { name: 'x', team: 'y' } }, group)).not.toBe(
       idOf({ labels: { name: 'x y' } }, group),
     );
+  });
+
+  it('of an incident is the same whenever the alert began', () => {
+    const led = { runbook: 'respondToIncident' };
+    expect(idOf({ startsAt: '2026-11-21T03:00:01.000Z' }, led)).toBe(idOf({}, led));
+    expect(idOf({ fingerprint: 'f2' }, led)).not.toBe(idOf({}, led));
+    expect(planned({}, led)).toMatchObject({ repeatable: true, lasting: true });
   });
 
   it('may be used again only where nothing in it says which episode it is', () => {

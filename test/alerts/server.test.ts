@@ -69,6 +69,11 @@ const isStarted = (workflowId: string) =>
       () => true,
       () => false,
     );
+/** How often a run was told anything. */
+async function noticesTo(workflowId: string): Promise<number> {
+  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes != null).length;
+}
 const metricsOf = async (url: string) => (await fetch(`${url}/metrics`)).text();
 const resultsOf = ({ body }: Answered) => body.alerts?.map(({ result }) => result);
 
@@ -216,6 +221,20 @@ describe('a request', () => {
     expect(resultsOf(last)).toEqual(['resolved']);
     expect(last.body.alerts![0]!.workflowId).toBe(first.body.alerts![0]!.workflowId);
     expect(last.body.alerts![0]!.detail).toBe('its run was told');
+  });
+
+  it('with the end of an alert reaches every run that it began, as after a restart of its sender, but none of a later one', async () => {
+    const { monitor } = await intake();
+    const starts = ['2026-11-21T03:00:00.000Z', '2026-11-21T03:10:00.000Z', '2026-11-21T03:20:00.000Z'];
+    const ids: string[] = [];
+    for (const since of starts) {
+      const { body } = await post(monitor, bodyOf({ id: 'restarted', since }));
+      ids.push(body.alerts![0]!.workflowId!);
+    }
+    expect(new Set(ids).size).toBe(3);
+    const over = await post(monitor, bodyOf({ id: 'restarted', since: starts[1], status: 'resolved' }));
+    expect(over.body.alerts).toMatchObject([{ result: 'resolved', workflowId: ids[1] }]);
+    expect(await Promise.all(ids.map(noticesTo))).toEqual([1, 1, 0]);
   });
 
   it('that is recorded and not routed is in the log and in the metrics, without secrets', async () => {

@@ -44,8 +44,8 @@ afterAll(async () => {
 });
 
 /** A starter that knows nothing yet, as after a restart of the intake. */
-const freshStarter = (noticeEveryMs = MINUTE) =>
-  createStarter({ calls: createTemporalCalls(client), taskQueue: 'runbooks', noticeEveryMs });
+const freshStarter = (noticeEveryMs = MINUTE, lingerMs?: number) =>
+  createStarter({ calls: createTemporalCalls(client), taskQueue: 'runbooks', noticeEveryMs, lingerMs });
 
 const plan = (alert: Partial<Alert>, route: Record<string, unknown> = {}): [Startable, Alert] => {
   const config = configOf({
@@ -128,7 +128,7 @@ describe('an alert that fires', () => {
     expect(await starter.firing(...one, soon())).toBe('repeat');
     const { runId } = await describeRun(one);
     await terminate(one);
-    // Within a minute it is taken for a repeat; that nobody hears of it is noticed when the run is told.
+    // Within seconds it is taken for a repeat; that nobody hears of it is noticed when the run is told.
     expect(await starter.firing(...one, soon())).toBe('repeat');
     expect(await starter.flush(soon())).toBe(0);
     expect(await starter.firing(...one, soon())).toBe('started');
@@ -148,6 +148,35 @@ describe('an alert that fires', () => {
     expect(await noticesOf(one[0].workflowId)).toEqual([]);
     expect(await starter.resolved(...other, soon())).toBe('told');
     expect(await noticesOf(one[0].workflowId)).toMatchObject([{ status: 'resolved' }]);
+  });
+
+  it('belongs to the open incident, whoever noticed it and whenever it began, and not to a new one when that was just closed', async () => {
+    const led = { runbook: 'respondToIncident', group: ['labels.service'] };
+    const alerts = [
+      plan({ fingerprint: 'i1' }, led),
+      plan({ fingerprint: 'i2', labels: { service: 'booking', instance: 'b' } }, led),
+      plan({ fingerprint: 'i1', startsAt: '2026-11-21T03:07:00.000Z' }, led),
+      plan({ fingerprint: 'i1', source: 'second' }, led),
+    ];
+    const starter = freshStarter();
+    const results = [];
+    for (const one of alerts) results.push(await starter.firing(...one, soon()));
+    expect(results).toEqual(['started', 'repeat', 'repeat', 'repeat']);
+    await starter.flush(soon());
+    const { workflowId } = alerts[0]![0];
+    expect(await noticesOf(workflowId)).toMatchObject([{ count: 3, startsAt: '2026-11-21T03:07:00.000Z' }]);
+    // Each sender says for itself when it is over.
+    expect(await starter.resolved(...alerts[0]!, soon())).toBe('others');
+    expect(await starter.resolved(...alerts[1]!, soon())).toBe('others');
+    expect(await starter.resolved(...alerts[3]!, soon())).toBe('told');
+
+    await terminate(alerts[0]!);
+    expect(await freshStarter().firing(...alerts[0]!, soon())).toBe('repeat');
+    const anew = plan({ fingerprint: 'i1', startsAt: new Date(Date.now() + MINUTE).toISOString() }, led);
+    expect(await freshStarter().firing(...anew, soon())).toBe('started');
+    await terminate(anew);
+    // Still sent long after it was closed: it was not over.
+    expect(await freshStarter(MINUTE, 0).firing(...alerts[0]!, soon())).toBe('started');
   });
 
   it('that many send at the same moment is started once', async () => {

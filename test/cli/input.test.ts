@@ -5,7 +5,7 @@ import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
 import { quote } from '../../src/cli/read-run';
 import { formatTable } from '../../src/cli/table';
-import { startAddress } from '../../src/cli/ui-address';
+import { startAddress } from '../../src/contract/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';
 
 const card = findCard(ownCatalogue, 'migrateDatabase');
@@ -128,6 +128,21 @@ describe('small things of the command', () => {
       'drillRestore/booking/20261121-031204-ab12',
     );
     expect(quote("it's; rm -rf")).toBe(`'it'\\''s; rm -rf'`);
+  });
+
+  it('tables without room for their columns become paragraphs that fit', () => {
+    const rows = [
+      ['a'.repeat(50), '2026-11-22 02:02:46', 'running', 'what it does now, and why it takes so long'],
+    ];
+    const text = formatTable(['run', 'started', 'state', 'summary'], rows, 80);
+    expect(text.split('\n')).toEqual([
+      'a'.repeat(50),
+      '  STARTED  2026-11-22 02:02:46',
+      '  STATE    running',
+      '  SUMMARY  what it does now, and why it takes so long',
+    ]);
+    const narrow = formatTable(['run', 'started', 'state', 'summary'], rows, 40).split('\n');
+    expect(narrow.slice(1).every((line) => line.length <= 40)).toBe(true);
   });
 
   it('tables align and wrap their last column', () => {

@@ -170,7 +170,7 @@ describe('the command without a Temporal server', () => {
     const file = join(folder.path, 'runbooks.yaml');
     const config = loadProject(file);
     expect(config.services['my-shop']?.environments['production']?.database.url).toBe('${env:SHOP_URL}');
-    expect(config.services['my-shop']?.mode).toBe('propose');
+    expect(config.services['my-shop']?.mode).toBe('observe');
     writeFileSync(file, 'mine');
     const second = await runCli(args, { cwd: folder.path });
     expect(second.code).toBe(2);
@@ -229,6 +229,22 @@ describe('the command without a Temporal server', () => {
     const { checks } = JSON.parse(stdout) as { checks: { what: string; state: string }[] };
     expect(checks.find(({ what }) => what === 'temporal')?.state).toBe('failed');
     expect(checks.find(({ what }) => what === 'shop/production database')?.state).toBe('failed');
+    expect(checks.find(({ what }) => what === 'shop people')).toMatchObject({
+      state: 'warning',
+      detail: expect.stringContaining('nobody is told'),
+    });
     expect(stdout).not.toContain('secretsecret');
+  });
+
+  it('worker ends with 4 and a sentence where no server answers', async () => {
+    const { configTemplate } = await import('../../src/cli/config-template.js');
+    const file = join(folder.path, 'alone.yaml');
+    const known = { service: 'shop', databaseUrlEnv: 'URL', systemIdentifier: '0000000000' };
+    writeFileSync(file, configTemplate({ ...known, database: 'shop', identified: false }));
+    const { code, stderr } = await spawnCli(['--config', file, 'worker'], { env: NOWHERE });
+    expect([code, stderr.trim().split('\n')]).toEqual([
+      4,
+      [expect.stringMatching(/cannot be reached at 127\.0\.0\.1:1: .*TEMPORAL_ADDRESS/)],
+    ]);
   });
 });

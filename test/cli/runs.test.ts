@@ -258,6 +258,20 @@ describe('cancelling, pausing and the guard', () => {
     expect((await cli('report', id)).stdout).toContain('cancellation asked for: wrong service');
   });
 
+  it('lists what has ended, and how', async () => {
+    const id = await start('succeed');
+    await cli('watch', id);
+    let runs: { workflowId: string; outcome: string; endedAt: string }[] = [];
+    // Visibility comes a moment later.
+    for (let round = 0; round < 100 && !runs.some(({ workflowId }) => workflowId === id); round += 1)
+      runs = JSON.parse((await cli('status', '--ended', '--json')).stdout) as typeof runs;
+    expect(runs.find(({ workflowId }) => workflowId === id)).toMatchObject({
+      outcome: 'SUCCEEDED',
+      endedAt: expect.stringMatching(/^20.*Z$/),
+    });
+    expect((await cli('status', '--ended')).stdout).toContain(id);
+  });
+
   it('pauses, shows who and why, and resumes', async () => {
     expect((await cli('guard', 'booking/none')).code).toBe(5);
     expect((await cli('pause', '--reason', 'provider outage', '--by', 'sam')).code).toBe(0);
@@ -300,6 +314,63 @@ describe('cancelling, pausing and the guard', () => {
     expect(done.stdout).not.toMatch(/ladder\s+relieve/);
     expect(done.stdout).toMatch(/change\s+.* relieveConnectionPool may go up to auto by sam: mended/);
     expect((await cli('guard', 'shop', '--reset', 'relieveConnectionPool', '--reason', 'over')).code).toBe(0);
+  });
+
+  it('needs no sound configuration for the kill switch, and says which server it means', async () => {
+    const file = join(folder.path, 'broken.yaml');
+    writeFileSync(file, `temporal:\n  address: ${temporal.address}\nservices:\n\tbooking: {}\n`);
+    const broken = (...args: string[]) =>
+      runCli(['--config', file, ...args], { cwd: folder.path, env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
+    const paused = await broken('pause', '--reason', 'stop', '--by', 'sam', '--quiet');
+    expect([paused.code, paused.stdout]).toEqual([0, expect.stringContaining('Paused')]);
+    expect(paused.stderr).toMatch(/broken\.yaml has 1 problem.*\n.*line 4.*\n.*Going on without it/);
+    expect(paused.stderr).toContain(`Temporal at ${temporal.address}, namespace default`);
+    expect((await broken('guard')).stdout).toMatch(/paused\s+by sam/);
+    const id = await start('wait');
+    expect((await broken('status')).stdout).toContain(id);
+    expect((await broken('status')).stdout).not.toContain('guard/all');
+    expect((await broken('resume', '--reason', 'over')).code).toBe(0);
+    // Unreadable altogether: the flags say where.
+    writeFileSync(file, '\t{');
+    const flags = ['--address', temporal.address, '--namespace', 'default'];
+    expect((await broken('pause', '--reason', 'stop', ...flags)).code).toBe(0);
+    expect((await broken('resume', '--reason', 'over', ...flags)).code).toBe(0);
+    expect((await broken('pause', '--reason', 'stop')).code).toBe(4);
+    expect((await broken('check')).code).toBe(2);
+  });
+
+  it('refuses to pause what nobody knows, names the nearest, and says what a pause covers', async () => {
+    const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: booking } }";
+    const file = join(folder.path, 'booking.yaml');
+    writeFileSync(
+      file,
+      `services: { booking: { environments: { production: { database: ${database} }, staging: { database: ${database} } } } }`,
+    );
+    const pause = (target: string) =>
+      cli('--config', file, 'pause', '--target', target, '--reason', 'release', '--by', 'sam');
+    const unknown = await pause('bookng');
+    expect([unknown.code, unknown.stdout]).toEqual([5, '']);
+    expect(unknown.stderr).toMatch(/no target "bookng"; nothing was done.*did you mean "booking"/);
+    expect((await cli('--config', file, 'guard', 'booking/prodution')).stderr).toContain(
+      'did you mean "booking/production"?',
+    );
+    const service = await pause('booking');
+    expect([service.code, service.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /on booking \(with booking\/production and booking\/staging\) until .*--target booking/,
+      ),
+    ]);
+    // Leased by a runbook of somebody's: known to the server alone.
+    await cli('pause', '--target', 'queue/mail', '--reason', 'release');
+    expect((await pause('queue/mail')).code).toBe(0);
+    const blind = await cli('pause', '--target', 'nobody/knows', '--reason', 'release');
+    expect([blind.code, blind.stderr]).toEqual([0, expect.stringContaining('cannot be told')]);
+    const never = await cli('resume', '--target', 'never/paused', '--reason', 'over');
+    expect([never.code, never.stderr]).toEqual([
+      5,
+      expect.stringContaining('Nobody has paused never/paused'),
+    ]);
   });
 
   it('pauses one target', async () => {

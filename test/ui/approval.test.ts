@@ -1,5 +1,5 @@
 import { newWorkflowId } from '../../src/cli/workflow-id';
-import { runAddress, startAddress } from '../../src/cli/ui-address';
+import { runAddress, startAddress } from '../../src/contract/ui-address';
 import type { GuardState } from '../../src/contract/guard';
 import { inline } from '../../src/workflows/kit/details-text';
 import { startDriver, type Driver } from '../runs/harness';

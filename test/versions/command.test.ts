@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { DeploymentsUnsupported } from '../../src/versions/deployment';
@@ -126,6 +127,25 @@ describe('runbooks versions', () => {
       expect(stdout).toMatch(
         new RegExp(`${old} +draining .* 1 +1 run ends on it, e\\.g\\. waiting: keep its`),
       );
+      const workersIn = async (file: string) => {
+        const { stdout: checked } = await world.cli('--config', file, '--json', 'check');
+        const { checks } = JSON.parse(checked) as {
+          checks: { what: string; state: string; detail: string }[];
+        };
+        return checks.find(({ what }) => what === 'workers');
+      };
+      expect(await workersIn(world.file)).toMatchObject({ state: 'ok' });
+      // A comment changes nothing, a mode does.
+      const changed = `${world.file}.changed`;
+      writeFileSync(changed, `${readFileSync(world.file, 'utf8')}# a comment\n`);
+      expect(await workersIn(changed)).toMatchObject({ state: 'ok' });
+      writeFileSync(changed, `${readFileSync(world.file, 'utf8')}    mode: observe\n`);
+      expect(await workersIn(changed)).toMatchObject({
+        state: 'warning',
+        detail: expect.stringMatching(
+          /1 of them run with another configuration than this file: runbooks .*@/,
+        ),
+      });
     } finally {
       child.kill('SIGTERM');
       await ended;

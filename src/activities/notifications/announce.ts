@@ -4,6 +4,8 @@ import { secretsOf, type NotificationConfig } from '../../config/notification-sc
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
 import { connectionOptions } from '../../config/temporal';
+import { printable, printableLine } from '../../contract/printable';
+import { runAddress } from '../../contract/ui-address';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { currentActivity } from '../support/heartbeat';
@@ -134,24 +136,24 @@ function messageOf(config: LoadedConfig, announcement: Announcement): Message {
   return {
     kind,
     service,
-    title: scrub(title),
-    text: scrub(text),
+    // Here for every channel: what each one's own syntax makes of it is its own affair.
+    title: printableLine(scrub(title)),
+    text: printable(scrub(text)),
     workflowId,
     rung,
     severity,
     incident: announcement.incident ?? workflowId,
     at: new Date().toISOString(),
-    link: linkTo(config, workflowId),
+    link: linkTo(config, workflowId, runId),
     // Outside of an activity nothing is tried again.
     id: `${runId ?? randomUUID()}#${activityId}`,
   };
 }
 
-function linkTo(config: LoadedConfig, workflowId: string): string | undefined {
+function linkTo(config: LoadedConfig, workflowId: string, runId: string | undefined): string | undefined {
   const { uiUrl } = config.temporal;
   if (uiUrl === undefined) return undefined;
-  const namespace = encodeURIComponent(connectionOptions(config).namespace);
-  return `${uiUrl.replace(/\/+$/, '')}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+  return runAddress(uiUrl.replace(/\/+$/, ''), connectionOptions(config).namespace, workflowId, runId);
 }
 
 /** Those that can be resolved; a missing one is the problem that is being reported. */

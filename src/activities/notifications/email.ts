@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import type { NotificationConfig } from '../../config/notification-schema';
-import { cut, labelOf, oneLine, timeOf, type Message, type Sending, type Sent } from './message';
+import { printableLine } from '../../contract/printable';
+import { cut, labelOf, timeOf, type Message, type Sending, type Sent } from './message';
 
 const TIMEOUT_MS = 5_000;
 const MAX_SUBJECT = 150;
@@ -71,7 +72,7 @@ function securityOf(address: string): { url: string; requireTLS?: boolean } {
 
 /** On one line whatever the text holds: a line break would begin a new header. */
 function subjectOf(message: Message): string {
-  return cut(oneLine(`[${labelOf(message)}] ${message.service}: ${message.text}`), MAX_SUBJECT);
+  return cut(printableLine(`[${labelOf(message)}] ${message.service}: ${message.text}`), MAX_SUBJECT);
 }
 
 function textOf(message: Message): string {
@@ -81,7 +82,7 @@ function textOf(message: Message): string {
     '',
     ...(link === undefined ? [] : [`Open the run: ${link}`]),
     `Run:      ${workflowId}`,
-    `Runbook:  ${oneLine(title)}`,
+    `Runbook:  ${printableLine(title)}`,
     `Service:  ${service}`,
     `Kind:     ${labelOf(message)}`,
     `Time:     ${timeOf(message)}`,

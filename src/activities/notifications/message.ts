@@ -72,11 +72,6 @@ export function timeOf({ at }: Pick<Message, 'at'>): string {
   return `${utc(at)} UTC`;
 }
 
-/** On one line, without control characters. */
-export function oneLine(text: string): string {
-  return text.replace(/[\s\p{Cc}\u2028\u2029]+/gu, ' ').trim();
-}
-
 /** At most so many UTF-16 units, never half a character; what was cut is marked. */
 export function cut(text: string, max: number): string {
   if (text.length <= max) return text;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { NotificationConfig } from '../../config/notification-schema';
 import type { Severity } from '../../contract/modes';
-import { cut, oneLine, type Message, type MessageKind, type Sending, type Sent } from './message';
+import { printableLine } from '../../contract/printable';
+import { cut, type Message, type MessageKind, type Sending, type Sent } from './message';
 import { said } from '../support/http-status';
 import { postJson } from './post';
 
@@ -46,7 +47,7 @@ export async function sendToPagerDuty(
 function trigger({ service, text, title, severity, at, workflowId, link, rung }: Message) {
   return {
     payload: {
-      summary: cut(oneLine(`${service}: ${text}`), MAX_SUMMARY),
+      summary: cut(printableLine(`${service}: ${text}`), MAX_SUMMARY),
       source: service,
       severity: severity === undefined ? 'error' : SEVERITIES[severity],
       timestamp: at,

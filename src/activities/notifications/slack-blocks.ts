@@ -1,4 +1,5 @@
-import { cut, labelOf, oneLine, timeOf, type Message, type MessageKind } from './message';
+import { printableLine } from '../../contract/printable';
+import { cut, labelOf, timeOf, type Message, type MessageKind } from './message';
 
 /** Limits of Slack. https://docs.slack.dev/reference/block-kit/blocks */
 const MAX_HEADER = 150;
@@ -21,7 +22,7 @@ export interface SlackMessage {
  */
 export function slackMessage(message: Message, inThread: boolean): SlackMessage {
   const { kind, service, title, text } = message;
-  const headline = `${MARKS[kind]} ${labelOf(message)} · ${service} · ${oneLine(title)}`;
+  const headline = `${MARKS[kind]} ${labelOf(message)} · ${service} · ${printableLine(title)}`;
   const header = {
     type: 'header',
     text: { type: 'plain_text', text: cut(headline, MAX_HEADER), emoji: true },

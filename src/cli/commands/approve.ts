@@ -3,7 +3,7 @@ import type { RunStatus } from '../../contract/report';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 interface Options {
   plan?: string;
@@ -34,7 +34,7 @@ export function addApprove(program: Command): void {
         const { withTemporal } = await import('../connect.js');
         const { sendUpdate, words } = await import('../answer.js');
         const output = outputOf(command);
-        await withTemporal(await optionalConfig(command), async (temporal) => {
+        await withTemporal(await reach(command), async (temporal) => {
           const plan = options.plan ?? (await openPlan(temporal, output, id, verb));
           const answer = await sendUpdate(
             temporal,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 export function addCancel(program: Command): void {
   program
@@ -15,7 +15,7 @@ export function addCancel(program: Command): void {
       const { sendUpdate } = await import('../answer.js');
       const { quote } = await import('../read-run.js');
       const output = outputOf(command);
-      await withTemporal(await optionalConfig(command), async (temporal) => {
+      await withTemporal(await reach(command), async (temporal) => {
         const handle = temporal.client.workflow.getHandle(id);
         const { status } = await handle.describe();
         if (status.name !== 'RUNNING')

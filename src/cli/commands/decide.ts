@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 interface Options {
   question?: string;
@@ -23,7 +23,7 @@ export function addDecide(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const { askRun, onlyOpen, sendUpdate, words } = await import('../answer.js');
       const output = outputOf(command);
-      await withTemporal(await optionalConfig(command), async (temporal) => {
+      await withTemporal(await reach(command), async (temporal) => {
         let { question, choice } = options;
         if (question === undefined || choice === undefined) {
           const open = onlyOpen(await askRun(temporal, id), 'decision', '--question');

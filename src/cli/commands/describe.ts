@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Card } from '../../catalogue/card';
+import type { Project } from '../../catalogue/catalogue';
 import { outputOf, type Output } from '../output';
 import { catalogueOf, optionalConfig } from '../settings';
 
@@ -11,8 +12,9 @@ export function addDescribe(program: Command): void {
     .action(async (name: string, _: unknown, command: Command) => {
       const { findCard } = await import('../cards.js');
       const { fieldsOf, inputSchema } = await import('../../catalogue/input-fields.js');
-      const card = findCard(await catalogueOf(command), name);
-      const address = await addressOf(command, card);
+      const config = await optionalConfig(command);
+      const card = ofService(findCard(await catalogueOf(command), name), config);
+      const address = await addressOf(config, card);
       const output = outputOf(command);
       output.document({
         ...textsOf(card),
@@ -29,12 +31,18 @@ function textsOf({ input: _input, example: _example, capMode: _capMode, ...texts
   return texts;
 }
 
-async function addressOf(command: Command, card: Card): Promise<string> {
+/** The card with an example that can be pasted here: of a service that is configured. */
+function ofService(card: Card, config: Project | undefined): Card {
+  const [first, ...others] = Object.keys(config?.services ?? {});
+  if (first === undefined || [first, ...others].includes(nameIn(card.example))) return card;
+  return { ...card, example: { ...card.example, service: first } };
+}
+
+async function addressOf(config: Project | undefined, card: Card): Promise<string> {
   const { connectionOptions } = await import('../../config/temporal.js');
   const { uiUrlOf } = await import('../connect.js');
-  const { startAddress } = await import('../ui-address.js');
+  const { startAddress } = await import('../../contract/ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
-  const config = await optionalConfig(command);
   const { connection, namespace } = connectionOptions(config);
   const ui = uiUrlOf(config, connection.address) ?? 'http://<temporal-ui>';
   return startAddress(ui, namespace, {
@@ -46,12 +54,12 @@ async function addressOf(command: Command, card: Card): Promise<string> {
 
 async function printCard(output: Output, card: Card, address: string): Promise<void> {
   const { fieldsOf, flagOf } = await import('../../catalogue/input-fields.js');
-  const { formatTable, wrap } = await import('../table.js');
+  const { formatTable, textWidth, wrap } = await import('../table.js');
   const { quote } = await import('../read-run.js');
   const heading = (text: string) => output.line(`\n${output.style('bold', text)}`);
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
-  output.line(`May change: ${card.changes}`);
-  output.line(`Impact: ${card.impact}`);
+  output.line(wrap(`May change: ${card.changes}`, textWidth()).join('\n'));
+  output.line(wrap(`Impact: ${card.impact}`, textWidth()).join('\n'));
   const lists = {
     Symptoms: card.symptoms,
     Diagnosis: card.diagnosis,
@@ -61,7 +69,7 @@ async function printCard(output: Output, card: Card, address: string): Promise<v
   };
   for (const [name, items] of Object.entries(lists)) {
     heading(name);
-    for (const item of items) output.line(wrap(`- ${item}`, 100).join('\n  '));
+    for (const item of items) output.line(wrap(`- ${item}`, textWidth() - 2).join('\n  '));
   }
   heading('Input');
   const rows = fieldsOf(card).map((field) => [

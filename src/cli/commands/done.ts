@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 interface Options {
   task?: string;
@@ -20,7 +20,7 @@ export function addDone(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const { askRun, onlyOpen, sendUpdate, words } = await import('../answer.js');
       const output = outputOf(command);
-      await withTemporal(await optionalConfig(command), async (temporal) => {
+      await withTemporal(await reach(command), async (temporal) => {
         const task = options.task ?? onlyOpen(await askRun(temporal, id), 'task', '--task').id;
         const answer = await sendUpdate(
           temporal,

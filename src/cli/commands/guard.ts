@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import type { Project } from '../../catalogue/catalogue';
 import type { GuardState } from '../../contract/guard';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 const QUERY_TIMEOUT_MS = 10_000;
 /** Lines of a kind. */
@@ -37,13 +38,25 @@ export function addGuard(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const order = orderOf(options);
       const output = outputOf(command);
-      await withTemporal(await optionalConfig(command), async (temporal) => {
+      const reached = await reach(command);
+      await withTemporal(reached, async (temporal) => {
+        await refuseUnknown(temporal, target, reached.project);
         if (order !== undefined) output.hint(await change(temporal, target, order));
         const state = await readGuard(temporal, target);
         output.document(state);
         await show(output, state);
       });
     });
+}
+
+async function refuseUnknown(
+  temporal: Temporal,
+  target: string,
+  project: Project | undefined,
+): Promise<void> {
+  if (project === undefined) return;
+  const { checkTarget } = await import('../targets.js');
+  await checkTarget(temporal, target, project);
 }
 
 interface Order {

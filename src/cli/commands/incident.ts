@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 /** One message to an incident: its arguments and options become the words of an Update. */
 interface Verb {
@@ -129,7 +129,7 @@ async function send(
   const { withTemporal } = await import('../connect.js');
   const { sendUpdate, words } = await import('../answer.js');
   const output = outputOf(command);
-  await withTemporal(await optionalConfig(command), async (temporal) => {
+  await withTemporal(await reach(command), async (temporal) => {
     const answer = await sendUpdate(temporal, id, update, words(given), timeoutMs);
     output.document({ workflowId: id, ...words(given), answer });
     output.line(answer);

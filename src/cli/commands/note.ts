@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 export function addNote(program: Command): void {
   program
@@ -13,7 +13,7 @@ export function addNote(program: Command): void {
       const { withTemporal } = await import('../connect.js');
       const { sendUpdate } = await import('../answer.js');
       const output = outputOf(command);
-      await withTemporal(await optionalConfig(command), async (temporal) => {
+      await withTemporal(await reach(command), async (temporal) => {
         const answer = await sendUpdate(temporal, id, 'note', { text: text.join(' '), by });
         output.document({ workflowId: id, by, answer });
         output.line(answer);

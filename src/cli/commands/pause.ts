@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
-import { defaultName, optionalConfig } from '../settings';
+import { defaultName, reach } from '../settings';
 
 interface Options {
   target: string;
@@ -14,7 +14,11 @@ export function addPause(program: Command): void {
   for (const verb of ['pause', 'resume'] as const) {
     program
       .command(verb)
-      .option('--target <target>', 'e.g. booking/production; default: every target', 'all')
+      .option(
+        '--target <target>',
+        'a service with all its environments, or one: booking/production; default: every target',
+        'all',
+      )
       .requiredOption('--reason <text>', 'why, for everybody who asks')
       .option('--by <name>', 'your name', defaultName())
       .description(
@@ -26,9 +30,13 @@ export function addPause(program: Command): void {
         const { withTemporal } = await import('../connect.js');
         const { guardId } = await import('../../contract/guard.js');
         const { readGuardMemory, signalGuard } = await import('../../activities/guard/reach-guard.js');
+        const { checkTarget, scopeText } = await import('../targets.js');
         const output = outputOf(command);
-        await withTemporal(await optionalConfig(command), async ({ client, taskQueue }) => {
-          const what = target === 'all' ? 'every target' : `${target} and what lies below it`;
+        const reached = await reach(command);
+        await withTemporal(reached, async (temporal) => {
+          const { client, taskQueue } = temporal;
+          const what = scopeText(target, reached.project);
+          const unsure = await checkTarget(temporal, target, reached.project);
           const before = verb === 'resume' ? await readGuardMemory(client, target) : undefined;
           if (verb === 'resume' && (before?.memory?.paused ?? null) === null)
             throw new CliError(EXIT.notFound, `Nobody has paused ${what}: nothing to resume.`);
@@ -46,9 +54,10 @@ export function addPause(program: Command): void {
           });
           output.line(
             verb === 'pause'
-              ? `Paused: no run goes through a gate, or begins a change, on ${what} until \`runbooks resume\`.`
-              : `Resumed: runs on ${what} go on.`,
+              ? `Paused: no run goes through a gate, or begins a change, on ${what} until \`runbooks resume${target === 'all' ? '' : ` --target ${target}`}\`.`
+              : `Resumed: runs on ${what} go on, unless another pause stops them.`,
           );
+          if (unsure !== undefined) output.warn(unsure);
           output.hint(`Look with: runbooks guard ${target}`);
         });
       });

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { printableJson } from '../../contract/printable';
 import { CliError, EXIT } from '../errors';
 import { outputOf } from '../output';
-import { optionalConfig } from '../settings';
+import { reach } from '../settings';
 
 interface Options {
   html?: boolean;
@@ -27,11 +28,11 @@ export function addReport(program: Command): void {
       }
       const { withTemporal } = await import('../connect.js');
       const { reportFromHistory } = await import('../../report/history/read-history.js');
-      const report = await withTemporal(await optionalConfig(command), ({ client }) =>
+      const report = await withTemporal(await reach(command), ({ client }) =>
         reportFromHistory(client, id, options.run),
       );
       const text = output.json
-        ? `${JSON.stringify(report, null, 2)}\n`
+        ? `${printableJson(report, 2)}\n`
         : await render(report, options.html === true);
       if (options.out === undefined) process.stdout.write(text);
       else await write(options.out, text, output.hint);

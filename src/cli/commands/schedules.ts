@@ -112,7 +112,7 @@ async function list({ config, temporal: { client }, output }: Context): Promise<
 
 async function run({ config, temporal, output }: Context, id: string): Promise<void> {
   const { triggerSchedule } = await import('../../schedules/operate.js');
-  const { runAddress } = await import('../ui-address.js');
+  const { runAddress } = await import('../../contract/ui-address.js');
   const { quote } = await import('../read-run.js');
   const { client, namespace, uiUrl } = temporal;
   const { workflowId, runId } = await triggerSchedule(client, config, id);

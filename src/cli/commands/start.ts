@@ -104,7 +104,7 @@ async function startRun(
   input: Record<string, unknown>,
   options: StartOptions,
 ) {
-  const { runAddress } = await import('../ui-address.js');
+  const { runAddress } = await import('../../contract/ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
   const { quote } = await import('../read-run.js');
   const { client, taskQueue, namespace, uiUrl } = temporal;

@@ -1,25 +1,36 @@
 import type { Command } from 'commander';
 import type { Temporal } from '../connect';
 import { exitCodeOf } from '../errors';
-import { outputOf, type Output } from '../output';
-import { catalogueOf, optionalConfig } from '../settings';
-import type { Catalogue } from '../../catalogue/catalogue';
+import type { RunReport } from '../../contract/report';
+import { outputOf, styledOutcome, type Output } from '../output';
+import { reach, type Reach } from '../settings';
 
 // Asked one after the other; the newest are the ones somebody looks for.
 const MAX_LISTED = 200;
+const MAX_ENDED = 50;
+
+interface Options {
+  run?: string;
+  ended?: boolean;
+}
 
 export function addStatus(program: Command): void {
   program
     .command('status')
     .argument('[id]', 'workflow ID; without it: every run that is open')
     .option('--run <run id>', 'one run of that ID; default: the newest')
+    .option('--ended', `the newest ${MAX_ENDED} that have ended instead, with how`)
     .description('what is running and what it waits for, or one run in full')
-    .action(async (id: string | undefined, { run }: { run?: string }, command: Command) => {
+    .action(async (id: string | undefined, { run, ended }: Options, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const output = outputOf(command);
-      const catalogue = await catalogueOf(command);
-      await withTemporal(await optionalConfig(command), (temporal) =>
-        id === undefined ? listOpen(temporal, output, catalogue) : showOne(temporal, output, id, run),
+      const reached = await reach(command);
+      await withTemporal(reached, async (temporal) =>
+        id !== undefined
+          ? showOne(temporal, output, id, run)
+          : ended === true
+            ? listEnded(temporal, output, await queryOf(reached, '!='))
+            : listOpen(temporal, output, await queryOf(reached, '=')),
       );
     });
 }
@@ -38,12 +49,44 @@ async function showOne(
   process.exitCode = exitCodeOf(view.report.outcome);
 }
 
-async function listOpen(temporal: Temporal, output: Output, { cards }: Catalogue): Promise<void> {
+/** The runs of runbooks; where nobody can tell which there are, of everything but the guards. */
+async function queryOf({ project, broken }: Reach, running: '=' | '!='): Promise<string> {
+  if (broken) {
+    const { GUARD_TYPE } = await import('../../contract/guard.js');
+    return `ExecutionStatus ${running} 'Running' AND WorkflowType != '${GUARD_TYPE}'`;
+  }
+  const { cards } = project?.catalogue ?? (await import('../../packs/own.js')).ownCatalogue;
+  const types = cards.map(({ name }) => `'${name}'`).join(', ');
+  return `ExecutionStatus ${running} 'Running' AND WorkflowType IN (${types})`;
+}
+
+/** As Temporal remembers them: their own last words are in the memo. */
+async function listEnded({ client }: Temporal, output: Output, query: string): Promise<void> {
+  const { formatTable } = await import('../table.js');
+  const { utc } = await import('../../contract/text.js');
+  const runs = [];
+  for await (const { workflowId, runId, closeTime, status, memo } of client.workflow.list({ query })) {
+    const { outcome, summary = '' } = (memo?.['report'] ?? {}) as Partial<RunReport>;
+    const endedAt = closeTime?.toISOString() ?? '';
+    runs.push({ workflowId, runId, endedAt, outcome: outcome ?? status.name, summary });
+    if (runs.length >= MAX_ENDED) break;
+  }
+  output.document(runs);
+  if (runs.length === 0) return output.line('No runbook has ended.');
+  const rows = runs.map((run) => [
+    run.workflowId,
+    utc(run.endedAt),
+    styledOutcome(output, run.outcome),
+    run.summary,
+  ]);
+  output.line(formatTable(['run', 'ended (UTC)', 'outcome', 'summary'], rows));
+}
+
+async function listOpen(temporal: Temporal, output: Output, query: string): Promise<void> {
   const { answerCommands } = await import('../read-run.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
-  const types = cards.map(({ name }) => `'${name}'`).join(', ');
-  const runs = await readOpen(temporal, `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`);
+  const runs = await readOpen(temporal, query);
   output.document(runs);
   if (runs.length === 0) return output.line('No runbook is running.');
   const rows = runs.map((run) => [

@@ -11,7 +11,7 @@ export function addUp(program: Command): void {
     .command('up')
     .option('--tour', 'run the tour on the booking sample')
     .option('--exit', 'end after the tour instead of staying up')
-    .option('--data <folder>', 'keep everything in this folder; default: the cache folder')
+    .option('--data <folder>', 'keep everything in this folder; default: one that is deleted at the end')
     .description('the embedded stack: Temporal with its UI, PostgreSQL, the booking sample and a worker')
     .action(async (options: Options) => {
       const { up } = await import('../../local/up.js');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { outputOf } from '../output';
-import { optionalConfig } from '../settings';
+import { reach } from '../settings';
 
 export function addWatch(program: Command): void {
   program
@@ -11,7 +11,7 @@ export function addWatch(program: Command): void {
     .action(async (id: string, { run }: { run?: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const { watchRun } = await import('../watch.js');
-      process.exitCode = await withTemporal(await optionalConfig(command), (temporal) =>
+      process.exitCode = await withTemporal(await reach(command), (temporal) =>
         watchRun(temporal, outputOf(command), id, run),
       );
     });

@@ -1,10 +1,10 @@
 /** Style of the HTML report. Readable from across a desk, in the dark and on paper. */
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#14181f;--soft:#4b5565;--line:#d9dee6;--odd:#f6f8fa;
---diagnose:#5b6b82;--plan:#7656c9;--gate:#a86a00;--act:#1d63d8;--verify:#0b7f76;--undo:#c2410c;
+--diagnose:#5b6b82;--plan:#7656c9;--gate:#865300;--act:#1d63d8;--verify:#08706a;--undo:#b0390a;
 --good:#0a7a3f;--goodbg:#e3f5ea;--calm:#3d5273;--calmbg:#e8eef7;--bad:#b42318;--badbg:#fdebe9;--alarm:#fff;--alarmbg:#b42318;
 --open:#1d4fa8;--openbg:#e5eefc;--warn:#8a5a00;--warnbg:#fff5dc;--hatch:#e7b65a;--hatchbg:#fdf1d6;--undobg:#fff1e8}
-@media (prefers-color-scheme:dark){:root{--bg:#0f1319;--card:#171c24;--ink:#e8ecf2;--soft:#a4afbf;--line:#2c3442;--odd:#1b212b;
+@media screen and (prefers-color-scheme:dark){:root{--bg:#0f1319;--card:#171c24;--ink:#e8ecf2;--soft:#a4afbf;--line:#2c3442;--odd:#1b212b;
 --diagnose:#93a4bd;--plan:#ab90f0;--gate:#e0a33a;--act:#6ba1ff;--verify:#3fc4b8;--undo:#fb8b4c;
 --good:#5fd592;--goodbg:#12301f;--calm:#aec3e6;--calmbg:#1e2a3d;--bad:#ff8a7e;--badbg:#3a1916;--alarm:#fff;--alarmbg:#b42318;
 --open:#8fb8ff;--openbg:#152744;--warn:#f1c463;--warnbg:#33270c;--hatch:#8c6a22;--hatchbg:#33270c;--undobg:#33200f}}
@@ -37,7 +37,7 @@ ul.warnings li{background:var(--warnbg);color:var(--warn);border-radius:6px;padd
 .facts div{border:1px solid var(--line);border-radius:8px;padding:8px 12px}
 .facts b{display:block;font-size:20px;overflow-wrap:anywhere}.facts span{color:var(--soft);font-size:13px}
 .severity{display:inline-block;background:var(--soft);color:var(--card);border-radius:6px;padding:1px 10px;margin-right:12px}
-.severity-P0{background:var(--alarmbg);color:#fff}.severity-P1{background:var(--undo);color:#fff}
+.severity-P0{background:var(--alarmbg);color:#fff}.severity-P1{background:var(--undo);color:var(--card)}
 .told{display:block;margin:0}.told div{margin:0 0 10px}.told dd{font-weight:400;font-size:17px}
 .missing{color:var(--bad)}
 .lessons{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:12px 28px}
@@ -64,7 +64,7 @@ svg.timeline{display:block;width:100%;min-width:860px;height:auto;font:13px syst
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;font-size:13px;color:var(--soft)}
 .legend svg{width:18px;height:12px;vertical-align:-1px;margin-right:6px}
 footer{color:var(--soft);font-size:13px}
-@media (max-width:600px){main{padding:12px 8px 32px}h1{font-size:22px}section,header{padding:14px 12px}}
+@media screen and (max-width:600px){.scroll table{min-width:640px}main{padding:12px 8px 32px}h1{font-size:22px}section,header{padding:14px 12px}}
 @media print{:root{color-scheme:light}body{background:#fff;font-size:12px}main{max-width:none;padding:0}
 section,header{border-color:#bbb;break-inside:auto;padding:10px 12px;margin:0 0 10px}tr,.facts div,header{break-inside:avoid}
 svg.timeline{min-width:0}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}.scroll{overflow:visible}}

@@ -1,3 +1,4 @@
+import { printable } from '../../contract/printable';
 import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
 import { duration, utc } from '../../contract/text';
@@ -46,7 +47,7 @@ export function renderHtml(
       </body>
     </html>
   );
-  return `<!doctype html>\n${render(page)}\n`;
+  return printable(`<!doctype html>\n${render(page)}\n`);
 }
 
 function RunPage({ report, history, now }: { report: Shown; history: RunHistory | undefined; now: Date }) {

@@ -1,4 +1,5 @@
 /** Pieces of Markdown that reports and post-mortems have in common. They also run inside workflows. */
+import { printable, printableLine } from '../../contract/printable';
 import { duration, utc } from '../../contract/text';
 import { retriesOf, type RunHistory } from '../../contract/run-history';
 import type { RunReport, TimelineEntry } from '../../contract/report';
@@ -70,17 +71,21 @@ export function table(head: string[], rows: string[][]): string {
 }
 
 function cell(value: string): string {
-  return text(value)
-    .replace(/\\/g, '\\\\')
-    .replace(/\|/g, '\\|')
-    .replace(/\s*\n\s*/g, ' ');
+  // Its own backslashes first: they would take the effect of those that `text` adds.
+  return text(value.replace(/\\/g, '\\\\').replace(/\s*\n\s*/g, ' ')).replace(/\|/g, '\\|');
 }
 
-/** Text from outside must not become markup where the Markdown is shown. */
+/** An ID inside of code, where nothing can be escaped. */
+export function plainId(id: string): string {
+  return printableLine(id).replaceAll('`', "'");
+}
+
+/** Text from outside must not become markup where the Markdown is shown, nor a heading or the end of a section. */
 export function text(value: string): string {
-  return value
+  return printable(value)
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
-    .replace(/\[([^\]]*)\]\(/g, '\\[$1\\](');
+    .replace(/\[([^\]]*)\]\(/g, '\\[$1\\](')
+    .replace(/^(\s*)(#|={3,}|-{3,}|`{3,}|~{3,}|\[[^\]\n]*\]:)/gm, '$1\\$2');
 }

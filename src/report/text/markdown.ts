@@ -1,10 +1,12 @@
 /** The report as Markdown. Also runs inside workflows (the `postmortem` query): no Node built-ins here. */
+import { printable } from '../../contract/printable';
 import { utc } from '../../contract/text';
 import { changesTitle, changeText } from './changes';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
 import {
   messageSection,
+  plainId,
   runSection,
   section,
   table,
@@ -23,8 +25,15 @@ import type { RunReport, RunStatus } from '../../contract/report';
  * An incident has a post-mortem instead.
  */
 export function renderMarkdown(
-  report: RunReport & Partial<Pick<HistoryReport, 'history' | 'children'> & Pick<RunStatus, 'waiting'>>,
+  given: RunReport & Partial<Pick<HistoryReport, 'history' | 'children'> & Pick<RunStatus, 'waiting'>>,
 ): string {
+  const report = {
+    ...given,
+    workflowId: plainId(given.workflowId),
+    ...(given.children === undefined
+      ? {}
+      : { children: given.children.map((one) => ({ ...one, workflowId: plainId(one.workflowId) })) }),
+  };
   const incident = ledIncident(report);
   if (incident !== undefined) return renderPostmortem(report, incident);
   const sections = [
@@ -46,7 +55,7 @@ export function renderMarkdown(
     messageSection(report.history),
     runSection(report),
   ];
-  return `${sections.filter((part) => part !== '').join('\n\n')}\n`;
+  return printable(`${sections.filter((part) => part !== '').join('\n\n')}\n`);
 }
 
 function headline(report: RunReport): string {

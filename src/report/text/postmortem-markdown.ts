@@ -1,4 +1,5 @@
 /** The post-mortem of an incident as Markdown. Also runs inside workflows: no Node built-ins here. */
+import { printable } from '../../contract/printable';
 import { duration, utc } from '../../contract/text';
 import { overdue, type IncidentRecord } from '../../contract/incident';
 import { messageSection, runSection, section, table, text, timelineTable } from './markdown-parts';
@@ -29,7 +30,7 @@ export function renderPostmortem(report: Shown, incident: IncidentRecord, now = 
     messageSection(report.history),
     runSection(report),
   ];
-  return `${sections.filter((part) => part !== '').join('\n\n')}\n`;
+  return printable(`${sections.filter((part) => part !== '').join('\n\n')}\n`);
 }
 
 function headline(report: RunReport, incident: IncidentRecord): string {

@@ -6,7 +6,7 @@ import type { RunReport, TimelineEntry } from '../../contract/report';
 
 /** The incident that a run leads; undefined where it only looked, or ended before it began to lead. */
 export function ledIncident({ incident }: RunReport): IncidentRecord | undefined {
-  return incident !== undefined && incident.pages > 0 ? incident : undefined;
+  return incident !== undefined && incident.pages + incident.updates > 0 ? incident : undefined;
 }
 
 export interface Standing {

@@ -3,6 +3,8 @@
  * a fraction, `$x$` a formula), passes HTML through, escapes `&lt;` once more, and puts the whole into an address.
  */
 
+import { printable } from '../../contract/printable';
+
 /** Text from outside on one line, shown as it is written; a pair of backticks stays code. */
 export function inline(text: string): string {
   return text
@@ -32,9 +34,12 @@ function escapeMarkup(text: string): string {
     .replace(/(\d)\/(?=\d)/g, '$1&#47;');
 }
 
-/** Half a character, as a cut leaves it: the UI could not put it into an address and would show nothing. */
+/**
+ * Half a character, as a cut leaves it: the UI could not put it into an address and would show nothing. And what would
+ * act on the reader's screen.
+ */
 export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\uFFFD');
+  return printable(text.replace(/\p{Surrogate}/gu, '\uFFFD'));
 }
 
 /** Length of well-formed text once it is percent-encoded in an address. */

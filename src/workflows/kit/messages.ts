@@ -78,8 +78,9 @@ function hearVerdict(state: RunState, verdict: AdmissionNotice): void {
 }
 
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */
-function hearAlert(state: RunState, { status, count, at }: AlertNotice): void {
+function hearAlert(state: RunState, { status, count, at, startsAt = '' }: AlertNotice): void {
   const { alert } = state;
+  if (startsAt > (alert.startsAt ?? '')) alert.startsAt = startsAt;
   alert.repeats += count;
   if (alert.repeats > 0) state.report.facts['alertRepeats'] = alert.repeats;
   if (status === 'resolved') {

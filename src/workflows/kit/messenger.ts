@@ -6,7 +6,7 @@ import { causeOf } from './failure';
 import type { Tell } from './people';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
-import type { PageOptions } from './run';
+import type { Paged, PageOptions } from './run';
 import { addNote, type RunState } from './state';
 
 /** People are still needed, or do not know yet what was done, or that nothing was. */
@@ -53,35 +53,40 @@ export function createMessenger(state: RunState, policy: Policy) {
     }
   }
 
-  /** A status message, to a rung of the ladder or to every channel. */
-  async function announce(text: string, to: { rung?: string; severity?: Severity } = {}): Promise<void> {
+  /** A status message, to a rung of the ladder or to every channel. Returns the channels that took it. */
+  async function announce(text: string, to: { rung?: string; severity?: Severity } = {}): Promise<string[]> {
     const { rung, severity } = to;
     const { told } = await send('status', text, { rung: rung ?? null, severity });
     if (rung === undefined && told.length > 0) announced = true;
     if (rung !== undefined && told.length === 0) addNote(state, `Nobody could be told at ${rung}`, text);
+    return told;
   }
 
   /** Calls people. Where nobody of a rung can be reached, the next one is called at once. */
   async function page(
     text: string,
     { rung = 0, severity = policy.priority }: PageOptions = {},
-  ): Promise<void> {
+  ): Promise<Paged> {
     const { ladder } = policy;
     const last = Math.max(0, ladder.length - 1);
     for (let at = Math.min(rung, last); ; at += 1) {
       const name = ladder[at];
       const { told, problems } = await send('page', text, { rung: name ?? null, severity });
       if (told.length > 0 || problems.length > 0) remember(told, severity);
-      if (told.length > 0) return void unreached.delete(text);
+      if (told.length > 0) {
+        unreached.delete(text);
+        return { told, rung: name, wanted: true };
+      }
       // No ladder and no channel: nobody wants to be called.
-      if (name === undefined && problems.length === 0) return;
+      if (name === undefined && problems.length === 0) return { told, wanted: false };
       if (at < last) {
         addNote(state, `Nobody could be told at ${name}`, `${ladder[at + 1]} is told at once`);
         continue;
       }
       // A page is repeated while nobody answers; that nobody can be reached is said once.
       if (!unreached.has(text)) addNote(state, 'Nobody could be reached', text);
-      return void unreached.add(text);
+      unreached.add(text);
+      return { told, wanted: true };
     }
   }
 
@@ -111,7 +116,7 @@ export function createMessenger(state: RunState, policy: Policy) {
     await resolvePage(`${outcome}: ${summary}`);
   }
 
-  const tell: Tell = (rung, text) => page(text, { rung });
+  const tell: Tell = async (rung, text) => void (await page(text, { rung }));
 
   /** Who was told what is being done, e.g. that no writes are taken, hears when that is over. */
   async function endAnnouncements(outcome: Outcome, summary: string): Promise<void> {

@@ -57,6 +57,16 @@ export interface PageOptions {
   severity?: Severity;
 }
 
+/** What came of a page. */
+export interface Paged {
+  /** Channels that took it; empty where nobody could be reached. */
+  told: string[];
+  /** Of the ladder, whose channels these are; absent without a ladder, and where nobody could be reached. */
+  rung?: string | undefined;
+  /** False where the service has no channel at all. */
+  wanted: boolean;
+}
+
 /** What the sender of the alert that started the run has said since. */
 export interface Sender {
   /** Deliveries after the first. */
@@ -65,6 +75,8 @@ export interface Sender {
   refires: number;
   /** ISO time; absent while it fires, or where no alert started the run. */
   resolvedAt?: string;
+  /** ISO time at which the newest of what came since began; absent where nothing did, or its sender does not say. */
+  startsAt?: string;
 }
 
 /** What a runbook shows of its own, beside what every run shows. */
@@ -174,11 +186,11 @@ export interface Run<A = Activities> {
     began?: (workflowId: string) => void,
   ): Promise<ChildRun>;
 
-  /** A status message, to a rung of the ladder or to every channel. Never fails. @example await run.announce('Writes stop now.') */
-  announce(text: string, to?: { rung?: string; severity?: Severity }): Promise<void>;
+  /** A status message, to a rung of the ladder or to every channel. Returns the channels that took it; never fails. @example await run.announce('Writes stop now.') */
+  announce(text: string, to?: { rung?: string; severity?: Severity }): Promise<string[]>;
 
   /** Calls people: a rung of the ladder, and the next where nobody of it can be reached. Never fails. @example await run.page('Checkout is down', { severity: 'P0' }) */
-  page(text: string, options?: PageOptions): Promise<void>;
+  page(text: string, options?: PageOptions): Promise<Paged>;
 
   /** Says to those who were paged that somebody has it. @example await run.acknowledgePage('ana has it') */
   acknowledgePage(text: string): Promise<void>;

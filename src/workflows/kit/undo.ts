@@ -8,7 +8,7 @@ import { addNote, type RunState } from './state';
 import type { Undo } from './way-back';
 
 interface Messages {
-  announce: (text: string) => Promise<void>;
+  announce: (text: string) => Promise<unknown>;
   tell: Tell;
 }
 

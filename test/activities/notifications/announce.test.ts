@@ -53,7 +53,7 @@ describe('a message', () => {
     const posted = http.received.find(({ path }) => path.startsWith('/services/'))?.body;
     expect(posted.text).toContain('a &lt;b&gt; &amp; c');
     expect(JSON.stringify(posted.blocks)).toContain(
-      '<http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1|',
+      '<http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1/00000000-0000-0000-0000-000000000000/user-metadata|',
     );
     const hooked = http.received.find(({ path }) => path === '/status');
     expect(hooked?.headers.authorization).toBe('Bearer very-secret-token');
@@ -66,8 +66,29 @@ describe('a message', () => {
       incident: 'i-1',
       workflowId: WORKFLOW_ID,
       at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
-      link: 'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1',
+      link: 'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1/00000000-0000-0000-0000-000000000000/user-metadata',
     });
+  });
+
+  it('carries nothing from outside that acts on who reads it, in any channel', async () => {
+    const text =
+      '\u001b]0;owned\u0007\u001b[8m\u009b2Jread \u202egnp\u2066 <!channel> <http://evil.example|here>\r\nme';
+    await announceWith(
+      { notify: [slack('ops'), hook('status'), pager('pager')] },
+      { text, kind: 'page', title: text },
+    );
+    const bodies = http.received.map(({ body }) => JSON.stringify(body));
+    expect(bodies).toHaveLength(3);
+    for (const body of bodies) {
+      expect(body).toContain('read gnp');
+      // eslint-disable-next-line no-control-regex
+      expect(body).not.toMatch(/\\u00[0189]|\\r|[\u0000-\u001f\u007f-\u009f\u202e\u2066]/);
+    }
+    const chat = http.received.find(({ path }) => path.startsWith('/services/'))?.body;
+    const [{ text: headline }, { text: section }] = chat.blocks;
+    // Shown as it is, whatever stands in it.
+    expect(headline.type).toBe('plain_text');
+    expect([chat.text, section.text].join()).not.toMatch(/<!channel|\|here>/);
   });
 
   const ladder = [

@@ -57,6 +57,7 @@ describe('a mail', () => {
     'a\nBcc: evil@example.com',
     'a\u2028Bcc: evil@example.com',
     'a\0\vb',
+    '\u001b]0;owned\u0007a\u202e\u009b31m b',
   ])('cannot be given another header by its text: %j', async (text) => {
     await send({ text, title: `x\r\nBcc: evil@example.com` });
     expect(Object.keys(headers(0))).not.toContain('bcc');

@@ -28,7 +28,8 @@ describe('PagerDuty', () => {
       problems: [],
     });
     expect(pager.received[0]?.path).toBe('/v2/enqueue');
-    const link = 'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1';
+    const link =
+      'http://ui/namespaces/default/workflows/migrateDatabase%2Fshop%2F1/00000000-0000-0000-0000-000000000000/user-metadata';
     expect(bodies()).toEqual([
       {
         routing_key: ROUTING_KEY,

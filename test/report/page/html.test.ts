@@ -1,3 +1,4 @@
+import { STYLE } from '../../../src/report/page/html-style';
 import { createHash } from 'node:crypto';
 import { renderHtml } from '../../../src/report/page/html';
 import { rolledBack } from '../sample';
@@ -71,5 +72,44 @@ describe('a report as a page', () => {
   it('is coloured by the outcome', () => {
     expect(renderHtml({ ...rolledBack(), outcome: 'NEEDS_HUMAN' })).toContain('class="tone-alarm"');
     expect(renderHtml({ ...rolledBack(), outcome: 'SUCCEEDED' })).toContain('class="tone-good"');
+  });
+});
+
+describe('the colours', () => {
+  const luminance = (colour: string): number => {
+    const hex = colour.length === 4 ? colour.replace(/[0-9a-f]/g, '$&$&') : colour;
+    const [red = 0, green = 0, blue = 0] = [1, 3, 5]
+      .map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+      .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const contrast = (one: string, other: string): number => {
+    const [light = 0, dark = 0] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const schemes = [...STYLE.matchAll(/:root\{[^}]*--bg:[^}]*\}/g)].map(
+    ([block]) =>
+      Object.fromEntries(
+        [...block.matchAll(/--(\w+):(#[0-9a-f]+)/g)].map(([, name, value]) => [name, value]),
+      ) as Record<string, string>,
+  );
+
+  // WCAG 2.2, 1.4.3
+  it('can be read in both schemes, also on the ground of what failed or was undone', () => {
+    const texts = ['ink', 'soft', 'diagnose', 'plan', 'gate', 'act', 'verify', 'undo', 'bad'];
+    const pairs = [
+      ...texts.flatMap((text) => ['card', 'odd', 'bg', 'badbg', 'undobg'].map((ground) => [text, ground])),
+      ...['good', 'calm', 'bad', 'open', 'warn', 'alarm'].map((text) => [text, `${text}bg`]),
+      ['card', 'soft'],
+      ['card', 'undo'],
+    ] as [string, string][];
+    expect(schemes).toHaveLength(2);
+    for (const scheme of schemes)
+      for (const [text, ground] of pairs)
+        expect([text, ground, contrast(scheme[text]!, scheme[ground]!) >= 4.5]).toEqual([text, ground, true]);
+  });
+
+  it('are the light ones on paper', () => {
+    expect(STYLE).toMatch(/@media screen and \(prefers-color-scheme:dark\)/);
   });
 });

@@ -131,7 +131,7 @@ describe('the post-mortem of an incident', () => {
   });
 
   it('is an ordinary report where the run only looked', () => {
-    const text = renderMarkdown({ ...ledIncidentReport({ pages: 0 }), outcome: 'OBSERVED' });
+    const text = renderMarkdown({ ...ledIncidentReport({ pages: 0, updates: 0 }), outcome: 'OBSERVED' });
     expect(text).toMatch(/^# Respond to an incident: booking/);
   });
 });

@@ -6,6 +6,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
 import { describeCommand, readToolLedger } from './command-migration';
+import { excerptOf } from './excerpt';
 import { hazard, hazardsOf } from './hazards';
 import { readLedgerRows, type LedgerRow } from './ledger';
 import { appliedIn, readAppliedOrBegun, stateIn, type AppliedEntry } from './ledger-state';
@@ -165,6 +166,7 @@ async function readMigration(
     ...(up.name === name ? {} : { file: up.name }),
     sha256: up.sha256,
     downSha256: down?.sha256 ?? null,
+    sql: { up: await excerptOf(script), down: downScript === null ? null : await excerptOf(downScript) },
     statements: script.statements.length,
     transactional: script.transactional,
     permittedMs: permittedMs(settings, [script, downScript]),

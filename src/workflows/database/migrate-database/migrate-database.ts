@@ -8,6 +8,7 @@ import { diagnoseMigration, type Diagnosis } from './diagnose';
 import type { migrateDatabaseCard } from './card';
 import { migrateProduction } from './production';
 import { lostForGood, rehearseOnClone, type Back, type Rehearsal, type Rehearsed } from './rehearse';
+import { describeSql } from './sql-text';
 import { rehearseOnStaging } from './staging';
 import { nameForRun } from '../names';
 import { retainAfter } from '../retain';
@@ -35,10 +36,12 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
       ...(staging === undefined
         ? []
         : [{ action: 'rehearse', target: targetOf(staging), count: pending.length }]),
-      ...pending.map(({ name, sha256 }) => ({
-        action: `apply ${name}`,
+      ...pending.map((migration) => ({
+        action: `apply ${migration.name}`,
         target,
-        detail: `SHA-256 ${sha256.slice(0, 12)}`,
+        detail: [`SHA-256 ${migration.sha256.slice(0, 12)}`, ...describeSql(migration, pending.length)].join(
+          '; ',
+        ),
       })),
     ],
     warnings: diagnosis.warnings,
@@ -85,7 +88,7 @@ async function afterRehearsal(
       actions: rehearsal.migrations.map((rehearsed) => ({
         action: `apply ${rehearsed.migration.name}`,
         target,
-        detail: describeRehearsed(rehearsed),
+        detail: describeRehearsed(rehearsed, rehearsal.migrations.length),
       })),
       // What is lost comes first.
       warnings: [...rehearsal.warnings, ...diagnosis.warnings],
@@ -142,13 +145,14 @@ async function confirmLoss(run: Run, rehearsal: Rehearsal, target: string): Prom
   if (choice === 'stop') run.reject('decided not to lose this data');
 }
 
-function describeRehearsed({ migration, up, back }: Rehearsed): string {
+function describeRehearsed({ migration, up, back }: Rehearsed, count: number): string {
   const locks = describeLocks(up.locks);
   return [
     `SHA-256 ${migration.sha256.slice(0, 12)}`,
     `${countOf(up.statements, 'statement')}, rehearsed in ${duration(up.durationMs)}`,
     ...(locks === '' ? [] : [`on the clone it took ${locks}`]),
     `way back: ${describeBack(back)}`,
+    ...describeSql(migration, count),
   ].join('; ');
 }
 

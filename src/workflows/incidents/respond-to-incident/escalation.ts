@@ -3,14 +3,27 @@ import { climb } from './clocks';
 import { policyOf, type Incident } from './incident';
 import { pageText } from './texts';
 
-/** Pages the rung that was reached. */
+/** Pages the rung that was reached, and writes down who really was. */
 export async function page(incident: Incident, run: Run, why: string): Promise<void> {
   const { clocks, record } = incident;
   clocks.pagedAt = Date.now();
-  record.pages += 1;
-  const rung = run.policy.ladder[clocks.rung] ?? 'every channel';
-  run.note(`Paged ${rung}`, why);
-  await run.page(pageText(incident, run, why), { rung: clocks.rung, severity: record.severity });
+  const { told, rung, wanted } = await run.page(pageText(incident, run, why), {
+    rung: clocks.rung,
+    severity: record.severity,
+  });
+  if (told.length > 0) {
+    record.pages += 1;
+    run.note(`Paged ${rung ?? told.join(', ')}`, rung === undefined ? why : `${why}; by ${told.join(', ')}`);
+  } else if (!wanted && !incident.saidUnpaged) {
+    incident.saidUnpaged = true;
+    run.note(
+      'Nobody is paged',
+      `${why}; ${run.policy.service} has no channel: add \`notify\` to its configuration`,
+      {
+        failed: true,
+      },
+    );
+  }
 }
 
 /** Nobody answered the last page: the next rung. */

@@ -27,8 +27,12 @@ export interface Incident {
   clocks: Clocks;
   /** A measurement did not hold. */
   wasIll: boolean;
+  /** It was written down that there is nobody to be paged. */
+  saidUnpaged: boolean;
   /** The `resolvedAt` of the alert that was already acted upon. */
   heardResolved?: string;
+  /** ISO time at which the newest alert began that was already acted upon. */
+  heardStart: string;
   /** Both words of the sender may come before anything acts upon the first. */
   heardRefires: number;
   todo: Effect[];
@@ -69,9 +73,11 @@ export function createIncident(): Incident {
     environment: '',
     clocks: startClocks(Date.now()),
     wasIll: false,
+    saidUnpaged: false,
     ended: false,
     woken: false,
     heardRefires: 0,
+    heardStart: '',
     todo: [],
   };
 }
@@ -101,13 +107,25 @@ export function isResolved({ record }: Incident): boolean {
 }
 
 /** Its sender said something since that was last acted upon. */
-export function alertChanged({ heardResolved, heardRefires }: Incident, { sender }: Run): boolean {
-  return sender.resolvedAt !== heardResolved || sender.refires !== heardRefires;
+export function alertChanged(incident: Incident, { sender }: Run): boolean {
+  const { heardResolved, heardRefires, heardStart } = incident;
+  return (
+    sender.resolvedAt !== heardResolved ||
+    sender.refires !== heardRefires ||
+    (sender.startsAt ?? '') > heardStart
+  );
 }
 
-/** Takes note of what the sender said. Returns whether the alert fires again after it had been resolved. */
+/**
+ * Takes note of what the sender said. Returns whether it fires again: after it had been resolved, or because another
+ * episode began after people had closed the incident.
+ */
 export function noteAlert(incident: Incident, { sender }: Run): boolean {
-  const again = sender.refires !== incident.heardRefires && sender.resolvedAt === undefined;
+  const { record, heardStart, heardRefires } = incident;
+  const { startsAt = '' } = sender;
+  const began = startsAt > heardStart && startsAt > (record.resolved?.at ?? startsAt);
+  const again = (sender.refires !== heardRefires || began) && sender.resolvedAt === undefined;
+  if (startsAt > heardStart) incident.heardStart = startsAt;
   incident.heardResolved = sender.resolvedAt;
   incident.heardRefires = sender.refires;
   return again;

@@ -49,7 +49,7 @@ export function leadMessages(incident: Incident): Message[] {
       take: ({ text = '', by = '' }) => {
         record.update = { text, by, at: now() };
         incident.todo.push((run) => sendUpdate(incident, run, `by ${by}`));
-        return 'everybody is told, and the next update counts from now';
+        return 'taken; the next update counts from now';
       },
     },
     {
@@ -96,7 +96,7 @@ function takeCommand(incident: Incident, run: Run, by: string): string {
   run.note(`${by} takes command`, from === '' ? undefined : from.trim());
   // Whoever leads has seen it.
   if (record.acknowledged === undefined) acknowledge(incident, run, by);
-  incident.todo.push(() => run.announce(`${record.title}: ${by} takes command${from}.`));
+  incident.todo.push(async () => void (await run.announce(`${record.title}: ${by} takes command${from}.`)));
   return `${by} commands`;
 }
 

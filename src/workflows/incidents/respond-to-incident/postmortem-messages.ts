@@ -67,7 +67,7 @@ export function postmortemMessages(incident: Incident): Message[] {
       refuse: () => (isResolved(incident) ? undefined : 'it is open'),
       take: ({ by = '', reason = '' }, run) => {
         reopen(incident, run, by, reason);
-        return 'open again; everybody is told';
+        return 'open again; somebody must acknowledge it anew';
       },
     },
   ];

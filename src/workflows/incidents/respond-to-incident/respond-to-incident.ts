@@ -80,6 +80,7 @@ async function open(incident: Incident, run: Run, input: Input): Promise<void> {
   record.impact = input.impact ?? '';
   record.scope = input.scope ?? '';
   record.startedAt = symptomBegan(alert, record.openedAt);
+  incident.heardStart = alert?.startsAt ?? '';
   if (input.postmortem) record.postmortem = { because: 'asked for at the start' };
   incident.policy = await run.step('Read how incidents are led here', (act) =>
     act.readIncidentPolicy({ service, environment }),

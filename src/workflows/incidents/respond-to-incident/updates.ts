@@ -10,11 +10,12 @@ export async function sendUpdate(incident: Incident, run: Run, why: string): Pro
   await measure(incident, run);
   // From now, not from when it was due: what is told is as old as this.
   clocks.updatedAt = Date.now();
-  record.updates += 1;
   const next = new Date(clocks.updatedAt + updateEveryMs(policyOf(incident), record, clocks)).toISOString();
   record.nextUpdateAt = next;
-  run.note(`Status update ${record.updates}: ${why}`, `${doing(record)}; ${record.measured}`);
-  await run.announce(statusText(incident, next), { severity: record.severity });
+  const told = await run.announce(statusText(incident, next), { severity: record.severity });
+  record.updates += 1;
+  const to = told.length === 0 ? 'nobody was told' : `told ${told.join(', ')}`;
+  run.note(`Status update ${record.updates}: ${why}`, `${doing(record)}; ${record.measured}; ${to}`);
 }
 
 /** The clock of status updates rang. */

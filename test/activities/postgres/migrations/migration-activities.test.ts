@@ -46,6 +46,25 @@ const hashOf = (text: string): string => createHash('sha256').update(text).diges
 const read = (db: TestDatabase, files: string[] = []): Promise<MigrationSet> =>
   runActivity(createMigrationActivities(db.deps).readMigrations, { ...db.place, files });
 
+it('tells those who approve what the SQL is, and nothing that must not stand in a history', async () => {
+  const db = await database({
+    '1_a.sql': `-- why
+ALTER TABLE shop /* here */ ADD COLUMN b text DEFAULT 'x';
+CREATE ROLE app_${process.pid} PASSWORD 'hunter2';
+INSERT INTO shop (id, name) VALUES (7, 'a-key-that-is-longer-than-a-word');`,
+    '1_a.down.sql': 'ALTER TABLE shop\n  DROP COLUMN b;',
+    '2_b.sql': `UPDATE shop SET note = ''; ${'SELECT 1; '.repeat(500)}`,
+  });
+  const [first, second] = (await read(db)).pending;
+  expect(first!.sql).toEqual({
+    up: `ALTER TABLE shop ADD COLUMN b text DEFAULT 'x'; CREATE ROLE app_${process.pid} PASSWORD '***'; INSERT INTO shop (id, name) VALUES (7, '…')`,
+    down: 'ALTER TABLE shop DROP COLUMN b',
+  });
+  expect(second!.sql!.down).toBeNull();
+  expect(second!.sql!.up).toMatch(/^UPDATE shop SET note = ''; SELECT 1; .* …$/);
+  expect(second!.sql!.up.length).toBeLessThanOrEqual(600);
+});
+
 async function record(
   db: TestDatabase,
   rows: { migration: string; text: string; direction?: 'up' | 'down'; statement?: number; status?: string }[],

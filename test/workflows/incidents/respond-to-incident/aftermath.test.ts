@@ -160,6 +160,19 @@ describe('an incident that was not over', () => {
       await end(handle);
     }));
 
+  it('is reopened when something else of its group begins after people have resolved it', () =>
+    withIncidents(env, async (kit) => {
+      const handle = await resolved(kit);
+      const { incident } = await kit.status(handle);
+      const after = new Date(Date.parse(incident.resolved!.at) + MINUTE).toISOString();
+      const before = new Date(Date.parse(incident.resolved!.at) - MINUTE).toISOString();
+      await handle.signal('alert', { ...notice('firing'), startsAt: before });
+      expect((await kit.status(handle)).incident.reopened).toEqual([]);
+      await handle.signal('alert', { ...notice('firing'), startsAt: after });
+      await kit.until(handle, (now) => now.incident.reopened.length === 1 && now.incident.pages === 2);
+      await kit.end(handle);
+    }));
+
   it('is reopened by a person with a reason', () =>
     withIncidents(env, async (kit) => {
       const handle = await resolved(kit);

@@ -79,6 +79,8 @@ export interface IncidentWorld {
   mend: () => Promise<string>;
   checks: () => Promise<{ name: string; ok: boolean; detail: string }[]>;
   sent: Sent[];
+  /** Channels that take a message; default: those that were asked. */
+  told?: (() => string[]) | undefined;
 }
 
 const fresh = (): IncidentWorld => ({
@@ -89,6 +91,7 @@ const fresh = (): IncidentWorld => ({
   mend: async () => 'it',
   checks: async () => [],
   sent: [],
+  told: undefined,
 });
 
 export interface IncidentKit {
@@ -153,7 +156,7 @@ function fakeActivities() {
     }),
     announce: async ({ kind, rung, text, channels }: Sent & { channels?: string[] }) => {
       world.sent.push({ kind, rung, text });
-      return { told: channels ?? [String(rung)], problems: [] };
+      return { told: world.told?.() ?? channels ?? [String(rung)], problems: [] };
     },
     readIncidentPolicy: async () => ({ ...INCIDENT_POLICY, ...world.incident }),
     measureService: async () => world.measured,

@@ -25,6 +25,31 @@ describe('an incident that nobody acknowledges', () => {
       await end(handle);
     }));
 
+  it('claims no page and no told channel where nobody was told, and says what is missing', () =>
+    withIncidents(env, async ({ world, open, status, until, sleep, end }) => {
+      world.told = () => [];
+      Object.assign(world.policy, { ladder: [] });
+      const handle = await open({ severity: 'P1' });
+      await sleep(20 * MINUTE);
+      const { incident, timeline } = await status(handle);
+      expect([incident.pages, incident.updates]).toEqual([0, 1]);
+      const said = timeline.filter(({ title }) => /page/i.test(title));
+      expect(said).toMatchObject([
+        {
+          title: 'Nobody is paged',
+          status: 'failed',
+          detail: expect.stringContaining('has no channel: add `notify`'),
+        },
+      ]);
+      expect(timeline.find(({ title }) => title.startsWith('Status update 1'))?.detail).toContain(
+        'nobody was told',
+      );
+      world.told = undefined;
+      await sleep(2 * 60 * MINUTE);
+      await until(handle, (now) => now.incident.pages > 0);
+      await end(handle);
+    }));
+
   it('is left alone by the ladder once somebody acknowledges, who then leads it', () =>
     withIncidents(env, async ({ world, open, say, sleep, status, end }) => {
       const handle = await open({ severity: 'P0' });

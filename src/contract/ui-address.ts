@@ -1,9 +1,18 @@
 /** Addresses in the Temporal UI. */
+import { searchAttributes } from './search-attributes';
 
-/** The page of a run. */
+/** The page of a run: where its run ID is known, the tab with what it says of itself. */
 export function runAddress(ui: string, namespace: string, workflowId: string, runId?: string): string {
   const base = `${ui}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}`;
-  return runId === undefined ? base : `${base}/${encodeURIComponent(runId)}/history`;
+  return runId === undefined ? base : `${base}/${encodeURIComponent(runId)}/user-metadata`;
+}
+
+/** The list of the runs that wait for a person. */
+export function waitingAddress(ui: string, namespace: string): string {
+  const query = new URLSearchParams({
+    query: `ExecutionStatus = "Running" AND ${searchAttributes.waiting.name} IS NOT NULL`,
+  }).toString();
+  return `${ui}/namespaces/${encodeURIComponent(namespace)}/workflows?${query}`;
 }
 
 /**
