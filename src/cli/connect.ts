@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
+import { temporalOptions } from '../config/temporal';
 import { CliError, EXIT } from './errors';
 
 export interface Temporal {
@@ -21,19 +21,20 @@ export async function withTemporal<T>(
   config: LoadedConfig | undefined,
   body: (temporal: Temporal) => Promise<T>,
 ): Promise<T> {
-  const { connection: options, namespace } = connectionOptions(config);
+  const { connection: options, client: clientOptions } = temporalOptions(config);
   const { address } = options;
+  const { namespace } = clientOptions;
   let connection: Connection;
   try {
     connection = await Connection.connect({ ...options, connectTimeout: CONNECT_TIMEOUT_MS });
   } catch (error) {
     throw new CliError(
       EXIT.unreachable,
-      `Temporal cannot be reached at ${address}: ${(error as Error).message}. Start one with \`runbooks up\`, or name another in temporal.address of the configuration or in TEMPORAL_ADDRESS.`,
+      `Temporal cannot be reached at ${address}: ${(error as Error).message}.${options.tls ? ' It is asked over TLS: temporal.tls or TEMPORAL_TLS_* must fit the server.' : ''} Start one with \`runbooks up\`, or name another in temporal.address of the configuration or in TEMPORAL_ADDRESS.`,
     );
   }
   try {
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection, ...clientOptions });
     return await body({
       client,
       namespace,

@@ -3,7 +3,7 @@ import { serviceOf, UnknownName, type LoadedConfig } from '../../config/load';
 import { secretsOf, type NotificationConfig } from '../../config/notification-schema';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
-import { connectionOptions } from '../../config/temporal';
+import { temporalPlace } from '../../config/temporal';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { currentActivity } from '../support/heartbeat';
@@ -150,7 +150,7 @@ function messageOf(config: LoadedConfig, announcement: Announcement): Message {
 function linkTo(config: LoadedConfig, workflowId: string): string | undefined {
   const { uiUrl } = config.temporal;
   if (uiUrl === undefined) return undefined;
-  const namespace = encodeURIComponent(connectionOptions(config).namespace);
+  const namespace = encodeURIComponent(temporalPlace(config).namespace);
   return `${uiUrl.replace(/\/+$/, '')}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
 }
 

@@ -30,13 +30,13 @@ function textsOf({ input: _input, example: _example, capMode: _capMode, ...texts
 }
 
 async function addressOf(command: Command, card: Card): Promise<string> {
-  const { connectionOptions } = await import('../../config/temporal.js');
+  const { temporalPlace } = await import('../../config/temporal.js');
   const { uiUrlOf } = await import('../connect.js');
   const { startAddress } = await import('../ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
   const config = await optionalConfig(command);
-  const { connection, namespace } = connectionOptions(config);
-  const ui = uiUrlOf(config, connection.address) ?? 'http://<temporal-ui>';
+  const { address, namespace } = temporalPlace(config);
+  const ui = uiUrlOf(config, address) ?? 'http://<temporal-ui>';
   return startAddress(ui, namespace, {
     workflowType: card.name,
     taskQueue: config?.temporal.taskQueue ?? 'runbooks',
