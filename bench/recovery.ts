@@ -177,7 +177,9 @@ const timeOf = (time: { seconds?: unknown; nanos?: number | null } | null | unde
 /** In a process of its own, as in production. Resolves when it listens. */
 async function startWorker({ configFile }: Bench): Promise<ChildProcess> {
   const main = join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'main.js');
-  const worker = spawn(process.execPath, [main, configFile], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const worker = spawn(process.execPath, [main, configFile], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // Also when the bench is interrupted.
+  process.once('exit', () => worker.kill('SIGKILL'));
   await new Promise<void>((resolve, reject) => {
     worker.once('exit', (code) => reject(new Error(`a worker ended with ${code}`)));
     createInterface(worker.stdout).on('line', (line) => line.includes('listens on') && resolve());
