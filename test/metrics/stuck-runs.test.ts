@@ -126,7 +126,7 @@ describe('a thousand services', () => {
     }),
     file: '',
     directory: '',
-  } as Project;
+  };
   const backUp = async (service: string, startedAt: string) => {
     const report = { service, environment: 'production', outcome: 'SUCCEEDED', startedAt, facts: {} };
     const workflowId = `backUpDatabase/${service}/${startedAt}`;
