@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import type { Project } from '../../src/catalogue/catalogue';
 import type { LoadedConfig } from '../../src/config/load';
 import { configSchema } from '../../src/config/schema';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
