@@ -1,4 +1,4 @@
-/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--output file]` */
+/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--kills 20] [--output file]` */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,6 +17,7 @@ import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
 import { measureMigrate } from './migrate';
 import { measureOffsite } from './offsite';
+import { measureRecovery } from './recovery';
 
 /** What whoever called can mend: the message is all that they need to see. */
 class UsageError extends Error {}
@@ -25,6 +26,7 @@ interface Settings {
   megabytes: number;
   rounds: number;
   runs: number;
+  kills: number;
   output: string;
 }
 
@@ -84,6 +86,11 @@ const GROUPS: Group[] = [
     shared: false,
     measure: () => measureGuards(),
   },
+  {
+    names: ['recovery.workerMs', 'recovery.frozenMs', 'recovery.postgresMs', 'recovery.serverMs'],
+    shared: false,
+    measure: ({ kills }) => measureRecovery(kills),
+  },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
 
@@ -128,6 +135,7 @@ function readArguments(): { wanted: string[]; settings: Settings } {
       megabytes: { type: 'string', default: '1000' },
       rounds: { type: 'string', default: '3' },
       runs: { type: 'string', default: '1000' },
+      kills: { type: 'string', default: '20' },
       output: { type: 'string', default: join(PACKAGE_ROOT, 'bench', 'results.json') },
     },
   });
@@ -135,6 +143,7 @@ function readArguments(): { wanted: string[]; settings: Settings } {
     megabytes: positive('megabytes', values.megabytes),
     rounds: positive('rounds', values.rounds),
     runs: positive('runs', values.runs),
+    kills: positive('kills', values.kills),
     output: resolve(values.output),
   };
   const unknown = positionals.filter((word) => !known().some((name) => matches(name, [word])));

@@ -41,7 +41,8 @@ const systems = ['application', 'deployments', 'guard', 'incidents', 'notificati
 
 /**
  * The kit's only door is its index. The guard has one of its own: it is no runbook, so it has no `run` through which
- * activities and their retries, and its versioning, could come to it. The worker sets the flag that versioning reads.
+ * activities and their retries, and its versioning, could come to it. The worker sets the flags that versioning and
+ * the failure converter read.
  */
 const doors = [
   {
@@ -49,7 +50,7 @@ const doors = [
     except: ['./index.ts'],
   },
   { target: './src/workflows/guard', except: ['./index.ts', './presets.ts', './versioning.ts'] },
-  { target: './src/worker', except: ['./versioning.ts'] },
+  { target: './src/worker', except: ['./versioning.ts', './failure-converter.ts'] },
 ];
 
 /** Our areas are packs like anybody's: what packs and cards are made of comes through the public doors. */

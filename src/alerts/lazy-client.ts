@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, isRetryableError, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
+import { temporalOptions } from '../config/temporal';
 
 export interface LazyClient {
   client: Client;
@@ -17,7 +17,7 @@ const LONGEST_RETRY_MS = 1_000;
  * tried again.
  */
 export function lazyClient(config: LoadedConfig): LazyClient {
-  const { connection: options, namespace } = connectionOptions(config);
+  const { connection: options, client } = temporalOptions(config);
   let closing = false;
   let lastRetryAtMs = -Infinity;
   const retry = makeGrpcRetryInterceptor({
@@ -40,5 +40,5 @@ export function lazyClient(config: LoadedConfig): LazyClient {
     await sleep(Math.max(0, lastRetryAtMs + LONGEST_RETRY_MS - Date.now()));
     await connection.close();
   };
-  return { client: new Client({ connection, namespace }), close };
+  return { client: new Client({ connection, ...client }), close };
 }

@@ -48,6 +48,7 @@ export async function bundlePacks(
   const { imports, plugin } = recordImports();
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
+    failureConverterPath: require.resolve('../workflows/kit/failure-converter'),
     logger: silent,
     webpackConfigHook: (config) => ({
       ...config,

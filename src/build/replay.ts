@@ -1,3 +1,4 @@
+import type { DataConverter } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import type { StoredRun } from './histories';
 
@@ -9,18 +10,19 @@ export interface Replayed extends Omit<StoredRun, 'history'> {
 
 /**
  * Replays runs with a bundle's code. A run whose type the bundle does not have is `unknown`: a worker of it could not go on
- * with that run either. `types` are those of the bundle.
+ * with that run either. `types` are those of the bundle, `dataConverter` that of whoever recorded the runs.
  */
 export async function replayRuns(
   code: string,
   types: readonly string[],
   runs: readonly StoredRun[],
+  dataConverter?: DataConverter,
 ): Promise<Replayed[]> {
   const results: Replayed[] = [];
   for (const { history, ...run } of runs) {
     results.push(
       types.includes(run.type)
-        ? { ...run, ...(await replayOne(code, run, history)) }
+        ? { ...run, ...(await replayOne(code, run, history, dataConverter)) }
         : { ...run, ...unknown(run.type) },
     );
   }
@@ -31,10 +33,11 @@ async function replayOne(
   code: string,
   { workflowId }: Pick<StoredRun, 'workflowId'>,
   history: unknown,
+  dataConverter: DataConverter | undefined,
 ): Promise<Pick<Replayed, 'state' | 'detail'>> {
   try {
     // Under its own ID: names of children begin with it.
-    await Worker.runReplayHistory({ workflowBundle: { code } }, history, workflowId);
+    await Worker.runReplayHistory({ workflowBundle: { code }, dataConverter }, history, workflowId);
     return { state: 'ok', detail: 'does the same today' };
   } catch (error) {
     return { state: 'failed', detail: reasonOf(error as Error) };

@@ -8,6 +8,7 @@ import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
 import { bytes } from '../contract/text';
+import { missingSearchAttributes, registration } from './search-attributes';
 import { checkWorkers } from './workers';
 
 export interface CheckLine {
@@ -55,11 +56,20 @@ async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): 
     withTemporal(config, async (temporal) => {
       const { client, address, namespace, taskQueue } = temporal;
       await client.workflowService.describeNamespace({ namespace });
-      workers.push(await checkWorkers(temporal, config));
+      workers.push(await checkSearchAttributes(client), await checkWorkers(temporal, config));
       return `${address}, namespace ${namespace}, task queue ${taskQueue}`;
     }),
   );
   return [reached, ...workers];
+}
+
+/** An unregistered one blocks every run. A worker that may register them does so when it starts. */
+async function checkSearchAttributes(client: Client): Promise<CheckLine> {
+  const what = 'search attributes';
+  const missing = await missingSearchAttributes(client);
+  if (missing.length === 0) return { what, state: 'ok', detail: 'registered' };
+  const detail = `${missing.join(', ')} missing: a worker registers them when it starts, where it may; else ${registration(missing, client.options.namespace)}`;
+  return { what, state: 'warning', detail };
 }
 
 async function checkDatabase(

@@ -29,6 +29,7 @@ export function configTemplate({
 # temporal:                          # default: Temporal's environment configuration, else 127.0.0.1:7233
 #   address: temporal.internal:7233
 #   namespace: default
+#   apiKey: \${env:TEMPORAL_CLOUD_KEY} # tls, codec: docs/operating.md
 #   taskQueue: runbooks
 #   uiUrl: https://temporal.internal # for links
 

@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions, unreachableText } from '../config/temporal';
+import { temporalOptions, unreachableText, type TemporalConfig } from '../config/temporal';
 import { CliError, EXIT } from './errors';
 
 export interface Temporal {
@@ -18,19 +18,23 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Connects, runs `body` and closes the connection. Throws CliError (unreachable). */
 export async function withTemporal<T>(
-  config: Pick<LoadedConfig, 'temporal'> | undefined,
+  config: TemporalConfig | undefined,
   body: (temporal: Temporal) => Promise<T>,
 ): Promise<T> {
-  const { connection: options, namespace } = connectionOptions(config);
+  const { connection: options, client: clientOptions } = temporalOptions(config);
   const { address } = options;
+  const { namespace } = clientOptions;
   let connection: Connection;
   try {
     connection = await Connection.connect({ ...options, connectTimeout: CONNECT_TIMEOUT_MS });
   } catch (error) {
-    throw new CliError(EXIT.unreachable, unreachableText(address, (error as Error).message));
+    throw new CliError(
+      EXIT.unreachable,
+      unreachableText(address, (error as Error).message, Boolean(options.tls)),
+    );
   }
   try {
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection, ...clientOptions });
     return await body({
       client,
       namespace,

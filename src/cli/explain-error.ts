@@ -31,6 +31,8 @@ function explain(error: unknown): Explained {
     case 'PackError':
     case 'UnknownName':
     case 'MissingSecret':
+    case 'CodecError':
+    case 'CodecServerError':
       return { exitCode: EXIT.usage, message: error.message };
     case 'TemporalUnreachable':
       return { exitCode: EXIT.unreachable, message: error.message };

@@ -7,6 +7,7 @@ import { addApprove } from './commands/approve';
 import { addBuild } from './commands/build';
 import { addCancel } from './commands/cancel';
 import { addCheck } from './commands/check';
+import { addCodecServer } from './commands/codec-server';
 import { addDecide } from './commands/decide';
 import { addDescribe } from './commands/describe';
 import { addDone } from './commands/done';
@@ -62,7 +63,8 @@ export async function createProgram(argv: string[]): Promise<Command> {
     .showHelpAfterError('(`runbooks --help`, or `runbooks <command> --help`)')
     .addHelpText('after', EXIT_CODES);
   program.commandsGroup('To begin:');
-  for (const add of [addUp, addInit, addCheck, addNotify, addWorker, addVersions]) add(program);
+  for (const add of [addUp, addInit, addCheck, addNotify, addWorker, addVersions, addCodecServer])
+    add(program);
   program.commandsGroup('Runbooks:');
   addList(program);
   addDescribe(program);

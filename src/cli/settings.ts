@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Catalogue } from '../catalogue/catalogue';
 import type { LoadedConfig } from '../config/load';
@@ -28,6 +28,7 @@ export async function optionalConfig(command: Command): Promise<LoadedProject | 
 /** What a command needs that answers a run or stops it. */
 export interface Reach {
   temporal: LoadedConfig['temporal'];
+  directory?: string;
   /** Undefined where there is no configuration, or a broken one. */
   project?: LoadedProject;
   /** There is one that cannot be used, as was said. */
@@ -48,16 +49,17 @@ export async function reach(command: Command): Promise<Reach> {
     const project = await optionalConfig(command);
     const { configSchema } = await import('../config/schema.js');
     const temporal = project?.temporal ?? configSchema.shape.temporal.parse(undefined);
-    return { temporal: { ...temporal, ...flags }, project, broken: false };
+    const directory = project === undefined ? {} : { directory: project.directory };
+    return { temporal: { ...temporal, ...flags }, ...directory, project, broken: false };
   } catch (error) {
     const { configPath, salvageTemporal } = await import('../config/load.js');
-    const { connectionOptions } = await import('../config/temporal.js');
+    const { temporalPlace } = await import('../config/temporal.js');
     const temporal = { ...salvageTemporal(configPath(config)), ...flags };
-    const { connection, namespace: used } = connectionOptions({ temporal });
+    const { address: used, namespace: within } = temporalPlace({ temporal });
     outputOf(command).warn(
-      `${(error as Error).message}\nGoing on without it: Temporal at ${connection.address}, namespace ${used}. Others: --address, --namespace.`,
+      `${(error as Error).message}\nGoing on without it: Temporal at ${used}, namespace ${within}. Others: --address, --namespace.`,
     );
-    return { temporal, broken: true };
+    return { temporal, directory: dirname(configPath(config)), broken: true };
   }
 }
 

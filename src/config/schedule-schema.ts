@@ -11,7 +11,14 @@ export const scheduleSchema = z
     mode: modeSchema.optional(),
     cron: z.union([cron, z.array(cron).min(1)]),
     timeZone: z.string().default('UTC').describe('IANA name, e.g. Europe/Berlin'),
-    jitterMinutes: z.number().min(0).max(1_440).default(0),
+    jitterMinutes: z
+      .number()
+      .min(0)
+      .max(1_440)
+      .optional()
+      .describe(
+        'each start is later by a time up to this, which the server draws from the name of the schedule and the time. Default: 5, or a tenth of the shortest time between two starts where that is less',
+      ),
     catchUpMinutes: z
       .number()
       .positive()

@@ -10,6 +10,7 @@ import { notificationSchema } from './notification-schema';
 import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
+import { temporalSchema } from './temporal-schema';
 
 export { modeSchema, serviceName } from './primitives';
 export type { NotificationConfig } from './notification-schema';
@@ -98,17 +99,7 @@ export const serviceSchema = z
 export const configSchema = z
   .strictObject({
     $schema: z.string().optional(),
-    temporal: z
-      .strictObject({
-        address: z
-          .string()
-          .optional()
-          .describe('default: the Temporal environment configuration, else 127.0.0.1:7233'),
-        namespace: z.string().optional(),
-        taskQueue: z.string().default('runbooks'),
-        uiUrl: z.string().optional().describe('base address of the Temporal UI, for links'),
-      })
-      .default({ taskQueue: 'runbooks' }),
+    temporal: temporalSchema,
     postgresBin: z
       .string()
       .optional()
@@ -166,6 +157,30 @@ export const configSchema = z
           .default(60)
           .describe(
             'how long a step waits for a worker of the host whose disk it needs, before the host counts as lost and the step is done again on another one, where that can be. Longer than a restart of the worker takes',
+          ),
+        shutdownGraceSeconds: z
+          .number()
+          .int()
+          .min(0)
+          .max(86_400)
+          .default(600)
+          .describe(
+            'how long a worker that is told to stop lets its steps go on, e.g. a dump; then they are cancelled, and begin again on another worker. What ends it from outside has to wait longer',
+          ),
+        tuner: z
+          .strictObject({
+            targetMemoryUsage: z
+              .number()
+              .gt(0)
+              .max(1)
+              .default(0.8)
+              .describe('share of the memory of the machine or container'),
+            targetCpuUsage: z.number().gt(0).max(1).default(0.9).describe('share of its processors'),
+            maxActivities: z.number().int().positive().default(100).describe('never more at once than that'),
+          })
+          .optional()
+          .describe(
+            'takes steps while memory and processors allow it. Default: 20 at once, beside those that need the disk of this host',
           ),
         deploymentName: z
           .string()

@@ -10,6 +10,12 @@ export function gaugesOf(config: LoadedConfig): GaugeSpec[] {
 
 const runGauges: GaugeSpec[] = [
   {
+    name: 'runbooks_unread',
+    help: 'What is there and was not read yet, by what it is: schedules, guards, and 1 for proofs while runs of the past are still being read',
+    labels: ['what'],
+    samples: ({ unread }) => Object.entries(unread).map(([what, value]) => ({ labels: { what }, value })),
+  },
+  {
     name: 'runbooks_worker_pollers',
     help: 'Workers that asked for work within the last minutes',
     labels: [],
@@ -86,7 +92,10 @@ const guardGauges: GaugeSpec[] = [
     name: 'runbooks_guard_waiting',
     help: 'Runs that wait for the lease of the target, or for a place',
     labels: ['target'],
-    samples: ({ guards }) => guards.map(({ target, waiting }) => ({ labels: { target }, value: waiting })),
+    samples: ({ guards }) =>
+      guards.flatMap(({ target, waiting }) =>
+        waiting === undefined ? [] : [{ labels: { target }, value: waiting }],
+      ),
   },
   {
     name: 'runbooks_breaker_open',

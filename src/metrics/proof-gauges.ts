@@ -8,14 +8,19 @@ export function proofGauges({ services }: LoadedConfig): GaugeSpec[] {
   return [...proven, ...drilled, objectives(services)];
 }
 
-const age = (atMs: number, nowMs: number) => (atMs === 0 ? Infinity : (nowMs - atMs) / 1_000);
+const seconds = (atMs: number | undefined) => (atMs === undefined ? undefined : atMs / 1_000);
+
+function age(atMs: number | undefined, nowMs: number): number | undefined {
+  if (atMs === undefined) return undefined;
+  return atMs === 0 ? Infinity : (nowMs - atMs) / 1_000;
+}
 
 const proven: GaugeSpec[] = [
   {
     name: 'runbooks_last_proven_backup_timestamp_seconds',
     help: 'Snapshot of the newest backup of production that is complete and whole; 0 when there never was one',
     labels,
-    samples: ({ proofs }) => byService(proofs, ({ backupMs }) => backupMs / 1_000),
+    samples: ({ proofs }) => byService(proofs, ({ backupMs }) => seconds(backupMs)),
   },
   {
     name: 'runbooks_last_proven_backup_age_seconds',
@@ -27,7 +32,7 @@ const proven: GaugeSpec[] = [
     name: 'runbooks_last_verified_restore_timestamp_seconds',
     help: 'When a backup of production was last restored and everything in it found; 0 when never',
     labels,
-    samples: ({ proofs }) => byService(proofs, ({ restoreMs }) => restoreMs / 1_000),
+    samples: ({ proofs }) => byService(proofs, ({ restoreMs }) => seconds(restoreMs)),
   },
   {
     name: 'runbooks_last_verified_restore_age_seconds',

@@ -1,6 +1,12 @@
 import type { Client } from '@temporalio/client';
-import { openAt } from '../workflows/guard/breaker';
-import { GUARD_ALL, GUARD_TYPE, guardId, type GuardState } from '../contract/guard';
+import {
+  GUARD_ALL,
+  GUARD_TYPE,
+  guardId,
+  GUARD_MEMO,
+  type GuardMemory,
+  type GuardState,
+} from '../contract/guard';
 import { inTurns } from './in-turns';
 
 /** What is asked of a guard, by its target. */
@@ -8,36 +14,60 @@ export interface GuardView {
   target: string;
   paused: boolean;
   held: boolean;
-  /** Runs that wait for the lease or for a place. */
-  waiting: number;
+  /** Runs that wait for the lease or for a place; undefined where it was not asked. */
+  waiting?: number;
   /** Runbooks whose breaker is open for at least one alert. */
   open: string[];
   /** Highest mode of runbooks that were lowered. */
   ceilings: Record<string, string>;
 }
 
-const MAX_GUARDS = 100;
+/** Each is a task for a worker; of the others their memory says all but who waits. */
+const MAX_ASKED = 100;
 const ASKED_AT_ONCE = 10;
 const QUERY_MS = 2_000;
 
-/** Asks every guard. One that does not answer now is as it was before, or left out: nothing is known about it. */
+export interface ReadGuards {
+  guards: GuardView[];
+  /** Those of which is not known who waits. */
+  unasked: number;
+}
+
+/**
+ * Every guard: its answer, and of more than can be asked at a time what its memory says. One that does not answer now is
+ * as it was before, or as it remembers, or left out.
+ */
 export async function readGuards(
   client: Client,
   answering: boolean,
   before: GuardView[],
-): Promise<GuardView[]> {
-  if (!answering) return before;
+): Promise<ReadGuards> {
+  if (!answering) return { guards: before, unasked: 0 };
   const query = `WorkflowType = '${GUARD_TYPE}' AND ExecutionStatus = 'Running'`;
   // The kill switch must be known however many targets there are.
-  const ids = new Set([guardId(GUARD_ALL)]);
-  for await (const { workflowId } of client.workflow.list({ query }))
-    if (ids.add(workflowId).size >= MAX_GUARDS) break;
-  const views = await inTurns([...ids], ASKED_AT_ONCE, async (id) => {
-    const state = await ask(client, id);
-    return state === undefined ? before.find(({ target }) => guardId(target) === id) : viewOf(state);
+  const memories = new Map<string, GuardMemory | undefined>([[guardId(GUARD_ALL), undefined]]);
+  for await (const { workflowId, memo } of client.workflow.list({ query }))
+    memories.set(workflowId, memo?.[GUARD_MEMO] as GuardMemory | undefined);
+  const ids = [...memories.keys()].sort(
+    (one, other) => urgency(memories.get(other)) - urgency(memories.get(one)),
+  );
+  const asked = [guardId(GUARD_ALL), ...ids.filter((id) => id !== guardId(GUARD_ALL))].slice(0, MAX_ASKED);
+  const answers = await inTurns(asked, ASKED_AT_ONCE, (id) => ask(client, id));
+  const answerOf = new Map(asked.map((id, index) => [id, answers[index]]));
+  const guards = ids.map((id) => {
+    const answer = answerOf.get(id);
+    const memory = memories.get(id);
+    if (answer !== undefined) return viewOf(answer);
+    const own = memory === undefined ? undefined : remembered(id, memory);
+    if (!answerOf.has(id)) return own;
+    return before.find(({ target }) => guardId(target) === id) ?? own;
   });
-  return views.filter((view) => view !== undefined);
+  return { guards: guards.filter((view) => view !== undefined), unasked: ids.length - asked.length };
 }
+
+/** Somebody may wait for one that is held or paused. */
+const urgency = (memory: GuardMemory | undefined): number =>
+  Number(memory !== undefined && (memory.holder !== null || memory.paused !== null));
 
 async function ask(client: Client, workflowId: string): Promise<GuardState | undefined> {
   try {
@@ -48,13 +78,24 @@ async function ask(client: Client, workflowId: string): Promise<GuardState | und
   }
 }
 
-function viewOf({ target, paused, holder, waiting, queue, breaker }: GuardState): GuardView {
+function viewOf({ target, waiting, queue, breaker, ...state }: GuardState): GuardView {
+  const { open, ceilings } = breaker;
   return {
-    target,
+    ...remembered(guardId(target), { ...state, open, ceilings }),
+    waiting: waiting.length + queue.length,
+  };
+}
+
+function remembered(
+  id: string,
+  { paused, holder, open, ceilings }: Pick<GuardMemory, 'paused' | 'holder' | 'open' | 'ceilings'>,
+): GuardView {
+  const now = Date.now();
+  return {
+    target: id.slice(guardId('').length),
     paused: paused !== null,
     held: holder !== null,
-    waiting: waiting.length + queue.length,
-    open: [...new Set(openAt(breaker, Date.now()).map(({ runbook }) => runbook))],
-    ceilings: Object.fromEntries(Object.entries(breaker.ceilings).map(([name, { mode }]) => [name, mode])),
+    open: [...new Set(open.filter(({ until }) => Date.parse(until) > now).map(({ runbook }) => runbook))],
+    ceilings: Object.fromEntries(Object.entries(ceilings).map(([name, { mode }]) => [name, mode])),
   };
 }

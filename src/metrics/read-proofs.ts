@@ -1,65 +1,93 @@
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import type { RunReport } from '../contract/report';
-import { inTurns, together } from './in-turns';
+import { EVERYTHING, readClosed, type Unread } from './closed-runs';
 
 /** What is known about the backups of a service's production. */
 export interface Proofs {
-  /** Snapshot of the newest backup that was complete and whole; 0 when there never was one. Unix milliseconds. */
-  backupMs: number;
+  /**
+   * Snapshot of the newest backup that was complete and whole; 0 when there never was one, undefined while the past has
+   * not been read that far. Unix milliseconds.
+   */
+  backupMs: number | undefined;
   /** Since when it has been known that a backup can be restored; 0 when it never was. Unix milliseconds. */
-  restoreMs: number;
+  restoreMs: number | undefined;
   /** What the last drill measured, whether it met the objectives or not. */
   drill?: { rtoSeconds: number; rpoSeconds: number };
 }
 
+/** What was read so far: each process goes on from where it was, so that a reading costs what has happened since. */
+export interface ProofReading {
+  newest: ReadonlyMap<string, Newest>;
+  unread: readonly Unread[];
+}
+
+type Kind = 'taken' | 'restored' | 'checked' | 'drilled';
+/** The newest run of each kind that a service has. */
+type Newest = Partial<Record<Kind, { closedMs: number; report: RunReport }>>;
+
 const ENVIRONMENT = 'production';
-// How many runs of other environments may lie before the one that is looked for.
-const MAX_LOOKED_AT = 30;
-const SERVICES_AT_ONCE = 3;
+const RUNBOOKS = ['backUpDatabase', 'migrateDatabase', 'drillRestore', 'restoreDatabase', 'checkBackups'];
 
-/** Reads the reports of the newest runs that prove something, for services with backups. Errs towards older. */
-export async function readProofs(client: Client, config: LoadedConfig): Promise<Map<string, Proofs>> {
-  const services = Object.entries(config.services)
-    .filter(([, { backups }]) => backups !== undefined)
-    .map(([name]) => name);
-  const proofs = await inTurns(services, SERVICES_AT_ONCE, (service) => readService(client, service));
-  return new Map(services.map((service, index) => [service, proofs[index] as Proofs]));
-}
-
-async function readService(client: Client, service: string): Promise<Proofs> {
-  const of = `RunbookService = '${service}'`;
-  const succeeded = (...types: string[]) =>
-    newest(client, `${of} AND RunbookOutcome = 'SUCCEEDED' AND ${oneOf(types)}`, () => true);
-  const [taken, restored, checked, drilled] = await together([
-    succeeded('backUpDatabase', 'migrateDatabase'),
-    succeeded('drillRestore', 'migrateDatabase', 'restoreDatabase'),
-    succeeded('checkBackups'),
-    newest(client, `${of} AND ${oneOf(['drillRestore'])}`, ({ facts }) => 'rpoSeconds' in facts),
-  ]);
-  return {
-    backupMs: Math.max(snapshotOf(taken), before(checked, 'newestBackupAgeSeconds')),
-    restoreMs: Math.max(startOf(restored), before(checked, 'provenAgeSeconds')),
-    ...(drilled === undefined ? {} : { drill: measuredBy(drilled) }),
-  };
-}
-
-const oneOf = (types: string[]) => `WorkflowType IN (${types.map((type) => `'${type}'`).join(', ')})`;
-
-/** Report of the newest closed run in production that fits. */
-async function newest(
+/** Reads the reports of runs that prove something, of all services at once, from where `before` ended. */
+export async function readProofs(
   client: Client,
-  query: string,
-  fits: (report: RunReport) => boolean,
-): Promise<RunReport | undefined> {
-  let looked = 0;
-  const closed = `${query} AND ExecutionStatus != 'Running'`;
-  for await (const { memo } of client.workflow.list({ query: closed, pageSize: 10 })) {
-    const report = memo?.['report'] as RunReport | undefined;
-    if (report?.environment === ENVIRONMENT && fits(report)) return report;
-    if ((looked += 1) >= MAX_LOOKED_AT) break;
-  }
-  return undefined;
+  before: ProofReading = { newest: new Map(), unread: EVERYTHING },
+): Promise<ProofReading> {
+  const newest = new Map([...before.newest].map(([service, kinds]) => [service, { ...kinds }]));
+  const query = `WorkflowType IN (${RUNBOOKS.map((name) => `'${name}'`).join(', ')})`;
+  const unread = await readClosed(client, query, before.unread, (run) => note(newest, run));
+  return { newest, unread };
+}
+
+/** Whether all that the server still has of the past was read: then what was not found never was. */
+export const isComplete = ({ unread }: ProofReading): boolean => unread.length === 1;
+
+function note(newest: Map<string, Newest>, run: WorkflowExecutionInfo & { closeTime: Date }): void {
+  const report = run.memo?.['report'] as RunReport | undefined;
+  if (report?.environment !== ENVIRONMENT) return;
+  const closedMs = run.closeTime.getTime();
+  const known = newest.get(report.service) ?? {};
+  newest.set(report.service, known);
+  for (const kind of kindsOf(run.type, report))
+    if (closedMs >= (known[kind]?.closedMs ?? 0)) known[kind] = { closedMs, report };
+}
+
+/** What a run proves. Whatever did not succeed proves nothing, but a drill that missed its objective has measured. */
+function kindsOf(runbook: string, { outcome, facts }: RunReport): Kind[] {
+  const succeeded = outcome === 'SUCCEEDED';
+  const kinds: [Kind, boolean][] = [
+    ['taken', succeeded && ['backUpDatabase', 'migrateDatabase'].includes(runbook)],
+    ['restored', succeeded && ['drillRestore', 'migrateDatabase', 'restoreDatabase'].includes(runbook)],
+    ['checked', succeeded && runbook === 'checkBackups'],
+    ['drilled', runbook === 'drillRestore' && 'rpoSeconds' in facts],
+  ];
+  return kinds.filter(([, holds]) => holds).map(([kind]) => kind);
+}
+
+/** For services with backups. Errs towards older. */
+export function proofsOf({ services }: LoadedConfig, reading: ProofReading): Map<string, Proofs> {
+  const complete = isComplete(reading);
+  return new Map(
+    Object.entries(services)
+      .filter(([, { backups }]) => backups !== undefined)
+      .map(([service]) => {
+        const { taken, restored, checked, drilled } = reading.newest.get(service) ?? {};
+        const known = (ms: number): number | undefined => (ms > 0 || complete ? ms : undefined);
+        return [
+          service,
+          {
+            backupMs: known(
+              Math.max(snapshotOf(taken?.report), before(checked?.report, 'newestBackupAgeSeconds')),
+            ),
+            restoreMs: known(
+              Math.max(startOf(restored?.report), before(checked?.report, 'provenAgeSeconds')),
+            ),
+            ...(drilled === undefined ? {} : { drill: measuredBy(drilled.report) }),
+          },
+        ];
+      }),
+  );
 }
 
 /** A run may have waited for an approval before it took its backup, so the backup's own time counts where it is known. */

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
-import type { Outcome, RunStatus, Waiting } from '../contract/report';
+import type { RunStatus, Waiting } from '../contract/report';
 import type { Catalogue } from '../catalogue/catalogue';
 import { searchAttributes } from '../contract/search-attributes';
 import { inTurns } from './in-turns';
@@ -17,18 +17,16 @@ export interface WaitingRun {
 }
 
 export interface OpenRuns {
-  /** Of every open run, at most MAX_OPEN. */
+  /** Of every open run. */
   open: { service: string; runbook: string }[];
   waiting: WaitingRun[];
 }
 
-const MAX_OPEN = 500;
 // The oldest are asked since when they wait; of more than these the start of the run has to do.
 const MAX_ASKED = 50;
 const ASKED_AT_ONCE = 10;
 const QUERY_MS = 2_000;
 const RECENT_MS = 24 * 3_600_000;
-const COUNTED_AT_ONCE = 3;
 const REPAIR = 'repair-';
 
 /** What is open and what of it waits for a person. A run that does not answer now is as it was before. */
@@ -41,7 +39,7 @@ export async function readOpenRuns(
   const types = cards.map(({ name }) => `'${name}'`).join(', ');
   const query = `ExecutionStatus = 'Running' AND WorkflowType IN (${types})`;
   const found: WorkflowExecutionInfo[] = [];
-  for await (const info of client.workflow.list({ query })) if (found.push(info) >= MAX_OPEN) break;
+  for await (const info of client.workflow.list({ query })) found.push(info);
   const oldestFirst = found
     .filter((info) => kindOf(info) !== undefined)
     .sort((one, other) => one.startTime.getTime() - other.startTime.getTime());
@@ -53,20 +51,25 @@ export async function readOpenRuns(
   };
 }
 
-/** Runs of each service that ended as `outcome` within the last day. */
-export async function countRecent(
-  client: Client,
-  { services }: LoadedConfig,
-  outcome: Outcome,
-): Promise<Map<string, number>> {
+/** Runs of the last day by how they ended, for each service that is configured. */
+export interface RecentEndings {
+  needsHuman: Map<string, number>;
+  partial: Map<string, number>;
+}
+
+/** Counts them in one search for all services: one for each would be as many as there are. */
+export async function countRecent(client: Client, { services }: LoadedConfig): Promise<RecentEndings> {
   const since = new Date(Date.now() - RECENT_MS).toISOString();
-  const names = Object.keys(services);
-  const counts = await inTurns(names, COUNTED_AT_ONCE, (name) =>
-    client.workflow.count(
-      `RunbookService = '${name}' AND RunbookOutcome = '${outcome}' AND CloseTime > '${since}'`,
-    ),
-  );
-  return new Map(names.map((name, index) => [name, counts[index]?.count ?? 0]));
+  const query = `RunbookOutcome IN ('NEEDS_HUMAN', 'PARTIAL') AND CloseTime > '${since}'`;
+  const none = () => new Map(Object.keys(services).map((name) => [name, 0]));
+  const counts = { needsHuman: none(), partial: none() };
+  for await (const info of client.workflow.list({ query })) {
+    const ended = info.typedSearchAttributes.get(searchAttributes.outcome);
+    const count = ended === 'PARTIAL' ? counts.partial : counts.needsHuman;
+    const before = count.get(serviceOf(info));
+    if (before !== undefined) count.set(serviceOf(info), before + 1);
+  }
+  return counts;
 }
 
 const serviceOf = (info: WorkflowExecutionInfo) =>

@@ -49,7 +49,7 @@ function of(name: string, help: string, valueOf: (state: ScheduleState) => numbe
     help,
     labels,
     samples: ({ schedules }) =>
-      schedules.flatMap((state) => {
+      [...schedules.values()].flatMap((state) => {
         const value = valueOf(state);
         return value === undefined ? [] : [{ labels: labelsOf(state), value }];
       }),
@@ -61,7 +61,7 @@ const lastOutcome: GaugeSpec = {
   help: 'Always 1; the outcome of its newest run is a label, RUNNING while it runs',
   labels: [...labels, 'outcome'],
   samples: ({ schedules }) =>
-    schedules.flatMap((state) =>
+    [...schedules.values()].flatMap((state) =>
       state.lastOutcome === undefined
         ? []
         : [{ labels: { ...labelsOf(state), outcome: state.lastOutcome }, value: 1 }],

@@ -3,7 +3,7 @@ import type { Project } from '../catalogue/catalogue';
 import type { ScheduleState } from '../schedules/read';
 import { together } from './in-turns';
 import { readGuards, type GuardView } from './read-guards';
-import { readProofs, type Proofs } from './read-proofs';
+import { isComplete, proofsOf, readProofs, type ProofReading, type Proofs } from './read-proofs';
 import { countRecent, readOpenRuns, type OpenRuns } from './read-runs';
 import { readAllSchedules } from './read-schedules';
 import { readWorkers, type Workers } from './read-workers';
@@ -19,7 +19,11 @@ export interface Snapshot {
   guards: GuardView[];
   /** By service, for those that have backups. */
   proofs: Map<string, Proofs>;
-  schedules: ScheduleState[];
+  proofReading: ProofReading;
+  /** Those that were read. */
+  schedules: ReadonlyMap<string, ScheduleState>;
+  /** What is there and was not read, by what it is. */
+  unread: Record<string, number>;
 }
 
 /** Reads it all, with bounded work. `before` is what was read last. Throws when Temporal does not answer. */
@@ -32,13 +36,18 @@ export async function readSnapshot(
   const workers = await readWorkers(client, config.temporal.taskQueue);
   // Without a worker nothing answers a query, and each would be waited for in vain.
   const answering = workers.all > 0;
-  const [runs, needsHuman, partial, guards, proofs, schedules] = await together([
+  const [runs, { needsHuman, partial }, { guards, unasked }, proofReading, schedules] = await together([
     readOpenRuns(client, config.catalogue, answering, before?.runs.waiting ?? []),
-    countRecent(client, config, 'NEEDS_HUMAN'),
-    countRecent(client, config, 'PARTIAL'),
+    countRecent(client, config),
     readGuards(client, answering, before?.guards ?? []),
-    readProofs(client, config),
-    readAllSchedules(client, config),
+    readProofs(client, before?.proofReading),
+    readAllSchedules(client, config, before?.schedules),
   ]);
-  return { atMs, workers, runs, needsHuman, partial, guards, proofs, schedules };
+  const unread = {
+    proofs: Number(!isComplete(proofReading)),
+    schedules: Object.keys(config.schedules).length - schedules.size,
+    guards: unasked,
+  };
+  const proofs = proofsOf(config, proofReading);
+  return { atMs, workers, runs, needsHuman, partial, guards, proofs, proofReading, schedules, unread };
 }

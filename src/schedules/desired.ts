@@ -3,7 +3,7 @@ import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
 import type { WithCatalogue } from '../catalogue/catalogue';
 import { parseCron, type Calendar, type Range } from './cron';
-import { startInput, timesOf } from './input';
+import { jitterMs, startInput, timesOf } from './input';
 
 /** In the memo of every schedule that was made from a configuration; others are never touched. */
 export const MANAGED_BY = 'durable-runbooks';
@@ -29,7 +29,7 @@ export function desiredSchedule(config: Config & WithCatalogue, id: string): Sch
     spec: {
       calendars: timesOf(schedule).cron.map((text) => ({ ...toSpec(parseCron(text)), comment: text })),
       timezone: schedule.timeZone,
-      jitter: schedule.jitterMinutes * MINUTE_MS,
+      jitter: jitterMs(schedule),
     },
     action: {
       type: 'startWorkflow',

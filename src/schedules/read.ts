@@ -4,7 +4,7 @@ import type { Config } from '../config/schema';
 import type { RunReport } from '../contract/report';
 import { isManaged } from './desired';
 import { describeSchedule } from './diff';
-import { timesOf } from './input';
+import { jitterMs, timesOf } from './input';
 import { nextStarts } from './times';
 
 /** A configured schedule and what came of it. Times are ISO texts in UTC. */
@@ -130,7 +130,7 @@ export function overdueSeconds(
 ): number {
   const { lastStarted, createdAt, lastUpdatedAt } = started;
   const since = lastStarted ?? createdAt;
-  const graceMs = schedule.jitterMinutes * 60_000;
+  const graceMs = jitterMs(schedule);
   let expected: number | undefined;
   if (schedule.maxAgeHours !== undefined) expected = since.getTime() + schedule.maxAgeHours * 3_600_000;
   else {

@@ -2,7 +2,7 @@ import { loadProject } from '../check/load-project';
 import { configPath, type LoadedConfig } from '../config/load';
 import { scrub } from '../config/secrets';
 import { printable } from '../contract/printable';
-import { connectionOptions, unreachableText } from '../config/temporal';
+import { temporalPlace, unreachableText } from '../config/temporal';
 import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
@@ -10,7 +10,8 @@ import type { WorkerVersion } from './versioning';
 import { startWorker } from './worker';
 
 /**
- * The worker process: runs until it gets a signal, then finishes what it has accepted. `listen` takes the place of
+ * The worker process: runs until it gets a signal, then finishes what it has accepted within
+ * `worker.shutdownGraceSeconds`; a second signal ends it at once. `listen` takes the place of
  * `worker.listen` of the configuration.
  */
 export async function runWorker(configFile: string, listen?: string): Promise<void> {
@@ -18,16 +19,19 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   const config = loadProject(configFile);
   if (listen !== undefined) config.worker.listen = listen;
   await installRuntime(config.worker.listen !== undefined);
-  const { worker, stopped, healthUrl, version } = await startWorker(config).catch((error: Error) => {
+  const { worker, stopped, healthUrl, version, warnings } = await startWorker(config, {
+    shutdownGraceTime: config.worker.shutdownGraceSeconds * 1_000,
+  }).catch((error: Error) => {
     throw error.name === 'TransportError' ? new TemporalUnreachable(config, error) : error;
   });
   console.log(
     `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}, ${versionText(version)}`,
   );
-  if (version.note !== undefined) console.error(`! ${version.note}`);
+  for (const warning of warnings) console.error(`! ${warning}`);
   if (healthUrl !== undefined) console.log(`health and metrics on ${healthUrl}`);
   void told.then(() => {
     if (worker.getState() === 'RUNNING') worker.shutdown();
+    endAtOnceWhenToldAgain();
   });
   await stopped;
 }
@@ -35,9 +39,25 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
 /** Thrown where no server answers, in words for people. */
 class TemporalUnreachable extends Error {
   constructor(config: LoadedConfig, { message }: Error) {
-    super(unreachableText(connectionOptions(config).connection.address, message));
+    super(unreachableText(temporalPlace(config).address, message, config.temporal.tls !== undefined));
     this.name = 'TemporalUnreachable';
   }
+}
+
+/** npm hands on a signal that the terminal has sent already: only a later one is somebody's impatience. */
+const AGAIN_MS = 2_000;
+
+/** Like a crash: Temporal notices within seconds, and what was begun here begins again elsewhere. */
+function endAtOnceWhenToldAgain(): void {
+  const toldMs = Date.now();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (Date.now() - toldMs < AGAIN_MS) return;
+      console.error(
+        'told to stop again: ended at once, and what it was doing begins again on another worker',
+      );
+      process.exit(1);
+    });
 }
 
 const versionText = ({ deploymentName, buildId }: WorkerVersion): string =>

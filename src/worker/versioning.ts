@@ -3,6 +3,7 @@ import type { WorkerOptions } from '@temporalio/worker';
 import type { LoadedConfig } from '../config/load';
 import { readDeployment } from '../versions/deployment';
 import { readQueue } from '../versions/queue';
+import { ENCODED_FLAG } from '../workflows/kit/failure-converter';
 import { VERSIONED_FLAG } from '../workflows/kit/versioning';
 import type { Bundle } from './build-id';
 
@@ -24,13 +25,14 @@ const NO_STACKS = 'Error.stackTraceLimit=0;';
 
 /** What makes a worker run that bundle, and as one of a version where the configuration names a deployment. */
 export function bundleOptions(
-  { worker: { deploymentName } }: LoadedConfig,
+  { worker: { deploymentName }, temporal: { codec } }: LoadedConfig,
   { code, buildId }: Bundle,
 ): Pick<WorkerOptions, 'workflowBundle' | 'workerDeploymentOptions'> {
   // On the first line, so that the source map stays true.
-  if (deploymentName === undefined) return { workflowBundle: { code: `${NO_STACKS}${code}` } };
+  const first = `${NO_STACKS}${codec === undefined ? '' : `globalThis.${ENCODED_FLAG}=true;`}`;
+  if (deploymentName === undefined) return { workflowBundle: { code: `${first}${code}` } };
   return {
-    workflowBundle: { code: `${NO_STACKS}globalThis.${VERSIONED_FLAG}=true;${code}` },
+    workflowBundle: { code: `${first}globalThis.${VERSIONED_FLAG}=true;${code}` },
     workerDeploymentOptions: {
       version: { deploymentName, buildId },
       useWorkerVersioning: true,

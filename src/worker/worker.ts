@@ -1,24 +1,20 @@
 import { Client, Connection } from '@temporalio/client';
-import {
-  NativeConnection,
-  Worker,
-  type NativeConnectionOptions,
-  type WorkerOptions,
-} from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
 import { withDigest } from '../config/digest';
 import type { LoadedConfig } from '../config/load';
-import { connectionOptions } from '../config/temporal';
+import { temporalOptions } from '../config/temporal';
 import { hostQueue } from '../contract/hosts';
 import { VERSION } from '../config/version';
 import { workerHostOf } from '../config/worker-host';
+import { whileAlive } from '../activities/support/heartbeat';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
 import { readBundle } from './build-id';
 import { serveHealth, type HealthServer } from './health';
-import { registerSearchAttributes } from './search-attributes';
+import { ensureSearchAttributes } from './search-attributes';
 import { bundleOptions, readVersion, type WorkerVersion } from './versioning';
 
 export interface RunningWorker {
@@ -27,6 +23,8 @@ export interface RunningWorker {
   stopped: Promise<void>;
   /** As it was when the worker started. */
   version: WorkerVersion;
+  /** Why runs do not come to it, or cannot go on, and what somebody has to do about it. */
+  warnings: string[];
   /** Base address of its health and metrics; absent where the configuration names none. */
   healthUrl?: string;
   stop(): Promise<void>;
@@ -35,6 +33,12 @@ export interface RunningWorker {
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
 const MAX_HOST_ACTIVITIES = 100;
+/** However little the machine has left: one long step must not keep everything else waiting. */
+const MIN_ACTIVITIES = 5;
+/** What a step needs shows only after it has begun. */
+const RAMP_MS = 100;
+/** A frozen worker keeps its open polls, and the server hands work to them: the fewer, the sooner another one has it. */
+const FEW_POLLS = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 } as const;
 const HOURLY_MS = 3_600_000;
 
 /** A configuration with its packs; without, our own. */
@@ -48,12 +52,12 @@ export async function startWorker(
   config: WorkerProject,
   overrides: Partial<WorkerOptions> = {},
 ): Promise<RunningWorker> {
-  const options = connectionOptions(config);
+  const { connection: reach, client: clientOptions } = temporalOptions(config);
   const { installed = ownPacks } = config;
   const bundle = await readBundle(overrides.workflowBundle ?? (await bundleOf({ ...config, installed })));
-  const native = await NativeConnection.connect(options.connection as NativeConnectionOptions);
-  const connection = await Connection.connect(options.connection);
-  const client = new Client({ connection, namespace: options.namespace });
+  const native = await NativeConnection.connect(reach);
+  const connection = await Connection.connect(reach);
+  const client = new Client({ connection, ...clientOptions });
   let worker: Worker | undefined;
   let host: Worker | undefined;
   let health: HealthServer | undefined;
@@ -72,12 +76,12 @@ export async function startWorker(
         state: () => worker?.getState(),
       });
     const version = await readVersion(client, config, bundle.buildId);
-    await registerSearchAttributes(connection, options.namespace);
+    const unregistered = await ensureSearchAttributes(client);
     const deps: PackDeps = { config, catalogue: config.catalogue, client };
     const activities = createPackActivities(installed, deps);
     worker = await Worker.create({
       connection: native,
-      namespace: options.namespace,
+      ...clientOptions,
       ...workerOptions(config),
       ...overrides,
       activities: { ...activities, ...overrides.activities },
@@ -85,12 +89,16 @@ export async function startWorker(
     });
     host = await Worker.create({
       connection: native,
-      namespace: options.namespace,
-      ...hostOptions(config, overrides.taskQueue),
+      ...clientOptions,
+      ...hostOptions(config, overrides),
       activities: { ...activities, ...overrides.activities },
     });
     const hourly = () => Promise.allSettled(installed.map(async (pack) => pack.hourly?.(deps)));
-    return { ...running(worker, host, hourly, close, health?.url), version };
+    return {
+      ...running(worker, host, hourly, close, health?.url),
+      version,
+      warnings: [unregistered, version.note].filter((one) => one !== undefined),
+    };
   } catch (error) {
     await close();
     throw error;
@@ -101,19 +109,44 @@ function workerOptions(config: LoadedConfig) {
   return {
     taskQueue: config.temporal.taskQueue,
     ...commonOptions(config),
-    maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
-    maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
+    ...slotsOf(config),
     // A run that waits for days need not stay in memory; the history brings it back.
     maxCachedWorkflows: 300,
+    workflowTaskPollerBehavior: FEW_POLLS,
     // After a crash waiting runs answer again after one second instead of ten.
     stickyQueueScheduleToStartTimeout: '1s',
   } satisfies Partial<WorkerOptions>;
 }
 
+/** How much it does at once: a fixed number, or as much as memory and processors allow. */
+function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
+  if (tuner === undefined)
+    return {
+      maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
+      maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
+    };
+  const { targetMemoryUsage, targetCpuUsage, maxActivities } = tuner;
+  return {
+    tuner: {
+      tunerOptions: { targetMemoryUsage, targetCpuUsage },
+      activityTaskSlotOptions: {
+        minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
+        maximumSlots: maxActivities,
+        rampThrottle: RAMP_MS,
+      },
+      localActivityTaskSlotOptions: { minimumSlots: MAX_ACTIVITIES },
+    },
+  };
+}
+
 /** Takes the steps that need the disk of this host: the release that began them or another one, so without a version. */
-function hostOptions(config: LoadedConfig, taskQueue = config.temporal.taskQueue) {
+function hostOptions(
+  config: LoadedConfig,
+  { taskQueue = config.temporal.taskQueue, shutdownGraceTime }: Partial<WorkerOptions>,
+) {
   return {
     ...commonOptions(config),
+    ...(shutdownGraceTime === undefined ? {} : { shutdownGraceTime: shutdownGraceTime as number }),
     taskQueue: hostQueue(taskQueue, workerHostOf(config)),
     // A step that has to wait here counts as one whose host is lost.
     maxConcurrentActivityTaskExecutions: MAX_HOST_ACTIVITIES,
@@ -127,6 +160,10 @@ function commonOptions(config: LoadedConfig) {
     maxHeartbeatThrottleInterval: '1s',
     defaultHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
+    interceptors: {
+      activity: [() => ({ inbound: { execute: (input, next) => whileAlive(() => next(input)) } })],
+    },
+    activityTaskPollerBehavior: FEW_POLLS,
   } satisfies Partial<WorkerOptions>;
 }
 
@@ -136,7 +173,7 @@ function running(
   hourly: () => Promise<unknown>,
   close: () => Promise<unknown>,
   healthUrl: string | undefined,
-): Omit<RunningWorker, 'version'> {
+): Omit<RunningWorker, 'version' | 'warnings'> {
   const everyHour = setInterval(() => void hourly(), HOURLY_MS);
   void hourly();
   const workers = [worker, host];

@@ -91,6 +91,45 @@ describe('a worker that is killed', () => {
   });
 });
 
+describe('a worker of two that is lost in the middle of a read', () => {
+  it.each(['kill', 'freeze'] as const)(
+    '%s: the other one goes on within seconds, not after the minute that a read may take',
+    async (loss) => {
+      const name = `2026_12_10_${loss}.sql`;
+      write(name, `ALTER TABLE customers ADD COLUMN ${loss}ed text;\n`);
+      const locker = new PgClient({
+        connectionString: driver.stack.postgres.url.replace(/\/postgres$/, '/booking_production'),
+      });
+      await locker.connect();
+      const lost = worker;
+      try {
+        // No statement of a read waits longer than 5 s for it.
+        await locker.query('BEGIN; LOCK TABLE durable_runbooks.ledger');
+        const handle = await driver.start('migrateDatabase', {
+          files: [name],
+          mode: 'observe',
+          staging: 'none',
+        });
+        await running(handle, 'Read the migrations and the ledger');
+        worker = await startWorkerProcess(driver.stack.configFile);
+        const lostMs = Date.now();
+        await lost[loss]();
+        await locker.query('COMMIT');
+        // A query would be handed to the frozen one, and waited for.
+        const isReading = async () =>
+          ((await handle.describe()).raw.pendingActivities ?? []).some(
+            ({ activityType }) => activityType?.name === 'readMigrations',
+          );
+        while (await isReading()) await new Promise((resolve) => setTimeout(resolve, 100));
+        expect(Date.now() - lostMs).toBeLessThan(loss === 'kill' ? 15_000 : 25_000);
+      } finally {
+        await locker.end();
+        await lost.kill();
+      }
+    },
+  );
+});
+
 describe('a server that is restarted in the middle', () => {
   it('PostgreSQL, during a backup: the run goes on when it is back', async () => {
     const handle = await driver.start('backUpDatabase');

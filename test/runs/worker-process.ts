@@ -5,7 +5,9 @@ import { PACKAGE_ROOT } from '../../src/config/version';
 export interface WorkerProcess {
   /** SIGKILL: what a crash looks like. */
   kill(): Promise<void>;
-  /** SIGTERM: finishes what it has accepted. */
+  /** SIGSTOP: it is there and does nothing. */
+  freeze(): void;
+  /** SIGTERM: finishes what it has accepted, within ten seconds. */
   stop(): Promise<void>;
 }
 
@@ -35,7 +37,16 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
     child.kill(signal);
     await gone;
   };
-  return { kill: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+  return {
+    kill: () => end('SIGKILL'),
+    freeze: () => void child.kill('SIGSTOP'),
+    stop: async () => {
+      // Told again it does not wait for its steps.
+      const impatient = setTimeout(() => child.kill('SIGTERM'), 10_000);
+      await end('SIGTERM');
+      clearTimeout(impatient);
+    },
+  };
 }
 
 function exitOf(child: ChildProcess): Promise<void> {

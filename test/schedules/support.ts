@@ -25,6 +25,7 @@ export function backup(more: Record<string, unknown> = {}): Record<string, unkno
     input: { service: 'shop' },
     cron: '15 4 * * *',
     timeZone: 'Europe/Berlin',
+    jitterMinutes: 0,
     ...more,
   };
 }

@@ -1,3 +1,5 @@
+import { scheduleSchema } from '../../src/config/schedule-schema';
+import { jitterMs } from '../../src/schedules/input';
 import { overdueSeconds } from '../../src/schedules/read';
 import { clockChanges, inZone, nextStarts } from '../../src/schedules/times';
 import { backup, configWith } from './support';
@@ -100,5 +102,21 @@ describe('a schedule is overdue', () => {
     const last = '2026-11-02T04:15:00Z';
     expect(overdue({}, last, '2026-11-08T12:00:00Z', '2026-11-08T00:00:00Z')).toBe(0);
     expect(overdue({}, last, '2026-11-09T04:16:00Z', '2026-11-08T00:00:00Z')).toBe(60);
+  });
+});
+
+describe('without jitterMinutes', () => {
+  const jitterOf = (cron: string | string[]) =>
+    jitterMs(scheduleSchema.parse({ runbook: 'backUpDatabase', input: {}, cron })) / 1_000;
+
+  it.each([
+    ['0 3 * * *', 300],
+    ['0 * * * *', 300],
+    ['*/15 * * * *', 90],
+    ['* * * * *', 6],
+    ['0 5 29 2 *', 300],
+    [['0 3 * * *', '10 3 * * *'], 60],
+  ])('%j starts within %i s of its time', (cron, seconds) => {
+    expect(jitterOf(cron)).toBe(seconds);
   });
 });

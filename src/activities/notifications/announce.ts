@@ -3,7 +3,7 @@ import { serviceOf, UnknownName, type LoadedConfig } from '../../config/load';
 import { secretsOf, type NotificationConfig } from '../../config/notification-schema';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { ServiceConfig } from '../../config/schema';
-import { connectionOptions } from '../../config/temporal';
+import { temporalPlace } from '../../config/temporal';
 import { printable, printableLine } from '../../contract/printable';
 import { runAddress } from '../../contract/ui-address';
 import type { ActivityDeps } from '../support/deps';
@@ -153,7 +153,7 @@ function messageOf(config: LoadedConfig, announcement: Announcement): Message {
 function linkTo(config: LoadedConfig, workflowId: string, runId: string | undefined): string | undefined {
   const { uiUrl } = config.temporal;
   if (uiUrl === undefined) return undefined;
-  return runAddress(uiUrl.replace(/\/+$/, ''), connectionOptions(config).namespace, workflowId, runId);
+  return runAddress(uiUrl.replace(/\/+$/, ''), temporalPlace(config).namespace, workflowId, runId);
 }
 
 /** Those that can be resolved; a missing one is the problem that is being reported. */

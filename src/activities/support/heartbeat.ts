@@ -51,8 +51,12 @@ export function currentActivity(): ActivityScope {
 /** How often the last known progress is repeated: a silent phase must not look like a dead worker. */
 const BEAT_EVERY_MS = 1_000;
 
-/** The phase that is being reported; one inside another silences it for as long as it lasts. */
-const current = new AsyncLocalStorage<{ silenced: number }>();
+/** What tells how far the activity is; one inside another silences it for as long as it lasts. */
+interface Teller {
+  silenced: number;
+  latest: unknown;
+}
+const current = new AsyncLocalStorage<Teller>();
 
 /**
  * Runs `body` and heartbeats its latest progress at once and then every second, also while it is silent.
@@ -62,20 +66,16 @@ export async function withProgress<T>(
   first: Progress,
   body: (report: (changed: Partial<Progress>) => void) => Promise<T>,
 ): Promise<T> {
-  const scope = currentActivity();
   const outer = current.getStore();
-  const own = { silenced: 0 };
-  let latest = first;
-  const beat = (): void => {
-    if (own.silenced === 0) scope.heartbeat(latest);
-  };
+  const own = { silenced: 0, latest: first };
+  const beat = beatOf(own);
   if (outer !== undefined) outer.silenced += 1;
   beat();
   const timer = setInterval(beat, BEAT_EVERY_MS);
   try {
     return await current.run(own, () =>
       body((changed) => {
-        latest = { ...latest, ...changed };
+        own.latest = { ...own.latest, ...changed };
       }),
     );
   } finally {
@@ -83,6 +83,27 @@ export async function withProgress<T>(
     beat();
     if (outer !== undefined) outer.silenced -= 1;
   }
+}
+
+/**
+ * Heartbeats every second for as long as `body` takes, with or without progress: a worker that is lost is known within
+ * seconds whatever it was doing, and a cancellation arrives. For every activity, by the worker.
+ */
+export async function whileAlive<T>(body: () => Promise<T>): Promise<T> {
+  const own: Teller = { silenced: 0, latest: undefined };
+  const timer = setInterval(beatOf(own), BEAT_EVERY_MS);
+  try {
+    return await current.run(own, body);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function beatOf(teller: Teller): () => void {
+  const scope = currentActivity();
+  return () => {
+    if (teller.silenced === 0) scope.heartbeat(teller.latest);
+  };
 }
 
 /** PostgreSQL cuts application_name at 63 bytes. */

@@ -39,12 +39,12 @@ function ofService(card: Card, config: Project | undefined): Card {
 }
 
 async function addressOf(config: Project | undefined, card: Card): Promise<string> {
-  const { connectionOptions } = await import('../../config/temporal.js');
+  const { temporalPlace } = await import('../../config/temporal.js');
   const { uiUrlOf } = await import('../connect.js');
   const { startAddress } = await import('../../contract/ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
-  const { connection, namespace } = connectionOptions(config);
-  const ui = uiUrlOf(config, connection.address) ?? 'http://<temporal-ui>';
+  const { address, namespace } = temporalPlace(config);
+  const ui = uiUrlOf(config, address) ?? 'http://<temporal-ui>';
   return startAddress(ui, namespace, {
     workflowType: card.name,
     taskQueue: config?.temporal.taskQueue ?? 'runbooks',

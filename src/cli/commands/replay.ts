@@ -22,6 +22,7 @@ export function addReplay(program: Command): void {
       const config = await requiredConfig(command);
       const { bundleOf } = await import('../../build/workflow-bundle.js');
       const { replayRuns } = await import('../../build/replay.js');
+      const { temporalOptions } = await import('../../config/temporal.js');
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       const { code } = await bundleOf(config);
@@ -32,7 +33,7 @@ export function addReplay(program: Command): void {
       const runs = await readRuns(config, types, options);
       // Last: it starts what keeps the process alive until the replay is over.
       (await import('../../worker/log.js')).logBriefly('ERROR');
-      const replayed = await replayRuns(code, types, runs);
+      const replayed = await replayRuns(code, types, runs, temporalOptions(config).client.dataConverter);
       const bad = replayed.filter(({ state }) => state !== 'ok').length;
       output.document({ ok: bad === 0, replayed });
       const marks = {

@@ -27,6 +27,29 @@ export async function decodeOne(
   return (await decodeAll(converter, [payload]))[0];
 }
 
+/**
+ * Gives failures back their messages where a codec has encrypted those, in the events themselves. One that cannot be
+ * decrypted keeps the words that stand for it.
+ */
+export async function decodeFailures(converter: LoadedDataConverter, events: HistoryEvent[]): Promise<void> {
+  if (converter.payloadCodecs.length === 0) return;
+  for (const event of events) {
+    const failures = [
+      event.activityTaskStartedEventAttributes?.lastFailure,
+      event.activityTaskFailedEventAttributes?.failure,
+      event.activityTaskTimedOutEventAttributes?.failure,
+      event.workflowExecutionUpdateCompletedEventAttributes?.outcome?.failure,
+      event.workflowExecutionFailedEventAttributes?.failure,
+    ];
+    for (let failure of failures)
+      for (; failure; failure = failure.cause) {
+        const words = await decodeOne(converter, failure.encodedAttributes);
+        const { message } = (words ?? {}) as { message?: unknown };
+        if (typeof message === 'string') failure.message = message;
+      }
+  }
+}
+
 /** ISO time of an event's time, empty for none. */
 export function isoTime(time: Time): string {
   if (time === null || time === undefined) return '';

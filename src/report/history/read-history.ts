@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { scrub } from '../../config/secrets';
 import { readActivities } from './activities';
-import type { HistoryEvent } from './events';
+import { decodeFailures, type HistoryEvent } from './events';
 import { readMessages } from './messages';
 import { reportFromEvents } from './report';
 import { isReport } from '../text/report-shape';
@@ -54,6 +54,7 @@ export async function buildReport(
   frame: RunFrame,
 ): Promise<HistoryReport> {
   const converter = client.options.loadedDataConverter;
+  await decodeFailures(converter, events);
   const activities = await readActivities(events, converter);
   const messages = await readMessages(events, converter);
   const { report, told } =

@@ -14,24 +14,28 @@ const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
 const MINUTE_MS = 60_000;
 
+/** The worker beats every second for each activity: after that long without, it is lost, and the next attempt begins. */
+const HEARTBEAT_TIMEOUT = '5 s';
+
 type Preset = Omit<ActivityOptions, 'startToCloseTimeout'> & { startToCloseTimeout: number };
 
 /** A retry of any of them is safe: activities are idempotent, and those that are not fail as non-retryable. */
 const presets: Record<StepKind, Preset> = {
   read: {
     startToCloseTimeout: MINUTE_MS,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
     cancellationType,
     retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '10 s', maximumAttempts: 6 },
   },
   mutate: {
     startToCloseTimeout: 120 * MINUTE_MS,
-    heartbeatTimeout: '10 s',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
     cancellationType,
     retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '15 s', maximumAttempts: 6 },
   },
   long: {
     startToCloseTimeout: 24 * 60 * MINUTE_MS,
-    heartbeatTimeout: '10 s',
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
     cancellationType,
     retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 6 },
   },

@@ -1,4 +1,9 @@
-import { applicationName, currentActivity, withProgress } from '../../../src/activities/support/heartbeat';
+import {
+  applicationName,
+  currentActivity,
+  whileAlive,
+  withProgress,
+} from '../../../src/activities/support/heartbeat';
 import { runActivity, startActivity } from '../../support/postgres';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,4 +54,19 @@ test('sessions are named by run, activity and attempt, and two long names never 
 test('outside of an activity everything works and tells nobody', async () => {
   expect(currentActivity().signal.aborted).toBe(false);
   expect(await withProgress({ phase: 'x', done: 0, total: 0, unit: 'rows' }, async () => 5)).toBe(5);
+});
+
+test('an activity that tells nothing beats all the same, and progress is told instead where there is some', async () => {
+  const run = startActivity(
+    () =>
+      whileAlive(async () => {
+        await sleep(1_200);
+        await withProgress({ phase: 'dump', done: 0, total: 1, unit: 'bytes' }, () => sleep(1_300));
+        await sleep(1_100);
+      }),
+    undefined,
+  );
+  await run.result;
+  const dump = { phase: 'dump', done: 0, total: 1, unit: 'bytes' };
+  expect(run.beats).toEqual([undefined, dump, dump, dump, undefined]);
 });

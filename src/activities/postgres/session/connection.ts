@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { asRole, endpointOf, onDatabase, type Endpoint } from './endpoint';
@@ -109,8 +110,28 @@ export async function withTransaction<T>(
   );
 }
 
-/** Opens a session with our settings. The caller ends it. */
+const STARTING = '57P03';
+const STARTING_MS = 10_000;
+const ASK_AGAIN_MS = 200;
+
+/**
+ * Opens a session with our settings. The caller ends it. A server that says that it is starting is there in a moment: to
+ * wait for it here takes no attempt, and is over sooner than the pause before the next one.
+ */
 export async function openClient(endpoint: Endpoint, options: ConnectionOptions = {}): Promise<Client> {
+  for (const deadline = Date.now() + STARTING_MS; ;) {
+    try {
+      return await openOnce(endpoint, options);
+    } catch (error) {
+      const isStarting = (error as { code?: unknown }).code === STARTING;
+      if (!isStarting || Date.now() > deadline || currentActivity().signal.aborted)
+        throw mapError(error, { action: 'connect', target: endpoint.label });
+      await sleep(ASK_AGAIN_MS);
+    }
+  }
+}
+
+async function openOnce(endpoint: Endpoint, options: ConnectionOptions): Promise<Client> {
   const client = new Client({
     connectionString: driverUrl(endpoint.url),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -125,7 +146,7 @@ export async function openClient(endpoint: Endpoint, options: ConnectionOptions 
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw mapError(error, { action: 'connect', target: endpoint.label });
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { Client } from 'pg';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
 import {
+  openClient,
   terminateEarlierAttempts,
   withClient,
   withTransaction,
@@ -61,6 +63,34 @@ test('a session carries its name and its limits', async () => {
     client_connection_check_interval: '2s',
     row_security: 'off',
   });
+});
+
+test('a server that says that it is starting is waited for, within the same attempt', async () => {
+  const db = await pg.fresh();
+  const { hostname, port } = new URL(db.url);
+  const readyMs = Date.now() + 1_200;
+  let refused = 0;
+  const starting = createServer((socket) => {
+    socket.on('error', () => undefined);
+    if (Date.now() > readyMs) {
+      const behind = connect(Number(port), hostname);
+      behind.on('error', () => socket.destroy());
+      return socket.pipe(behind).pipe(socket);
+    }
+    refused += 1;
+    const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0');
+    const head = Buffer.from('E\0\0\0\0');
+    head.writeInt32BE(fields.length + 4, 1);
+    return socket.once('data', () => socket.end(Buffer.concat([head, fields])));
+  });
+  await new Promise<void>((resolve) => starting.listen(0, '127.0.0.1', resolve));
+  const url = new URL(db.url);
+  url.port = String((starting.address() as AddressInfo).port);
+  url.searchParams.set('sslmode', 'disable');
+  const client = await openClient({ url: url.href, label: 'starting' } as Parameters<typeof openClient>[0]);
+  await client.end();
+  starting.close();
+  expect(refused).toBeGreaterThan(2);
 });
 
 test('cancellation reaches the statement on the server, and no further one is sent', async () => {
