@@ -47,7 +47,7 @@ async function addressOf(command: Command, card: Card): Promise<string> {
 async function printCard(output: Output, card: Card, address: string): Promise<void> {
   const { fieldsOf, flagOf } = await import('../../catalogue/input-fields.js');
   const { formatTable, wrap } = await import('../table.js');
-  const { quote } = await import('../read-run.js');
+  const { quote } = await import('../../contract/answer-commands.js');
   const heading = (text: string) => output.line(`\n${output.style('bold', text)}`);
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
   output.line(`May change: ${card.changes}`);

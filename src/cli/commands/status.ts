@@ -39,7 +39,7 @@ async function showOne(
 }
 
 async function listOpen(temporal: Temporal, output: Output, { cards }: Catalogue): Promise<void> {
-  const { answerCommands } = await import('../read-run.js');
+  const { answerCommands } = await import('../../contract/answer-commands.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
   const types = cards.map(({ name }) => `'${name}'`).join(', ');
