@@ -21,7 +21,7 @@ const keySchema = z.union([
   publicKeySchema,
   z.strictObject({
     key: publicKeySchema,
-    expires: z.iso.date().describe('not taken from that day on, in UTC: 2027-01-31'),
+    expires: z.iso.date().optional().describe('not taken from that day on, in UTC: 2027-01-31'),
   }),
 ]);
 
@@ -65,7 +65,7 @@ export const approvalSchema = z
         owners.set(fingerprint, owner);
       });
     if (proof === 'none') return;
-    if (names.length === 0) refuse(['keys'], 'proof: signature without any key: nobody could answer');
+    if (names.length === 0) refuse(['keys'], 'the keys of those who answer, which proof: signature demands');
     approvers.forEach((approver, index) => {
       if (!names.some((name) => isSameName(name, approver)))
         refuse(['approvers', index], 'a name with a key under keys, which proof: signature demands');

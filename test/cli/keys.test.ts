@@ -247,13 +247,16 @@ describe('a run that takes any answer', () => {
     let late: Promise<unknown> | undefined;
     const workflowId = 'late';
     await withKit(env, async ({ world, start, waiting }) => {
-      world.policy = { approvalExpiresMs: 1_500 };
+      world.policy = { approvalExpiresMs: 4_000 };
       const handle = await start('fiveMovements', workflowId);
       const { id } = await waiting(handle);
+      const timer = async (which: 'timerStartedEventAttributes' | 'timerFiredEventAttributes') => {
+        while ((await handle.fetchHistory()).events?.some((event) => event[which]) !== true)
+          await new Promise((resolve) => setTimeout(resolve, 50));
+      };
+      await timer('timerStartedEventAttributes');
       await stopKit();
-      const fired = async () =>
-        (await handle.fetchHistory()).events?.some((event) => event.timerFiredEventAttributes) === true;
-      while (!(await fired())) await new Promise((resolve) => setTimeout(resolve, 100));
+      await timer('timerFiredEventAttributes');
       // Both wait for the next worker.
       late = handle
         .executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] })

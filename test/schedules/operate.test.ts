@@ -33,13 +33,22 @@ describe('run', () => {
     const { searchAttributes, staticSummary } = await server.client.workflow.getHandle(workflowId).describe();
     expect(searchAttributes['TemporalScheduledById']).toEqual(['now']);
     expect(await staticSummary()).toBe('Back up a database: shop');
+    // Whoever triggers it is no second person for it.
+    const { events } = await server.client.workflow.getHandle(workflowId).fetchHistory();
+    const told = events?.map((event) => event.workflowExecutionSignaledEventAttributes).find(Boolean);
+    expect([told?.signalName, told?.input?.payloads?.[0]?.data?.toString()]).toEqual([
+      'triggered',
+      '{"by":"ana"}',
+    ]);
     await end(workflowId);
   });
 
   it('is refused while one is going, and the calendar starts no second one either', async () => {
     const config = await applied('busy');
     const { workflowId } = await triggerSchedule(server.client, config, 'busy', 'ana');
-    await expect(triggerSchedule(server.client, config, 'busy', 'ana')).rejects.toThrow(`${workflowId} still runs`);
+    await expect(triggerSchedule(server.client, config, 'busy', 'ana')).rejects.toThrow(
+      `${workflowId} still runs`,
+    );
     const handle = server.client.schedule.getHandle('busy');
     // Twice a second instead of once a day; everything else is as applied.
     await handle.update((was) => ({ ...was, spec: { intervals: [{ every: '1 second' }] } }));
@@ -70,7 +79,9 @@ describe('run', () => {
       action: { type: 'startWorkflow', workflowType: 'x', taskQueue: 'runbooks' },
     });
     const order = { by: 'ana', reason: 'no' };
-    await expect(triggerSchedule(server.client, config, 'by-hand', 'ana')).rejects.toThrow(/not made from this/);
+    await expect(triggerSchedule(server.client, config, 'by-hand', 'ana')).rejects.toThrow(
+      /not made from this/,
+    );
     await expect(setPaused(server.client, config, 'by-hand', true, order)).rejects.toThrow(
       /not made from this/,
     );

@@ -1,7 +1,7 @@
 import { duration, utc } from '../../contract/text';
 import { changesTitle, changeText } from '../text/changes';
 import { readableFact } from '../text/facts';
-import { proofText } from '../text/proof';
+import { proofText, senderText } from '../text/proof';
 import { retriesOf, type RunHistory } from '../../contract/run-history';
 import type { Plan, RunReport, TimelineEntry } from '../../contract/report';
 
@@ -114,8 +114,8 @@ export function Messages({ history }: { history: RunHistory | undefined }) {
     <section>
       <h2>Messages from outside</h2>
       <PlainTable head={['UTC', 'message', 'by', 'argument', 'answer']} tight={[0, 1]}>
-        {history.messages.map(({ at, kind, name, by, argument, answer }) => ({
-          cells: [utc(at), `${kind} ${name}`, by, argument, answer ?? ''],
+        {history.messages.map((one) => ({
+          cells: [utc(one.at), `${one.kind} ${one.name}`, senderText(one), one.argument, one.answer ?? ''],
         }))}
       </PlainTable>
     </section>

@@ -101,6 +101,21 @@ describe('the gate', () => {
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
     }));
 
+  it('lets nobody approve a run that they had its schedule start, when four eyes are demanded', () =>
+    withKit(env, async ({ world, start, waiting, until, finish }) => {
+      world.policy = { fourEyes: true };
+      world.startedBy = 'schedule:nightly';
+      const handle = await start('fiveMovements');
+      await handle.signal('triggered', { by: 'ben' });
+      await handle.signal('triggered', { by: 'cleo' });
+      const { triggeredBy } = await until(handle, (status) => status.triggeredBy !== undefined);
+      expect(triggeredBy).toBe('ben');
+      const { id } = await waiting(handle);
+      expect(await update(handle, 'approve', { plan: id, by: 'Ben' })).toMatch(/Ben triggered the schedule/);
+      expect(await update(handle, 'approve', { plan: id, by: 'cleo' })).toMatch(/taken/);
+      expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
+    }));
+
   it('takes approvals only from the configured approvers', () =>
     withKit(env, async ({ world, start, waiting, finish }) => {
       world.policy = { approvers: ['ben', 'cleo'] };
