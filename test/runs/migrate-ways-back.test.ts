@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunStatus } from '../../src/contract/report';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { RunStatus, Waiting } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -10,6 +11,7 @@ quietTemporal();
 let driver: Driver;
 beforeAll(async () => {
   driver = await startDriver();
+  driver.stack.config.services['booking']!.approval.approvers = ['ben'];
 });
 afterAll(() => driver?.stack.stop());
 
@@ -42,6 +44,11 @@ const mendHealth = () => {
   production().application!.health[0]!.url = `${driver.stack.app.url}/health`;
 };
 beforeEach(mendHealth);
+const STRANGER = { cause: { message: 'eve is not among the approvers of booking: ben' } };
+const refusesStranger = (handle: WorkflowHandle, { id }: Waiting, choice: string) =>
+  expect(driver.answer(handle, 'decide', { question: id, choice, by: 'eve' })).rejects.toMatchObject(
+    STRANGER,
+  );
 
 describe('several migrations', () => {
   it('are applied in the order of their names, transactional or not', async () => {
@@ -94,6 +101,7 @@ describe('a migration without a down script whose verification fails', () => {
     const { handle, question } = await applyAndAsk('2026_12_03_restored.sql');
     expect(await has('customers', 'restored')).toBe(true);
     mendHealth();
+    await refusesStranger(handle, question, 'restore');
     await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
     const { outcome, message } = await driver.agree(handle);
     expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining('booking/staging was restored')]);
@@ -103,9 +111,14 @@ describe('a migration without a down script whose verification fails', () => {
 
   it('stays where it is when a person wants to look first: NEEDS_HUMAN, backup kept', async () => {
     const { handle, question } = await applyAndAsk('2026_12_04_kept.sql');
-    await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'ben' });
+    // It changes nothing, so anybody may say so.
+    await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'eve' });
     const task = await driver.waiting(handle, 'task');
     expect(task.question).toMatch(/stays on booking\/production, as decided; its backup is/);
+    // That gives the lease back, which lets others change the target.
+    await expect(
+      driver.answer(handle, 'done', { task: task.id, by: 'eve', note: 'mended' }),
+    ).rejects.toMatchObject(STRANGER);
     await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'mended' });
     const { outcome, message } = await driver.end(handle);
     expect(outcome).toBe('NEEDS_HUMAN');
@@ -269,6 +282,7 @@ describe('what happens to the data', () => {
       expect(question.question).toBe(
         `${files.join(', ')} must go back from booking/production, and the down scripts take with them 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
       );
+      await refusesStranger(handle, question, 'run the down scripts');
       await driver.answer(handle, 'decide', {
         question: question.id,
         choice: 'run the down scripts',
