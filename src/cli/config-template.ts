@@ -61,9 +61,7 @@ services:
 
     approval:
       fourEyes: false                # true: whoever started a run cannot approve it
-      # approvers: [ana, sam]        # empty: anyone
-      # proof: signature             # their answers must be signed, see \`runbooks keys create\`
-      # keys: { ana: [ssh-ed25519 AAAA... ana@desk] }
+      # approvers: [ana, sam]        # empty: anyone. To have names proven: \`runbooks keys create\`
       expiresAfterMinutes: 240       # an expired approval is a denied one
       escalateAfterMinutes: 15
 
