@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
@@ -8,10 +8,10 @@ import { NativeConnection } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { parsePublicKey } from '../../src/config/ssh-key';
 import type { SignerKey } from '../../src/contract/answer';
-import { isListening } from '../../src/host/listening';
 import { reportFromHistory } from '../../src/report/history/read-history';
 import { renderMarkdown } from '../../src/report/text/markdown';
 import { quietTemporal } from '../support/quiet';
+import { addToAgent, startAgent } from '../support/ssh-agent';
 import { stopKit, withKit, type Kit } from '../workflows/kit/harness';
 import { runCli, temporaryFolder, type CliResult } from './harness';
 
@@ -51,9 +51,7 @@ beforeAll(async () => {
     await connection.close();
     await nativeConnection.close();
   };
-  agent = spawn('ssh-agent', ['-D', '-a', agentSocket], { stdio: 'ignore' });
-  for (let tries = 0; tries < 200 && !(await isListening({ path: agentSocket })); tries += 1)
-    await new Promise((resolve) => setTimeout(resolve, 25));
+  agent = await startAgent(agentSocket);
 });
 
 afterAll(async () => {
@@ -89,9 +87,7 @@ describe('keys', () => {
 
   it('list names those of files and of the agent, whose they are, and what could not be read', async () => {
     const line = keygen(join(home, 'listed')).trim();
-    execFileSync('ssh-add', ['-q', join(home, 'listed')], {
-      env: { ...process.env, SSH_AUTH_SOCK: agentSocket },
-    });
+    addToAgent(agentSocket, join(home, 'listed'));
     writeFileSync(join(home, '.ssh/id_ed25519'), 'no key');
     writeFileSync(join(home, 'runbooks.yaml'), configured(line));
     const { stdout, code } = await cli(['--json', 'keys', 'list'], { SSH_AUTH_SOCK: agentSocket });
@@ -157,6 +153,26 @@ describe('a run that takes signed answers only', () => {
       );
     }));
 
+  it('keeps an answer that it has taken when it is reset, which gives it another run ID', () =>
+    withKit(env, async (kit) => {
+      const file = join(home, 'reset');
+      kit.world.policy = signed(signer('ben', keygen(file)));
+      const { handle, id, plan } = await gate(kit);
+      await cli(['approve', id, '--plan', plan, '--by', 'ben', '--key', file]);
+      await kit.finish(handle);
+      const { events = [] } = await handle.fetchHistory();
+      const last = events.findLast((event) => event.workflowTaskCompletedEventAttributes);
+      const { runId } = await env.client.workflowService.resetWorkflowExecution({
+        namespace: 'default',
+        workflowExecution: { workflowId: id },
+        reason: 'a test',
+        requestId: id,
+        ...(last?.eventId == null ? {} : { workflowTaskFinishEventId: last.eventId }),
+      });
+      const again = await kit.finish(env.client.workflow.getHandle(id, runId));
+      expect(again.report).toMatchObject({ outcome: 'SUCCEEDED', runId, approvals: [{ by: 'ben' }] });
+    }));
+
   it('is approved through ssh-agent, with a key that ssh-keygen made and encrypted', () =>
     withKit(env, async (kit) => {
       const file = join(home, 'encrypted');
@@ -166,7 +182,7 @@ describe('a run that takes signed answers only', () => {
       const args = ['approve', id, '--plan', plan, '--by', 'ben'];
       const alone = await cli([...args, '--key', file]);
       expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('is encrypted; ssh-add')]);
-      addEncrypted(file, 'secret words');
+      addToAgent(agentSocket, file, 'secret words');
       expect((await cli(args)).stderr).toMatch(/none of the keys .* is in your files or in ssh-agent/);
       expect((await cli(args, { SSH_AUTH_SOCK: agentSocket })).stdout).toBe('approve by ben taken\n');
       expect((await kit.finish(handle)).report?.outcome).toBe('SUCCEEDED');
@@ -273,13 +289,3 @@ describe('a run that takes any answer', () => {
     });
   });
 });
-
-/** ssh-add asks a program for the words. */
-function addEncrypted(file: string, words: string): void {
-  const program = join(home, 'askpass');
-  writeFileSync(program, `#!/bin/sh\necho '${words}'\n`, { mode: 0o700 });
-  execFileSync('ssh-add', ['-q', file], {
-    env: { ...process.env, SSH_AUTH_SOCK: agentSocket, SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force' },
-    stdio: 'ignore',
-  });
-}
