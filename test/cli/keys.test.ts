@@ -160,8 +160,8 @@ describe('a run that takes signed answers only', () => {
       const { handle, id, plan } = await gate(kit);
       await cli(['approve', id, '--plan', plan, '--by', 'ben', '--key', file]);
       await kit.finish(handle);
-      const { events = [] } = await handle.fetchHistory();
-      const last = events.findLast((event) => event.workflowTaskCompletedEventAttributes);
+      const { events } = await handle.fetchHistory();
+      const last = events?.findLast((event) => event.workflowTaskCompletedEventAttributes);
       const { runId } = await env.client.workflowService.resetWorkflowExecution({
         namespace: 'default',
         workflowExecution: { workflowId: id },
