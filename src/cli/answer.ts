@@ -1,7 +1,8 @@
 import type { RunStatus, Waiting } from '../contract/report';
 import type { Temporal } from './connect';
 import { CliError, EXIT } from './errors';
-import { queryStatus, quote } from './read-run';
+import { quote } from '../contract/answer-commands';
+import { queryStatus } from './read-run';
 
 const UPDATE_TIMEOUT_MS = 15_000;
 
@@ -25,6 +26,24 @@ export async function sendUpdate(
   return within(timeoutMs, () =>
     handle.executeUpdate<string, [Record<string, string>]>(name, { args: [argument] }),
   );
+}
+
+/** Sends an answer, signed where the run knows a key of this user. Throws CliError where it must be signed and cannot be. */
+export async function sendAnswer(
+  temporal: Temporal,
+  workflowId: string,
+  verb: string,
+  given: Record<string, string | undefined>,
+  keyFile: string | undefined,
+): Promise<string> {
+  const unsigned = words(given);
+  const status = await queryStatus(temporal, workflowId);
+  if (status === undefined && keyFile !== undefined) await askRun(temporal, workflowId);
+  if (status === undefined) return sendUpdate(temporal, workflowId, verb, unsigned);
+  const { signAnswer } = await import('./signing/sign-answer.js');
+  const { namespace } = temporal;
+  const signed = await signAnswer(status, { namespace, verb, words: unsigned, keyFile });
+  return sendUpdate(temporal, workflowId, verb, signed);
 }
 
 /** The run's own words about what it waits for. Throws CliError when no worker answers, WorkflowNotFoundError. */

@@ -63,7 +63,7 @@ services:
 
     approval:
       fourEyes: false                # true: whoever started a run cannot approve it
-      # approvers: [ana, sam]        # empty: anyone
+      # approvers: [ana, sam]        # empty: anyone. To have names proven: \`runbooks keys create\`
       expiresAfterMinutes: 240       # an expired approval is a denied one
       escalateAfterMinutes: 15
 

@@ -3,7 +3,7 @@ import { clockRows, standingOf } from '../report/text/postmortem';
 import type { RunReport } from '../contract/report';
 import { utc } from '../contract/text';
 import type { Output } from './output';
-import { quote } from './read-run';
+import { quote } from '../contract/answer-commands';
 import { formatTable } from './table';
 
 /** How it stands with an incident, and the commands that make sense now. */

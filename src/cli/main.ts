@@ -15,6 +15,7 @@ import { addGuard } from './commands/guard';
 import { addIncident } from './commands/incident';
 import { addInit } from './commands/init';
 import { addList } from './commands/list';
+import { addKeys } from './commands/keys';
 import { addNote } from './commands/note';
 import { addNotify } from './commands/notify';
 import { addPack } from './commands/pack';
@@ -75,7 +76,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   program.commandsGroup('Runs:');
   for (const add of [addStatus, addWatch, addReport, addCancel]) add(program);
   program.commandsGroup('Answers:');
-  for (const add of [addApprove, addDecide, addDone, addNote, addIncident]) add(program);
+  for (const add of [addApprove, addDecide, addDone, addNote, addIncident, addKeys]) add(program);
   program.commandsGroup('What starts by itself:');
   for (const add of [addAlerts, addRoute, addSchedules]) add(program);
   program.commandsGroup('Safety:');

@@ -3,7 +3,8 @@ import type { Plan, TimelineEntry, Waiting } from '../contract/report';
 import { duration, utc } from '../contract/text';
 import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
-import { answerCommands, type RunView } from './read-run';
+import { answerCommands } from '../contract/answer-commands';
+import type { RunView } from './read-run';
 import { formatTable, hang, textWidth, wrap, wrapLines } from './table';
 
 /** Below the title, after time, mark and movement. */

@@ -5,7 +5,8 @@ import type { Temporal } from './connect';
 import { EXIT, exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
 import { entryText, planText, waitingText } from './run-text';
-import { quote, readRun, type RunView } from './read-run';
+import { quote } from '../contract/answer-commands';
+import { readRun, type RunView } from './read-run';
 
 const POLL_MS = 1_000;
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { alertsSchema } from './alert-schema';
+import { approvalSchema } from './approval-schema';
 import { backupsSchema, canarySchema, restoreSchema, type offsiteSchema } from './backup-schema';
 import { migrationsSchema } from './migration-schema';
 import { notificationSchema } from './notification-schema';
@@ -48,20 +49,6 @@ export const environmentSchema = z
     smoke: commandSchema.optional(),
   })
   .describe('one environment of a service, e.g. production or staging');
-
-const approvalSchema = z
-  .strictObject({
-    fourEyes: z.boolean().default(false).describe('whoever started a run cannot approve it'),
-    approvers: z.array(z.string()).default([]).describe('names that may approve; empty: anyone'),
-    expiresAfterMinutes: z.number().positive().default(240).describe('an expired approval is a denied one'),
-    escalateAfterMinutes: z.number().positive().default(15),
-    humanWaitHours: z
-      .number()
-      .positive()
-      .default(24)
-      .describe('how long a task stands open; a repair is asked for again after that, for as long as it takes'),
-  })
-  .describe('who may say yes, and for how long the question stands');
 
 const environmentsOf = (schema: typeof environmentSchema) =>
   z

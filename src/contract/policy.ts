@@ -1,3 +1,4 @@
+import type { SignerKey } from './answer';
 import type { Mode, Severity } from './modes';
 import type { BreakerLimits } from './guard';
 import type { PlaceLimits } from './places';
@@ -13,6 +14,10 @@ export interface Policy {
   modeReason: string;
   fourEyes: boolean;
   approvers: string[];
+  /** Whether answers that let something happen must be signed. Absent in runs that began before it was recorded. */
+  proof?: 'none' | 'signature';
+  /** Whose signatures are taken. */
+  signers?: SignerKey[];
   approvalExpiresMs: number;
   escalateAfterMs: number;
   humanWaitMs: number;

@@ -48,6 +48,12 @@ export interface Approval {
   by: string;
   at: string;
   note?: string;
+  /** Fingerprint of the key that signed it; where there is none, the name is only claimed. */
+  key?: string;
+  /** Client that sent it, as it calls itself. Known from the history. */
+  identity?: string;
+  /** Who that was, as the server found out. Not every server says so. */
+  principal?: string;
 }
 
 /** Something that a run changed and did not undo. */
@@ -75,6 +81,8 @@ export interface RunReport {
   environment?: string;
   mode: Mode;
   startedBy: string;
+  /** Who had a schedule start it, where that is known: `startedBy` is the schedule. */
+  triggeredBy?: string;
   startedAt: string;
   endedAt?: string;
   outcome?: Outcome;
@@ -99,6 +107,10 @@ export interface Waiting {
   id: string;
   question: string;
   choices?: string[];
+  /** Those of them that change nothing, or stop: anybody may take them. */
+  harmless?: string[];
+  /** Answers that let something happen must be signed. */
+  mustBeSigned?: boolean;
   expiresAt: string;
   /** Name and example argument of the Update that answers it. */
   update: { name: string; argument: Record<string, string> };
@@ -114,6 +126,8 @@ export interface Offer {
 
 export interface RunStatus extends RunReport {
   waiting: Waiting[];
+  /** Whose signatures are taken. */
+  signers?: { name: string; fingerprint: string }[];
   offers?: Offer[];
   /** Markdown of the runbook's own, for Current Details. */
   sections?: string[];

@@ -20,7 +20,12 @@ export interface MessageRecord {
   kind: 'update' | 'signal' | 'cancel';
   name: string;
   at: string;
+  /** The name that it gives itself, else the client's. */
   by: string;
+  /** Client that sent it, as it calls itself. */
+  identity?: string;
+  /** Who that was, as the server found out. Not every server says so. */
+  principal?: string;
   /** The argument as JSON, cut. */
   argument: string;
   /** What the handler answered, or why it failed. */

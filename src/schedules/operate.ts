@@ -55,12 +55,13 @@ export async function managedSchedule(
 
 /**
  * Starts a run now, also while the schedule is paused, and returns its IDs. Throws ScheduleRefused while a run of it is
- * still going.
+ * still going. A trigger has no name in it, so the run is told who it was: they are no second person for it.
  */
 export async function triggerSchedule(
   client: Client,
   config: Config,
   id: string,
+  by: string,
 ): Promise<{ workflowId: string; runId: string }> {
   const before = await managedSchedule(client, config, id);
   const [running] = before.info.runningActions;
@@ -72,12 +73,23 @@ export async function triggerSchedule(
     const { info } = await handle.describe();
     const newest = info.recentActions.at(-1)?.action.workflow;
     const last = before.info.recentActions.at(-1)?.action.workflow;
-    if (newest !== undefined && newest.firstExecutionRunId !== last?.firstExecutionRunId)
+    if (newest !== undefined && newest.firstExecutionRunId !== last?.firstExecutionRunId) {
+      await tellWho(client, newest.workflowId, by);
       return { workflowId: newest.workflowId, runId: newest.firstExecutionRunId };
+    }
     if (info.numActionsSkippedOverlap > before.info.numActionsSkippedOverlap)
       throw new ScheduleRefused('Nothing was started: a run of it began at the same moment.');
   }
   throw new ScheduleRefused(`The server took the order for ${id} and has not started a run within 10 s.`);
+}
+
+async function tellWho(client: Client, workflowId: string, by: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).signal('triggered', { by });
+  } catch (error) {
+    // It may have ended already.
+    if ((error as Error).name !== 'WorkflowNotFoundError') throw error;
+  }
 }
 
 /** Pauses or resumes. Returns false, and keeps the note, where it already is so. */

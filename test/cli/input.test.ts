@@ -3,7 +3,7 @@ import { findCard } from '../../src/cli/cards';
 import { CliError, exitCodeOf } from '../../src/cli/errors';
 import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
-import { quote } from '../../src/cli/read-run';
+import { quote } from '../../src/contract/answer-commands';
 import { formatTable } from '../../src/cli/table';
 import { startAddress } from '../../src/contract/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';

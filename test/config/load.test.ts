@@ -104,6 +104,35 @@ services:
     );
   });
 
+  it('must give each approver a key where answers are signed, and no key to two names', () => {
+    const line = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ben@desk';
+    const short = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAHwABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4=';
+    const approval = (text: string) => `${GOOD}    approval: ${text}`;
+    expect(problemsOf(approval('{ proof: signature }'))).toEqual([
+      expect.stringMatching(/approval\.keys: got nothing, wanted the keys of those who answer/),
+    ]);
+    expect(
+      problemsOf(approval(`{ proof: signature, approvers: [Ben, cleo], keys: { ben: [${line}] } }`)),
+    ).toEqual([expect.stringMatching(/approvers\.1: got another text, wanted a name with a key under keys/)]);
+    expect(problemsOf(approval(`{ keys: { ben: [${line}], cleo: [{ key: ${line} }] } }`))).toEqual([
+      expect.stringMatching(/keys\.cleo\.0: a key that is not ben's as well: a key proves one name$/),
+    ]);
+    for (const [bad, why] of [
+      ['ssh-rsa AAAAB3NzaC1yc2E=', 'it must begin with ssh-ed25519'],
+      [short, 'it is not the public key'],
+      ['ssh-ed25519 not-base64', 'what follows ssh-ed25519 is not base64'],
+    ])
+      expect(problemsOf(approval(`{ keys: { ben: [${bad}] } }`)).join()).toContain(why);
+    expect(problemsOf(approval(`{ keys: { ben: [{ key: ${line}, expires: soon }] } }`)).join()).toContain(
+      'expires',
+    );
+    expect(
+      loadProject(
+        write(approval(`{ proof: signature, keys: { ben: [{ key: ${line}, expires: 2027-01-31 }] } }`)),
+      ),
+    ).toBeDefined();
+  });
+
   it('repeats no text that may be a secret', () => {
     const problems = problemsOf(`${GOOD}
     notify: [{ kind: slack, name: [x], webhookUrl: { hook: 's3cret-hook' } }, 'another-s3cret']

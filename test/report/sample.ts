@@ -47,7 +47,16 @@ export function rolledBack(): HistoryReport {
       ],
       warnings: ['002_merge_slots.sql line 4: adding a NOT NULL column without a default rewrites the table'],
     },
-    approvals: [{ plan, by: 'sam', at: at(1_842), note: 'after the evening peak' }],
+    approvals: [
+      {
+        plan,
+        by: 'sam',
+        at: at(1_842),
+        note: 'after the evening peak',
+        key: 'SHA256:abc',
+        identity: '4711@desk',
+      },
+    ],
     timeline: [
       entry(
         'Read the input and the policy',
@@ -147,6 +156,7 @@ export function rolledBack(): HistoryReport {
           name: 'approve',
           at: at(1_842),
           by: 'sam',
+          identity: '4711@desk',
           argument: `{"plan":"${plan}","by":"sam","note":"after the evening peak"}`,
           answer: 'approve by sam taken',
         },

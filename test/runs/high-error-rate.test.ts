@@ -260,8 +260,11 @@ describe('errors that nothing speaks for', () => {
     app.service.approval.approvers = ['cleo'];
     const handle = await driver.start('resolveHighErrorRate', { mode: 'propose' });
     const { id } = await driver.waiting(handle, 'decision');
-    const words = { question: id, choice: 'restart the application', by: 'ben' };
-    await driver.answer(handle, 'decide', words);
+    const words = { question: id, choice: 'restart the application' };
+    await expect(driver.answer(handle, 'decide', { ...words, by: 'ben' })).rejects.toMatchObject({
+      cause: { message: 'ben is not among the approvers of booking: cleo' },
+    });
+    await driver.answer(handle, 'decide', { ...words, by: 'cleo' });
     const { id: plan } = await driver.waiting(handle, 'approval');
     await expect(driver.answer(handle, 'approve', { plan, by: 'ben' })).rejects.toThrow();
     await driver.answer(handle, 'reject', { plan, by: 'cleo' });

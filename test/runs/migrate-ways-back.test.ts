@@ -3,9 +3,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
 import { Client } from 'pg';
 import { ensureBookkeeping } from '../../src/activities/postgres/session/bookkeeping';
-import type { RunStatus } from '../../src/contract/report';
+import type { RunStatus, Waiting } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -13,6 +14,7 @@ quietTemporal();
 let driver: Driver;
 beforeAll(async () => {
   driver = await startDriver();
+  driver.stack.config.services['booking']!.approval.approvers = ['ben'];
 });
 afterAll(() => driver?.stack.stop());
 
@@ -45,6 +47,11 @@ const mendHealth = () => {
   production().application!.health[0]!.url = `${driver.stack.app.url}/health`;
 };
 beforeEach(mendHealth);
+const STRANGER = { cause: { message: 'eve is not among the approvers of booking: ben' } };
+const refusesStranger = (handle: WorkflowHandle, { id }: Waiting, choice: string) =>
+  expect(driver.answer(handle, 'decide', { question: id, choice, by: 'eve' })).rejects.toMatchObject(
+    STRANGER,
+  );
 
 /** A session of the role that migrates production. */
 async function connect(): Promise<Client> {
@@ -127,6 +134,7 @@ describe('a migration without a down script whose verification fails', () => {
     const { handle, question } = await applyAndAsk('2026_12_03_restored.sql');
     expect(await has('customers', 'restored')).toBe(true);
     mendHealth();
+    await refusesStranger(handle, question, 'restore');
     await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
     const { outcome, message } = await driver.agree(handle);
     expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining('booking/staging was restored')]);
@@ -139,9 +147,14 @@ describe('a migration without a down script whose verification fails', () => {
     const { handle, question } = await applyAndAsk('2026_12_04_kept.sql', false).finally(() =>
       driver.sql('ALTER ROLE runbooks_migrator CREATEDB'),
     );
-    await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'ben' });
+    // It changes nothing, so anybody may say so.
+    await driver.answer(handle, 'decide', { question: question.id, choice: 'leave it to me', by: 'eve' });
     const task = await driver.waiting(handle, 'task');
     expect(task.question).toMatch(/stays on booking\/production, as decided; its backup is/);
+    // That gives the lease back, which lets others change the target.
+    await expect(
+      driver.answer(handle, 'done', { task: task.id, by: 'eve', note: 'mended' }),
+    ).rejects.toMatchObject(STRANGER);
     await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'mended' });
     const { outcome, message } = await driver.end(handle);
     expect(outcome).toBe('NEEDS_HUMAN');
@@ -313,6 +326,7 @@ describe('what happens to the data', () => {
       expect(question.question).toBe(
         `${files.join(', ')} must go back from booking/production, and the down scripts take with them ${customers} in column public.customers.three, others than on the clone, 3 in column public.customers.two, 3 of them more than on the clone. Run them?`,
       );
+      await refusesStranger(handle, question, 'run the down scripts');
       await driver.answer(handle, 'decide', {
         question: question.id,
         choice: 'run the down scripts',

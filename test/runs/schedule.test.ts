@@ -29,7 +29,7 @@ const stateOf = async (id: string): Promise<ScheduleState> => {
 };
 const runNow = async (id: string) => {
   const { client, config } = driver.stack;
-  const { workflowId } = await triggerSchedule(client, config, id);
+  const { workflowId } = await triggerSchedule(client, config, id, 'ana');
   return driver.end(client.workflow.getHandle(workflowId));
 };
 const backupFolders = () => {

@@ -28,18 +28,27 @@ const range = (from: string, to: string) => ({ from: new Date(from), to: new Dat
 describe('run', () => {
   it('starts one now, named after the schedule, and it knows what started it', async () => {
     const config = await applied('now');
-    const { workflowId } = await triggerSchedule(server.client, config, 'now');
+    const { workflowId } = await triggerSchedule(server.client, config, 'now', 'ana');
     expect(workflowId).toMatch(/^backUpDatabase\/shop\/schedule-now-\d{4}-\d\d-\d\dT/);
     const { searchAttributes, staticSummary } = await server.client.workflow.getHandle(workflowId).describe();
     expect(searchAttributes['TemporalScheduledById']).toEqual(['now']);
     expect(await staticSummary()).toBe('Back up a database: shop');
+    // Whoever triggers it is no second person for it.
+    const { events } = await server.client.workflow.getHandle(workflowId).fetchHistory();
+    const told = events?.map((event) => event.workflowExecutionSignaledEventAttributes).find(Boolean);
+    expect([told?.signalName, told?.input?.payloads?.[0]?.data?.toString()]).toEqual([
+      'triggered',
+      '{"by":"ana"}',
+    ]);
     await end(workflowId);
   });
 
   it('is refused while one is going, and the calendar starts no second one either', async () => {
     const config = await applied('busy');
-    const { workflowId } = await triggerSchedule(server.client, config, 'busy');
-    await expect(triggerSchedule(server.client, config, 'busy')).rejects.toThrow(`${workflowId} still runs`);
+    const { workflowId } = await triggerSchedule(server.client, config, 'busy', 'ana');
+    await expect(triggerSchedule(server.client, config, 'busy', 'ana')).rejects.toThrow(
+      `${workflowId} still runs`,
+    );
     const handle = server.client.schedule.getHandle('busy');
     // Twice a second instead of once a day; everything else is as applied.
     await handle.update((was) => ({ ...was, spec: { intervals: [{ every: '1 second' }] } }));
@@ -57,7 +66,7 @@ describe('run', () => {
 
   it('works on a paused schedule, which stays paused', async () => {
     const config = await applied('resting', { paused: true });
-    const { workflowId } = await triggerSchedule(server.client, config, 'resting');
+    const { workflowId } = await triggerSchedule(server.client, config, 'resting', 'ana');
     expect((await server.client.schedule.getHandle('resting').describe()).state.paused).toBe(true);
     await end(workflowId);
   });
@@ -70,11 +79,13 @@ describe('run', () => {
       action: { type: 'startWorkflow', workflowType: 'x', taskQueue: 'runbooks' },
     });
     const order = { by: 'ana', reason: 'no' };
-    await expect(triggerSchedule(server.client, config, 'by-hand')).rejects.toThrow(/not made from this/);
+    await expect(triggerSchedule(server.client, config, 'by-hand', 'ana')).rejects.toThrow(
+      /not made from this/,
+    );
     await expect(setPaused(server.client, config, 'by-hand', true, order)).rejects.toThrow(
       /not made from this/,
     );
-    await expect(triggerSchedule(server.client, config, 'two')).rejects.toThrow(
+    await expect(triggerSchedule(server.client, config, 'two', 'ana')).rejects.toThrow(
       /no schedule two .*configured are: one/,
     );
   });

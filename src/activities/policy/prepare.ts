@@ -2,6 +2,8 @@ import { environmentOf, serviceOf, UnknownName, type LoadedConfig } from '../../
 import type { CommandConfig, ServiceConfig } from '../../config/schema';
 import type { WithCatalogue } from '../../catalogue/catalogue';
 import { shardsFor } from '../../contract/places';
+import { parsePublicKey } from '../../config/ssh-key';
+import type { SignerKey } from '../../contract/answer';
 import type { Policy, Prepared } from '../../contract/policy';
 import type { Card } from '../../catalogue/card';
 import { describeInput } from '../../catalogue/input-problems';
@@ -82,6 +84,8 @@ function policyOf(
     ...lowestMode(card, service, asked),
     fourEyes: approval.fourEyes,
     approvers: approval.approvers,
+    proof: approval.proof,
+    signers: signersOf(approval),
     approvalExpiresMs: approval.expiresAfterMinutes * 60_000,
     escalateAfterMs: approval.escalateAfterMinutes * 60_000,
     humanWaitMs: approval.humanWaitHours * 3_600_000,
@@ -109,6 +113,21 @@ function policyOf(
     takesPlace: card.coordinates !== true,
     workerVersion: VERSION,
   };
+}
+
+function signersOf({ keys }: ServiceConfig['approval']): SignerKey[] {
+  return Object.entries(keys).flatMap(([name, own]) =>
+    own.map((one) => {
+      const { key, expires } = typeof one === 'string' ? { key: one, expires: undefined } : one;
+      const { raw, fingerprint } = parsePublicKey(key);
+      return {
+        name,
+        fingerprint,
+        publicKey: raw.toString('hex'),
+        ...(expires === undefined ? {} : { expiresAt: new Date(expires).toISOString() }),
+      };
+    }),
+  );
 }
 
 /** Twice the longest command: an attempt waits for the one before it. */

@@ -9,6 +9,7 @@ interface Options {
   plan?: string;
   by: string;
   note?: string;
+  key?: string;
 }
 
 /** `approve` and `reject`: both name the hash of the plan. */
@@ -25,6 +26,7 @@ export function addApprove(program: Command): void {
       )
       .option('--by <name>', 'your name', defaultName())
       .option('--note <text>', 'why, for the report')
+      .option('--key <file>', 'sign with that key; default: the one of yours that the run knows')
       .description(
         verb === 'approve'
           ? 'let a run carry out exactly this plan'
@@ -32,16 +34,12 @@ export function addApprove(program: Command): void {
       )
       .action(async (id: string, options: Options, command: Command) => {
         const { withTemporal } = await import('../connect.js');
-        const { sendUpdate, words } = await import('../answer.js');
+        const { sendAnswer } = await import('../answer.js');
         const output = outputOf(command);
         await withTemporal(await reach(command), async (temporal) => {
           const plan = options.plan ?? (await openPlan(temporal, output, id, verb));
-          const answer = await sendUpdate(
-            temporal,
-            id,
-            verb,
-            words({ plan, by: options.by, note: options.note }),
-          );
+          const { by, note, key } = options;
+          const answer = await sendAnswer(temporal, id, verb, { plan, by, note }, key);
           output.document({ workflowId: id, plan, by: options.by, answer });
           output.line(answer);
         });
@@ -65,7 +63,7 @@ async function openPlan(
 
 async function confirm(output: Output, status: RunStatus, hash: string): Promise<void> {
   const { planText } = await import('../run-text.js');
-  const { quote } = await import('../read-run.js');
+  const { quote } = await import('../../contract/answer-commands.js');
   const shown = status.plan === undefined ? `Plan ${hash}` : planText(status.plan);
   if (!output.interactive) {
     throw new CliError(

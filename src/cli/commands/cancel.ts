@@ -13,7 +13,7 @@ export function addCancel(program: Command): void {
     .action(async (id: string, { reason, by }: { reason?: string; by: string }, command: Command) => {
       const { withTemporal } = await import('../connect.js');
       const { sendUpdate } = await import('../answer.js');
-      const { quote } = await import('../read-run.js');
+      const { quote } = await import('../../contract/answer-commands.js');
       const output = outputOf(command);
       await withTemporal(await reach(command), async (temporal) => {
         const handle = temporal.client.workflow.getHandle(id);

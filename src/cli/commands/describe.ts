@@ -55,7 +55,7 @@ async function addressOf(config: Project | undefined, card: Card): Promise<strin
 async function printCard(output: Output, card: Card, address: string): Promise<void> {
   const { fieldsOf, flagOf } = await import('../../catalogue/input-fields.js');
   const { formatTable, textWidth, wrap } = await import('../table.js');
-  const { quote } = await import('../read-run.js');
+  const { quote } = await import('../../contract/answer-commands.js');
   const heading = (text: string) => output.line(`\n${output.style('bold', text)}`);
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
   output.line(wrap(`May change: ${card.changes}`, textWidth()).join('\n'));

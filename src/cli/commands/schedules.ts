@@ -25,8 +25,11 @@ export function addSchedules(program: Command): void {
   schedules
     .command('run')
     .argument('<id>', 'as in the configuration')
+    .option('--by <name>', 'your name, for the four eyes of its approval', defaultName())
     .description('start a run now, unless one is going')
-    .action((id: string, _: unknown, command: Command) => withSchedules(command, (all) => run(all, id)));
+    .action((id: string, { by }: { by: string }, command: Command) =>
+      withSchedules(command, (all) => run(all, id, by)),
+    );
   addPauses(schedules);
   addBackfill(schedules);
 }
@@ -110,12 +113,12 @@ async function list({ config, temporal: { client }, output }: Context): Promise<
   printSchedules(output, states);
 }
 
-async function run({ config, temporal, output }: Context, id: string): Promise<void> {
+async function run({ config, temporal, output }: Context, id: string, by: string): Promise<void> {
   const { triggerSchedule } = await import('../../schedules/operate.js');
   const { runAddress } = await import('../../contract/ui-address.js');
-  const { quote } = await import('../read-run.js');
+  const { quote } = await import('../../contract/answer-commands.js');
   const { client, namespace, uiUrl } = temporal;
-  const { workflowId, runId } = await triggerSchedule(client, config, id);
+  const { workflowId, runId } = await triggerSchedule(client, config, id, by);
   const ui = uiUrl === undefined ? undefined : runAddress(uiUrl, namespace, workflowId, runId);
   output.document({ schedule: id, workflowId, runId, ui });
   output.line(`Started ${workflowId}`);

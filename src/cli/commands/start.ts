@@ -106,7 +106,7 @@ async function startRun(
 ) {
   const { runAddress } = await import('../../contract/ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
-  const { quote } = await import('../read-run.js');
+  const { quote } = await import('../../contract/answer-commands.js');
   const { client, taskQueue, namespace, uiUrl } = temporal;
   const workflowId = options.id ?? newWorkflowId(card.name, String(input['service']));
   const handle = await client.workflow

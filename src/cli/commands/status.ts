@@ -83,7 +83,7 @@ async function listEnded({ client }: Temporal, output: Output, query: string): P
 }
 
 async function listOpen(temporal: Temporal, output: Output, query: string): Promise<void> {
-  const { answerCommands } = await import('../read-run.js');
+  const { answerCommands } = await import('../../contract/answer-commands.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
   const runs = await readOpen(temporal, query);

@@ -1,5 +1,6 @@
 import type { LoadedDataConverter } from '@temporalio/common';
 import { decodeAll, failureText, isoTime, shortJson, type HistoryEvent } from './events';
+import type { Approval } from '../../contract/report';
 import type { MessageRecord } from '../../contract/run-history';
 
 /** A message with its decoded argument. */
@@ -18,14 +19,13 @@ export async function readMessages(
   const messages: ReadMessage[] = [];
   const updates = new Map<string, ReadMessage>();
   for (const event of events) {
-    const at = isoTime(event.eventTime);
     const accepted = event.workflowExecutionUpdateAcceptedEventAttributes;
     const completed = event.workflowExecutionUpdateCompletedEventAttributes;
     const signal = event.workflowExecutionSignaledEventAttributes;
     if (accepted?.acceptedRequest) {
       const { input, meta } = accepted.acceptedRequest;
       const value = (await decodeAll(converter, input?.args?.payloads))[0];
-      const message = record('update', input?.name ?? '', at, value, meta?.identity ?? '');
+      const message = record('update', input?.name ?? '', event, value, meta?.identity ?? '');
       messages.push(message);
       updates.set(accepted.protocolInstanceId ?? '', message);
     } else if (completed) {
@@ -36,10 +36,10 @@ export async function readMessages(
       message.answer = failureText(failure) ?? (typeof answer === 'string' ? answer : shortJson(answer));
     } else if (signal && !INTERNAL_SIGNALS.includes(signal.signalName ?? '')) {
       const value = (await decodeAll(converter, signal.input?.payloads))[0];
-      messages.push(record('signal', signal.signalName ?? '', at, value, signal.identity ?? ''));
+      messages.push(record('signal', signal.signalName ?? '', event, value, signal.identity ?? ''));
     } else if (event.workflowExecutionCancelRequestedEventAttributes) {
       const { cause, identity } = event.workflowExecutionCancelRequestedEventAttributes;
-      messages.push(record('cancel', cause ?? '', at, undefined, identity ?? ''));
+      messages.push(record('cancel', cause ?? '', event, undefined, identity ?? ''));
     }
   }
   return messages;
@@ -48,12 +48,37 @@ export async function readMessages(
 function record(
   kind: MessageRecord['kind'],
   name: string,
-  at: string,
+  { eventTime, principal }: HistoryEvent,
   value: unknown,
   identity: string,
 ): ReadMessage {
   const claimed = (value as { by?: unknown } | null | undefined)?.by;
   // `by` is what the sender says; the identity is the client that sent it.
   const by = typeof claimed === 'string' && claimed !== '' ? claimed : identity;
-  return { kind, name, at, by, argument: shortJson(value), value };
+  return {
+    kind,
+    name,
+    at: isoTime(eventTime),
+    by,
+    identity,
+    ...(principal?.name ? { principal: [principal.type, principal.name].filter(Boolean).join(':') } : {}),
+    argument: shortJson(value),
+    value,
+  };
+}
+
+/** Approvals with what the events know of who sent them: the run itself is only told a name. */
+export function withSenders(approvals: Approval[], messages: ReadMessage[]): Approval[] {
+  return approvals.map((approval) => {
+    const sent = messages.find(
+      ({ kind, name, by, value }) =>
+        kind === 'update' &&
+        name === 'approve' &&
+        by === approval.by &&
+        (value as { plan?: unknown } | null)?.plan === approval.plan,
+    );
+    if (sent === undefined) return approval;
+    const { identity, principal } = sent;
+    return { ...approval, identity, ...(principal === undefined ? {} : { principal }) };
+  });
 }

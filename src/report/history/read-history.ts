@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { scrub } from '../../config/secrets';
 import { readActivities } from './activities';
 import { decodeFailures, type HistoryEvent } from './events';
-import { readMessages } from './messages';
+import { readMessages, withSenders } from './messages';
 import { reportFromEvents } from './report';
 import { isReport } from '../text/report-shape';
 import type { HistoryReport, RunFrame } from '../../contract/run-history';
@@ -64,6 +64,7 @@ export async function buildReport(
   const started = events[0]?.workflowExecutionStartedEventAttributes;
   return scrubAll({
     ...report,
+    approvals: withSenders(report.approvals, messages),
     runId: frame.runId,
     history: {
       status: frame.status,

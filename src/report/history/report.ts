@@ -190,6 +190,13 @@ function isApproval({ kind, name, value }: ReadMessage): boolean {
 }
 
 function approvalOf({ value, by, at }: ReadMessage): Approval {
-  const { plan, note } = value as { plan: string; note?: string };
-  return { plan, by, at, ...(typeof note === 'string' ? { note } : {}) };
+  const { plan, note, key } = value as { plan: string; note?: string; key?: string };
+  // Accepted with a key means that the run has verified the signature.
+  return {
+    plan,
+    by,
+    at,
+    ...(typeof note === 'string' ? { note } : {}),
+    ...(typeof key === 'string' ? { key } : {}),
+  };
 }

@@ -1,6 +1,7 @@
 import { duration, utc } from '../../contract/text';
 import { changesTitle, changeText } from '../text/changes';
 import { readableFact } from '../text/facts';
+import { proofText, senderText } from '../text/proof';
 import { retriesOf, type RunHistory } from '../../contract/run-history';
 import type { Plan, RunReport, TimelineEntry } from '../../contract/report';
 
@@ -76,8 +77,10 @@ export function Approvals({ report: { approvals, mode } }: { report: RunReport }
       {approvals.length === 0 ? (
         <p class="soft">{mode === 'auto' ? 'None: mode auto goes on without.' : 'None was given.'}</p>
       ) : (
-        <PlainTable head={['UTC', 'by', 'plan', 'note']} tight={[0, 2]}>
-          {approvals.map(({ plan, by, at, note }) => ({ cells: [utc(at), by, plan, note ?? ''] }))}
+        <PlainTable head={['UTC', 'by', 'proof', 'plan', 'note']} tight={[0, 3]}>
+          {approvals.map((one) => ({
+            cells: [utc(one.at), one.by, proofText(one), one.plan, one.note ?? ''],
+          }))}
         </PlainTable>
       )}
     </section>
@@ -111,8 +114,8 @@ export function Messages({ history }: { history: RunHistory | undefined }) {
     <section>
       <h2>Messages from outside</h2>
       <PlainTable head={['UTC', 'message', 'by', 'argument', 'answer']} tight={[0, 1]}>
-        {history.messages.map(({ at, kind, name, by, argument, answer }) => ({
-          cells: [utc(at), `${kind} ${name}`, by, argument, answer ?? ''],
+        {history.messages.map((one) => ({
+          cells: [utc(one.at), `${one.kind} ${one.name}`, senderText(one), one.argument, one.answer ?? ''],
         }))}
       </PlainTable>
     </section>

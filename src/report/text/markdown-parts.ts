@@ -1,5 +1,6 @@
 /** Pieces of Markdown that reports and post-mortems have in common. They also run inside workflows. */
 import { printable, printableLine } from '../../contract/printable';
+import { senderText } from './proof';
 import { duration, utc } from '../../contract/text';
 import { retriesOf, type RunHistory } from '../../contract/run-history';
 import type { RunReport, TimelineEntry } from '../../contract/report';
@@ -30,12 +31,12 @@ export function timelineTable(report: RunReport, history: RunHistory | undefined
 
 export function messageSection(history: RunHistory | undefined): string {
   if (history === undefined || history.messages.length === 0) return '';
-  const rows = history.messages.map(({ at, kind, name, by, argument, answer }) => [
-    utc(at),
-    `${kind} ${name}`,
-    by,
-    argument,
-    answer ?? '',
+  const rows = history.messages.map((one) => [
+    utc(one.at),
+    `${one.kind} ${one.name}`,
+    senderText(one),
+    one.argument,
+    one.answer ?? '',
   ]);
   return section('Messages from outside', table(['UTC', 'message', 'by', 'argument', 'answer'], rows));
 }

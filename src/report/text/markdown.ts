@@ -4,6 +4,7 @@ import { utc } from '../../contract/text';
 import { changesTitle, changeText } from './changes';
 import { readableFact } from './facts';
 import { meaningOf, nextSteps } from './outcomes';
+import { proofText } from './proof';
 import {
   messageSection,
   plainId,
@@ -114,8 +115,8 @@ function approvalSection({ approvals, mode }: RunReport): string {
   if (approvals.length === 0) {
     return section('Approvals', mode === 'auto' ? 'None: mode `auto` goes on without.' : 'None was given.');
   }
-  const rows = approvals.map(({ plan, by, at, note }) => [utc(at), by, plan, note ?? '']);
-  return section('Approvals', table(['UTC', 'by', 'plan', 'note'], rows));
+  const rows = approvals.map((one) => [utc(one.at), one.by, proofText(one), one.plan, one.note ?? '']);
+  return section('Approvals', table(['UTC', 'by', 'proof', 'plan', 'note'], rows));
 }
 
 function changesSection({ changes = [], outcome }: RunReport): string {

@@ -77,7 +77,7 @@ export async function prepareRestore(
     const loses = `${lossText(prepared.loss, backup.snapshotAt)}${moved === undefined ? '' : `; ${moved}`}`;
     const choice = await run.ask(
       `Restoring ${target} (${describeLive(live)}) from ${describeAge(backup)}: this ${loses}. Restore?`,
-      ['restore', 'stop'],
+      ['restore', { harmless: 'stop' }],
     );
     if (choice === 'stop') return run.reject(`decided not to restore ${target}`);
   }

@@ -77,7 +77,7 @@ export async function saveWhatIsThere(
   if (problem === undefined) return backupId;
   const choice = await run.ask(
     `The safety backup of ${target} is not what the plan said: ${problem} The former database itself is kept on the server. Go on?`,
-    ['go on', 'stop'],
+    ['go on', { harmless: 'stop' }],
   );
   if (choice !== 'go on') throw verificationFailed(`the safety backup of ${target}: ${problem}`);
   return saved ? backupId : undefined;

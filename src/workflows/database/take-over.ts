@@ -142,7 +142,7 @@ async function confirmLoss(run: Run, place: Place, takeover: TakeOver): Promise<
   if (now.lost === null || (told.atMost !== null && now.lost.rowsAtMost <= told.atMost)) return now;
   const choice = await run.ask(
     `Nobody writes any more, and restoring ${backupId} in ${targetOf(place)} ${describeLoss(now.lost)}: more than was said before (${told.atMost ?? 'unknown'}). Go on?`,
-    ['restore', 'stop'],
+    ['restore', { harmless: 'stop' }],
   );
   if (choice === 'restore') return now;
   const why = 'decided not to lose these writes';
@@ -202,7 +202,7 @@ async function offerToResume(run: Run, writers: Writers, error: unknown): Promis
   if (stopped === undefined) return;
   const choice = await run.ask(
     `${stopped}, and putting the backup in its place failed: ${causeOf(error).message} Resume writes to what is live now?`,
-    ['resume writes', 'keep them stopped'],
+    ['resume writes', { harmless: 'keep them stopped' }],
   );
   if (choice === 'resume writes') await writers.resume();
 }
@@ -220,7 +220,7 @@ async function swapBack(
   if (!swapped) return;
   const choice = await run.ask(
     `${names.restored} is live in ${targetOf(place)} with ${sessions} sessions. Swapping back loses every write made to it since${names.liveMissing ? ', and leaves no live database, as before' : ''}. Swap back?`,
-    ['swap back', 'keep it'],
+    ['swap back', { harmless: 'keep it' }],
   );
   if (choice !== 'swap back') {
     await leaveReplicationTask(run, place, live, names.previous);

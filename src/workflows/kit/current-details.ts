@@ -1,3 +1,4 @@
+import { answerCommands } from '../../contract/answer-commands';
 import type { Offer, Plan, RunStatus, TimelineEntry, Waiting } from '../../contract/report';
 import { addressLength, code, inline, shortened, wellFormed } from './details-text';
 import { duration, utc } from '../../contract/text';
@@ -33,7 +34,7 @@ const KINDS: Record<Waiting['kind'], string> = {
 export function renderDetails(status: RunStatus): string {
   const parts = [`# ${inline(titleOf(status))}`, headline(status)];
   parts.push(...(status.sections ?? []));
-  for (const waiting of status.waiting) parts.push(renderWaiting(waiting));
+  for (const waiting of status.waiting) parts.push(renderWaiting(status.workflowId, waiting));
   if (status.plan !== undefined) parts.push(renderPlan(status.plan));
   parts.push(...renderOffers(status.offers));
   const before = parts.join('\n\n');
@@ -60,17 +61,49 @@ function stateOf({ outcome, summary, waiting, timeline }: RunStatus): string {
   return `**Now**: ${inline(doing.title)}, since ${utc(doing.startedAt).slice(11)}`;
 }
 
-function renderWaiting({ kind, question, choices, update, expiresAt }: Waiting): string {
+function renderWaiting(workflowId: string, waiting: Waiting): string {
+  const { kind, question, choices = [], harmless = [], mustBeSigned = false, expiresAt } = waiting;
   const parts = [`## Waiting for ${KINDS[kind]}`, `**${inline(question)}**`];
-  if (choices !== undefined && choices.length > 0) parts.push(`Choices: ${choices.map(code).join(', ')}`);
-  parts.push(
-    `To answer: **More Actions**, **Send an Update**, name **${update.name}**, and as data, with your own name:`,
-    `\`\`\`json\n${JSON.stringify(update.argument)}\n\`\`\``,
-  );
-  if (kind === 'approval')
-    parts.push('To refuse, send **reject** with the same data; `"note"` may say why in either.');
+  if (choices.length > 0) parts.push(`Choices: ${choices.map(code).join(', ')}`);
+  if (harmless.length > 0 && harmless.length < choices.length)
+    parts.push(`Anybody may choose ${harmless.map(code).join(', ')}; the others let something happen.`);
+  parts.push(...(mustBeSigned ? howToSign(workflowId, waiting) : howToSend(waiting)));
   parts.push(`Until **${utc(expiresAt)} UTC**. No answer by then is never a yes.`);
   return parts.join('\n\n');
+}
+
+function howToSend({ kind, update }: Pick<Waiting, 'kind' | 'update'>): string[] {
+  const how = `To answer: **More Actions**, **Send an Update**, name **${update.name}**, and as data, with your own name:`;
+  const reject = 'To refuse, send **reject** with the same data; `"note"` may say why in either.';
+  return [how, dataOf(update.argument), ...(kind === 'approval' ? [reject] : [])];
+}
+
+/** Only the command line has the keys; what stops is taken from here too. */
+function howToSign(workflowId: string, waiting: Waiting): string[] {
+  const { kind, update, harmless = [] } = waiting;
+  const choices = (waiting.choices ?? []).filter((choice) => !harmless.includes(choice));
+  const commands = answerCommands(workflowId, { ...waiting, choices });
+  const signed = kind === 'approval' ? commands.slice(0, 1) : commands;
+  const [choice] = harmless;
+  const parts = [
+    '**A signature is needed.** To answer, on a machine that has your key:',
+    signed.map((command) => `- ${code(command)}`).join('\n'),
+  ];
+  if (kind === 'approval')
+    parts.push(
+      'To refuse, **Send an Update** named **reject**, with your own name:',
+      dataOf(update.argument),
+    );
+  if (choice !== undefined)
+    parts.push(
+      `For ${code(choice)}, **Send an Update** named **${update.name}**:`,
+      dataOf({ ...update.argument, choice }),
+    );
+  return parts;
+}
+
+function dataOf(argument: Record<string, string>): string {
+  return `\`\`\`json\n${JSON.stringify(argument)}\n\`\`\``;
 }
 
 function renderPlan({ hash, actions, warnings }: Plan): string {

@@ -58,6 +58,7 @@ const TAKEN = [
   'wake',
   'goOn',
   'childRests',
+  'triggered',
 ];
 
 /** Registers handlers. Updates rather than signals, where somebody waits: a person hears at once that it was refused, and why. */

@@ -4,6 +4,7 @@ export { messages, type Inbox, type Message, type Words } from './inbox';
 export type {
   Call,
   ChildRun,
+  Choice,
   PageOptions,
   Run,
   Sections,

@@ -3,6 +3,7 @@ import type { RunStatus, TimelineEntry } from '../../contract/report';
 import { renderMarkdown } from '../../report/text/markdown';
 import type { AdmissionNotice } from '../../contract/guard';
 import { heedChild, type ChildRests } from './place-of-parent';
+import { refuseAnswer } from './judge';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
@@ -15,6 +16,8 @@ export interface LeaseAnswer {
   holder: string;
 }
 
+type Words = Record<string, string>;
+
 export const statusQuery = defineQuery<RunStatus>('status');
 export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const postmortemQuery = defineQuery<string>('postmortem');
@@ -23,9 +26,9 @@ export const verdictSignal = defineSignal<[AdmissionNotice]>('verdict');
 export const wakeSignal = defineSignal<[string?]>('wake');
 export const goOnSignal = defineSignal('goOn');
 export const childRestsSignal = defineSignal<[ChildRests]>('childRests');
+/** Somebody has a schedule start this run. */
+export const triggeredSignal = defineSignal<[Words]>('triggered');
 export const alertSignal = defineSignal<[AlertNotice]>('alert');
-
-type Words = Record<string, string>;
 
 // Updates and not signals: a person wants to hear at once that the answer was refused, and why.
 export const approveUpdate = defineUpdate<string, [Words]>('approve');
@@ -53,6 +56,11 @@ export function handleMessages(state: RunState): void {
   });
   setHandler(childRestsSignal, (child) => heedChild(state, child));
   setHandler(alertSignal, (notice) => hearAlert(state, notice));
+  setHandler(triggeredSignal, ({ by }) => {
+    if (typeof by !== 'string' || state.report.triggeredBy !== undefined) return;
+    state.report.triggeredBy = by;
+    addNote(state, 'Started by hand', `by ${by}, through its schedule`);
+  });
   handleAnswer(state, approveUpdate, 'approval', 'plan', 'Approve exactly this plan: {"plan", "by"}');
   handleAnswer(state, rejectUpdate, 'approval', 'plan', 'Refuse the plan: {"plan", "by", "note"?}');
   handleAnswer(state, decideUpdate, 'decision', 'question', 'Choose: {"question", "choice", "by"}');
@@ -101,7 +109,7 @@ function handleAnswer(
   idField: string,
   description: string,
 ): void {
-  const validator = (words: Words): void => {
+  const open = (words: Words): Question => {
     need(words, [idField, 'by']);
     const question = state.questions.find((one) => one.kind === kind && one.id === words[idField]);
     if (question === undefined) throw refused(notWaiting(state, kind, String(words[idField])));
@@ -110,18 +118,22 @@ function handleAnswer(
         `already answered: ${question.answer.verb} by ${question.answer.by} at ${question.answer.at}`,
       );
     }
-    const problem = question.refuse(update.name, words);
+    return question;
+  };
+  const validator = (words: Words): void => {
+    const problem = refuseAnswer(state, open(words), update.name, words);
     if (problem !== undefined) throw refused(problem);
   };
   const handler = (words: Words): string => {
-    // Two Updates can be validated before the first is handled.
-    validator(words);
-    const question = state.questions.find(
-      (one) => one.kind === kind && one.id === words[idField],
-    ) as Question;
-    question.answer = { verb: update.name, by: words['by'] as string, at: now() };
-    if (words['choice'] !== undefined) question.answer.choice = words['choice'];
-    if (words['note'] !== undefined) question.answer.note = words['note'];
+    // Two Updates can be validated before the first is handled. A signature is of one run ID, which a reset changes: an
+    // answer that was taken before it stays taken.
+    const question = open(words);
+    const { by = '', choice, note, key, signature } = words;
+    question.answer = { verb: update.name, by, at: now() };
+    if (choice !== undefined) question.answer.choice = choice;
+    if (note !== undefined) question.answer.note = note;
+    if (key !== undefined) question.answer.key = key;
+    if (signature !== undefined) state.signatures.add(signature);
     publish(state);
     return `${update.name} by ${words['by']} taken`;
   };

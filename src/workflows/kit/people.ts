@@ -1,9 +1,10 @@
 import { condition, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Plan } from '../../contract/report';
 import { searchAttributes } from '../../contract/search-attributes';
+import type { Choice } from './run';
 import { addNote, endEntry, publish, startEntry, type Answer, type Question, type RunState } from './state';
 
-export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse'> {
+export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse' | 'mustBeSigned'> {
   title: string;
   expiresMs: number;
   /** Ends the waiting without an answer, e.g. because the alert was resolved. */
@@ -25,7 +26,9 @@ export async function askPeople(
 ): Promise<Answer | undefined> {
   const { title, expiresMs, until = () => false, refuse = () => undefined, ...rest } = draft;
   const deadline = Date.now() + expiresMs;
-  const question: Question = { ...rest, refuse, expiresAt: new Date(deadline).toISOString() };
+  const expiresAt = new Date(deadline).toISOString();
+  const mustBeSigned = state.policy?.proof === 'signature' && mayAct(rest);
+  const question: Question = { ...rest, refuse, expiresAt, ...(mustBeSigned ? { mustBeSigned } : {}) };
   state.questions.push(question);
   const summary = state.report.summary;
   state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
@@ -53,27 +56,41 @@ export async function askPeople(
   return question.answer;
 }
 
+/** Whether any answer lets something happen. */
+function mayAct({ kind, acts, choices = [] }: Pick<Question, 'kind' | 'acts' | 'choices'>): boolean {
+  if (kind === 'decision') return choices.some((choice) => acts('decide', { choice }));
+  return acts(kind === 'approval' ? 'approve' : 'done', {});
+}
+
 function escalateAfterMs(state: RunState): number {
   return state.policy?.escalateAfterMs ?? 15 * 60_000;
 }
 
-function describe({ verb, by, choice, note }: Answer): string {
-  return [`${verb} by ${by}`, choice, note].filter((part) => part !== undefined && part !== '').join(': ');
+function describe({ verb, by, choice, note, key }: Answer): string {
+  const proof = key === undefined ? 'claimed' : `signed by key ${key}`;
+  return [`${verb} by ${by} (${proof})`, choice, note]
+    .filter((part) => part !== undefined && part !== '')
+    .join(': ');
 }
 
 /** Puts a choice to people. Undefined when it expired, or when `until` held first. */
 export async function askDecision(
   state: RunState,
-  draft: Pick<QuestionDraft, 'id' | 'question' | 'expiresMs' | 'until'> & { choices: string[] },
+  draft: Pick<QuestionDraft, 'id' | 'question' | 'expiresMs' | 'until'> & { choices: Choice[] },
   tell: Tell,
 ): Promise<string | undefined> {
-  const { id, choices } = draft;
+  const { id } = draft;
+  const choices = draft.choices.map((one) => (typeof one === 'string' ? one : one.harmless));
+  const harmless = draft.choices.flatMap((one) => (typeof one === 'string' ? [] : [one.harmless]));
   const answer = await askPeople(
     state,
     {
       ...draft,
       title: 'Decision',
       kind: 'decision',
+      choices,
+      ...(harmless.length === 0 ? {} : { harmless }),
+      acts: (_, words) => !harmless.includes(words['choice'] ?? ''),
       update: { name: 'decide', argument: { question: id, choice: choices[0] ?? '', by: '<your name>' } },
       refuse: (_, words) =>
         choices.includes(words['choice'] ?? '')
@@ -83,20 +100,6 @@ export async function askDecision(
     tell,
   );
   return answer?.choice;
-}
-
-/** The rules an approval must meet. Returns why it does not, or nothing. */
-export function refuseApproval(state: RunState, by: string): string | undefined {
-  const { policy, report } = state;
-  if (policy === undefined) return 'this run is still preparing';
-  const name = by.trim().toLowerCase();
-  if (policy.fourEyes && name === report.startedBy.trim().toLowerCase()) {
-    return `four eyes: ${by} started this run, somebody else must approve it`;
-  }
-  if (policy.approvers.length > 0 && !policy.approvers.some((one) => one.trim().toLowerCase() === name)) {
-    return `${by} is not among the approvers of ${policy.service}: ${policy.approvers.join(', ')}`;
-  }
-  return undefined;
 }
 
 /** Asks for an approval of exactly this plan. */
@@ -116,8 +119,7 @@ export async function askApproval(
       expiresMs: state.policy?.approvalExpiresMs ?? 4 * 3_600_000,
       until,
       update: { name: 'approve', argument: { plan: plan.hash, by: '<your name>' } },
-      // Four eyes bind whoever says yes; anyone may say no.
-      refuse: (verb, words) => (verb === 'reject' ? undefined : refuseApproval(state, words['by'] ?? '')),
+      acts: (verb) => verb !== 'reject',
     },
     tell,
   );
@@ -127,6 +129,7 @@ export async function askApproval(
       by: answer.by,
       at: answer.at,
       ...(answer.note ? { note: answer.note } : {}),
+      ...(answer.key === undefined ? {} : { key: answer.key }),
     });
     publish(state);
   }

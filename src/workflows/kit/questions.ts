@@ -5,13 +5,13 @@ import { hashPlan } from './plan';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
 import type { RunState } from './state';
-import type { TaskCheck } from './run';
+import type { Choice, TaskCheck } from './run';
 import type { Steps } from './steps';
 
 /** What only people can decide or do. */
 export function createQuestions(state: RunState, policy: Policy, tell: Tell, step: Steps['step']) {
   /** A decision only a person can take. Expiry throws: it is never a yes. */
-  async function ask(question: string, choices: string[]): Promise<string> {
+  async function ask(question: string, choices: Choice[]): Promise<string> {
     return (await askUnless(undefined, question, choices)) as string;
   }
 
@@ -19,7 +19,7 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
   async function askUnless(
     check: TaskCheck | undefined,
     question: string,
-    choices: string[],
+    choices: Choice[],
   ): Promise<string | undefined> {
     const watch = watchFor(state, check);
     const id = hashPlan({ actions: [], facts: { question, asked: state.report.timeline.length } }).hash.slice(
@@ -49,6 +49,8 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
           id,
           question: instructions,
           expiresMs: policy.humanWaitMs,
+          // What is checked needs nobody's word.
+          acts: () => check === undefined,
           until: watch.holds,
           update: { name: 'done', argument: { task: id, by: '<your name>' } },
         },

@@ -31,6 +31,9 @@ export type StepOptions<T> = {
   | { kind: 'long'; undo: WayBack<T> | 'read-only' }
 );
 
+/** A choice of a question. One that is not said to be harmless, which stops or changes nothing, is for approvers alone. */
+export type Choice = string | { harmless: string };
+
 /** Looks whether a task is done, or a question has become needless. */
 export interface TaskCheck<A = Activities> {
   title: string;
@@ -138,17 +141,17 @@ export interface Run<A = Activities> {
    */
   gate(make: () => Promise<PlanDraft> | PlanDraft): Promise<Plan>;
 
-  /** A decision that only a person can take. No answer in time ends the run as REJECTED. @example if ((await run.ask('Swap back?', ['yes', 'no'])) === 'yes') */
-  ask(question: string, choices: string[]): Promise<string>;
+  /** A decision that only a person can take. No answer in time ends the run as REJECTED. @example if ((await run.ask('Swap back?', ['yes', { harmless: 'no' }])) === 'yes') */
+  ask(question: string, choices: Choice[]): Promise<string>;
 
   /** The same; undefined when `check` holds before anybody answered. @example await run.askUnless(overCheck(place), question, choices) */
   askUnless(
     check: TaskCheck<A> | undefined,
     question: string,
-    choices: string[],
+    choices: Choice[],
   ): Promise<string | undefined>;
 
-  /** Work that only a person can do; done when somebody says so and `check` holds. @example await run.task('Reconnect the calendar of room 4', check) */
+  /** Work that only a person can do; done when somebody says so and `check` holds. Without it that is for approvers to say. @example await run.task('Reconnect the calendar of room 4', check) */
   task(instructions: string, check?: TaskCheck<A>): Promise<void>;
 
   /**

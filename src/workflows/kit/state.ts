@@ -17,6 +17,8 @@ import type { Sender } from './run';
 
 /** A question to a person that stands open. */
 export interface Question extends Waiting {
+  /** Whether that answer lets something happen, so that not everybody may give it. */
+  acts: (verb: string, words: Record<string, string>) => boolean;
   /** Says why an answer cannot be taken, or nothing. Synchronous: it runs in an Update validator. */
   refuse: (verb: string, words: Record<string, string>) => string | undefined;
   answer?: Answer;
@@ -28,6 +30,8 @@ export interface Answer {
   at: string;
   choice?: string;
   note?: string;
+  /** Fingerprint of the key that signed it. */
+  key?: string;
 }
 
 /** A place among the runs that nobody started and that work at the same time. */
@@ -45,6 +49,8 @@ export interface RunState {
   policy?: Policy;
   movement: Movement;
   questions: Question[];
+  /** Signatures of answers that were taken: each counts once. */
+  signatures: Set<string>;
   /** Answers of leases asked for, by target. */
   leases: Map<string, { state: 'queued' | 'granted'; token: number; holder: string }>;
   /** On which host lies what it made or chose. */
@@ -76,6 +82,7 @@ export function createState(runbook: string): RunState {
   return {
     movement: 'diagnose',
     questions: [],
+    signatures: new Set(),
     leases: new Map(),
     whereabouts: new Map(),
     admissions: new Map(),
@@ -109,17 +116,21 @@ export function now(): string {
 
 export function statusOf(state: RunState): RunStatus {
   const { offers, sections } = shownOf(state);
+  const signers = (state.policy?.signers ?? []).map(({ name, fingerprint }) => ({ name, fingerprint }));
   return {
     ...state.report,
+    ...(signers.length === 0 ? {} : { signers }),
     ...(offers.length === 0 ? {} : { offers }),
     ...(sections.length === 0 ? {} : { sections }),
     waiting: state.questions
       .filter((question) => question.answer === undefined)
-      .map(({ kind, id, question, choices, expiresAt, update }) => ({
+      .map(({ kind, id, question, choices, harmless, mustBeSigned, expiresAt, update }) => ({
         kind,
         id,
         question,
         choices,
+        ...(harmless === undefined ? {} : { harmless }),
+        ...(mustBeSigned === undefined ? {} : { mustBeSigned }),
         expiresAt,
         update,
       })),

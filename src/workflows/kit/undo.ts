@@ -63,7 +63,7 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
         {
           id: `offer-${state.report.timeline.length}`,
           question: `${offer}, and going back stopped before that: ${problem}. ${one.title} now?`,
-          choices: [one.title, 'leave it'],
+          choices: [one.title, { harmless: 'leave it' }],
           expiresMs: policy.approvalExpiresMs,
         },
         tell,
@@ -100,6 +100,8 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
           id,
           question: `${problem}. Backups and copies are kept and the target stays leased. Repair it by hand, then say what you did.`,
           expiresMs: policy.humanWaitMs,
+          // It lets others at the target.
+          acts: () => true,
           update: { name: 'done', argument: { task: id, by: '<your name>', note: '<what you did>' } },
         },
         tell,

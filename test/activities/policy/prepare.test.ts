@@ -112,3 +112,27 @@ describe('an input', () => {
     });
   });
 });
+
+it('hands the keys of the approvers to the run, with when they expire', async () => {
+  const line = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ben@desk';
+  const prepare = prepareWith({
+    approval: {
+      proof: 'signature',
+      approvers: ['Ben'],
+      keys: { ben: [{ key: line, expires: '2027-01-31' }] },
+    },
+  });
+  const { policy } = await prepare({ runbook: 'backUpDatabase', input });
+  expect(policy).toMatchObject({
+    proof: 'signature',
+    approvers: ['Ben'],
+    signers: [
+      {
+        name: 'ben',
+        fingerprint: expect.stringMatching(/^SHA256:[\w+/]{43}$/) as unknown,
+        publicKey: Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex'),
+        expiresAt: '2027-01-31T00:00:00.000Z',
+      },
+    ],
+  });
+});

@@ -6,6 +6,7 @@ import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import type { Client } from '@temporalio/client';
 import { buildReport, scrubAll } from '../../../src/report/history/read-history';
 import type { HistoryEvent } from '../../../src/report/history/events';
+import { proofText, senderText } from '../../../src/report/text/proof';
 import { activitiesOf } from '../../../src/contract/run-history';
 import { rolledBack } from '../sample';
 
@@ -101,6 +102,28 @@ describe('a report from a stored history', () => {
       expect.objectContaining({ kind: 'update', name: 'note', by: 'sam', answer: 'note by sam taken' }),
     ]);
     expect(history.messages[0]?.at).toMatch(/^2026-.*Z$/);
+  });
+
+  it('says beside a claimed name which client it was, and who for the server', async () => {
+    const events = stored('term-1');
+    const accepted = events.find((event) => event.workflowExecutionUpdateAcceptedEventAttributes)!;
+    const { acceptedRequest } = accepted.workflowExecutionUpdateAcceptedEventAttributes!;
+    acceptedRequest!.input!.name = 'approve';
+    acceptedRequest!.input!.args = {
+      payloads: [defaultPayloadConverter.toPayload({ plan: 'abc', by: 'sam', key: 'SHA256:abc' })],
+    };
+    acceptedRequest!.meta!.identity = '4711@desk';
+    accepted.principal = { type: 'jwt', name: 'sam@example.org' };
+    const known = { by: 'sam', identity: '4711@desk', principal: 'jwt:sam@example.org' };
+    const { approvals, history } = await read('term-1', 'TERMINATED', events);
+    expect(approvals).toEqual([expect.objectContaining({ plan: 'abc', key: 'SHA256:abc', ...known })]);
+    expect(history.messages[0]).toMatchObject(known);
+    expect(proofText(approvals[0]!)).toBe(
+      'signed by key SHA256:abc, principal jwt:sam@example.org, identity 4711@desk',
+    );
+    expect(senderText({ ...history.messages[0]!, by: '4711@desk' })).toBe(
+      '4711@desk (principal jwt:sam@example.org)',
+    );
   });
 
   it('shows what is in progress when the run has not ended', async () => {

@@ -10,7 +10,10 @@ describe('a report as Markdown', () => {
       'Started 2026-11-21 03:12:04 UTC by dana, ended 2026-11-21 03:45:10 UTC, took 33 min 6 s',
     );
     expect(text).toContain('Hash `3fa9c1d20b77`.');
-    expect(text).toContain('| 2026-11-21 03:42:46 | sam | 3fa9c1d20b77 | after the evening peak |');
+    expect(text).toContain(
+      '| 2026-11-21 03:42:46 | sam | signed by key SHA256:abc, identity 4711@desk | 3fa9c1d20b77 | after the evening peak |',
+    );
+    expect(text).toContain('| update approve | sam (identity 4711@desk) |');
     expect(text).toContain('| Restore | 15.5 s |');
     expect(text).toMatch(/\| 2026-11-21 03:42:57 \| verify \| Invariants hold \| ✖ FAILED \| 3\.0 s \|/);
   });

@@ -61,6 +61,31 @@ describe('renderDetails', () => {
     expect(text).toContain('- ⚠ a.sql:5 several-locks: `-- runbooks: split` commits each by itself');
   });
 
+  it('says where a signature is needed, and gives the command; what stops is taken here', () => {
+    const approval = renderDetails(status({ waiting: [{ ...waiting[0]!, mustBeSigned: true }] }));
+    expect(approval).toContain('**A signature is needed.** To answer, on a machine that has your key:');
+    expect(approval).toContain('- `runbooks approve migrateDatabase/booking/1 --plan 4c398c3f06d7`');
+    expect(approval).toContain('named **reject**, with your own name:\n\n```json');
+    expect(approval).not.toContain('name **approve**');
+    const question: RunStatus['waiting'][number] = {
+      kind: 'decision',
+      id: 'q1',
+      question: 'Restore?',
+      choices: ['restore', 'stop'],
+      harmless: ['stop'],
+      mustBeSigned: true,
+      expiresAt: STARTED,
+      update: { name: 'decide', argument: { question: 'q1', choice: 'restore', by: '<your name>' } },
+    };
+    const decision = renderDetails(status({ waiting: [question] }));
+    expect(decision).toContain('Anybody may choose `stop`; the others let something happen.');
+    expect(decision).toContain(
+      '- `runbooks decide migrateDatabase/booking/1 --question q1 --choice restore`\n\nFor `stop`, **Send an Update** named **decide**:',
+    );
+    expect(decision).toContain('{"question":"q1","choice":"stop","by":"<your name>"}');
+    expect(decision).not.toContain('"choice":"restore"');
+  });
+
   it('says what the run does now, and since when', () => {
     const running = entry({ title: 'Restore it', status: 'running', endedAt: undefined });
     const text = renderDetails(status({ timeline: [entry(), running] }));

@@ -57,7 +57,7 @@ export const holder = runbook<FixtureCard>('holder', async (_, run) => {
 
 /** Asks, and gives a task. */
 export const asking = runbook<FixtureCard>('asking', async (_, run) => {
-  const choice = await run.ask('Left or right?', ['left', 'right']);
+  const choice = await run.ask('Left or right?', ['left', { harmless: 'right' }]);
   await run.task('Turn the key', {
     title: 'Is it turned?',
     call: world((act) => act.check({ what: 'key' })),

@@ -101,6 +101,21 @@ describe('the gate', () => {
       expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
     }));
 
+  it('lets nobody approve a run that they had its schedule start, when four eyes are demanded', () =>
+    withKit(env, async ({ world, start, waiting, until, finish }) => {
+      world.policy = { fourEyes: true };
+      world.startedBy = 'schedule:nightly';
+      const handle = await start('fiveMovements');
+      await handle.signal('triggered', { by: 'ben' });
+      await handle.signal('triggered', { by: 'cleo' });
+      const { triggeredBy } = await until(handle, (status) => status.triggeredBy !== undefined);
+      expect(triggeredBy).toBe('ben');
+      const { id } = await waiting(handle);
+      expect(await update(handle, 'approve', { plan: id, by: 'Ben' })).toMatch(/Ben triggered the schedule/);
+      expect(await update(handle, 'approve', { plan: id, by: 'cleo' })).toMatch(/taken/);
+      expect((await finish(handle)).report?.outcome).toBe('SUCCEEDED');
+    }));
+
   it('takes approvals only from the configured approvers', () =>
     withKit(env, async ({ world, start, waiting, finish }) => {
       world.policy = { approvers: ['ben', 'cleo'] };
@@ -137,12 +152,25 @@ describe('the gate', () => {
       );
     }));
 
-  it('takes no answer after the run has ended', () =>
-    withKit(env, async ({ world, start, waiting, finish }) => {
-      world.policy = { approvalExpiresMs: 60_000 };
+  it('takes no answer between expiry and close, nor after the run has ended', () =>
+    withKit(env, async ({ world, start, waiting, finish, until }) => {
+      world.policy = { approvalExpiresMs: 60_000, escalateAfterMs: 120_000 };
+      let close = (): void => undefined;
+      const closing = new Promise<void>((resolve) => (close = resolve));
+      const announce = world.announce;
+      // What the run does last, so it is still open while this takes its time.
+      world.announce = async (input) => {
+        if (input.kind === 'resolved') await closing;
+        return announce(input);
+      };
       const handle = await start('fiveMovements');
       const { id } = await waiting(handle);
-      await finish(handle);
+      await env.sleep(61_000);
+      await until(handle, ({ outcome }) => outcome === 'REJECTED');
+      expect((await handle.describe()).status.name).toBe('RUNNING');
+      expect(await update(handle, 'approve', { plan: id, by: 'ben' })).toMatch(/REFUSED.*does not wait/);
+      close();
+      expect((await finish(handle)).failure?.message).toMatch(/^REJECTED: nobody approved plan/);
       expect(await update(handle, 'approve', { plan: id, by: 'ben' })).toMatch(/REFUSED/);
     }));
 
@@ -192,6 +220,39 @@ describe('questions and tasks', () => {
       turned = true;
       await update(handle, 'done', { task: again.id, by: 'ben' });
       expect((await finish(handle)).report?.summary).toBe('went left');
+    }));
+
+  it('take a choice that lets something happen only from approvers, and not from who started the run', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { approvers: ['ana', 'ben'], fourEyes: true };
+      const handle = await start('asking');
+      const { id } = await waiting(handle, 'decision');
+      const decide = (choice: string, by: string) => update(handle, 'decide', { question: id, choice, by });
+      expect(await decide('left', 'mallory')).toMatch(/mallory is not among the approvers/);
+      expect(await decide('left', 'Ana')).toMatch(/four eyes/);
+      expect(await decide('left', 'ben')).toMatch(/taken/);
+      await update(handle, 'done', { task: (await waiting(handle, 'task')).id, by: 'mallory' });
+      expect((await finish(handle)).report?.summary).toBe('went left');
+    }));
+
+  it('take a choice that changes nothing from anybody', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { approvers: ['ben'], fourEyes: true };
+      const handle = await start('asking');
+      const { id } = await waiting(handle, 'decision');
+      expect(await update(handle, 'decide', { question: id, choice: 'right', by: 'ana' })).toMatch(/taken/);
+      await update(handle, 'done', { task: (await waiting(handle, 'task')).id, by: 'ana' });
+      expect((await finish(handle)).report?.summary).toBe('went right');
+    }));
+
+  it('take the word that a task is done only from approvers where nothing checks it', () =>
+    withKit(env, async ({ world, start, waiting, finish }) => {
+      world.policy = { approvers: ['ben'] };
+      const handle = await start('exploding');
+      const { id } = await waiting(handle, 'task');
+      expect(await update(handle, 'done', { task: id, by: 'mallory' })).toMatch(/not among the approvers/);
+      expect(await update(handle, 'done', { task: id, by: 'ben' })).toMatch(/taken/);
+      expect((await finish(handle)).report?.summary).toBe('survived');
     }));
 
   it('expire as a no', () =>

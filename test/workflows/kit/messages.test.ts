@@ -8,7 +8,7 @@ const handlers = new Map<string, Handler>();
 jest.mock('@temporalio/workflow', () => ({
   ...jest.requireActual<object>('@temporalio/workflow'),
   setCurrentDetails: () => undefined,
-  workflowInfo: () => ({ workflowId: 'w', runId: 'r' }),
+  workflowInfo: () => ({ namespace: 'n', workflowId: 'w', runId: 'r' }),
   setHandler: (
     definition: { name: string },
     handle: Handler['handle'],
@@ -20,8 +20,9 @@ const question = (refuse: Question['refuse'] = () => undefined): Question => ({
   kind: 'approval',
   id: 'abc',
   question: 'Approve?',
-  expiresAt: '2026-01-01T00:00:00.000Z',
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
   update: { name: 'approve', argument: {} },
+  acts: () => false,
   refuse,
 });
 
@@ -48,5 +49,25 @@ it('validators are synchronous: an asynchronous one would hang the Update', () =
     } catch (error) {
       expect((error as Error).message).toMatch(/does not wait/);
     }
+  }
+});
+
+it('an answer that comes at the deadline is too late, whatever the timer has done', () => {
+  const state = createState('x');
+  handleMessages(state);
+  const open = question();
+  state.questions.push(open);
+  const clock = jest.spyOn(Date, 'now');
+  const [approve, reject] = [handlers.get('approve')!, handlers.get('reject')!];
+  try {
+    clock.mockReturnValue(Date.parse(open.expiresAt));
+    for (const { validator } of [approve, reject])
+      expect(() => validator({ plan: 'abc', by: 'ben' })).toThrow(
+        `too late: it could be answered until ${open.expiresAt}`,
+      );
+    clock.mockReturnValue(Date.parse(open.expiresAt) - 1);
+    expect(approve.validator({ plan: 'abc', by: 'ben' })).toBeUndefined();
+  } finally {
+    clock.mockRestore();
   }
 });

@@ -14,7 +14,10 @@ export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
   await allow(one, draftOf(one, `for ${duration(forMs)}`));
   if (run.policy.mode === 'auto' && !one.decided) {
     const question = `${place.service}: ${finding.evidence}. Are these customers, and not an attack?`;
-    const choice = await run.askUnless(overCheck(place), question, ['raise the limits', 'leave them']);
+    const choice = await run.askUnless(overCheck(place), question, [
+      'raise the limits',
+      { harmless: 'leave them' },
+    ]);
     if (choice === undefined) return run.nothingToDo('it went away before anybody decided');
     if (choice === 'leave them') return 'failed';
   }

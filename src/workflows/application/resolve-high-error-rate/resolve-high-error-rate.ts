@@ -80,7 +80,11 @@ async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]
     actions: [{ action: 'ask what to do', target, detail: choices.map(labelOf).join(', ') }],
   });
   const question = `${input.service}: ${facts.symptoms.detail}. ${evidence}. What shall be tried?`;
-  const choice = await run.askUnless(overCheck(input), question, choices.map(labelOf));
+  const choice = await run.askUnless(
+    overCheck(input),
+    question,
+    choices.map((one) => (one === byHand ? { harmless: labelOf(one) } : labelOf(one))),
+  );
   if (choice === undefined) return run.nothingToDo('it went away before anybody decided');
   const remedy = choices.find((one) => labelOf(one) === choice) ?? byHand;
   return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };

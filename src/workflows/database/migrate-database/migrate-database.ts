@@ -140,7 +140,7 @@ async function confirmLoss(run: Run, rehearsal: Rehearsal, target: string): Prom
   );
   const choice = await run.ask(
     `In ${target} ${what.join('; ')}, and no down script gives that back. Apply ${lost.length === 1 ? 'it' : 'them'}?`,
-    ['apply', 'stop'],
+    ['apply', { harmless: 'stop' }],
   );
   if (choice === 'stop') run.reject('decided not to lose this data');
 }

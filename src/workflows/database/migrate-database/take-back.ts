@@ -107,7 +107,7 @@ async function askWhich(run: Run, applied: Applying, backs: Rehearsed[]): Promis
   const scripts = scriptsOf(backs);
   const choice = await run.ask(
     `${namesOf(backs)} must go back from ${applied.on.where}, and not every down script could be rehearsed. ${planned.what}. Which way?`,
-    [`run ${scripts}`, 'restore', 'leave it to me'],
+    [`run ${scripts}`, 'restore', { harmless: 'leave it to me' }],
   );
   if (choice === 'leave it to me') return leave(run, applied, backs);
   return choice === 'restore' ? planned : undefined;
@@ -126,7 +126,7 @@ async function askWhatGoes(
   const scripts = scriptsOf(backs);
   const choice = await run.ask(
     `${namesOf(backs)} must go back from ${applied.on.where}, and ${scripts} ${take} with ${them} ${takes.join(', ')}. Run ${them}?`,
-    [`run ${scripts}`, 'leave it to me'],
+    [`run ${scripts}`, { harmless: 'leave it to me' }],
   );
   if (choice === 'leave it to me') leave(run, applied, backs);
 }
@@ -213,7 +213,7 @@ async function askForRestore(run: Run, applied: Applying, backs: Rehearsed[]): P
   const planned = await planRestore(run, applied, backs);
   const choice = await run.ask(`${reasonsOf(backs)}. ${planned.what}. Restore?`, [
     'restore',
-    'leave it to me',
+    { harmless: 'leave it to me' },
   ]);
   return choice === 'restore' ? planned : leave(run, applied, backs);
 }
