@@ -71,7 +71,7 @@ describe('stored histories', () => {
 describe('the prebuilt bundle', () => {
   const prebuilt = readFileSync(workflowBundle().codePath, 'utf8');
 
-  it('has a procedure for every card, under its own name, and no other workflow but the guard', () => {
+  it('has a procedure for every card, under its own name, and no other workflow but the guard and the places', () => {
     expect(procedureProblems(prebuilt, ownPacks)).toEqual([]);
   });
 
@@ -86,6 +86,7 @@ describe('the prebuilt bundle', () => {
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([
       expect.stringMatching(/^pack platform: the procedure guard has no card\. Add one/),
+      expect.stringMatching(/^pack platform: the procedure places has no card\. Add one/),
       expect.stringMatching(/^pack application: the procedure rollBackDeployment has no card\. Add one/),
       expect.stringMatching(
         /^pack incidents: the card leadNobody has no procedure: .* exports respondToIncident$/,

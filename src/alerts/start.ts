@@ -3,6 +3,7 @@ import { createRepeats, type Heard } from './repeats';
 import type { PlannedRun } from './routing';
 import { by, type TemporalCalls } from './temporal-calls';
 import type { AlertNotice, Alert } from '../contract/alert';
+import { priorityOf } from '../contract/priority';
 
 /** A planned run that has an ID. */
 export type Startable = PlannedRun & { workflowId: string };
@@ -81,7 +82,7 @@ export function createStarter({
   }
 
   async function tryStart(
-    { runbook, workflowId, input, summary }: Startable,
+    { runbook, workflowId, input, summary, severity }: Startable,
     again: boolean,
     untilMs: number,
   ): Promise<boolean> {
@@ -97,6 +98,7 @@ export function createStarter({
             workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
             workflowIdConflictPolicy: 'FAIL',
             staticSummary: oneLine(summary),
+            priority: priorityOf({ service: String(input['service']), priority: severity }),
           }),
         isThere,
       );

@@ -10,7 +10,9 @@ const MAX_KEY = 64;
 
 /** How urgent a run is among all, and whose share it uses: a storm of one service does not hold up the others. */
 export function priorityOf(
-  { service, priority = 'P2' }: { service: string; priority?: Severity } | undefined = { service: '' },
+  { service, priority = 'P2' }: { service: string; priority?: Severity | undefined } | undefined = {
+    service: '',
+  },
 ): Priority {
   const priorityKey = Math.min(LAST, FIRST + SEVERITIES.indexOf(priority));
   return { priorityKey, ...(service === '' ? {} : { fairnessKey: service.slice(0, MAX_KEY) }) };

@@ -90,6 +90,10 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
       async isRunning(): Promise<boolean> {
         return true;
       },
+      async wakePaused(): Promise<void> {},
+      async post(): Promise<never[]> {
+        return [];
+      },
     },
   });
   const running = worker.run();

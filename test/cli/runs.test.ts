@@ -289,7 +289,9 @@ describe('cancelling, pausing and the guard', () => {
       fingerprint: 'pool',
       mode: 'auto',
       limits: { windowMs: 3_600_000, maxRecurrences: 3, cooldownMs: 0, flapLimit: 5, maxConcurrent: 3 },
-      child: false,
+      rank: 5,
+      place: null,
+      again: false,
     };
     const { workflow } = standIns.client;
     const guard = await workflow.signalWithStart('guard', {

@@ -106,6 +106,7 @@ async function startRun(
 ) {
   const { runAddress } = await import('../../contract/ui-address.js');
   const { newWorkflowId } = await import('../workflow-id.js');
+  const { priorityOf } = await import('../../contract/priority.js');
   const { quote } = await import('../../contract/answer-commands.js');
   const { client, taskQueue, namespace, uiUrl } = temporal;
   const workflowId = options.id ?? newWorkflowId(card.name, String(input['service']));
@@ -118,6 +119,7 @@ async function startRun(
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: `${card.title}: ${String(input['service'])}`,
+      priority: priorityOf({ service: String(input['service']), priority: card.priority }),
     })
     .catch((error: Error) => {
       if (error.name !== 'WorkflowExecutionAlreadyStartedError') throw error;

@@ -49,11 +49,12 @@ async function showOne(
   process.exitCode = exitCodeOf(view.report.outcome);
 }
 
-/** The runs of runbooks; where nobody can tell which there are, of everything but the guards. */
+/** The runs of runbooks; where nobody can tell which there are, of everything but the guards and the places. */
 async function queryOf({ project, broken }: Reach, running: '=' | '!='): Promise<string> {
   if (broken) {
     const { GUARD_TYPE } = await import('../../contract/guard.js');
-    return `ExecutionStatus ${running} 'Running' AND WorkflowType != '${GUARD_TYPE}'`;
+    const { PLACES_TYPE } = await import('../../contract/places.js');
+    return `ExecutionStatus ${running} 'Running' AND WorkflowType NOT IN ('${GUARD_TYPE}', '${PLACES_TYPE}')`;
   }
   const { cards } = project?.catalogue ?? (await import('../../packs/own.js')).ownCatalogue;
   const types = cards.map(({ name }) => `'${name}'`).join(', ');

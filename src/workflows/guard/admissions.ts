@@ -4,6 +4,7 @@ import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
+import { isRelease } from './shape';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -29,6 +30,7 @@ const SICK_FOR_MS = 3_600_000;
 /** Registers what the guard of a service hears about runs that nobody started, and from people about its breaker. */
 export function handleAdmissions(state: GuardState, touched: () => void): void {
   setHandler(admitSignal, (request) => {
+    if (!isAdmission(request)) return;
     const queued = state.queue.find(({ runId }) => runId === request.runId);
     // Who asks again has not heard the answer.
     if (queued !== undefined) queued.told = false;
@@ -128,4 +130,14 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
     at,
   };
   noteChange(state, { by: 'breaker', what: 'paused', reason: state.paused.reason });
+}
+
+/** A signal can come from anybody. One of another shape must not end the guard. */
+function isAdmission(request: Partial<Admission> | null | undefined): request is Admission {
+  return (
+    isRelease(request) &&
+    typeof request.rank === 'number' &&
+    typeof request.limits === 'object' &&
+    typeof request.place === 'object'
+  );
 }

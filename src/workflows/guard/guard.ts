@@ -31,6 +31,7 @@ import { isLong, stillRuns } from './lasting';
 import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, REMIND_MS } from './reminder';
+import { isRelease } from './shape';
 import { enqueue } from './waiting';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
@@ -71,17 +72,21 @@ export async function guard(
 
   setHandler(guardStateQuery, () => state);
   setHandler(releaseSignal, (who) => {
+    if (!isRelease(who)) return;
     // Its run says so: a person has released it there.
     if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
     state.waiting = state.waiting.filter((one) => !isSame(one, who));
     touched();
   });
-  setHandler(keepSignal, ({ why, ...who }) => {
+  setHandler(keepSignal, (keep) => {
+    if (!isRelease(keep)) return;
+    const { why, ...who } = keep;
     if (state.holder !== null && isSame(state.holder, who))
       state.holder = { ...state.holder, kept: String(why) };
     touched();
   });
   setHandler(requestSignal, (request) => {
+    if (!isRelease(request)) return;
     hearRequest(state, request);
     touched();
   });

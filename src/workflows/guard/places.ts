@@ -12,6 +12,7 @@ import { versioned } from '../kit/versioning';
 import { now } from './changes';
 import { isLong, stillRuns } from './lasting';
 import { deliver, say } from './letters';
+import { isRelease } from './shape';
 import { enqueue } from './waiting';
 
 export const wantSignal = defineSignal<[PlaceRequest]>('want');
@@ -46,6 +47,7 @@ export async function places(
   setHandler(placesStateQuery, () => state);
   setHandler(freeSignal, free);
   setHandler(wantSignal, (request) => {
+    if (!isRelease(request) || typeof request.limits !== 'object') return;
     // What the newest run knows of the configuration.
     state.limits = request.limits;
     want(state, request);

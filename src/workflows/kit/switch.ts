@@ -26,7 +26,7 @@ export async function passKillSwitch(state: RunState, before: string): Promise<b
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: 'paused' }]);
   try {
     for (let pause = FIRST_LOOK_MS; obstacle !== undefined; pause = Math.min(MAX_LOOK_MS, pause * 2)) {
-      state.report.summary = `${obstacle}. \`runbooks resume\` lets it go on.`;
+      state.report.summary = obstacle;
       publish(state);
       const { woken } = state;
       await condition(() => state.woken !== woken, pause);
@@ -45,7 +45,8 @@ async function obstacleOf(state: RunState): Promise<string | undefined> {
     const [pause] = await readSwitch({ targets: targetsOf(state) });
     if (pause === undefined) return undefined;
     const { target, by, at, reason } = pause;
-    return `paused: paused by ${by} at ${at} (${reason})${target === 'all' ? '' : `, ${target}`}`;
+    const what = target === 'all' ? '' : ` --target ${target}`;
+    return `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}. \`runbooks resume${what} --reason "..."\` lets it go on`;
   } catch (error) {
     return `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
   }

@@ -49,7 +49,11 @@ describe('the kill switch', () => {
       await pause(target);
       const handle = await kit.start('fiveMovements');
       const { summary, timeline } = await held(kit, handle);
-      expect(summary).toMatch(/paused by ben .*freeze.*`runbooks resume` lets it go on/);
+      expect(summary).toMatch(
+        target === 'all'
+          ? /paused by ben .*: freeze. `runbooks resume --reason "..."` lets it go on/
+          : /paused by ben .*, all of booking: freeze. `runbooks resume --target booking --reason/,
+      );
       expect(timeline.at(-1)?.title).toBe('Paused before: the gate');
       expect(changes(kit)).toEqual([]);
       await resume(target);
