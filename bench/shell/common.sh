@@ -48,6 +48,18 @@ SELECT format('SELECT %L, count(*) FROM ONLY %I.%I;', n.nspname || '.' || c.reln
 SQL
 }
 
+# Rows of every table and what is in them, one line each.
+digest_rows() {
+  psql -XAtq -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM ONLY %I.%I t;',
+              n.nspname || '.' || c.relname, n.nspname, c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND n.nspname NOT IN ('information_schema', 'durable_runbooks') AND n.nspname !~ '^pg_'
+ ORDER BY 1
+\gexec
+SQL
+}
+
 # Every statement of the file must return no row.
 check_invariants() {
   local found

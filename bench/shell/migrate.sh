@@ -21,10 +21,17 @@ count_rows "$SCRATCH_URL/restored" | diff - "$OUT/counts"
 check_invariants "$SCRATCH_URL/restored"
 DATABASE_URL="$SCRATCH_URL/restored" "$NODE" "$SMOKE" > /dev/null
 
+phase contents
+digest_rows "$SCRATCH_URL/restored" > "$OUT/before"
 phase rehearse
 psql -Xq -1 -v ON_ERROR_STOP=1 -d "$SCRATCH_URL/restored" -f "$UP"
 check_invariants "$SCRATCH_URL/restored"
+phase contents
+digest_rows "$SCRATCH_URL/restored" > "$OUT/after-up"
+phase rehearse
 psql -Xq -1 -v ON_ERROR_STOP=1 -d "$SCRATCH_URL/restored" -f "$DOWN"
+phase contents
+digest_rows "$SCRATCH_URL/restored" | diff - "$OUT/before"
 phase staging
 psql -Xq -1 -v ON_ERROR_STOP=1 -d "$STAGING_URL" -f "$UP"
 check_invariants "$STAGING_URL"
