@@ -126,7 +126,10 @@ async function open(
   }
   const sql = sqlOn(postgres.url);
   // Nothing of the application's own may change what is counted twice.
-  await sql('booking_production', `UPDATE bookings SET expires_at = expires_at + interval '1 day' WHERE status = 'held'`);
+  await sql(
+    'booking_production',
+    `UPDATE bookings SET expires_at = expires_at + interval '1 day' WHERE status = 'held'`,
+  );
   const [size] = await sql<{ bytes: string }>(
     'postgres',
     `SELECT pg_database_size('booking_production')::text AS bytes`,
