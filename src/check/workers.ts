@@ -1,4 +1,4 @@
-import { configDigest, digestIn } from '../config/digest';
+import { configDigest, digestIn } from '../config/worker-identity';
 import type { LoadedConfig } from '../config/load';
 import { DeploymentsUnsupported, readDeployment } from '../versions/deployment';
 import { obstacleOf, readQueue, takersOf } from '../versions/queue';

@@ -2,11 +2,10 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
-import { withDigest } from '../config/digest';
+import { workerIdentity } from '../config/worker-identity';
 import type { LoadedConfig } from '../config/load';
 import { temporalOptions } from '../config/temporal';
 import { hostQueue } from '../contract/hosts';
-import { VERSION } from '../config/version';
 import { workerHostOf } from '../config/worker-host';
 import { whileAlive } from '../activities/support/heartbeat';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
@@ -155,7 +154,7 @@ function hostOptions(
 
 function commonOptions(config: LoadedConfig) {
   return {
-    identity: withDigest(`runbooks ${VERSION} ${process.pid}@${workerHostOf(config)}`, config),
+    identity: workerIdentity(config),
     // Cancellation reaches an activity with a heartbeat.
     maxHeartbeatThrottleInterval: '1s',
     defaultHeartbeatThrottleInterval: '1s',

@@ -375,6 +375,28 @@ describe('cancelling, pausing and the guard', () => {
     ]);
   });
 
+  it('frees a lease that a run kept for a person, with a name and a reason', async () => {
+    const workflowId = await start('wait');
+    const { workflow } = standIns.client;
+    const { runId } = await workflow.getHandle(workflowId).describe();
+    const guard = await workflow.signalWithStart('guard', {
+      workflowId: 'guard/shop/production',
+      taskQueue: 'runbooks',
+      args: [{ target: 'shop/production' }],
+      signal: 'request',
+      signalArgs: [{ workflowId, runId, runbook: 'x', atLeast: 0, rank: 1 }],
+    });
+    const free = (...more: string[]) => cli('guard', 'shop/production', '--free', '--by', 'sam', ...more);
+    expect((await free()).stderr).toContain('Say why');
+    expect(await free('--reason', 'mended')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no run that needs a person keeps the lease'),
+    });
+    await guard.signal('keep', { workflowId, runId, why: 'the disk is full' });
+    expect((await cli('guard', 'shop/production')).stdout).toContain('needs a person: the disk is full');
+    expect((await free('--reason', 'mended')).stdout).toMatch(/holder\s+nobody/);
+  });
+
   it('pauses one target', async () => {
     await cli('pause', '--target', 'booking/production', '--reason', 'release', '--by', 'sam');
     expect(JSON.parse((await cli('guard', 'booking/production', '--json')).stdout)).toMatchObject({

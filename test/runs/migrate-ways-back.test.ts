@@ -384,7 +384,7 @@ describe('what happens to the data', () => {
       accept: [...accept, 'down-missing'],
     });
     const plan = await approve(handle);
-    expect(plan.actions.map(({ detail }) => detail?.split('way back: ')[1])).toEqual([
+    expect(plan.actions.map(({ detail }) => detail?.split('way back: ')[1]?.split('; up: ')[0])).toEqual([
       'down script or restore, which asks',
       'restore, which asks: it has no down script',
       'down script, which lost nothing on the clone',

@@ -1,14 +1,12 @@
 import { temporal } from '@temporalio/proto';
 import { workerHostOf } from '../../config/worker-host';
+import { hostIn } from '../../config/worker-identity';
 import type { OnHost } from '../../contract/hosts';
 import type { ActivityDeps } from '../support/deps';
 
 // A poll lasts up to a minute, and is counted when it begins.
 const LATELY_MS = 150_000;
 const { TASK_QUEUE_TYPE_WORKFLOW } = temporal.api.enums.v1.TaskQueueType;
-
-/** Who a worker says it is to Temporal: `runbooks <version> <process>@<host>`. */
-const IDENTITY = /^runbooks \S+ \d+@(.+)$/;
 
 export function createHostActivities(deps: ActivityDeps) {
   return {
@@ -24,7 +22,7 @@ export function createHostActivities(deps: ActivityDeps) {
       const since = (Date.now() - LATELY_MS) / 1_000;
       const lately = (pollers ?? [])
         .filter(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
-        .flatMap(({ identity }) => IDENTITY.exec(identity ?? '')?.[1] ?? []);
+        .flatMap(({ identity }) => hostIn(identity ?? '') ?? []);
       return [...new Set([own, ...lately.sort()])];
     },
   };

@@ -42,15 +42,18 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     touched();
   });
   setHandler(restSignal, (run) => {
+    if (!isRelease(run)) return;
     rest(state.breaker, run);
     touched();
   });
   setHandler(endedSignal, (ending) => {
+    if (!isRelease(ending)) return;
     end(state.breaker, ending, Date.now());
     state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
     touched();
   });
   setHandler(sickSignal, (report) => {
+    if (typeof report?.service !== 'string' || typeof report.limit !== 'number') return;
     hearOfSickness(state, report);
     touched();
   });

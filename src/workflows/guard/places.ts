@@ -45,7 +45,9 @@ export async function places(
   };
 
   setHandler(placesStateQuery, () => state);
-  setHandler(freeSignal, free);
+  setHandler(freeSignal, (who) => {
+    if (isRelease(who)) free(who);
+  });
   setHandler(wantSignal, (request) => {
     if (!isRelease(request) || typeof request.limits !== 'object') return;
     // What the newest run knows of the configuration.

@@ -91,6 +91,75 @@ describe('the guard', () => {
       await waiting.cancel();
     }));
 
+  it('keeps the lease of a run that ended because it needs a person, and reminds people each day', () =>
+    withKit(env, async ({ world, run, start, until, finish }) => {
+      world.policy = { mode: 'auto' };
+      expect((await run('givingUp')).failure?.type).toBe('NEEDS_HUMAN');
+      expect((await guardState()).holder?.kept).toBe('the copy stays live, as decided');
+      const next = await start('holder');
+      await until(next, ({ summary }) => summary.includes('which needs a person: the copy stays live'));
+      await next.cancel();
+      await finish(next);
+      const texts: string[] = [];
+      world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      await env.sleep('49 hours');
+      for (let tries = 0; tries < 400 && texts.length < 2; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(texts).toHaveLength(2);
+      expect(texts[0]).toMatch(
+        /givingUp-\d+ needed a person and still keeps the lease of leased.*--free --reason/,
+      );
+      const guard = env.client.workflow.getHandle('guard/leased');
+      await guard.executeUpdate('free', { args: [{ by: 'ben', reason: 'looked' }] });
+      expect((await guardState()).holder).toBeNull();
+    }));
+
+  it('that was terminated is followed by one that knows who holds the lease, what was lowered, and the last token', () =>
+    withKit(env, async ({ world, start, until, finish }) => {
+      world.policy = { mode: 'auto' };
+      const first = await start('holder');
+      const { facts } = await until(first, (status) => status.facts['token'] !== undefined);
+      const guard = env.client.workflow.getHandle('guard/leased');
+      const order = { runbook: 'holder', mode: 'propose', by: 'ben', reason: 'test' };
+      await guard.executeUpdate('ladder', { args: [order] });
+      await guard.terminate();
+      const second = await start('holder');
+      await until(second, ({ summary }) => summary.includes(`held by ${first.workflowId}`));
+      expect((await guardState()).breaker.ceilings).toMatchObject({ holder: { mode: 'propose', by: 'ben' } });
+      await first.cancel();
+      const after = await until(second, (status) => status.facts['token'] !== undefined);
+      expect(after.facts['token']).toBeGreaterThan(facts['token'] as number);
+      await second.cancel();
+      await finish(second);
+    }));
+
+  it('does not end because of a signal of another shape', () =>
+    withKit(env, async () => {
+      const guard = env.client.workflow.getHandle('guard/leased');
+      for (const signal of [
+        'request',
+        'release',
+        'keep',
+        'admit',
+        'ended',
+        'rest',
+        'sick',
+        'resume',
+        'pause',
+      ])
+        for (const argument of [undefined, null, 'text', {}, { workflowId: 1 }, { by: 7 }])
+          await guard.signal(signal, argument);
+      await guard.signal('resume', { by: 'ben', reason: 'over' });
+      for (let tries = 0; (await guardState()).paused !== null; tries += 1) {
+        if (tries > 400) throw new Error('never resumed');
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      expect((await guard.describe()).status.name).toBe('RUNNING');
+    }));
+
   it('forgets a run that was cancelled while it waited', () =>
     withKit(env, async ({ world, start, until }) => {
       world.policy = { mode: 'auto' };

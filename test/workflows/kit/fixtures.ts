@@ -205,3 +205,8 @@ export const leading = runbook<FixtureCard>('leading', async (input, run) => {
   const { outcome } = await run.child('Five movements', 'fiveMovements', { ...input });
   return `the other one ended as ${outcome}`;
 });
+
+/** Under its lease it finds that only a person can go on. */
+export const givingUp = runbook<FixtureCard>('givingUp', async (_, run) =>
+  run.exclusively('leased', async () => run.needsHuman('the copy stays live, as decided')),
+);

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LoadedConfig } from './load';
+import { VERSION } from './version';
+import { workerHostOf } from './worker-host';
 
 /**
  * Eight hex digits that differ where two configurations do, whatever their comments and order. Without what may rightly
@@ -26,14 +28,19 @@ function ordered(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, one]) => [key, ordered(one)]));
 }
 
-const DIGEST = / config:([0-9a-f]{8})$/;
+const IDENTITY = /^runbooks \S+ \d+@(.+?)(?: config:([0-9a-f]{8}))?$/;
 
-/** For the identity of a worker, which Temporal shows to whoever asks who listens. */
-export function withDigest(identity: string, config: LoadedConfig): string {
-  return `${identity} config:${configDigest(config)}`;
+/** Who a worker says it is, which Temporal shows to whoever asks who listens. */
+export function workerIdentity(config: LoadedConfig): string {
+  return `runbooks ${VERSION} ${process.pid}@${workerHostOf(config)} config:${configDigest(config)}`;
+}
+
+/** The host of a worker of ours; undefined for one of somebody else's. */
+export function hostIn(identity: string): string | undefined {
+  return IDENTITY.exec(identity)?.[1];
 }
 
 /** Undefined where a worker does not say: an older one, or one of somebody else's. */
 export function digestIn(identity: string): string | undefined {
-  return DIGEST.exec(identity)?.[1];
+  return IDENTITY.exec(identity)?.[2];
 }
