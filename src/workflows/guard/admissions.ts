@@ -4,7 +4,7 @@ import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
-import { isRelease } from './shape';
+import { areNumbers, isRelease, isWish } from './shape';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -42,15 +42,18 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     touched();
   });
   setHandler(restSignal, (run) => {
+    if (!isRelease(run)) return;
     rest(state.breaker, run);
     touched();
   });
   setHandler(endedSignal, (ending) => {
+    if (!isRelease(ending)) return;
     end(state.breaker, ending, Date.now());
     state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
     touched();
   });
   setHandler(sickSignal, (report) => {
+    if (typeof report?.service !== 'string' || !areNumbers(report.limit)) return;
     hearOfSickness(state, report);
     touched();
   });
@@ -134,10 +137,8 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
 
 /** A signal can come from anybody. One of another shape must not end the guard. */
 function isAdmission(request: Partial<Admission> | null | undefined): request is Admission {
-  return (
-    isRelease(request) &&
-    typeof request.rank === 'number' &&
-    typeof request.limits === 'object' &&
-    typeof request.place === 'object'
-  );
+  if (!isRelease(request) || !areNumbers(request.rank)) return false;
+  const { limits, place } = request;
+  if (!areNumbers(limits?.maxConcurrent, limits?.windowMs, limits?.cooldownMs)) return false;
+  return place === null || isWish(place);
 }
