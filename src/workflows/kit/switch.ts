@@ -71,6 +71,13 @@ async function obstacleOf(state: RunState): Promise<string | undefined> {
   }
 }
 
-function targetsOf({ report: { service, environment }, leases }: RunState): string[] {
-  return [environment === undefined ? service : `${service}/${environment}`, ...leases.keys()];
+/** A target, and no words about one. */
+const TARGET = /^[a-z0-9-]+(\/[a-z0-9-]+)+$/;
+
+/** A run whose input names no environment says in its plan on what it acts. */
+function targetsOf({ report: { service, environment, plan }, leases }: RunState): string[] {
+  const planned = (plan?.actions ?? [])
+    .map(({ target }) => target)
+    .filter((target) => TARGET.test(target) && target.startsWith(`${service}/`));
+  return [environment === undefined ? service : `${service}/${environment}`, ...planned, ...leases.keys()];
 }
