@@ -26,6 +26,8 @@ export const ladderUpdate = defineUpdate<string, [LadderOrder]>('ladder');
 export const resetUpdate = defineUpdate<string, [LadderOrder]>('reset');
 
 const SICK_FOR_MS = 3_600_000;
+const MAX_SICK = 20;
+const MAX_REASON = 500;
 
 /** Registers what the guard of a service hears about runs that nobody started, and from people about its breaker. */
 export function handleAdmissions(state: GuardState, touched: () => void): void {
@@ -124,7 +126,12 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
   const recent = Object.entries(state.sick).filter(
     ([, one]) => Date.parse(one.at) > Date.now() - SICK_FOR_MS,
   );
-  state.sick = { ...Object.fromEntries(recent), [service]: { at, reason } };
+  const sick = [
+    ...recent.filter(([name]) => name !== service),
+    [service, { at, reason: String(reason).slice(0, MAX_REASON) }] as const,
+  ];
+  // Every look at the kill switch reads it: more than stop everything need not be known.
+  state.sick = Object.fromEntries(sick.slice(-Math.max(limit, MAX_SICK)));
   const services = Object.keys(state.sick);
   if (services.length < limit || state.paused !== null) return;
   state.paused = {
