@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { readGuardMemory } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
@@ -152,6 +153,20 @@ describe('the guard', () => {
       const { holder } = await handle.query<GuardState>('state');
       expect(Date.parse(holder?.remindedAt ?? '')).toBeGreaterThan(Date.parse(since));
       await handle.terminate();
+    }));
+
+  it('hears that a lease is given back although it was terminated meanwhile', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const first = await start('holder');
+      await until(first, (status) => status.facts['token'] !== undefined);
+      await env.client.workflow.getHandle('guard/leased').terminate();
+      await first.cancel();
+      await ended(first);
+      const holder = async () => (await readGuardMemory(env.client, 'leased'))?.memory?.holder;
+      for (let tries = 0; tries < 400 && (await holder()) !== null; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      expect(await holder()).toBeNull();
     }));
 
   it('grants nothing while paused, says why, and survives a pause sent without words', () =>
