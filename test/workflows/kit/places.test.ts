@@ -203,6 +203,32 @@ describe('the places of all services', () => {
       await settled(kit, other);
     }));
 
+  it('that come too late, while a run waits for people already, go back', () =>
+    withKit(env, async (kit) => {
+      const service = fresh('service');
+      kit.world.policy = { mode: 'propose', service, places: one };
+      const resting = await byAlert(kit);
+      await kit.waiting(resting);
+      const { runId } = await resting.describe();
+      const notice = { target: service, state: 'admitted', mode: 'propose', reason: '' };
+      await env.client.workflow.getHandle('places/0').signal('want', {
+        workflowId: resting.workflowId,
+        runId,
+        rank: 1,
+        pool: 'alerts',
+        shard: 0,
+        limits: one,
+        notice,
+      });
+      const taker = ({ workflowId }: { workflowId: string }) => workflowId === resting.workflowId;
+      await kit.until(resting, () => true);
+      await taken(0, (state) => !state.taken.some(taker) && !state.queue.some(taker));
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const other = await byAlert(kit);
+      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      await resting.cancel();
+    }));
+
   it('are not kept by those whom the kill switch holds back', () =>
     withKit(env, async (kit) => {
       const service = fresh('service');
