@@ -5,10 +5,8 @@ import { MODES, SEVERITIES } from '../contract/modes';
 /** Lower-case names that end up in workflow IDs, file names and database names. */
 export const serviceName = z
   .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,40}$/,
-    'a service name has lower-case letters, digits and dashes, e.g. "booking"',
-  );
+  .regex(/^[a-z][a-z0-9-]{0,40}$/, 'a service name has lower-case letters, digits and dashes, e.g. "booking"')
+  .refine((name) => name !== 'all', '"all" stands for every service: choose another name');
 
 /** Names of alert sources, routes, schedules and channels. */
 export const plainName = z

@@ -49,6 +49,8 @@ export interface Holder {
   since: string;
   /** Why it needs a person: then only a person gives the lease free, whatever becomes of the run. */
   kept?: string;
+  /** ISO time: when it began to be kept, or people were last reminded of that. */
+  remindedAt?: string;
 }
 
 /** A run that needs a person: its lease stays until one has released it. */

@@ -2,6 +2,7 @@ import { ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client'
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
 import type { WithCatalogue } from '../catalogue/catalogue';
+import { priorityOf } from '../contract/priority';
 import { parseCron, type Calendar, type Range } from './cron';
 import { jitterMs, startInput, timesOf } from './input';
 
@@ -40,6 +41,10 @@ export function desiredSchedule(config: Config & WithCatalogue, id: string): Sch
       args: [startInput(id, schedule)],
       staticSummary: `${config.catalogue.cardOf(schedule.runbook)?.title ?? schedule.runbook}: ${service}`,
       ...(schedule.note === '' ? {} : { staticDetails: schedule.note }),
+      // The client sends it, and its types do not name it.
+      ...({
+        priority: priorityOf({ service, priority: config.catalogue.cardOf(schedule.runbook)?.priority }),
+      } as object),
     },
     policies: {
       overlap: ScheduleOverlapPolicy.SKIP,

@@ -6,6 +6,7 @@ import {
   guardId,
   type Admission,
   type GuardState,
+  type Keep,
   type Leaving,
   type LeaseRequest,
   type Letter,
@@ -53,6 +54,15 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
         ...shards.map((shard) => ({ workflowId: placesId(shard), signal: 'free', argument: run })),
       ];
       await postLetters(need(client), taskQueue, letters);
+    },
+
+    /** Tells the guard of a target what becomes of a lease, also where it was terminated: its memory has the holder. */
+    async tellGuard({
+      target,
+      signal,
+      ...words
+    }: (Release | Keep) & { target: string; signal: 'release' | 'keep' }): Promise<void> {
+      await tell(target, signal, words);
     },
 
     /** Sends signals of a guard; returns the runs that have ended. */

@@ -76,11 +76,14 @@ function orderOf({ ladder, mode, reset, free, reason, by }: Options): Order | un
 }
 
 async function change(
-  { client, within }: Temporal,
+  { client, within, taskQueue }: Temporal,
   target: string,
   { name, argument }: Order,
 ): Promise<string> {
   const { guardId } = await import('../../contract/guard.js');
+  const { reviveGuard } = await import('../../activities/guard/reach-guard.js');
+  // One that was terminated still keeps what it kept: whoever wants to free it must not have to wait for the next run.
+  await reviveGuard(client, taskQueue, target);
   const handle = client.workflow.getHandle(guardId(target));
   try {
     return await within(QUERY_TIMEOUT_MS, () =>

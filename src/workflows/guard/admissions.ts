@@ -4,7 +4,7 @@ import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
-import { isRelease } from './shape';
+import { areNumbers, isRelease, isWish } from './shape';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -26,6 +26,8 @@ export const ladderUpdate = defineUpdate<string, [LadderOrder]>('ladder');
 export const resetUpdate = defineUpdate<string, [LadderOrder]>('reset');
 
 const SICK_FOR_MS = 3_600_000;
+const MAX_SICK = 20;
+const MAX_REASON = 500;
 
 /** Registers what the guard of a service hears about runs that nobody started, and from people about its breaker. */
 export function handleAdmissions(state: GuardState, touched: () => void): void {
@@ -53,7 +55,7 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     touched();
   });
   setHandler(sickSignal, (report) => {
-    if (typeof report?.service !== 'string' || typeof report.limit !== 'number') return;
+    if (typeof report?.service !== 'string' || !areNumbers(report.limit)) return;
     hearOfSickness(state, report);
     touched();
   });
@@ -124,7 +126,12 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
   const recent = Object.entries(state.sick).filter(
     ([, one]) => Date.parse(one.at) > Date.now() - SICK_FOR_MS,
   );
-  state.sick = { ...Object.fromEntries(recent), [service]: { at, reason } };
+  const sick = [
+    ...recent.filter(([name]) => name !== service),
+    [service, { at, reason: String(reason).slice(0, MAX_REASON) }] as const,
+  ];
+  // Every look at the kill switch reads it: more than stop everything need not be known.
+  state.sick = Object.fromEntries(sick.slice(-Math.max(limit, MAX_SICK)));
   const services = Object.keys(state.sick);
   if (services.length < limit || state.paused !== null) return;
   state.paused = {
@@ -137,10 +144,8 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
 
 /** A signal can come from anybody. One of another shape must not end the guard. */
 function isAdmission(request: Partial<Admission> | null | undefined): request is Admission {
-  return (
-    isRelease(request) &&
-    typeof request.rank === 'number' &&
-    typeof request.limits === 'object' &&
-    typeof request.place === 'object'
-  );
+  if (!isRelease(request) || !areNumbers(request.rank)) return false;
+  const { limits, place } = request;
+  if (!areNumbers(limits?.maxConcurrent, limits?.windowMs, limits?.cooldownMs)) return false;
+  return place === null || isWish(place);
 }

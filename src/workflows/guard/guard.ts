@@ -30,8 +30,8 @@ import { versioned } from '../kit/versioning';
 import { isLong, stillRuns } from './lasting';
 import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
-import { remind, REMIND_MS } from './reminder';
-import { isRelease } from './shape';
+import { remind, remindAt } from './reminder';
+import { areNumbers, isRelease } from './shape';
 import { enqueue } from './waiting';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
@@ -82,11 +82,11 @@ export async function guard(
     if (!isRelease(keep)) return;
     const { why, ...who } = keep;
     if (state.holder !== null && isSame(state.holder, who))
-      state.holder = { ...state.holder, kept: String(why) };
+      state.holder = { ...state.holder, kept: String(why), remindedAt: now() };
     touched();
   });
   setHandler(requestSignal, (request) => {
-    if (!isRelease(request)) return;
+    if (!isRelease(request) || !areNumbers(request.atLeast, request.rank)) return;
     hearRequest(state, request);
     touched();
   });
@@ -96,7 +96,7 @@ export async function guard(
   handleFreeing(state, touched);
   handleAdmissions(state, touched);
 
-  for (let remindAt = Date.now() + REMIND_MS; ;) {
+  for (let lookAt = 0; ;) {
     changed = false;
     const granted = grant(state);
     admitNext(state);
@@ -115,15 +115,19 @@ export async function guard(
     if (isLong()) await moveOn(state);
     if (changed || state.letters.length > 0) continue;
     const looks = (state.holder !== null && state.waiting.length > 0) || state.queue.length > 0;
-    const kept = state.holder?.kept !== undefined;
-    const pause = looks ? LOOK_AT_HOLDER_MS : kept ? Math.max(1, remindAt - Date.now()) : undefined;
-    if (pause === undefined) await condition(() => changed);
-    else if (!(await condition(() => changed, pause))) await reclaim(state, forget);
-    if (!kept) remindAt = Date.now() + REMIND_MS;
-    else if (Date.now() >= remindAt) {
-      await remind(state);
-      remindAt = Date.now() + REMIND_MS;
+    const kept = state.holder?.kept === undefined ? null : state.holder;
+    const until = Math.min(looks ? lookAt : Infinity, kept === null ? Infinity : remindAt(kept));
+    if (until === Infinity) await condition(() => changed);
+    else await condition(() => changed, Math.max(1, until - Date.now()));
+    // By the clock: while many ask, there is no quiet moment for it.
+    if (!looks) lookAt = Date.now() + LOOK_AT_HOLDER_MS;
+    else if (Date.now() >= lookAt) {
+      await reclaim(state, forget);
+      lookAt = Date.now() + LOOK_AT_HOLDER_MS;
     }
+    if (state.holder?.kept === undefined || Date.now() < remindAt(state.holder)) continue;
+    state.holder = { ...state.holder, remindedAt: now() };
+    await remind(state);
   }
 }
 

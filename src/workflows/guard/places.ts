@@ -12,7 +12,7 @@ import { versioned } from '../kit/versioning';
 import { now } from './changes';
 import { isLong, stillRuns } from './lasting';
 import { deliver, say } from './letters';
-import { isRelease } from './shape';
+import { areNumbers, isRelease, isWish } from './shape';
 import { enqueue } from './waiting';
 
 export const wantSignal = defineSignal<[PlaceRequest]>('want');
@@ -49,30 +49,38 @@ export async function places(
     if (isRelease(who)) free(who);
   });
   setHandler(wantSignal, (request) => {
-    if (!isRelease(request) || typeof request.limits !== 'object') return;
+    if (!isRelease(request) || !isWish(request) || !areNumbers(request.rank)) return;
     // What the newest run knows of the configuration.
     state.limits = request.limits;
     want(state, request);
     changed = true;
   });
 
-  for (let lookAt = Date.now() + LOOK_AT_TAKERS_MS; ;) {
+  // By the clock: at a shard that many ask there is no quiet moment for it, and it is the one that needs the others.
+  for (let [lookAt, askAt] = [Date.now() + LOOK_AT_TAKERS_MS, Date.now() + ASK_OTHERS_MS]; ;) {
     changed = false;
     grant(state);
     await deliver(state.letters, free);
     if (isLong()) await continueAsNew<typeof places>(state);
-    if (changed || state.letters.length > 0) continue;
     if (state.queue.length === 0) {
       asked = 0;
+      if (state.letters.length > 0) continue;
       await condition(() => changed);
       lookAt = Date.now() + LOOK_AT_TAKERS_MS;
+      askAt = Date.now() + ASK_OTHERS_MS;
       continue;
     }
-    const pause = Math.min(MAX_ASK_OTHERS_MS, ASK_OTHERS_MS * 2 ** Math.floor(asked / state.limits.shards));
-    if (!(await condition(() => changed, pause))) askOther(state, (asked += 1));
-    if (Date.now() < lookAt) continue;
-    for (const one of [...state.taken]) if (!(await stillRuns(one))) free(one);
-    lookAt = Date.now() + LOOK_AT_TAKERS_MS;
+    if (Date.now() >= askAt) {
+      askOther(state, (asked += 1));
+      const rounds = Math.floor(asked / state.limits.shards);
+      askAt = Date.now() + Math.min(MAX_ASK_OTHERS_MS, ASK_OTHERS_MS * 2 ** rounds);
+    }
+    if (Date.now() >= lookAt) {
+      for (const one of [...state.taken]) if (!(await stillRuns(one))) free(one);
+      lookAt = Date.now() + LOOK_AT_TAKERS_MS;
+    }
+    if (changed || state.letters.length > 0) continue;
+    await condition(() => changed, Math.max(1, Math.min(askAt, lookAt) - Date.now()));
   }
 }
 
@@ -136,7 +144,7 @@ function tellGranted(state: PlacesState, { workflowId, runId, notice }: PlaceReq
 }
 
 function tellQueued(state: PlacesState, { workflowId, runId, pool, notice }: PlaceRequest): void {
-  const reason = `all places for ${pool} are taken: ${state.limits[pool]} over all services`;
+  const reason = `no place for ${pool} is free yet: there are ${state.limits[pool]} over all services`;
   say(state, {
     workflowId,
     runId,

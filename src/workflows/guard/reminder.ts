@@ -1,8 +1,13 @@
-import type { GuardState } from '../../contract/guard';
+import type { GuardState, Holder } from '../../contract/guard';
 import { activitiesFor } from '../kit/presets';
 import { stillRuns } from './lasting';
 
-export const REMIND_MS = 24 * 3_600_000;
+const REMIND_MS = 24 * 3_600_000;
+
+/** When people are to be reminded next. It stands in the state: a guard for which somebody waits continues as new within the hour. */
+export function remindAt({ since, remindedAt = since }: Holder): number {
+  return Date.parse(remindedAt) + REMIND_MS;
+}
 
 /** A lease that a run left behind for a person is easily forgotten; one that still runs reminds people itself. */
 export async function remind({ target, holder }: GuardState): Promise<void> {

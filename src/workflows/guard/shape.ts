@@ -1,6 +1,30 @@
 import type { Release } from '../../contract/guard';
+import type { PlaceWish } from '../../contract/places';
 
-/** Whether a signal, which can come from anybody, names a run. */
+const MAX_ID = 1_000;
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * Whether a signal, which can come from anybody, names a run. The server refuses a turn that answers a run ID of another
+ * shape, again and again: nobody would get the lease any more.
+ */
 export function isRelease<T extends Partial<Release>>(signal: T | null | undefined): signal is T & Release {
-  return typeof signal?.workflowId === 'string' && typeof signal.runId === 'string';
+  const { workflowId, runId } = signal ?? {};
+  return (
+    typeof workflowId === 'string' &&
+    workflowId !== '' &&
+    workflowId.length <= MAX_ID &&
+    typeof runId === 'string' &&
+    RUN_ID.test(runId)
+  );
+}
+
+/** Whether all of these are numbers. */
+export function areNumbers(...values: unknown[]): boolean {
+  return values.every((value) => Number.isFinite(value));
+}
+
+/** Whether it says which places, and how many there are. */
+export function isWish({ pool, shard, limits }: Partial<PlaceWish> = {}): boolean {
+  return typeof pool === 'string' && areNumbers(shard, limits?.alerts, limits?.schedules, limits?.shards);
 }

@@ -101,12 +101,14 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
   /** Others may have its place while it only waits. */
   async function give(): Promise<void> {
     if (!admitted || place === null) return;
+    state.rests = true;
     await CancellationScope.nonCancellable(() => sayBye('UNKNOWN', true));
   }
 
   /** Takes a place again. A way back waits for none. */
   async function take(answered: boolean): Promise<void> {
     if (!admitted || place === null || state.movement === 'undo') return;
+    state.rests = false;
     await ask(rankOf(state, answered), true);
   }
 

@@ -1,6 +1,7 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import { guardId, type LeaseRequest } from '../../contract/guard';
 import { askAgainAfter } from './ask-again';
+import { causeOf } from './failure';
 import { activitiesFor } from './presets';
 import { rankOf } from './rank';
 import { addNote, endEntry, publish, startEntry, type RunState } from './state';
@@ -31,7 +32,9 @@ export async function releaseLease(state: RunState, target: string): Promise<voi
     try {
       await getExternalWorkflowHandle(guardId(target)).signal('release', { workflowId, runId });
     } catch {
-      // The guard is gone; so is the lease.
+      // The guard is gone, and the one that follows it would remember the lease.
+      const { tellGuard } = activitiesFor('read', `Give the lease of ${target} back`);
+      await tellGuard({ target, signal: 'release', workflowId, runId }).catch(() => undefined);
     }
   });
 }
@@ -43,7 +46,10 @@ export async function keepLease(state: RunState, target: string, why: string): P
     try {
       await getExternalWorkflowHandle(guardId(target)).signal('keep', { workflowId, runId, why });
     } catch {
-      addNote(state, `The lease of ${target} may not be kept`, 'its guard is gone');
+      const { tellGuard } = activitiesFor('read', `Keep the lease of ${target}`);
+      await tellGuard({ target, signal: 'keep', workflowId, runId, why }).catch((error: unknown) =>
+        addNote(state, `The lease of ${target} may not be kept`, causeOf(error).message),
+      );
     }
   });
 }
@@ -59,7 +65,13 @@ async function waitForGrant(state: RunState, wanted: LeaseRequest & { target: st
   const granted = () => state.leases.get(target)?.state === 'granted';
   const { summary } = state.report;
   const { askGuard } = activitiesFor('read', `Lease of ${target}`);
+  let rests = false;
   for (let asked = 0; !granted(); asked += 1) {
+    // It may take days: others may have its place meanwhile.
+    if (asked > 0 && !rests) {
+      await state.place.give();
+      rests = true;
+    }
     // Idempotent, and heals a request that nobody remembers.
     await askGuard(wanted);
     const againMs = askAgainAfter(asked);
@@ -71,6 +83,7 @@ async function waitForGrant(state: RunState, wanted: LeaseRequest & { target: st
       await condition(granted, againMs);
     }
   }
+  if (rests) await state.place.take(false);
   state.report.summary = summary;
   publish(state);
   return state.leases.get(target)?.token ?? 0;

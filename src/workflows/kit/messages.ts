@@ -45,9 +45,7 @@ export function handleMessages(state: RunState): void {
   setHandler(leaseSignal, (answer) => {
     state.leases.set(answer.target, answer);
   });
-  setHandler(verdictSignal, (verdict) => {
-    hearVerdict(state, verdict);
-  });
+  setHandler(verdictSignal, (verdict) => hearVerdict(state, verdict));
   setHandler(wakeSignal, () => {
     state.woken += 1;
   });
@@ -78,11 +76,13 @@ export function handleMessages(state: RunState): void {
   );
 }
 
-function hearVerdict(state: RunState, verdict: AdmissionNotice): void {
+async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<void> {
   // Two shards may both have had a place; both are given back.
   if (verdict.shard !== undefined) state.shards.add(verdict.shard);
   const granted = state.admissions.get(verdict.target)?.state === 'admitted';
   if (!granted) state.admissions.set(verdict.target, verdict);
+  // One that was asked for before, and came late: it may wait for people for days.
+  if (verdict.shard !== undefined && state.rests) await state.place.give();
 }
 
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */

@@ -34,10 +34,16 @@ export function placeOfParent(state: RunState): Place {
 /** What the parent does for it. */
 export async function heedChild(state: RunState, { workflowId, runId, rests }: ChildRests): Promise<void> {
   if (rests) return state.place.give();
-  await state.place.take(true);
   try {
-    await getExternalWorkflowHandle(workflowId, runId).signal('goOn');
+    await state.place.take(true);
   } catch {
-    // It has ended meanwhile.
+    // This run is cancelled. What it still does waits for no place, and an error here would end it before its way back.
   }
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      await getExternalWorkflowHandle(workflowId, runId).signal('goOn');
+    } catch {
+      // It has ended meanwhile.
+    }
+  });
 }

@@ -62,6 +62,8 @@ export interface RunState {
   alert: Sender;
   /** Gives its place back while it only waits, and takes one again. */
   place: Place;
+  /** It has given its place back: one that it is told of now goes back as well. */
+  rests: boolean;
   /** How often it was told that a pause may be over. */
   woken: number;
   /** How often its parent had a place for it again. */
@@ -89,6 +91,7 @@ export function createState(runbook: string): RunState {
     shards: new Set(),
     alert: { repeats: 0, refires: 0 },
     place: { give: nothing, take: nothing },
+    rests: false,
     woken: 0,
     goOn: 0,
     ownFields: new Set(),

@@ -1,4 +1,9 @@
-import { condition, proxyLocalActivities, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  condition,
+  isCancellation,
+  proxyLocalActivities,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import { searchAttributes } from '../../contract/search-attributes';
 import { causeOf } from './failure';
@@ -7,6 +12,8 @@ import { addNote, publish, type RunState } from './state';
 const FIRST_LOOK_MS = 1_000;
 /** Told that somebody resumed, it looks at once; this is for those that nobody could tell. */
 const MAX_LOOK_MS = 5 * 60_000;
+/** From then on others may have its place. */
+const REST_AFTER_MS = 4_000;
 
 // Part of the same turn: it is read before everything that changes something.
 const { readSwitch } = proxyLocalActivities<Activities>({
@@ -25,11 +32,22 @@ export async function passKillSwitch(state: RunState, before: string): Promise<b
   addNote(state, `Paused before: ${before}`, obstacle);
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: 'paused' }]);
   try {
+    let rests = false;
     for (let pause = FIRST_LOOK_MS; obstacle !== undefined; pause = Math.min(MAX_LOOK_MS, pause * 2)) {
       state.report.summary = obstacle;
       publish(state);
+      if (!rests && pause >= REST_AFTER_MS) {
+        await state.place.give();
+        rests = true;
+      }
       const { woken } = state;
       await condition(() => state.woken !== woken, pause);
+      obstacle = await obstacleOf(state);
+      if (obstacle !== undefined || !rests) continue;
+      await state.place.take(false);
+      rests = false;
+      // It may have waited for that, and somebody may have paused it again meanwhile.
+      pause = FIRST_LOOK_MS / 2;
       obstacle = await obstacleOf(state);
     }
   } finally {
@@ -48,10 +66,18 @@ async function obstacleOf(state: RunState): Promise<string | undefined> {
     const what = target === 'all' ? '' : ` --target ${target}`;
     return `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}. \`runbooks resume${what} --reason "..."\` lets it go on`;
   } catch (error) {
+    if (isCancellation(error)) throw error;
     return `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
   }
 }
 
-function targetsOf({ report: { service, environment }, leases }: RunState): string[] {
-  return [environment === undefined ? service : `${service}/${environment}`, ...leases.keys()];
+/** A target, and no words about one. */
+const TARGET = /^[a-z0-9-]+(\/[a-z0-9-]+)+$/;
+
+/** A run whose input names no environment says in its plan on what it acts. */
+function targetsOf({ report: { service, environment, plan }, leases }: RunState): string[] {
+  const planned = (plan?.actions ?? [])
+    .map(({ target }) => target)
+    .filter((target) => TARGET.test(target) && target.startsWith(`${service}/`));
+  return [environment === undefined ? service : `${service}/${environment}`, ...planned, ...leases.keys()];
 }

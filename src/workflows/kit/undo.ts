@@ -87,8 +87,8 @@ export function createUndoStack(state: RunState, policy: Policy, { announce, tel
 
   /** No loop and no second try: everything is kept as it is, leases included, until somebody has looked. */
   async function callPerson(problem: string): Promise<void> {
-    await announce(`NEEDS_HUMAN: ${problem}`);
     for (const target of state.leases.keys()) await keepLease(state, target, problem);
+    await announce(`NEEDS_HUMAN: ${problem}`);
     // However long it takes: whoever is asked again has forgotten it, and nobody else may act on the target meanwhile.
     for (let repaired = false; !repaired;) {
       const id = `repair-${state.report.timeline.length}`;

@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { readGuardMemory } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
@@ -21,6 +22,7 @@ async function ended(handle: WorkflowHandle): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+const NOBODY = '00000000-0000-0000-0000-000000000000';
 const guardState = () => env.client.workflow.getHandle('guard/leased').query<GuardState>('state');
 
 describe('the guard', () => {
@@ -87,7 +89,7 @@ describe('the guard', () => {
         taskQueue,
         args: [{ target: 'lost' }],
         signal: 'request',
-        signalArgs: [{ kind: 'lease', workflowId: 'nobody', runId: 'x', runbook: 'x', atLeast: lost }],
+        signalArgs: [{ workflowId: 'nobody', runId: NOBODY, runbook: 'x', atLeast: lost, rank: 1 }],
       });
       for (let tries = 0; tries < 2_400; tries += 1) {
         const { lastToken } = await handle.query<GuardState>('state');
@@ -95,6 +97,103 @@ describe('the guard', () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       throw new Error(`token stayed at ${JSON.stringify(await handle.query('state'))}`);
+    }));
+
+  it('is not ended, nor stuck, by a signal of another shape', () =>
+    withKit(env, async () => {
+      const run = { workflowId: 'nobody', runId: NOBODY };
+      const bad: [string, unknown][] = [
+        ...['request', 'release', 'keep', 'admit', 'rest', 'ended', 'sick'].map(
+          (signal): [string, unknown] => [signal, undefined],
+        ),
+        ['request', { ...run, runId: 'x', atLeast: 0, rank: 1 }],
+        ['request', { ...run, atLeast: 'much', rank: 1 }],
+        ['admit', { ...run, rank: 1, limits: null, place: null }],
+        ['admit', { ...run, rank: 1, limits: {}, place: {} }],
+        ['sick', { service: 'x' }],
+      ];
+      const running = {
+        ...run,
+        runbook: 'x',
+        fingerprint: null,
+        pool: null,
+        startedAt: '',
+        verdict: { state: 'admitted', mode: 'auto', reason: '' },
+      };
+      const breaker = { running: [running], past: [], open: [], ceilings: {} };
+      const handle = await env.client.workflow.start('guard', {
+        workflowId: 'guard/shaped',
+        taskQueue,
+        args: [{ target: 'shaped', breaker }],
+      });
+      const shard = await env.client.workflow.start('places', {
+        workflowId: 'places/77',
+        taskQueue,
+        args: [
+          {
+            shard: 77,
+            limits: { alerts: 1, schedules: 1, shards: 1 },
+            taken: [{ ...run, pool: 'alerts', since: '' }],
+          },
+        ],
+      });
+      for (const [signal, words] of bad) await handle.signal(signal, words);
+      await shard.signal('free');
+      await shard.signal('want', { ...run, rank: 1, pool: 'alerts', shard: 0, limits: null });
+      expect(await handle.query<GuardState>('state')).toMatchObject({
+        lastToken: 0,
+        waiting: [],
+        queue: [],
+        paused: null,
+        sick: {},
+        breaker,
+      });
+      expect(await shard.query('state')).toMatchObject({ taken: [run], queue: [] });
+      for (const one of [handle, shard]) await one.terminate();
+    }));
+
+  it('reminds people of a lease that is kept, also while somebody waits for it', () =>
+    withKit(env, async ({ world }) => {
+      const texts: string[] = [];
+      world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      const since = new Date(Date.now() - 25 * 3_600_000).toISOString();
+      const run = { workflowId: 'nobody', runId: NOBODY };
+      const asking = { ...run, workflowId: 'somebody', runbook: 'x', atLeast: 0, rank: 1, since };
+      // As one that has continued as new.
+      const handle = await env.client.workflow.start('guard', {
+        workflowId: 'guard/kept',
+        taskQueue,
+        args: [
+          {
+            target: 'kept',
+            holder: { ...run, token: 1, since, kept: 'disk full', remindedAt: since },
+            waiting: [asking],
+          },
+        ],
+      });
+      for (let tries = 0; texts.length === 0 && tries < 400; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(texts).toEqual([expect.stringContaining('nobody needed a person and still keeps the lease')]);
+      const { holder } = await handle.query<GuardState>('state');
+      expect(Date.parse(holder?.remindedAt ?? '')).toBeGreaterThan(Date.parse(since));
+      await handle.terminate();
+    }));
+
+  it('hears that a lease is given back although it was terminated meanwhile', () =>
+    withKit(env, async ({ world, start, until }) => {
+      world.policy = { mode: 'auto' };
+      const first = await start('holder');
+      await until(first, (status) => status.facts['token'] !== undefined);
+      await env.client.workflow.getHandle('guard/leased').terminate();
+      await first.cancel();
+      await ended(first);
+      const holder = async () => (await readGuardMemory(env.client, 'leased'))?.memory?.holder;
+      for (let tries = 0; tries < 400 && (await holder()) !== null; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      expect(await holder()).toBeNull();
     }));
 
   it('grants nothing while paused, says why, and survives a pause sent without words', () =>

@@ -1,11 +1,12 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { Alert } from '../../../src/contract/alert';
 import type { GuardState } from '../../../src/contract/guard';
 import { shardOf, type PlacesState } from '../../../src/contract/places';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { POLICY, stopKit, withKit, type Kit } from './harness';
+import { POLICY, stopKit, taskQueue, withKit, type Kit } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -86,7 +87,7 @@ describe('the places of all services', () => {
       // The only place is taken now: whoever has a person's word waits for it as well, and says so.
       await approve(kit, waiting[0]!);
       const { summary } = await queued(kit, waiting[0]!);
-      expect(summary).toContain('all places for alerts are taken: 1 over all services');
+      expect(summary).toContain('no place for alerts is free yet: there are 1 over all services');
       const later: WorkflowHandle[] = [];
       for (const priority of ['P3', 'P0'] as const) {
         kit.world.policy = policyOf({ mode: 'auto', priority });
@@ -180,6 +181,75 @@ describe('the places of all services', () => {
       door.open();
       expect((await settled(kit, leader)).summary).toBe('the other one ended as SUCCEEDED');
       expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+    }));
+
+  it('keep no run from its way back that is cancelled while a part of it waits for one', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'propose', service: fresh('service'), places: one };
+      const leader = await byAlert(kit, 'leading');
+      const child = env.client.workflow.getHandle(`${leader.workflowId}/fiveMovements-1`);
+      await kit.until(leader, ({ timeline }) => timeline.some(({ title }) => title === 'Five movements'));
+      await kit.waiting(child);
+      const door = closeDoor(kit);
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const other = await byAlert(kit);
+      await acts(kit, other);
+      await approve(kit, child);
+      await queued(kit, leader);
+      await leader.cancel();
+      expect((await settled(kit, leader)).outcome).toBe('CANCELLED');
+      expect((await settled(kit, child)).outcome).toBe('CANCELLED');
+      door.open();
+      await settled(kit, other);
+    }));
+
+  it('that come too late, while a run waits for people already, go back', () =>
+    withKit(env, async (kit) => {
+      const service = fresh('service');
+      kit.world.policy = { mode: 'propose', service, places: one };
+      const resting = await byAlert(kit);
+      await kit.waiting(resting);
+      const { runId } = await resting.describe();
+      const notice = { target: service, state: 'admitted', mode: 'propose', reason: '' };
+      await env.client.workflow.getHandle('places/0').signal('want', {
+        workflowId: resting.workflowId,
+        runId,
+        rank: 1,
+        pool: 'alerts',
+        shard: 0,
+        limits: one,
+        notice,
+      });
+      const taker = ({ workflowId }: { workflowId: string }) => workflowId === resting.workflowId;
+      await kit.until(resting, () => true);
+      await taken(0, (state) => !state.taken.some(taker) && !state.queue.some(taker));
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const other = await byAlert(kit);
+      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      await resting.cancel();
+    }));
+
+  it('are not kept by those whom the kill switch holds back', () =>
+    withKit(env, async (kit) => {
+      const service = fresh('service');
+      const words = { by: 'ben', reason: 'freeze' };
+      const say = (signal: string) => signalGuard(env.client, taskQueue, service, signal, words);
+      const known = async (paused: boolean): Promise<void> => {
+        while ((((await readGuardMemory(env.client, service))?.memory?.paused ?? null) !== null) !== paused)
+          await new Promise((resolve) => setTimeout(resolve, 20));
+      };
+      await say('pause');
+      await known(true);
+      kit.world.policy = { mode: 'auto', service, places: one };
+      const paused = await byAlert(kit);
+      await kit.until(paused, ({ summary }) => summary.startsWith('paused'));
+      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+      const other = await byAlert(kit);
+      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      await say('resume');
+      await known(false);
+      await paused.signal('wake', service);
+      expect((await settled(kit, paused)).outcome).toBe('SUCCEEDED');
     }));
 
   // Last: after a termination the clock of this server may stand still.
