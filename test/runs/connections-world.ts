@@ -28,6 +28,7 @@ export function shortenLimits(driver: Driver, webhookUrl: string): void {
     poolStep: 5,
   });
   document.setIn([...service, 'notify'], [{ kind: 'webhook', name: 'chat', url: webhookUrl }]);
+  document.deleteIn([...service, 'escalation']);
   document.setIn([...application, 'soakSeconds'], 4);
   // Slow enough to be killed in the middle.
   const command = document.getIn([...application, 'setPoolMax', 'run']) as { toJSON(): string[] };

@@ -63,11 +63,24 @@ export async function reviveGuard(client: Client, taskQueue: string, target: str
   });
 }
 
-/** The same for every target of the configuration. */
+/** The kill switch must be there before anybody needs it: the Temporal UI can only signal a workflow that runs. */
+async function ensureKillSwitch(client: Client, taskQueue: string): Promise<void> {
+  if ((await readGuardMemory(client, GUARD_ALL)) !== undefined) return;
+  await client.workflow.start(GUARD_TYPE, {
+    workflowId: guardId(GUARD_ALL),
+    taskQueue,
+    args: [{ target: GUARD_ALL }],
+    priority: ENTITY_PRIORITY,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+}
+
+/** The same for every target of the configuration; the kill switch is started where it never was. */
 export async function reviveGuards(client: Client, { services, temporal }: LoadedConfig): Promise<void> {
   const targets = Object.entries(services).flatMap(([service, { environments }]) => [
     service,
     ...Object.keys(environments).map((environment) => `${service}/${environment}`),
   ]);
+  await ensureKillSwitch(client, temporal.taskQueue);
   for (const target of [GUARD_ALL, ...targets]) await reviveGuard(client, temporal.taskQueue, target);
 }

@@ -2,8 +2,8 @@ import type { Migration } from '../../../contract/migration';
 
 /** Of all migrations of a plan together: what is in it is never cut where it is approved, and that page is finite. */
 const ROOM = 2_400;
-/** Shorter, it would say nothing. */
-const LEAST = 60;
+/** Shorter, it would say little; and a plan of many files has to fit a screen. */
+const LEAST = 150;
 
 /** The SQL of one of `count` migrations, there and back, for the detail of a plan. Absent for those that a tool applies. */
 export function describeSql({ sql }: Migration, count: number): string[] {
