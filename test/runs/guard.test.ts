@@ -1,4 +1,3 @@
-import { readGuardMemory } from '../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../src/contract/guard';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -8,16 +7,15 @@ quietTemporal();
 jest.setTimeout(600_000);
 let driver: Driver;
 beforeAll(async () => {
-  // Told to continue after hundreds of events instead of thousands, which nobody here has the patience for.
-  driver = await startDriver(400, true, { 'limit.historyCount.suggestContinueAsNew': '500' });
+  driver = await startDriver();
 });
 afterAll(() => driver?.stack.stop());
 
-/** As many answers as a guard keeps: whoever is not told is found gone only when it is his turn. */
-const STORM = 1_000;
+/** More than one history should hold. */
+const STORM = 3_000;
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
-it('a guard under a storm of signals continues as new, forgets nothing, can be paused meanwhile, and still grants', async () => {
+it('a guard under a storm of signals continues as new, forgets nothing, and still grants', async () => {
   const { client, config } = driver.stack;
   const handle = await client.workflow.signalWithStart('guard', {
     workflowId: 'guard/booking/production',
@@ -45,15 +43,8 @@ it('a guard under a storm of signals continues as new, forgets nothing, can be p
       );
   };
   const now = client.workflow.getHandle('guard/booking/production');
-  await Promise.all([
-    storm(),
-    (async () => {
-      await now.signal('resume', { by: 'ben', reason: 'over' });
-      await now.signal('pause', { by: 'cleo', reason: 'in the storm' });
-      while ((await readGuardMemory(client, 'booking/production'))?.memory?.paused?.by !== 'cleo')
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    })(),
-  ]);
+  await storm();
+  await now.signal('pause', { by: 'cleo', reason: 'after the storm' });
   const waiting = await driver.start('backUpDatabase');
   await driver.until(waiting, ({ summary }) => summary.includes('paused by cleo'));
   const settled = async () => {
@@ -69,5 +60,5 @@ it('a guard under a storm of signals continues as new, forgets nothing, can be p
   expect((await driver.end(waiting)).outcome).toBe('SUCCEEDED');
   const { lastToken, changes } = await now.query<GuardState>('state');
   expect(lastToken).toBeGreaterThan(token);
-  expect(changes.map(({ what }) => what)).toEqual(['paused', 'resumed', 'paused', 'resumed']);
+  expect(changes.map(({ what }) => what)).toEqual(['paused', 'paused', 'resumed']);
 });
