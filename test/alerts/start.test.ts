@@ -198,7 +198,7 @@ describe('what a run hears', () => {
     await starter.flush(soon());
     await starter.flush(soon());
     expect(await noticesOf(one[0].workflowId)).toEqual([
-      { status: 'firing', count: 49, at: expect.stringMatching(/^20.*Z$/) },
+      { status: 'firing', count: 49, startsAt: expect.any(String), at: expect.stringMatching(/^20.*Z$/) },
     ]);
   });
 

@@ -46,7 +46,9 @@ it('diff, apply and list: from a configuration to schedules that one can look at
   expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/Nothing to do\.\n$/) as string });
 
   const { stdout } = await cli('schedules', 'list');
-  expect(stdout).toMatch(/nightly +backUpDatabase +\S+ \S+ UTC \(.* 04:15 Europe\/Berlin\) +never +active/);
+  expect(stdout).toMatch(
+    /nightly\n +RUNBOOK +backUpDatabase\n +NEXT +\S+ \S+ UTC \(.* 04:15 Europe\/Berlin\)\n +LAST RUN +never\n +STATE +active/,
+  );
   const states = await json<{ id: string; nextAt: string; overdueSeconds: number }[]>('schedules', 'list');
   expect(states.map(({ id }) => id)).toEqual(['nightly', 'hours']);
   expect(Date.parse(states[0]!.nextAt)).toBeGreaterThan(Date.now());
@@ -84,7 +86,7 @@ it('run starts one and says where to look; a second one is refused while it goes
   const second = await cli('schedules', 'run', 'nightly');
   expect(second).toMatchObject({ code: 2, stdout: '' });
   expect(second.stderr).toContain('still runs');
-  expect((await cli('schedules', 'list')).stdout).toMatch(/RUNNING .*active/);
+  expect((await cli('schedules', 'list')).stdout).toMatch(/RUNNING .*\n +STATE +active/);
 });
 
 it('backfill names the runs that it makes up for', async () => {
