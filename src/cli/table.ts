@@ -12,31 +12,42 @@ export function textWidth(): number {
 }
 
 /**
- * A plain text table with aligned columns; the last column is wrapped to `width`. Where there is no room for columns,
- * each row is a paragraph with a line for each of them.
+ * A plain text table with aligned columns; the last column is wrapped to `width`, and so is the widest of the others
+ * where they leave it no room. Where that does not help, each row is a paragraph with a line for each of its cells.
  */
 export function formatTable(
   head: string[],
   rows: string[][],
   width = process.stdout.columns ?? MOST,
 ): string {
-  const columns = head.length;
-  const widths = head.map((name, column) =>
-    Math.max(visible(name), ...rows.map((row) => visible(row[column] ?? ''))),
-  );
-  const before = widths.slice(0, columns - 1).reduce((sum, one) => sum + one + GAP.length, 0);
-  if (before + LEAST > width && columns > 2) return paragraphs(head, rows, width);
-  const last = Math.max(LEAST, width - before);
+  const widths = fit(head, rows, width);
+  if (widths === undefined) return paragraphs(head, rows, width);
   const lines = [head.map((name) => name.toUpperCase()), ...rows].flatMap((row) => {
-    const wrapped = wrap(row[columns - 1] ?? '', last);
-    return wrapped.map((text, index) => {
-      const cells = row
-        .slice(0, columns - 1)
-        .map((cell, column) => pad(index === 0 ? cell : '', widths[column] ?? 0));
-      return [...cells, text].join(GAP).trimEnd();
-    });
+    const cells = widths.map((room, column) => wrap(row[column] ?? '', room));
+    const height = Math.max(...cells.map((cell) => cell.length));
+    return Array.from({ length: height }, (_, line) =>
+      cells
+        .map((cell, column) => pad(cell[line] ?? '', widths[column] ?? 0))
+        .join(GAP)
+        .trimEnd(),
+    );
   });
   return lines.join('\n');
+}
+
+/** How wide each column is; absent where `width` has no room for columns. */
+function fit(head: string[], rows: string[][], width: number): number[] | undefined {
+  const cells = (column: number) => [head, ...rows].map((row) => row[column] ?? '');
+  const widths = head.slice(0, -1).map((_, column) => Math.max(...cells(column).map(visible)));
+  const left = () => width - widths.reduce((sum, one) => sum + one + GAP.length, 0);
+  const widest = widths.indexOf(Math.max(...widths));
+  if (left() < LEAST && widths.length > 1) {
+    const word = Math.max(...cells(widest).flatMap((cell) => cell.split(/\s+/).map(visible)));
+    const narrower = (widths[widest] ?? 0) - (LEAST - left());
+    if (narrower < word) return undefined;
+    widths[widest] = narrower;
+  }
+  return [...widths, Math.max(LEAST, left())];
 }
 
 function paragraphs(head: string[], rows: string[][], width: number): string {

@@ -145,6 +145,21 @@ describe('small things of the command', () => {
     expect(narrow.slice(1).every((line) => line.length <= 40)).toBe(true);
   });
 
+  it('one long cell breaks over lines and leaves the rest a table', () => {
+    const rows = [
+      ['1', 'rehearse up, and down as far as there are down scripts', 'a clone', '19'],
+      ['2', 'apply 001.sql', 'booking/production', 'SHA-256 39d8a1d25fda'],
+    ];
+    const lines = formatTable(['#', 'action', 'target', 'detail'], rows, 80).split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines).toEqual([
+      expect.stringMatching(/^#  ACTION +TARGET +DETAIL$/),
+      expect.stringMatching(/^1  rehearse up, .* a clone +19$/),
+      expect.stringMatching(/^ {3}.*down scripts$/),
+      expect.stringMatching(/^2  apply 001\.sql +booking\/production  SHA-256 39d8a1d25fda$/),
+    ]);
+  });
+
   it('tables align and wrap their last column', () => {
     const table = formatTable(['a', 'b'], [['long name', 'one two three four five six seven']], 40);
     expect(table.split('\n')).toEqual([
