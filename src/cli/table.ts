@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 const GAP = '  ';
 
 const MOST = 100;
-/** Below this the last column would be a ribbon. */
+/** Below this a column that is wrapped would be a ribbon. */
 const LEAST = 24;
 
 /** How wide a text is written: as wide as the terminal, and never so wide that it is hard to read. */
@@ -44,7 +44,7 @@ function fit(head: string[], rows: string[][], width: number): number[] | undefi
   if (left() < LEAST && widths.length > 1) {
     const word = Math.max(...cells(widest).flatMap((cell) => cell.split(/\s+/).map(visible)));
     const narrower = (widths[widest] ?? 0) - (LEAST - left());
-    if (narrower < word) return undefined;
+    if (narrower < Math.max(LEAST, word)) return undefined;
     widths[widest] = narrower;
   }
   return [...widths, Math.max(LEAST, left())];

@@ -87,8 +87,8 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
           throw new Error('connection to postgresql://app:hunter2hunter2@db/booking was lost');
         return 'saved';
       },
-      async isRunning(): Promise<boolean> {
-        return true;
+      async findEnded(): Promise<never[]> {
+        return [];
       },
       async wakePaused(): Promise<void> {},
       async post(): Promise<never[]> {

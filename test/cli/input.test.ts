@@ -153,10 +153,10 @@ describe('small things of the command', () => {
     const lines = formatTable(['#', 'action', 'target', 'detail'], rows, 80).split('\n');
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(lines).toEqual([
-      expect.stringMatching(/^#  ACTION +TARGET +DETAIL$/),
-      expect.stringMatching(/^1  rehearse up, .* a clone +19$/),
+      expect.stringMatching(/^# {2}ACTION +TARGET +DETAIL$/),
+      expect.stringMatching(/^1 {2}rehearse up, .* a clone +19$/),
       expect.stringMatching(/^ {3}.*down scripts$/),
-      expect.stringMatching(/^2  apply 001\.sql +booking\/production  SHA-256 39d8a1d25fda$/),
+      expect.stringMatching(/^2 {2}apply 001\.sql +booking\/production {2}SHA-256 39d8a1d25fda$/),
     ]);
   });
 

@@ -1,11 +1,13 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { parse } from 'yaml';
+import { loadProject } from '../../src/check/load-project';
+import { workerIdentity } from '../../src/config/worker-identity';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { obtainTemporalCli } from '../../src/local/temporal-cli';
 import { searchAttributes } from '../../src/contract/search-attributes';
@@ -155,7 +157,7 @@ describe('the scripts of the compose set-up', () => {
     const worker = await Worker.create({
       connection,
       taskQueue: 'health',
-      identity: `runbooks test@${hostname()}`,
+      identity: workerIdentity(loadProject(file)),
       workflowBundle: { codePath: await askFor('bundle', require.resolve('../workflows/kit/fixtures')) },
     });
     await worker.runUntil(async () => {

@@ -80,7 +80,7 @@ describe('without a deployment', () => {
 it('every runbook ends on the version that it began on; only what lives for weeks moves on', () => {
   const behaviours = behavioursOf(true);
   const moving = Object.keys(behaviours).filter((name) => behaviours[name] === 'AUTO_UPGRADE');
-  expect(moving.sort()).toEqual(['guard', 'respondToIncident']);
+  expect(moving.sort()).toEqual(['guard', 'places', 'respondToIncident']);
   const pinned = Object.keys(behaviours).filter((name) => behaviours[name] === 'PINNED');
   expect(pinned).toHaveLength(Object.keys(behaviours).length - moving.length);
   expect(new Set(Object.values(behavioursOf(false)))).toEqual(new Set([undefined]));

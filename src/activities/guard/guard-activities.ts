@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/client';
 import {
   GUARD_ALL,
   coveringTargets,
@@ -19,7 +18,8 @@ import { searchAttributes } from '../../contract/search-attributes';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { postLetters } from './post';
-import { readGuardMemory, reviveGuard, signalGuard } from './reach-guard';
+import { readGuardMemory, reviveGuard, runsStill, signalGuard } from './reach-guard';
+import { sideBySide } from './side-by-side';
 
 /** A pause that holds a run back, and of what. */
 export interface StandingPause extends Pause {
@@ -110,15 +110,13 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
       return { paused: paused?.by === 'breaker' ? paused.reason : null };
     },
 
-    /** Whether that very run is still running. Reads only. */
-    async isRunning({ workflowId, runId }: { workflowId: string; runId: string }): Promise<boolean> {
-      try {
-        const { status } = await need(client).workflow.getHandle(workflowId, runId).describe();
-        return status.name === 'RUNNING' || status.name === 'PAUSED';
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return false;
-        throw error;
-      }
+    /** Those of these very runs that have ended, or are not known any more. Reads only. */
+    async findEnded({ runs }: { runs: Release[] }): Promise<Release[]> {
+      const ended: Release[] = [];
+      await sideBySide(runs, async ({ workflowId, runId }) => {
+        if (!(await runsStill(need(client), workflowId, runId))) ended.push({ workflowId, runId });
+      });
+      return ended;
     },
   };
 }

@@ -2,8 +2,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Letter, Release } from '../../contract/guard';
 import { PLACES_TYPE, type PlaceRequest } from '../../contract/places';
 import { ENTITY_PRIORITY } from './reach-guard';
-
-const AT_ONCE = 20;
+import { sideBySide } from './side-by-side';
 
 /**
  * Sends signals: those to one workflow in their order, different ones side by side, a bounded number at once. Returns the
@@ -16,12 +15,9 @@ export async function postLetters(client: Client, taskQueue: string, letters: Le
     byReceiver.set(receiver, [...(byReceiver.get(receiver) ?? []), letter]);
   }
   const gone: Release[] = [];
-  const receivers = [...byReceiver.values()];
-  const sendNext = async (): Promise<void> => {
-    for (let one = receivers.shift(); one !== undefined; one = receivers.shift())
-      for (const letter of one) await send(client, taskQueue, letter, gone);
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, receivers.length) }, sendNext));
+  await sideBySide(byReceiver.values(), async (ofOne) => {
+    for (const letter of ofOne) await send(client, taskQueue, letter, gone);
+  });
   return gone;
 }
 

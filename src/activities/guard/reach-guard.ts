@@ -8,6 +8,18 @@ export const ENTITY_PRIORITY: Priority = { priorityKey: 1 };
 
 const isGone = (error: unknown): boolean => error instanceof WorkflowNotFoundError;
 
+const isOpen = (status: string): boolean => status === 'RUNNING' || status === 'PAUSED';
+
+/** Whether that very run has not ended. */
+export async function runsStill(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  try {
+    return isOpen((await client.workflow.getHandle(workflowId, runId).describe()).status.name);
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
 /** What is known of a guard, whether or not it runs; undefined where there never was one. Reads the primary store. */
 export async function readGuardMemory(
   client: Client,
@@ -15,8 +27,7 @@ export async function readGuardMemory(
 ): Promise<{ memory: GuardMemory | undefined; runs: boolean } | undefined> {
   try {
     const { memo, status } = await client.workflow.getHandle(guardId(target)).describe();
-    const runs = status.name === 'RUNNING' || status.name === 'PAUSED';
-    return { memory: memo?.[GUARD_MEMO] as GuardMemory | undefined, runs };
+    return { memory: memo?.[GUARD_MEMO] as GuardMemory | undefined, runs: isOpen(status.name) };
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
@@ -31,56 +42,47 @@ export async function signalGuard(
   signal: string,
   argument: unknown,
 ): Promise<void> {
-  const workflowId = guardId(target);
   try {
-    return await client.workflow.getHandle(workflowId).signal(signal, argument);
+    return await client.workflow.getHandle(guardId(target)).signal(signal, argument);
   } catch (error) {
     if (!isGone(error)) throw error;
   }
   const before = (await readGuardMemory(client, target))?.memory;
   await client.workflow.signalWithStart(GUARD_TYPE, {
-    workflowId,
-    taskQueue,
-    args: [{ target, ...(before === undefined ? {} : { before }) }],
-    ...(before === undefined ? {} : { memo: { [GUARD_MEMO]: before } }),
-    priority: ENTITY_PRIORITY,
+    ...guardStart(taskQueue, target, before),
     signal,
     signalArgs: [argument],
   });
 }
 
-/** Starts a guard that is gone and was not to forget something. Idempotent; does nothing where it runs or never was. */
+/**
+ * Starts a guard that is gone and was not to forget something. Idempotent; does nothing where it runs or never was. Only the
+ * kill switch is started also then: the Temporal UI can signal a workflow that runs, and no other.
+ */
 export async function reviveGuard(client: Client, taskQueue: string, target: string): Promise<void> {
   const known = await readGuardMemory(client, target);
-  if (known?.memory === undefined || known.runs) return;
+  if (known?.runs === true || (known?.memory === undefined && target !== GUARD_ALL)) return;
   await client.workflow.start(GUARD_TYPE, {
-    workflowId: guardId(target),
-    taskQueue,
-    args: [{ target, before: known.memory }],
-    memo: { [GUARD_MEMO]: known.memory },
-    priority: ENTITY_PRIORITY,
+    ...guardStart(taskQueue, target, known?.memory),
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
 }
 
-/** The kill switch must be there before anybody needs it: the Temporal UI can only signal a workflow that runs. */
-async function ensureKillSwitch(client: Client, taskQueue: string): Promise<void> {
-  if ((await readGuardMemory(client, GUARD_ALL)) !== undefined) return;
-  await client.workflow.start(GUARD_TYPE, {
-    workflowId: guardId(GUARD_ALL),
-    taskQueue,
-    args: [{ target: GUARD_ALL }],
-    priority: ENTITY_PRIORITY,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
-}
-
-/** The same for every target of the configuration; the kill switch is started where it never was. */
+/** The same for every target of the configuration. */
 export async function reviveGuards(client: Client, { services, temporal }: LoadedConfig): Promise<void> {
   const targets = Object.entries(services).flatMap(([service, { environments }]) => [
     service,
     ...Object.keys(environments).map((environment) => `${service}/${environment}`),
   ]);
-  await ensureKillSwitch(client, temporal.taskQueue);
   for (const target of [GUARD_ALL, ...targets]) await reviveGuard(client, temporal.taskQueue, target);
+}
+
+function guardStart(taskQueue: string, target: string, before: GuardMemory | undefined) {
+  return {
+    workflowId: guardId(target),
+    taskQueue,
+    args: [{ target, ...(before === undefined ? {} : { before }) }],
+    ...(before === undefined ? {} : { memo: { [GUARD_MEMO]: before } }),
+    priority: ENTITY_PRIORITY,
+  };
 }

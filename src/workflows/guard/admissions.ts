@@ -39,7 +39,12 @@ export function handleAdmissions(state: GuardState, touched: () => void): void {
     else {
       const shed = enqueue(state.queue, { ...request, since: now(), told: false });
       if (shed !== undefined)
-        tell(state, shed, { ...queuedAnswer(state, shed), reason: 'too many wait for a place' });
+        tell(state, shed, {
+          target: state.target,
+          state: 'queued',
+          mode: shed.mode,
+          reason: 'too many wait for a place',
+        });
     }
     touched();
   });
@@ -110,10 +115,6 @@ export function admitNext(state: GuardState): void {
     }
   }
   state.queue = waiting;
-}
-
-function queuedAnswer({ target }: GuardState, { mode }: Admission): AdmissionNotice {
-  return { target, state: 'queued', mode, reason: '' };
 }
 
 function tell(state: GuardState, { workflowId, runId }: Release, argument: AdmissionNotice): void {

@@ -1,6 +1,14 @@
 import { lower, type Mode } from '../../contract/modes';
 import type { Outcome } from '../../contract/report';
-import type { Admission, AdmissionAnswer, PastRun, OpenBreaker, BreakerState } from '../../contract/guard';
+import type {
+  Admission,
+  AdmissionAnswer,
+  PastRun,
+  OpenBreaker,
+  BreakerState,
+  Release,
+} from '../../contract/guard';
+import { isSame } from './shape';
 
 const MAX_PAST = 500;
 /** Of alerts that recur. The oldest close first. */
@@ -41,7 +49,7 @@ export function admit(state: BreakerState, request: Admission, nowMs: number): A
 }
 
 /** A run waits for a person, or rests: others may have its place. */
-export function rest(state: BreakerState, run: { workflowId: string; runId: string }): void {
+export function rest(state: BreakerState, run: Release): void {
   const found = state.running.find((one) => isSame(one, run));
   if (found !== undefined) found.pool = null;
 }
@@ -49,7 +57,7 @@ export function rest(state: BreakerState, run: { workflowId: string; runId: stri
 /** A run ended: its place is free, it counts whatever came of it, and a bad outcome lowers the runbook's mode. */
 export function end(
   state: BreakerState,
-  run: { workflowId: string; runId: string; outcome: Outcome | 'UNKNOWN' },
+  run: Release & { outcome: Outcome | 'UNKNOWN' },
   nowMs: number,
 ): void {
   const found = state.running.find((one) => isSame(one, run));
@@ -156,10 +164,6 @@ function recent(state: BreakerState, { runbook, fingerprint, limits }: Admission
       run.fingerprint === fingerprint &&
       Date.parse(run.startedAt) > nowMs - limits.windowMs,
   );
-}
-
-function isSame(a: { workflowId: string; runId: string }, b: { workflowId: string; runId: string }): boolean {
-  return a.workflowId === b.workflowId && a.runId === b.runId;
 }
 
 function iso(ms: number): string {

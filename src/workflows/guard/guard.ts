@@ -27,11 +27,11 @@ import type {
 import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
-import { isLong, stillRuns } from './lasting';
+import { endedOf, isLong } from './lasting';
 import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, remindAt } from './reminder';
-import { areNumbers, isRelease } from './shape';
+import { areNumbers, isRelease, isSame } from './shape';
 import { enqueue } from './waiting';
 
 export const requestSignal = defineSignal<[LeaseRequest]>('request');
@@ -44,8 +44,6 @@ export const guardStateQuery = defineQuery<GuardState>('state');
 
 // How often a holder is looked at while somebody waits for its lease.
 const LOOK_AT_HOLDER_MS = 5_000;
-
-const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.runId === b.runId;
 
 /**
  * The guard of one target: grants its lease to one run at a time, with a fencing token that only grows, takes it back
@@ -96,7 +94,8 @@ export async function guard(
   handleFreeing(state, touched);
   handleAdmissions(state, touched);
 
-  for (let lookAt = 0; ;) {
+  // By the clock: while many ask, there is no quiet moment for it.
+  for (let lookAt = Date.now() + LOOK_AT_HOLDER_MS; ;) {
     changed = false;
     const granted = grant(state);
     admitNext(state);
@@ -106,28 +105,33 @@ export async function guard(
       upsertMemo({ [GUARD_MEMO]: memory });
       remembered = JSON.stringify(memory);
     }
-    if (granted !== undefined) await tellGranted(state, granted, forget);
+    if (granted !== undefined && !(await tellGranted(state, granted))) {
+      forget(granted);
+      // Whatever ended it may have ended others: one look finds them, where granting to each takes a turn of its own.
+      for (const run of await endedOf(state.waiting)) forget(run);
+    }
     await deliver(state.letters, forget);
     if (resumed) {
       resumed = false;
       wake(state.target);
     }
     if (isLong()) await moveOn(state);
-    if (changed || state.letters.length > 0) continue;
-    const looks = (state.holder !== null && state.waiting.length > 0) || state.queue.length > 0;
-    const kept = state.holder?.kept === undefined ? null : state.holder;
-    const until = Math.min(looks ? lookAt : Infinity, kept === null ? Infinity : remindAt(kept));
-    if (until === Infinity) await condition(() => changed);
-    else await condition(() => changed, Math.max(1, until - Date.now()));
-    // By the clock: while many ask, there is no quiet moment for it.
-    if (!looks) lookAt = Date.now() + LOOK_AT_HOLDER_MS;
+    const awaited = awaitedOf(state);
+    if (awaited.length === 0) lookAt = Date.now() + LOOK_AT_HOLDER_MS;
     else if (Date.now() >= lookAt) {
-      await reclaim(state, forget);
+      for (const run of await endedOf(awaited)) forget(run);
       lookAt = Date.now() + LOOK_AT_HOLDER_MS;
     }
-    if (state.holder?.kept === undefined || Date.now() < remindAt(state.holder)) continue;
-    state.holder = { ...state.holder, remindedAt: now() };
-    await remind(state);
+    const remindsAt = state.holder?.kept === undefined ? Infinity : remindAt(state.holder);
+    if (state.holder !== null && Date.now() >= remindsAt) {
+      state.holder = { ...state.holder, remindedAt: now() };
+      await remind(state);
+      continue;
+    }
+    if (changed || state.letters.length > 0) continue;
+    const until = Math.min(awaited.length === 0 ? Infinity : lookAt, remindsAt);
+    if (until === Infinity) await condition(() => changed);
+    else await condition(() => changed, Math.max(1, until - Date.now()));
   }
 }
 
@@ -228,18 +232,17 @@ function grant(state: GuardState): LeaseRequest | undefined {
   return next;
 }
 
+/** False: it ended before it heard the answer. */
 async function tellGranted(
-  state: GuardState,
+  { target, lastToken: token }: GuardState,
   { workflowId, runId }: LeaseRequest,
-  forget: (who: Release) => void,
-): Promise<void> {
-  const { target, lastToken: token } = state;
+): Promise<boolean> {
   try {
     const handle = getExternalWorkflowHandle(workflowId, runId);
     await handle.signal('lease', { target, state: 'granted', token, holder: '' });
+    return true;
   } catch {
-    // It ended before it heard the answer.
-    forget({ workflowId, runId });
+    return false;
   }
 }
 
@@ -250,11 +253,10 @@ function wake(target: string): void {
     .catch(() => undefined);
 }
 
-/** Looks whether those whom somebody waits for are still there. */
-async function reclaim(state: GuardState, forget: (who: Release) => void): Promise<void> {
-  const { holder } = state;
-  if (holder !== null && holder.kept === undefined && state.waiting.length > 0 && !(await stillRuns(holder)))
-    forget(holder);
-  if (state.queue.length === 0) return;
-  for (const run of [...state.breaker.running]) if (!(await stillRuns(run))) forget(run);
+/** Those for whom somebody waits. */
+function awaitedOf({ holder, waiting, queue, breaker }: GuardState): Release[] {
+  return [
+    ...(holder !== null && holder.kept === undefined && waiting.length > 0 ? [holder] : []),
+    ...(queue.length > 0 ? breaker.running : []),
+  ];
 }

@@ -11,12 +11,13 @@ export function isLong(): boolean {
   return continueAsNewSuggested || historyLength > MAX_EVENTS;
 }
 
-/** Unknown counts as yes: everything stays where it is, and the next look decides. */
-export async function stillRuns({ workflowId, runId }: Release): Promise<boolean> {
-  const { isRunning } = activitiesFor('read', `Is ${workflowId} still running?`);
+/** Those of these runs that have ended. Unknown counts as running: everything stays where it is, and the next look decides. */
+export async function endedOf(runs: Release[]): Promise<Release[]> {
+  if (runs.length === 0) return [];
+  const { findEnded } = activitiesFor('read', `Which of ${runs.length} have ended?`);
   try {
-    return await isRunning({ workflowId, runId });
+    return await findEnded({ runs: runs.map(({ workflowId, runId }) => ({ workflowId, runId })) });
   } catch {
-    return true;
+    return [];
   }
 }

@@ -10,9 +10,9 @@ import type { Release } from '../../contract/guard';
 import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } from '../../contract/places';
 import { versioned } from '../kit/versioning';
 import { now } from './changes';
-import { isLong, stillRuns } from './lasting';
+import { endedOf, isLong } from './lasting';
 import { deliver, say } from './letters';
-import { areNumbers, isRelease, isWish } from './shape';
+import { areNumbers, isRelease, isSame, isWish } from './shape';
 import { enqueue } from './waiting';
 
 export const wantSignal = defineSignal<[PlaceRequest]>('want');
@@ -24,8 +24,6 @@ const ASK_OTHERS_MS = 1_000;
 const MAX_ASK_OTHERS_MS = 8_000;
 /** How often those who have a place are looked at while somebody waits for one. */
 const LOOK_AT_TAKERS_MS = 5_000;
-
-const isSame = (a: Release, b: Release) => a.workflowId === b.workflowId && a.runId === b.runId;
 
 /**
  * One shard of the places of all services: how many runs that nobody started may work at once. Each service has its shard,
@@ -76,7 +74,7 @@ export async function places(
       askAt = Date.now() + Math.min(MAX_ASK_OTHERS_MS, ASK_OTHERS_MS * 2 ** rounds);
     }
     if (Date.now() >= lookAt) {
-      for (const one of [...state.taken]) if (!(await stillRuns(one))) free(one);
+      for (const one of await endedOf(state.taken)) free(one);
       lookAt = Date.now() + LOOK_AT_TAKERS_MS;
     }
     if (changed || state.letters.length > 0) continue;

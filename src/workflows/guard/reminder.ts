@@ -1,6 +1,6 @@
 import type { GuardState, Holder } from '../../contract/guard';
 import { activitiesFor } from '../kit/presets';
-import { stillRuns } from './lasting';
+import { endedOf } from './lasting';
 
 const REMIND_MS = 24 * 3_600_000;
 
@@ -11,7 +11,7 @@ export function remindAt({ since, remindedAt = since }: Holder): number {
 
 /** A lease that a run left behind for a person is easily forgotten; one that still runs reminds people itself. */
 export async function remind({ target, holder }: GuardState): Promise<void> {
-  if (holder?.kept === undefined || (await stillRuns(holder))) return;
+  if (holder?.kept === undefined || (await endedOf([holder])).length === 0) return;
   const { workflowId, kept, since } = holder;
   const text = `${workflowId} needed a person and still keeps the lease of ${target}, since ${since}: ${kept}. No run acts there until somebody has looked: \`runbooks guard ${target} --free --reason "<what you did>"\``;
   const [service = target] = target.split('/');

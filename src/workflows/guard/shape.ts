@@ -19,6 +19,10 @@ export function isRelease<T extends Partial<Release>>(signal: T | null | undefin
   );
 }
 
+export function isSame(a: Release, b: Release): boolean {
+  return a.workflowId === b.workflowId && a.runId === b.runId;
+}
+
 /** Whether all of these are numbers. */
 export function areNumbers(...values: unknown[]): boolean {
   return values.every((value) => Number.isFinite(value));

@@ -27,30 +27,34 @@ export async function acquireLease(state: RunState, target: string, atLeast = 0)
 /** Gives the lease back, also while it is only waited for. The guard would find a dead holder anyway, so failures do not matter. */
 export async function releaseLease(state: RunState, target: string): Promise<void> {
   state.leases.delete(target);
-  const { workflowId, runId } = workflowInfo();
-  await CancellationScope.nonCancellable(async () => {
-    try {
-      await getExternalWorkflowHandle(guardId(target)).signal('release', { workflowId, runId });
-    } catch {
-      // The guard is gone, and the one that follows it would remember the lease.
-      const { tellGuard } = activitiesFor('read', `Give the lease of ${target} back`);
-      await tellGuard({ target, signal: 'release', workflowId, runId }).catch(() => undefined);
-    }
-  });
+  await tellGuardOf(target, 'release', {});
 }
 
 /** The run needs a person: the lease stays, whatever becomes of the run, until one has released it. */
 export async function keepLease(state: RunState, target: string, why: string): Promise<void> {
+  const problem = await tellGuardOf(target, 'keep', { why });
+  if (problem !== undefined) addNote(state, `The lease of ${target} may not be kept`, problem);
+}
+
+/** Also where the guard is gone: the one that follows it remembers the lease. Returns why it could not be told. */
+async function tellGuardOf(
+  target: string,
+  signal: 'release' | 'keep',
+  words: { why?: string },
+): Promise<string | undefined> {
   const { workflowId, runId } = workflowInfo();
-  await CancellationScope.nonCancellable(async () => {
+  const message = { workflowId, runId, ...words };
+  return CancellationScope.nonCancellable(async () => {
     try {
-      await getExternalWorkflowHandle(guardId(target)).signal('keep', { workflowId, runId, why });
+      await getExternalWorkflowHandle(guardId(target)).signal(signal, message);
     } catch {
-      const { tellGuard } = activitiesFor('read', `Keep the lease of ${target}`);
-      await tellGuard({ target, signal: 'keep', workflowId, runId, why }).catch((error: unknown) =>
-        addNote(state, `The lease of ${target} may not be kept`, causeOf(error).message),
+      const { tellGuard } = activitiesFor('read', `The lease of ${target}: ${signal}`);
+      return tellGuard({ target, signal, ...message }).then(
+        () => undefined,
+        (error: unknown) => causeOf(error).message,
       );
     }
+    return undefined;
   });
 }
 

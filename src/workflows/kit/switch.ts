@@ -23,11 +23,11 @@ const { readSwitch } = proxyLocalActivities<Activities>({
 
 /**
  * Passes the kill switch: goes on when nobody has paused what this run acts on. It is read each time, from the store, and what
- * cannot be read counts as paused. `before` is what waits. Returns whether it had to wait.
+ * cannot be read counts as paused. `before` is what waits.
  */
-export async function passKillSwitch(state: RunState, before: string): Promise<boolean> {
+export async function passKillSwitch(state: RunState, before: string): Promise<void> {
   let obstacle = await obstacleOf(state);
-  if (obstacle === undefined) return false;
+  if (obstacle === undefined) return;
   const { summary } = state.report;
   addNote(state, `Paused before: ${before}`, obstacle);
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: 'paused' }]);
@@ -55,7 +55,6 @@ export async function passKillSwitch(state: RunState, before: string): Promise<b
     upsertSearchAttributes([{ key: searchAttributes.waiting, value: null }]);
     publish(state);
   }
-  return true;
 }
 
 async function obstacleOf(state: RunState): Promise<string | undefined> {

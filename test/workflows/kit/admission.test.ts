@@ -1,10 +1,8 @@
-import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { Alert } from '../../../src/contract/alert';
 import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { POLICY, stopKit, withKit, type Kit } from './harness';
+import { POLICY, alertOf, stopKit, withKit, type Kit } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -16,28 +14,12 @@ afterAll(async () => {
   await env?.teardown();
 });
 
-const alert = (fingerprint = 'pool'): Alert => ({
-  source: 'test',
-  fingerprint,
-  startsAt: null,
-  status: 'firing',
-  severity: 'critical',
-  title: 'too many connections',
-  labels: {},
-  annotations: {},
-  link: null,
-});
-
 let count = 0;
 const service = () => `service-${(count += 1)}`;
 const byAlert = ({ start }: Kit, fingerprint?: string, name: Parameters<Kit['start']>[0] = 'fiveMovements') =>
-  start(name, `by-alert-${(count += 1)}`, { alert: alert(fingerprint) });
+  start(name, `by-alert-${(count += 1)}`, { alert: alertOf(fingerprint) });
 const guardOf = (target: string) => env.client.workflow.getHandle(`guard/${target}`);
 const stateOf = (target: string) => guardOf(target).query<GuardState>('state');
-
-/** The report of a run that ended. Not result(): that moves the clock past every window. */
-const settled = (kit: Kit, handle: WorkflowHandle) =>
-  kit.until(handle, ({ endedAt }) => endedAt !== undefined);
 
 async function until(target: string, holds: (state: GuardState) => boolean): Promise<GuardState> {
   for (let tries = 0; tries < 2_400; tries += 1) {
@@ -52,7 +34,7 @@ async function until(target: string, holds: (state: GuardState) => boolean): Pro
 async function goWrong(kit: Kit, name: string) {
   Object.assign(kit.world.policy, { service: name });
   kit.world.acts.check = async () => ({ ok: false, detail: 'still bad' });
-  expect((await settled(kit, await byAlert(kit))).outcome).toBe('ROLLED_BACK');
+  expect((await kit.settled(await byAlert(kit))).outcome).toBe('ROLLED_BACK');
 }
 
 describe('a run that an alert started', () => {
@@ -69,7 +51,7 @@ describe('a run that an alert started', () => {
         return { told: ['chat'], problems: [] };
       };
       for (let turn = 0; turn < 2; turn += 1) {
-        const report = await settled(kit, await byAlert(kit));
+        const report = await kit.settled(await byAlert(kit));
         expect(report).toMatchObject({ outcome: 'SUCCEEDED', mode: 'auto' });
       }
       const third = await byAlert(kit);
@@ -79,7 +61,7 @@ describe('a run that an alert started', () => {
       expect(texts.join('\n')).toMatch(/2 runs for this alert within 60 minutes/);
       expect(status.timeline.find(({ title }) => title === 'Admission')?.detail).toContain('mode propose');
       await third.executeUpdate('approve', { args: [{ plan: open.id, by: 'ben' }] });
-      expect((await settled(kit, third)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(third)).outcome).toBe('SUCCEEDED');
     }));
 
   it('lets the alert rest before it looks again', () =>
@@ -89,14 +71,14 @@ describe('a run that an alert started', () => {
         service: service(),
         breaker: { ...POLICY.breaker, cooldownMs: 600_000 },
       };
-      const first = await settled(kit, await byAlert(kit));
+      const first = await kit.settled(await byAlert(kit));
       const handle = await byAlert(kit);
       const { timeline } = await kit.until(handle, (status) =>
         status.timeline.some(({ title }) => title === 'Cooling down'),
       );
       expect(timeline.some(({ title }) => title === 'Look')).toBe(false);
       await env.sleep('11 minutes');
-      const second = await settled(kit, handle);
+      const second = await kit.settled(handle);
       const looked = second.timeline.find(({ title }) => title === 'Look')?.startedAt ?? '';
       const waited = Date.parse(looked) - Date.parse(first.endedAt ?? '');
       expect(waited).toBeGreaterThanOrEqual(599_000);
@@ -121,7 +103,7 @@ describe('a run that an alert started', () => {
       await expect(ladder({ mode: 'yolo' })).rejects.toThrow();
       expect((await stateOf(name)).breaker.ceilings).toHaveProperty('fiveMovements');
       await ladder({});
-      expect((await settled(kit, await byAlert(kit, 'third'))).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(await byAlert(kit, 'third'))).outcome).toBe('SUCCEEDED');
       expect((await stateOf(name)).changes.at(-1)).toMatchObject({ by: 'ben', reason: 'mended' });
     }));
 
@@ -149,7 +131,7 @@ describe('a run that an alert started', () => {
       const next = await byAlert(kit);
       await kit.until(next, (status) => status.summary.startsWith('paused'));
       await guardOf('all').signal('resume', { by: 'ben', reason: 'one cause, mended' });
-      expect((await settled(kit, next)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(next)).outcome).toBe('SUCCEEDED');
       expect((await stateOf('all')).sick).toEqual({});
     }));
 
@@ -180,7 +162,7 @@ describe('a run that an alert started', () => {
     withKit(env, async (kit) => {
       const name = service();
       kit.world.policy = { mode: 'auto', service: name };
-      const report = await settled(kit, await kit.start('fiveMovements'));
+      const report = await kit.settled(await kit.start('fiveMovements'));
       expect(report.timeline.some(({ title }) => title === 'Admission')).toBe(false);
       await expect(stateOf(name)).rejects.toThrow();
     }));

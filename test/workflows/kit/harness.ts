@@ -5,6 +5,7 @@ import { Worker } from '@temporalio/worker';
 import type { LoadedConfig } from '../../../src/config/load';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
+import type { Alert } from '../../../src/contract/alert';
 import type { Policy } from '../../../src/contract/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
 import { askFor } from '../../support/shared/ask';
@@ -32,6 +33,19 @@ export const POLICY: Policy = {
   sickServices: 3,
   workerVersion: 'test',
 };
+
+/** An alert that starts a run. */
+export const alertOf = (fingerprint = 'pool'): Alert => ({
+  source: 'test',
+  fingerprint,
+  startsAt: null,
+  status: 'firing',
+  severity: 'critical',
+  title: 'too many connections',
+  labels: {},
+  annotations: {},
+  link: null,
+});
 
 /** The world that fixtures act upon, and a log of what they did to it. */
 export interface TestWorld {
@@ -69,6 +83,8 @@ export interface Kit {
   ): Promise<{ report?: RunReport; failure?: ApplicationFailure; error?: unknown; handle: WorkflowHandle }>;
   waiting(handle: WorkflowHandle, kind?: Waiting['kind']): Promise<Waiting>;
   until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
+  /** The report of a run that ended. Not result(): that moves the clock past every window. */
+  settled(handle: WorkflowHandle): Promise<RunStatus>;
 }
 
 /** The file's task queue. */
@@ -174,5 +190,6 @@ function createKit(env: TestWorkflowEnvironment, world: TestWorld, taskQueue: st
     const status = await until(handle, ({ waiting: open }) => open.some((one) => one.kind === kind));
     return status.waiting.find((one) => one.kind === kind) as Waiting;
   };
-  return { world, start, finish, until, waiting, run: async (name) => finish(await start(name)) };
+  const settled: Kit['settled'] = (handle) => until(handle, ({ endedAt }) => endedAt !== undefined);
+  return { world, start, finish, until, settled, waiting, run: async (name) => finish(await start(name)) };
 }

@@ -1,12 +1,11 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
-import type { Alert } from '../../../src/contract/alert';
 import type { GuardState } from '../../../src/contract/guard';
 import { shardOf, type PlacesState } from '../../../src/contract/places';
 import { quietTemporal } from '../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { POLICY, stopKit, taskQueue, withKit, type Kit } from './harness';
+import { POLICY, alertOf, stopKit, taskQueue, withKit, type Kit } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -18,24 +17,10 @@ afterAll(async () => {
   await env?.teardown();
 });
 
-const alert = (fingerprint: string): Alert => ({
-  source: 'test',
-  fingerprint,
-  startsAt: null,
-  status: 'firing',
-  severity: 'critical',
-  title: 'too many connections',
-  labels: {},
-  annotations: {},
-  link: null,
-});
-
 let count = 0;
 const fresh = (name: string) => `${name}-${(count += 1)}`;
 const byAlert = (kit: Kit, name: Parameters<Kit['start']>[0] = 'fiveMovements') =>
-  kit.start(name, fresh('by-alert'), { alert: alert(fresh('fingerprint')) });
-const settled = (kit: Kit, handle: WorkflowHandle) =>
-  kit.until(handle, ({ endedAt }) => endedAt !== undefined);
+  kit.start(name, fresh('by-alert'), { alert: alertOf(fresh('fingerprint')) });
 const queued = (kit: Kit, handle: WorkflowHandle) =>
   kit.until(handle, ({ summary }) => summary.startsWith('waiting for a place'));
 const approve = async (kit: Kit, handle: WorkflowHandle) => {
@@ -56,6 +41,22 @@ function closeDoor(kit: Kit) {
 
 const acts = (kit: Kit, handle: WorkflowHandle) =>
   kit.until(handle, ({ timeline }) => timeline.some(({ title }) => title === 'Change a'));
+
+/** A run leads another, whose approval came while a third had taken the only place. */
+async function approvedWithoutPlace(kit: Kit) {
+  kit.world.policy = { mode: 'propose', service: fresh('service'), places: one };
+  const leader = await byAlert(kit, 'leading');
+  const child = env.client.workflow.getHandle(`${leader.workflowId}/fiveMovements-1`);
+  await kit.until(leader, ({ timeline }) => timeline.some(({ title }) => title === 'Five movements'));
+  await kit.waiting(child);
+  const door = closeDoor(kit);
+  kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
+  const other = await byAlert(kit);
+  await acts(kit, other);
+  await approve(kit, child);
+  await queued(kit, leader);
+  return { leader, child, other, door };
+}
 
 async function taken(shard: number, holds: (state: PlacesState) => boolean): Promise<void> {
   const handle = env.client.workflow.getHandle(`places/${shard}`);
@@ -95,9 +96,9 @@ describe('the places of all services', () => {
         await queued(kit, later.at(-1)!);
       }
       door.open();
-      const [least, most] = await Promise.all(later.map((handle) => settled(kit, handle)));
-      expect((await settled(kit, urgent)).outcome).toBe('SUCCEEDED');
-      const approved = await settled(kit, waiting[0]!);
+      const [least, most] = await Promise.all(later.map((handle) => kit.settled(handle)));
+      expect((await kit.settled(urgent)).outcome).toBe('SUCCEEDED');
+      const approved = await kit.settled(waiting[0]!);
       const began = ({ timeline }: { timeline: { title: string; startedAt: string }[] }) =>
         Date.parse(timeline.find(({ title }) => title === 'Change a')!.startedAt);
       expect(began(most!)).toBeLessThan(began(approved));
@@ -157,50 +158,30 @@ describe('the places of all services', () => {
       await taken(0, (state) => state.taken.length === 1);
       await taken(1, (state) => state.taken.length === 1 && state.queue.length === 1);
       door.open();
-      for (const handle of handles) expect((await settled(kit, handle)).outcome).toBe('SUCCEEDED');
+      for (const handle of handles) expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
       for (const shard of [0, 1])
         await taken(shard, (state) => state.taken.length === 0 && state.queue.length === 0);
     }));
 
   it('of a run are those of its parts: while a part waits for people, others may have it', () =>
     withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'propose', service: fresh('service'), places: one };
-      const leader = await byAlert(kit, 'leading');
-      const child = env.client.workflow.getHandle(`${leader.workflowId}/fiveMovements-1`);
-      await kit.until(leader, ({ timeline }) => timeline.some(({ title }) => title === 'Five movements'));
-      await kit.waiting(child);
-      const door = closeDoor(kit);
-      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
-      const other = await byAlert(kit);
-      await acts(kit, other);
-      await approve(kit, child);
-      await queued(kit, leader);
+      const { leader, child, other, door } = await approvedWithoutPlace(kit);
       expect(
         (await child.query<{ timeline: { title: string }[] }>('status')).timeline.map(({ title }) => title),
       ).not.toContain('Change a');
       door.open();
-      expect((await settled(kit, leader)).summary).toBe('the other one ended as SUCCEEDED');
-      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(leader)).summary).toBe('the other one ended as SUCCEEDED');
+      expect((await kit.settled(other)).outcome).toBe('SUCCEEDED');
     }));
 
   it('keep no run from its way back that is cancelled while a part of it waits for one', () =>
     withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'propose', service: fresh('service'), places: one };
-      const leader = await byAlert(kit, 'leading');
-      const child = env.client.workflow.getHandle(`${leader.workflowId}/fiveMovements-1`);
-      await kit.until(leader, ({ timeline }) => timeline.some(({ title }) => title === 'Five movements'));
-      await kit.waiting(child);
-      const door = closeDoor(kit);
-      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
-      const other = await byAlert(kit);
-      await acts(kit, other);
-      await approve(kit, child);
-      await queued(kit, leader);
+      const { leader, child, other, door } = await approvedWithoutPlace(kit);
       await leader.cancel();
-      expect((await settled(kit, leader)).outcome).toBe('CANCELLED');
-      expect((await settled(kit, child)).outcome).toBe('CANCELLED');
+      expect((await kit.settled(leader)).outcome).toBe('CANCELLED');
+      expect((await kit.settled(child)).outcome).toBe('CANCELLED');
       door.open();
-      await settled(kit, other);
+      await kit.settled(other);
     }));
 
   it('that come too late, while a run waits for people already, go back', () =>
@@ -225,7 +206,7 @@ describe('the places of all services', () => {
       await taken(0, (state) => !state.taken.some(taker) && !state.queue.some(taker));
       kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
       const other = await byAlert(kit);
-      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(other)).outcome).toBe('SUCCEEDED');
       await resting.cancel();
     }));
 
@@ -245,11 +226,11 @@ describe('the places of all services', () => {
       await kit.until(paused, ({ summary }) => summary.startsWith('paused'));
       kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
       const other = await byAlert(kit);
-      expect((await settled(kit, other)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(other)).outcome).toBe('SUCCEEDED');
       await say('resume');
       await known(false);
       await paused.signal('wake', service);
-      expect((await settled(kit, paused)).outcome).toBe('SUCCEEDED');
+      expect((await kit.settled(paused)).outcome).toBe('SUCCEEDED');
     }));
 
   // Last: after a termination the clock of this server may stand still.
@@ -266,6 +247,6 @@ describe('the places of all services', () => {
       await env.sleep('20s');
       await acts(kit, next);
       door.open();
-      await settled(kit, next);
+      await kit.settled(next);
     }));
 });

@@ -42,6 +42,19 @@ const resume = async (target: string) => {
 const held = (kit: Kit, handle: WorkflowHandle) =>
   kit.until(handle, ({ summary }) => summary.startsWith('paused'));
 
+async function pausedAfterFirstChange(kit: Kit): Promise<WorkflowHandle> {
+  kit.world.policy = { mode: 'auto' };
+  kit.world.acts.change = async ({ what }) => {
+    if (what === 'a') await pause('all');
+    return 'changed';
+  };
+  const handle = await kit.start('fiveMovements');
+  await kit.until(handle, ({ timeline }) =>
+    timeline.some(({ title }) => title === 'Paused before: Change b'),
+  );
+  return handle;
+}
+
 describe('the kill switch', () => {
   it.each(['all', 'booking'])('of %s shuts the gate, and opens it again', (target) =>
     withKit(env, async (kit) => {
@@ -70,15 +83,7 @@ describe('the kill switch', () => {
 
   it('holds back the next change of a run that is under way; told to look again, it goes on at once', () =>
     withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'auto' };
-      kit.world.acts.change = async ({ what }) => {
-        if (what === 'a') await pause('all');
-        return 'changed';
-      };
-      const handle = await kit.start('fiveMovements');
-      await kit.until(handle, ({ timeline }) =>
-        timeline.some(({ title }) => title === 'Paused before: Change b'),
-      );
+      const handle = await pausedAfterFirstChange(kit);
       expect(changes(kit)).toEqual(['change a']);
       await resume('all');
       await handle.signal('wake', 'all');
@@ -88,15 +93,7 @@ describe('the kill switch', () => {
 
   it('lets what was begun be taken back', () =>
     withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'auto' };
-      kit.world.acts.change = async ({ what }) => {
-        if (what === 'a') await pause('all');
-        return 'changed';
-      };
-      const handle = await kit.start('fiveMovements');
-      await kit.until(handle, ({ timeline }) =>
-        timeline.some(({ title }) => title === 'Paused before: Change b'),
-      );
+      const handle = await pausedAfterFirstChange(kit);
       await handle.cancel();
       expect((await kit.finish(handle)).failure?.type).toBe('ROLLED_BACK');
       expect(changes(kit)).toEqual(['change a', 'change back a']);
