@@ -2,16 +2,12 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
-import { workerIdentity } from '../config/worker-identity';
-import type { LoadedConfig } from '../config/load';
 import { temporalOptions } from '../config/temporal';
-import { hostQueue } from '../contract/hosts';
-import { workerHostOf } from '../config/worker-host';
-import { whileAlive } from '../activities/support/heartbeat';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
 import { readBundle } from './build-id';
+import { hostOptions, workerOptions } from './options';
 import { serveHealth, type HealthServer } from './health';
 import { ensureSearchAttributes } from './search-attributes';
 import { bundleOptions, readVersion, type WorkerVersion } from './versioning';
@@ -29,15 +25,6 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-// Each activity may hold a few database connections and a child process.
-const MAX_ACTIVITIES = 20;
-const MAX_HOST_ACTIVITIES = 100;
-/** However little the machine has left: one long step must not keep everything else waiting. */
-const MIN_ACTIVITIES = 5;
-/** What a step needs shows only after it has begun. */
-const RAMP_MS = 100;
-/** A frozen worker keeps its open polls, and the server hands work to them: the fewer, the sooner another one has it. */
-const FEW_POLLS = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 } as const;
 const HOURLY_MS = 3_600_000;
 
 /** A configuration with its packs; without, our own. */
@@ -102,68 +89,6 @@ export async function startWorker(
     await close();
     throw error;
   }
-}
-
-function workerOptions(config: LoadedConfig) {
-  return {
-    taskQueue: config.temporal.taskQueue,
-    ...commonOptions(config),
-    ...slotsOf(config),
-    // A run that waits for days need not stay in memory; the history brings it back.
-    maxCachedWorkflows: 300,
-    workflowTaskPollerBehavior: FEW_POLLS,
-    // After a crash waiting runs answer again after one second instead of ten.
-    stickyQueueScheduleToStartTimeout: '1s',
-  } satisfies Partial<WorkerOptions>;
-}
-
-/** How much it does at once: a fixed number, or as much as memory and processors allow. */
-function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
-  if (tuner === undefined)
-    return {
-      maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
-      maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
-    };
-  const { targetMemoryUsage, targetCpuUsage, maxActivities } = tuner;
-  return {
-    tuner: {
-      tunerOptions: { targetMemoryUsage, targetCpuUsage },
-      activityTaskSlotOptions: {
-        minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
-        maximumSlots: maxActivities,
-        rampThrottle: RAMP_MS,
-      },
-      localActivityTaskSlotOptions: { minimumSlots: MAX_ACTIVITIES },
-    },
-  };
-}
-
-/** Takes the steps that need the disk of this host: the release that began them or another one, so without a version. */
-function hostOptions(
-  config: LoadedConfig,
-  { taskQueue = config.temporal.taskQueue, shutdownGraceTime }: Partial<WorkerOptions>,
-) {
-  return {
-    ...commonOptions(config),
-    ...(shutdownGraceTime === undefined ? {} : { shutdownGraceTime: shutdownGraceTime as number }),
-    taskQueue: hostQueue(taskQueue, workerHostOf(config)),
-    // A step that has to wait here counts as one whose host is lost.
-    maxConcurrentActivityTaskExecutions: MAX_HOST_ACTIVITIES,
-  } satisfies Partial<WorkerOptions>;
-}
-
-function commonOptions(config: LoadedConfig) {
-  return {
-    identity: workerIdentity(config),
-    // Cancellation reaches an activity with a heartbeat.
-    maxHeartbeatThrottleInterval: '1s',
-    defaultHeartbeatThrottleInterval: '1s',
-    shutdownGraceTime: '10s',
-    interceptors: {
-      activity: [() => ({ inbound: { execute: (input, next) => whileAlive(() => next(input)) } })],
-    },
-    activityTaskPollerBehavior: FEW_POLLS,
-  } satisfies Partial<WorkerOptions>;
 }
 
 function running(

@@ -1,4 +1,4 @@
-import { defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import { defineUpdate, setHandler } from '@temporalio/workflow';
 import { MODES, type Mode } from '../../contract/modes';
 import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
@@ -17,10 +17,6 @@ import type {
 } from '../../contract/guard';
 import { need, refused } from '../kit';
 
-export const admitSignal = defineSignal<[Admission]>('admit');
-export const endedSignal = defineSignal<[Ending]>('ended');
-export const restSignal = defineSignal<[Release]>('rest');
-export const sickSignal = defineSignal<[SickReport]>('sick');
 // Updates: a person wants to hear at once that the change was refused, and why.
 export const ladderUpdate = defineUpdate<string, [LadderOrder]>('ladder');
 export const resetUpdate = defineUpdate<string, [LadderOrder]>('reset');
@@ -29,41 +25,47 @@ const SICK_FOR_MS = 3_600_000;
 const MAX_SICK = 20;
 const MAX_REASON = 500;
 
-/** Registers what the guard of a service hears about runs that nobody started, and from people about its breaker. */
-export function handleAdmissions(state: GuardState, touched: () => void): void {
-  setHandler(admitSignal, (request) => {
-    if (!isAdmission(request)) return;
-    const queued = state.queue.find(({ runId }) => runId === request.runId);
-    // Who asks again has not heard the answer.
-    if (queued !== undefined) queued.told = false;
-    else {
-      const shed = enqueue(state.queue, { ...request, since: now(), told: false });
-      if (shed !== undefined)
-        tell(state, shed, {
-          target: state.target,
-          state: 'queued',
-          mode: shed.mode,
-          reason: 'too many wait for a place',
-        });
-    }
-    touched();
-  });
-  setHandler(restSignal, (run) => {
-    if (!isRelease(run)) return;
-    rest(state.breaker, run);
-    touched();
-  });
-  setHandler(endedSignal, (ending) => {
-    if (!isRelease(ending)) return;
-    end(state.breaker, ending, Date.now());
-    state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
-    touched();
-  });
-  setHandler(sickSignal, (report) => {
-    if (typeof report?.service !== 'string' || !areNumbers(report.limit)) return;
-    hearOfSickness(state, report);
-    touched();
-  });
+/** What the guard of a service hears about runs that nobody started. */
+export function admissionSignals(state: GuardState, touched: () => void) {
+  return {
+    admit: (request: Admission) => {
+      if (!isAdmission(request)) return;
+      const queued = state.queue.find(({ runId }) => runId === request.runId);
+      // Who asks again has not heard the answer.
+      if (queued !== undefined) queued.told = false;
+      else {
+        const shed = enqueue(state.queue, { ...request, since: now(), told: false });
+        if (shed !== undefined)
+          tell(state, shed, {
+            target: state.target,
+            state: 'queued',
+            mode: shed.mode,
+            reason: 'too many wait for a place',
+          });
+      }
+      touched();
+    },
+    rest: (run: Release) => {
+      if (!isRelease(run)) return;
+      rest(state.breaker, run);
+      touched();
+    },
+    ended: (ending: Ending) => {
+      if (!isRelease(ending)) return;
+      end(state.breaker, ending, Date.now());
+      state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
+      touched();
+    },
+    sick: (report: SickReport) => {
+      if (typeof report?.service !== 'string' || !areNumbers(report.limit)) return;
+      hearOfSickness(state, report);
+      touched();
+    },
+  };
+}
+
+/** Registers what people may change about the breaker of a service. */
+export function handleBreakerOrders(state: GuardState, touched: () => void): void {
   setHandler(
     ladderUpdate,
     ({ runbook, mode, by, reason }) => {

@@ -1,7 +1,6 @@
 import {
   condition,
   defineQuery,
-  defineSignal,
   defineUpdate,
   getExternalWorkflowHandle,
   makeContinueAsNewFunc,
@@ -10,7 +9,7 @@ import {
   setWorkflowOptions,
   upsertMemo,
 } from '@temporalio/workflow';
-import { admitNext, handleAdmissions } from './admissions';
+import { admissionSignals, admitNext, handleBreakerOrders } from './admissions';
 import { end } from './breaker';
 import { noteChange, now } from './changes';
 import { describeGuard, obstacleOf } from './details';
@@ -32,13 +31,9 @@ import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, remindAt } from './reminder';
 import { areNumbers, isRelease, isSame } from './shape';
+import { handleSignals } from './signals';
 import { enqueue } from './waiting';
 
-export const requestSignal = defineSignal<[LeaseRequest]>('request');
-export const releaseSignal = defineSignal<[Release]>('release');
-export const keepSignal = defineSignal<[Keep]>('keep');
-export const pauseSignal = defineSignal<[PauseOrder?]>('pause');
-export const resumeSignal = defineSignal<[PauseOrder?]>('resume');
 export const freeUpdate = defineUpdate<string, [Freeing]>('free');
 export const guardStateQuery = defineQuery<GuardState>('state');
 
@@ -69,30 +64,33 @@ export async function guard(
   };
 
   setHandler(guardStateQuery, () => state);
-  setHandler(releaseSignal, (who) => {
-    if (!isRelease(who)) return;
-    // Its run says so: a person has released it there.
-    if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
-    state.waiting = state.waiting.filter((one) => !isSame(one, who));
-    touched();
-  });
-  setHandler(keepSignal, (keep) => {
-    if (!isRelease(keep)) return;
-    const { why, ...who } = keep;
-    if (state.holder !== null && isSame(state.holder, who))
-      state.holder = { ...state.holder, kept: String(why), remindedAt: now() };
-    touched();
-  });
-  setHandler(requestSignal, (request) => {
-    if (!isRelease(request) || !areNumbers(request.atLeast, request.rank)) return;
-    hearRequest(state, request);
-    touched();
-  });
-  handlePause(state, touched, () => {
-    resumed = true;
+  handleSignals({
+    release: (who: Release) => {
+      if (!isRelease(who)) return;
+      // Its run says so: a person has released it there.
+      if (state.holder !== null && isSame(state.holder, who)) state.holder = null;
+      state.waiting = state.waiting.filter((one) => !isSame(one, who));
+      touched();
+    },
+    keep: (keep: Keep) => {
+      if (!isRelease(keep)) return;
+      const { why, ...who } = keep;
+      if (state.holder !== null && isSame(state.holder, who))
+        state.holder = { ...state.holder, kept: String(why), remindedAt: now() };
+      touched();
+    },
+    request: (request: LeaseRequest) => {
+      if (!isRelease(request) || !areNumbers(request.atLeast, request.rank)) return;
+      hearRequest(state, request);
+      touched();
+    },
+    ...pauseSignals(state, touched, () => {
+      resumed = true;
+    }),
+    ...admissionSignals(state, touched),
   });
   handleFreeing(state, touched);
-  handleAdmissions(state, touched);
+  handleBreakerOrders(state, touched);
 
   // By the clock: while many ask, there is no quiet moment for it.
   for (let lookAt = Date.now() + LOOK_AT_HOLDER_MS; ;) {
@@ -168,26 +166,28 @@ function hearRequest(state: GuardState, request: LeaseRequest): void {
 }
 
 /** Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name. */
-function handlePause(state: GuardState, touched: () => void, resumed: () => void): void {
-  setHandler(pauseSignal, (order?: Partial<PauseOrder>) => {
-    const { by = 'unknown', reason = 'no reason given' } = order ?? {};
-    state.paused = { by: String(by), reason: String(reason), at: now() };
-    noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
-    touched();
-  });
-  setHandler(resumeSignal, (order?: Partial<PauseOrder>) => {
-    const problem = problemOf(order);
-    if (problem !== undefined) {
-      noteChange(state, { by: String(order?.by ?? 'unknown'), what: 'not resumed', reason: problem });
-    } else if (state.paused !== null) {
-      state.paused = null;
-      // What stopped everything is looked at; the count begins anew.
-      state.sick = {};
-      noteChange(state, { by: order!.by!, what: 'resumed', reason: order!.reason! });
-      resumed();
-    }
-    touched();
-  });
+function pauseSignals(state: GuardState, touched: () => void, resumed: () => void) {
+  return {
+    pause: (order?: Partial<PauseOrder>) => {
+      const { by = 'unknown', reason = 'no reason given' } = order ?? {};
+      state.paused = { by: String(by), reason: String(reason), at: now() };
+      noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+      touched();
+    },
+    resume: (order?: Partial<PauseOrder>) => {
+      const problem = problemOf(order);
+      if (problem !== undefined) {
+        noteChange(state, { by: String(order?.by ?? 'unknown'), what: 'not resumed', reason: problem });
+      } else if (state.paused !== null) {
+        state.paused = null;
+        // What stopped everything is looked at; the count begins anew.
+        state.sick = {};
+        noteChange(state, { by: order!.by!, what: 'resumed', reason: order!.reason! });
+        resumed();
+      }
+      touched();
+    },
+  };
 }
 
 function problemOf(order: Partial<PauseOrder> | undefined): string | undefined {

@@ -1,11 +1,4 @@
-import {
-  continueAsNew,
-  condition,
-  defineQuery,
-  defineSignal,
-  setHandler,
-  setWorkflowOptions,
-} from '@temporalio/workflow';
+import { continueAsNew, condition, defineQuery, setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import type { Release } from '../../contract/guard';
 import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } from '../../contract/places';
 import { versioned } from '../kit/versioning';
@@ -13,10 +6,9 @@ import { now } from './changes';
 import { endedOf, isLong } from './lasting';
 import { deliver, say } from './letters';
 import { areNumbers, isRelease, isSame, isWish } from './shape';
+import { handleSignals } from './signals';
 import { enqueue } from './waiting';
 
-export const wantSignal = defineSignal<[PlaceRequest]>('want');
-export const freeSignal = defineSignal<[Release]>('free');
 export const placesStateQuery = defineQuery<PlacesState>('state');
 
 /** Another shard may have a place: while somebody waits, one after the other is asked, with pauses that grow. */
@@ -43,15 +35,17 @@ export async function places(
   };
 
   setHandler(placesStateQuery, () => state);
-  setHandler(freeSignal, (who) => {
-    if (isRelease(who)) free(who);
-  });
-  setHandler(wantSignal, (request) => {
-    if (!isRelease(request) || !isWish(request) || !areNumbers(request.rank)) return;
-    // What the newest run knows of the configuration.
-    state.limits = request.limits;
-    want(state, request);
-    changed = true;
+  handleSignals({
+    free: (who: Release) => {
+      if (isRelease(who)) free(who);
+    },
+    want: (request: PlaceRequest) => {
+      if (!isRelease(request) || !isWish(request) || !areNumbers(request.rank)) return;
+      // What the newest run knows of the configuration.
+      state.limits = request.limits;
+      want(state, request);
+      changed = true;
+    },
   });
 
   // By the clock: at a shard that many ask there is no quiet moment for it, and it is the one that needs the others.

@@ -1,8 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
 import { readGuardMemory } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
 import { quietTemporal } from '../../support/quiet';
+import { askFor } from '../../support/shared/ask';
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { stopKit, taskQueue, withKit } from '../kit/harness';
 
@@ -52,6 +54,44 @@ describe('the guard', () => {
       await guard.executeUpdate('free', { args: [{ by: 'ben', reason: 'looked' }] });
       expect((await guardState()).holder).toBeNull();
     }));
+
+  it.each(['guard', 'places'])(
+    '%s hears what came before its first turn in the order in which it came',
+    (name) =>
+      withKit(env, async () => {
+        const late = `late-${name}`;
+        const one = { workflowId: 'a', runId: NOBODY, rank: 1 };
+        const limits = { alerts: 1, schedules: 1, shards: 1 };
+        const notice = { target: 'late', state: 'admitted', mode: 'auto', reason: '' };
+        const said: [string, object][] =
+          name === 'guard'
+            ? [
+                ['pause', { by: 'ben', reason: 'first' }],
+                ['request', { ...one, runbook: 'x', atLeast: 1 }],
+                ['release', one],
+                ['resume', { by: 'ben', reason: 'second' }],
+                ['pause', { by: 'cleo', reason: 'third' }],
+              ]
+            : [
+                ['want', { ...one, pool: 'alerts', shard: 0, limits, notice }],
+                ['free', one],
+              ];
+        const start = { workflowId: `${name}/late`, taskQueue: late, workflowRunTimeout: '30 days' } as const;
+        const args = [name === 'guard' ? { target: 'late' } : { shard: 0, limits }];
+        const handle = await env.client.workflow.start(name, { ...start, args });
+        for (const [signal, argument] of said) await handle.signal(signal, argument);
+        const worker = await Worker.create({
+          connection: env.nativeConnection,
+          taskQueue: late,
+          workflowBundle: { codePath: await askFor('bundle', require.resolve('../kit/fixtures')) },
+          activities: { post: async () => [], findEnded: async () => [] },
+        });
+        expect(await worker.runUntil(() => handle.query('state'))).toMatchObject(
+          name === 'guard' ? { paused: { by: 'cleo' }, waiting: [], holder: null } : { taken: [], queue: [] },
+        );
+        await handle.terminate();
+      }),
+  );
 
   it('grants one lease at a time, in order, with growing tokens', () =>
     withKit(env, async ({ world, start, until }) => {

@@ -1,0 +1,82 @@
+import type { WorkerOptions } from '@temporalio/worker';
+import { whileAlive } from '../activities/support/heartbeat';
+import type { LoadedConfig } from '../config/load';
+import { workerHostOf } from '../config/worker-host';
+import { workerIdentity } from '../config/worker-identity';
+import { hostQueue } from '../contract/hosts';
+
+// Each activity may hold a few database connections and a child process.
+const MAX_ACTIVITIES = 20;
+const MAX_HOST_ACTIVITIES = 100;
+/** However little the machine has left: one long step must not keep everything else waiting. */
+const MIN_ACTIVITIES = 5;
+/** What a step needs shows only after it has begun. */
+const RAMP_MS = 100;
+/** A frozen worker keeps its open polls, and the server hands work to them: the fewer, the sooner another one has it. */
+const FEW_POLLS = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 } as const;
+
+/** Of the worker that takes the turns of runs and the steps that any host can do. */
+export function workerOptions(config: LoadedConfig) {
+  return {
+    taskQueue: config.temporal.taskQueue,
+    ...commonOptions(config),
+    ...slotsOf(config),
+    // A run that waits for days need not stay in memory; the history brings it back.
+    maxCachedWorkflows: 300,
+    workflowTaskPollerBehavior: FEW_POLLS,
+    // After a crash waiting runs answer again after one second instead of ten.
+    stickyQueueScheduleToStartTimeout: '1s',
+    // Not in the SDK's types. Ending a turn in the middle corrupts Node and ends the process, and one of thousands of
+    // signals takes seconds on a busy machine.
+    isolateExecutionTimeout: '1 minute',
+  } satisfies Partial<WorkerOptions> & { isolateExecutionTimeout: string };
+}
+
+/** How much it does at once: a fixed number, or as much as memory and processors allow. */
+function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
+  if (tuner === undefined)
+    return {
+      maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
+      maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
+    };
+  const { targetMemoryUsage, targetCpuUsage, maxActivities } = tuner;
+  return {
+    tuner: {
+      tunerOptions: { targetMemoryUsage, targetCpuUsage },
+      activityTaskSlotOptions: {
+        minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
+        maximumSlots: maxActivities,
+        rampThrottle: RAMP_MS,
+      },
+      localActivityTaskSlotOptions: { minimumSlots: MAX_ACTIVITIES },
+    },
+  };
+}
+
+/** Takes the steps that need the disk of this host: the release that began them or another one, so without a version. */
+export function hostOptions(
+  config: LoadedConfig,
+  { taskQueue = config.temporal.taskQueue, shutdownGraceTime }: Partial<WorkerOptions>,
+) {
+  return {
+    ...commonOptions(config),
+    ...(shutdownGraceTime === undefined ? {} : { shutdownGraceTime: shutdownGraceTime as number }),
+    taskQueue: hostQueue(taskQueue, workerHostOf(config)),
+    // A step that has to wait here counts as one whose host is lost.
+    maxConcurrentActivityTaskExecutions: MAX_HOST_ACTIVITIES,
+  } satisfies Partial<WorkerOptions>;
+}
+
+function commonOptions(config: LoadedConfig) {
+  return {
+    identity: workerIdentity(config),
+    // Cancellation reaches an activity with a heartbeat.
+    maxHeartbeatThrottleInterval: '1s',
+    defaultHeartbeatThrottleInterval: '1s',
+    shutdownGraceTime: '10s',
+    interceptors: {
+      activity: [() => ({ inbound: { execute: (input, next) => whileAlive(() => next(input)) } })],
+    },
+    activityTaskPollerBehavior: FEW_POLLS,
+  } satisfies Partial<WorkerOptions>;
+}
