@@ -54,6 +54,12 @@ export async function guard(
   const touched = () => {
     changed = true;
   };
+  const remember = () => {
+    const memory = memoryOf(state);
+    if (JSON.stringify(memory) === remembered) return;
+    upsertMemo({ [GUARD_MEMO]: memory });
+    remembered = JSON.stringify(memory);
+  };
   const forget = (who: Release) => {
     state.waiting = state.waiting.filter((one) => !isSame(one, who));
     state.queue = state.queue.filter((one) => !isSame(one, who));
@@ -84,8 +90,12 @@ export async function guard(
       hearRequest(state, request);
       touched();
     },
-    ...pauseSignals(state, touched, () => {
-      resumed = true;
+    ...pauseSignals(state, touched, {
+      // At once: it may be telling many others just now.
+      paused: remember,
+      resumed: () => {
+        resumed = true;
+      },
     }),
     ...admissionSignals(state, touched),
   });
@@ -98,11 +108,7 @@ export async function guard(
     const granted = grant(state);
     admitNext(state);
     setCurrentDetails(describeGuard(state));
-    const memory = memoryOf(state);
-    if (JSON.stringify(memory) !== remembered) {
-      upsertMemo({ [GUARD_MEMO]: memory });
-      remembered = JSON.stringify(memory);
-    }
+    remember();
     if (granted !== undefined && !(await tellGranted(state, granted))) {
       forget(granted);
       // Whatever ended it may have ended others: one look finds them, where granting to each takes a turn of its own.
@@ -166,12 +172,17 @@ function hearRequest(state: GuardState, request: LeaseRequest): void {
 }
 
 /** Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name. */
-function pauseSignals(state: GuardState, touched: () => void, resumed: () => void) {
+function pauseSignals(
+  state: GuardState,
+  touched: () => void,
+  then: { paused: () => void; resumed: () => void },
+) {
   return {
     pause: (order?: Partial<PauseOrder>) => {
       const { by = 'unknown', reason = 'no reason given' } = order ?? {};
       state.paused = { by: String(by), reason: String(reason), at: now() };
       noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+      then.paused();
       touched();
     },
     resume: (order?: Partial<PauseOrder>) => {
@@ -183,7 +194,7 @@ function pauseSignals(state: GuardState, touched: () => void, resumed: () => voi
         // What stopped everything is looked at; the count begins anew.
         state.sick = {};
         noteChange(state, { by: order!.by!, what: 'resumed', reason: order!.reason! });
-        resumed();
+        then.resumed();
       }
       touched();
     },

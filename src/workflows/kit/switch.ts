@@ -12,6 +12,8 @@ import { addNote, publish, type RunState } from './state';
 const FIRST_LOOK_MS = 1_000;
 /** Told that somebody resumed, it looks at once; this is for those that nobody could tell. */
 const MAX_LOOK_MS = 5 * 60_000;
+/** Nobody resumes what only cannot be read. */
+const MAX_UNREAD_MS = 15_000;
 /** From then on others may have its place. */
 const REST_AFTER_MS = 4_000;
 
@@ -29,12 +31,13 @@ export async function passKillSwitch(state: RunState, before: string): Promise<v
   let obstacle = await obstacleOf(state);
   if (obstacle === undefined) return;
   const { summary } = state.report;
-  addNote(state, `Paused before: ${before}`, obstacle);
+  addNote(state, `Paused before: ${before}`, obstacle.text);
   upsertSearchAttributes([{ key: searchAttributes.waiting, value: 'paused' }]);
   try {
-    let rests = false;
-    for (let pause = FIRST_LOOK_MS; obstacle !== undefined; pause = Math.min(MAX_LOOK_MS, pause * 2)) {
-      state.report.summary = obstacle;
+    let [rests, pause] = [false, FIRST_LOOK_MS / 2];
+    while (obstacle !== undefined) {
+      pause = Math.min(obstacle.lookMs, pause * 2);
+      state.report.summary = obstacle.text;
       publish(state);
       if (!rests && pause >= REST_AFTER_MS) {
         await state.place.give();
@@ -57,16 +60,24 @@ export async function passKillSwitch(state: RunState, before: string): Promise<v
   }
 }
 
-async function obstacleOf(state: RunState): Promise<string | undefined> {
+interface Obstacle {
+  text: string;
+  /** How long to wait for the next look, at the most. */
+  lookMs: number;
+}
+
+async function obstacleOf(state: RunState): Promise<Obstacle | undefined> {
   try {
     const [pause] = await readSwitch({ targets: targetsOf(state) });
     if (pause === undefined) return undefined;
     const { target, by, at, reason } = pause;
     const what = target === 'all' ? '' : ` --target ${target}`;
-    return `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}. \`runbooks resume${what} --reason "..."\` lets it go on`;
+    const text = `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}. \`runbooks resume${what} --reason "..."\` lets it go on`;
+    return { text, lookMs: MAX_LOOK_MS };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    return `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
+    const text = `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
+    return { text, lookMs: MAX_UNREAD_MS };
   }
 }
 

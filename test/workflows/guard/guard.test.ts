@@ -27,6 +27,21 @@ async function ended(handle: WorkflowHandle): Promise<void> {
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 const guardState = () => env.client.workflow.getHandle('guard/leased').query<GuardState>('state');
 
+/** A worker that begins only now, for guards of another queue. */
+async function withWorker<T>(
+  queue: string,
+  post: () => Promise<never[]>,
+  body: () => Promise<T>,
+): Promise<T> {
+  const worker = await Worker.create({
+    connection: env.nativeConnection,
+    taskQueue: queue,
+    workflowBundle: { codePath: await askFor('bundle', require.resolve('../kit/fixtures')) },
+    activities: { post, findEnded: async () => [] },
+  });
+  return worker.runUntil(body);
+}
+
 describe('the guard', () => {
   // First: after a termination the clock of this server may stand still.
   it('keeps the lease of a run that ended because it needs a person, and reminds people each day', () =>
@@ -80,18 +95,47 @@ describe('the guard', () => {
         const args = [name === 'guard' ? { target: 'late' } : { shard: 0, limits }];
         const handle = await env.client.workflow.start(name, { ...start, args });
         for (const [signal, argument] of said) await handle.signal(signal, argument);
-        const worker = await Worker.create({
-          connection: env.nativeConnection,
-          taskQueue: late,
-          workflowBundle: { codePath: await askFor('bundle', require.resolve('../kit/fixtures')) },
-          activities: { post: async () => [], findEnded: async () => [] },
-        });
-        expect(await worker.runUntil(() => handle.query('state'))).toMatchObject(
+        const state = await withWorker(
+          late,
+          async () => [],
+          () => handle.query('state'),
+        );
+        expect(state).toMatchObject(
           name === 'guard' ? { paused: { by: 'cleo' }, waiting: [], holder: null } : { taken: [], queue: [] },
         );
         await handle.terminate();
       }),
   );
+
+  it('is paused for whoever reads that, also while it is telling others', () =>
+    withKit(env, async () => {
+      const handle = await env.client.workflow.start('guard', {
+        workflowId: 'guard/busy',
+        taskQueue: 'busy',
+        args: [{ target: 'busy' }],
+        workflowRunTimeout: '30 days',
+      });
+      await handle.signal('pause', { by: 'ben', reason: 'first' });
+      await handle.signal('request', { workflowId: 'a', runId: NOBODY, rank: 1, runbook: 'x', atLeast: 1 });
+      let [tell, told] = [() => undefined as void, () => undefined as void];
+      const telling = new Promise<void>((resolve) => (tell = resolve));
+      const heard = new Promise<never[]>((resolve) => (told = () => resolve([])));
+      const post = () => {
+        tell();
+        return heard;
+      };
+      await withWorker('busy', post, async () => {
+        await telling;
+        await handle.signal('pause', { by: 'cleo', reason: 'second' });
+        for (let tries = 0; tries < 200; tries += 1) {
+          if ((await readGuardMemory(env.client, 'busy'))?.memory?.paused?.by === 'cleo') break;
+          await new Promise((resolve) => setTimeout(resolve, 25));
+        }
+        expect((await readGuardMemory(env.client, 'busy'))?.memory?.paused?.by).toBe('cleo');
+        told();
+        await handle.terminate();
+      });
+    }));
 
   it('grants one lease at a time, in order, with growing tokens', () =>
     withKit(env, async ({ world, start, until }) => {
