@@ -8,6 +8,7 @@ import { createRateLimitActivities } from './application/rate-limits';
 import { createRemedyActivities } from './application/remedies';
 import { createApplicationActivities } from './application/symptoms';
 import { createDeploymentActivities } from './deployments/deployment-activities';
+import { createObserveActivities } from './observe/measure';
 import type { ActivityDeps } from './support/deps';
 
 /** What can be read from, and done to, a running application and its deployments. */
@@ -18,6 +19,7 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
     ...createMeasureActivities(deps),
+    ...createObserveActivities(deps),
     ...createDeploymentActivities(deps),
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),

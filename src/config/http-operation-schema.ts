@@ -77,22 +77,25 @@ const shape = {
     .optional()
     .describe('header for a key that every attempt of one step has, e.g. Idempotency-Key'),
   success: successSchema.prefault({}),
-  fields: z
-    .record(z.string(), z.string())
-    .default({})
-    .describe('what is read from the answer: a name, and its dot path'),
   poll: pollSchema.optional(),
   timeoutMs: z.number().positive().max(60_000).default(10_000).describe('of one request'),
 };
 
 type Shape = typeof shape;
 
+const mapping = {
+  fields: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('what is read from the answer: a name, and its dot path'),
+};
+
 /** A request in which only the `declared` names may be filled in. */
 export function operationSchema(declared: readonly string[]) {
-  return operationWith(declared, {});
+  return operationWith(declared, mapping);
 }
 
-/** The same with more fields; a request that only reads has no `fields` of its own. */
+/** The same with other fields than those that are read from the answer. */
 export function operationWith<More extends z.ZodRawShape>(declared: readonly string[], more: More) {
   return z
     .strictObject({ ...shape, ...more })
@@ -103,7 +106,7 @@ export function operationWith<More extends z.ZodRawShape>(declared: readonly str
 }
 
 function checkOperation(given: object, declared: readonly string[], context: z.RefinementCtx): void {
-  const { method, url, query, headers, body, form } = given as OperationConfig;
+  const { method, url, query, headers, body, form } = given as RequestConfig;
   const report = (path: string, message: string) =>
     context.addIssue({ code: 'custom', path: [path], message });
   for (const [path, value] of Object.entries({ url, query, headers, body, form })) {
@@ -121,5 +124,6 @@ function listed(declared: readonly string[]): string {
   return declared.length === 0 ? 'nothing' : declared.map((name) => `{${name}}`).join(', ');
 }
 
-export type OperationConfig = z.infer<z.ZodObject<Shape>>;
+type RequestConfig = z.infer<z.ZodObject<Shape>>;
+export type OperationConfig = RequestConfig & z.infer<z.ZodObject<typeof mapping>>;
 export type AuthenticationConfig = z.infer<typeof authenticationSchema>;
