@@ -98,3 +98,21 @@ function problemOfBands({ is = 'above', info, warning, critical }: Omit<Usual, '
 
 export type ObserveConfig = z.infer<typeof observeSchema>;
 export type MeasureConfig = ObserveConfig['measures'][string];
+
+/** Name of the measure that stands for `application.errorRate` where that is not configured. */
+export const ERROR_RATE = 'error-rate';
+
+/** The bands of an environment's error rate, wherever it comes from; undefined where there is none. */
+export function errorRateBands({
+  application,
+  observe,
+}: {
+  application?: { errorRate?: { max: number; warning: number; critical: number } | undefined } | undefined;
+  observe?: ObserveConfig | undefined;
+}): { max: number; warning: number; critical: number } | undefined {
+  if (application?.errorRate !== undefined) return application.errorRate;
+  const measure: MeasureConfig | undefined = observe?.measures[ERROR_RATE];
+  if (measure === undefined) return undefined;
+  const { critical = 1, warning = critical, info = warning } = measure;
+  return { max: info, warning, critical };
+}
