@@ -1,5 +1,6 @@
 import { createApplicationChangeActivities } from './application/changes';
 import { createCommandActivities } from './application/commands';
+import { createCronActivities } from './application/crons';
 import { createExternalServiceActivities } from './application/external-services';
 import { createApplicationFactsActivities } from './application/facts';
 import { createFeatureActivities } from './application/features';
@@ -20,6 +21,7 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createCommandActivities(deps),
     ...createMeasureActivities(deps),
     ...createObserveActivities(deps),
+    ...createCronActivities(deps),
     ...createDeploymentActivities(deps),
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),

@@ -19,10 +19,16 @@ export type Reading =
       /** When it was so, in milliseconds; absent where the source does not say, and now is as good. */
       atMs?: number;
     }
-  | { known: false; why: Unknown; detail: string };
+  | {
+      known: false;
+      why: Unknown;
+      detail: string;
+      /** Asking again does not help: somebody has to mend something first. */
+      lasting?: boolean;
+    };
 
-export function unknown(why: Unknown, detail: string): Extract<Reading, { known: false }> {
-  return { known: false, why, detail };
+export function unknown(why: Unknown, detail: string, lasting?: boolean): Extract<Reading, { known: false }> {
+  return { known: false, why, detail, ...(lasting === undefined ? {} : { lasting }) };
 }
 
 /** The finite number that a value is, also where it is written as text; undefined where it is none. */

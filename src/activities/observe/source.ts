@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { environmentOf } from '../../config/load';
 import type { SourceConfig } from '../../config/source-schema';
 import { databaseIn, type Place } from '../../contract/place';
@@ -35,7 +36,8 @@ export async function readSource(
   try {
     return notTooOld(await readAny(deps, place, source, call), source.maxAgeSeconds);
   } catch (error) {
-    return unknown(isHttpFailure(error) ? 'unreachable' : 'failed', problemOf(error));
+    const lasting = error instanceof ApplicationFailure && error.nonRetryable === true;
+    return unknown(isHttpFailure(error) ? 'unreachable' : 'failed', problemOf(error), lasting);
   }
 }
 
