@@ -12,6 +12,7 @@ const rooms = [
   'report/history',
   'activities/support',
   'activities/postgres/session',
+  'activities/observe',
   'packs/definition',
   'doors/pack',
   'doors/activity',
@@ -36,7 +37,10 @@ const rooms = [
 /** What may be in the workflow bundle. */
 const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
 
-/** The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence. */
+/**
+ * The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence, and so are
+ * the eyes on a service.
+ */
 const systems = ['application', 'deployments', 'guard', 'incidents', 'notifications', 'policy', 'postgres'];
 
 /**
@@ -81,7 +85,7 @@ const zones = [
   ...systems.map((system) => ({
     target: inSrc(`activities/${system}`),
     from: inSrc('activities'),
-    except: ['./support', './postgres/session', `./${system}`],
+    except: ['./support', './postgres/session', './observe', `./${system}`],
     message: 'A system knows no other system: what two need is in activities/support or contract.',
   })),
   ...behindTheDoors.map((room) => ({

@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
+const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
 
 const RUNS = [
@@ -30,6 +31,7 @@ const RUNS = [
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
+  ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   [
     'respond-to-incident',
     'respondToIncident',
@@ -78,6 +80,12 @@ async function forgetTransactions({ booking }) {
 async function deployBadly({ directory }) {
   deployVersion(directory, '1.5.0');
   await new Promise((resolve) => setTimeout(resolve, 5_000));
+}
+
+/** Over twice the sample's interval of ten seconds when the run looks. */
+async function loseSchedule({ directory }) {
+  setSwitches(directory, { cronSchedule: '' });
+  await new Promise((resolve) => setTimeout(resolve, 21_000));
 }
 
 /** Every message that an incident takes, a resolution that is refused, and one that is taken. */

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
+import { addCron, startScheduler } from './cron';
 import { recommend } from './features';
 import { addHealth } from './health';
 import { addMetrics, countAnswers } from './metrics';
@@ -22,6 +24,10 @@ export interface BookingAppOptions {
   poolMax?: number;
   /** For setting the pool and restarting it while it runs. Default: neither can be done. */
   operationsToken?: string;
+  /** Of the scheduler that has holds expire. Default: one of its own, so that nobody else can call it. */
+  cronSecret?: string;
+  /** How often it does. */
+  expireEveryMs?: number;
   /** Where deployments and switches are; the running application follows them. Default: it changes no more. */
   directory?: string;
 }
@@ -56,16 +62,19 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   addHealth(server, pools, answers, running);
   if (options.operationsToken !== undefined) addOperations(server, pools, options.operationsToken);
   addBookings(server, pools, running);
+  const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
+  addCron(server, pools, running, secret);
   // Before anything runs that would have to be stopped again if it fails.
   const customers = options.traffic ? await someCustomers(pools.current()) : [];
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
-  const expiry = setInterval(() => void expireHolds(pools.current()), EXPIRE_EVERY_MS);
+  const everyMs = options.expireEveryMs ?? EXPIRE_EVERY_MS;
+  const stopScheduler = startScheduler(url, { running, secret, everyMs });
   const stopTraffic = options.traffic ? startTraffic(url, customers) : undefined;
   return {
     url,
     stop: async () => {
       stopFollowing();
-      clearInterval(expiry);
+      stopScheduler();
       await stopTraffic?.();
       await server.close();
       await pools.end();
@@ -137,21 +146,15 @@ const positive = (fallback: number, maximum: number): object => ({
   default: fallback,
 });
 
-async function expireHolds(pool: Pool): Promise<void> {
-  // Fails while the database is away; the age of the last run, in the detailed health check, tells.
-  await pool.query('SELECT expire_held_bookings()').catch(() => undefined);
-  await pool.query('DELETE FROM idempotency_keys WHERE expires_at < now()').catch(() => undefined);
-}
-
 async function someCustomers(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM customers ORDER BY id LIMIT 20');
   return rows.map(({ id }) => id);
 }
 
-/** As a program: DATABASE_URL, and optionally PORT, TRAFFIC=1, DIRECTORY of deployments and switches, BOOKING_OPERATIONS_TOKEN. */
+/** As a program: DATABASE_URL, and optionally PORT, TRAFFIC=1, DIRECTORY of deployments and switches, BOOKING_OPERATIONS_TOKEN, BOOKING_CRON_SECRET. */
 async function main(): Promise<void> {
   const { DATABASE_URL: databaseUrl, PORT: port, TRAFFIC: traffic, DIRECTORY: directory } = process.env;
-  const { BOOKING_OPERATIONS_TOKEN: operationsToken } = process.env;
+  const { BOOKING_OPERATIONS_TOKEN: operationsToken, BOOKING_CRON_SECRET: cronSecret } = process.env;
   if (databaseUrl === undefined || databaseUrl === '') throw new Error('DATABASE_URL is not set.');
   const app = await startBookingApp({
     databaseUrl,
@@ -159,6 +162,7 @@ async function main(): Promise<void> {
     traffic: traffic === '1',
     directory,
     operationsToken,
+    cronSecret,
   });
   console.log(app.url);
   const stop = (): void => void app.stop().then(() => process.exit(0));

@@ -3,9 +3,12 @@
  *
  *   deploy list                          every deployment as JSON, newest first
  *   DEPLOYMENT_ID=dep-2 deploy promote   puts that one in front
+ *   deploy schedule                      the schedule that the platform has for the job that has holds expire
+ *   deploy again                         what is in front once more: the platform takes its schedules anew
  *   deploy version 1.5.0                 a new deployment of that version, in front at once
  */
 import { deployVersion, listDeployments, promoteDeployment } from './deployments';
+import { DEFAULT_SWITCHES, readSwitches, setSwitches } from './switches';
 
 function main([verb, version]: string[]): string {
   const directory = process.cwd();
@@ -14,7 +17,13 @@ function main([verb, version]: string[]): string {
     const { id } = deployVersion(directory, version);
     return `${version} is in front as ${id}`;
   }
-  if (verb !== 'promote') throw new Error('expected: deploy list | promote | version <x.y.z>');
+  if (verb === 'schedule') return readSwitches(directory).cronSchedule;
+  if (verb === 'again') {
+    setSwitches(directory, { cronSchedule: DEFAULT_SWITCHES.cronSchedule });
+    return 'deployed again, with its schedules';
+  }
+  if (verb !== 'promote')
+    throw new Error('expected: deploy list | promote | schedule | again | version <x.y.z>');
   const { DEPLOYMENT_ID: id, RUNBOOKS_FENCING_TOKEN: token } = process.env;
   if (id === undefined) throw new Error('DEPLOYMENT_ID is not set');
   const promoted = promoteDeployment(directory, id, token === undefined ? undefined : Number(token));

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { readConnections } from './connections';
+import { readLastRun } from './cron';
 import type { AppPools } from './pools';
 
 export interface Answers {
@@ -71,6 +72,17 @@ export function addMetrics(server: FastifyInstance, pools: AppPools): (status: n
     registers,
     collect() {
       this.set(pools.max());
+    },
+  });
+  new Gauge({
+    name: 'booking_cron_last_run_timestamp_seconds',
+    help: 'When a job ran last; no sample while the database is away.',
+    labelNames: ['cron'],
+    registers,
+    async collect() {
+      this.reset();
+      const at = await readLastRun(pools.monitor).catch(() => null);
+      if (at !== null) this.set({ cron: 'expire-bookings' }, Date.parse(at) / 1_000);
     },
   });
   const readDatabase = addDatabaseMetrics(registers, pools);

@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
+import { sameText } from './cron';
 import type { AppPools } from './pools';
 
 const POOL_LIMIT = 200;
@@ -34,9 +34,3 @@ const poolBody = {
   required: ['max'],
   properties: { max: { type: 'integer', minimum: 1, maximum: POOL_LIMIT } },
 };
-
-/** In constant time, whatever the lengths. */
-function sameText(a: string, b: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}

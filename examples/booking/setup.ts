@@ -63,6 +63,8 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
     BOOKING_STAGING_URL: staging.migrator,
     // The application gets it too.
     BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
+    // So does the scheduler that has holds expire.
+    BOOKING_CRON_SECRET: randomBytes(24).toString('base64url'),
     // Of those who send alerts.
     BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
   };

@@ -4,6 +4,9 @@
  *   switches feature recommendations on|off
  *   switches limit 50                    requests a second for each address
  *   switches limit default
+ *   switches cron lost                   the platform loses the schedule of the job that has holds expire
+ *   switches cron idle                   the job answers, and does nothing
+ *   switches cron default
  */
 import { join } from 'node:path';
 import { followState, readState, writeState } from './state-file';
@@ -13,17 +16,30 @@ export interface Switches {
   recommendations: boolean;
   /** For each address. */
   requestsPerSecond: number;
+  /** What the platform has; empty: it has lost it. */
+  cronSchedule: string;
+  expiryWorks: boolean;
 }
 
-export const DEFAULT_SWITCHES: Switches = { recommendations: false, requestsPerSecond: 500 };
+export const DEFAULT_SWITCHES: Switches = {
+  recommendations: false,
+  requestsPerSecond: 500,
+  cronSchedule: '*/10 * * * * *',
+  expiryWorks: true,
+};
 
 const fileIn = (directory: string): string => join(directory, 'switches.json');
 
 /** Changes some of the switches; the application follows within a second. */
 export function setSwitches(directory: string, changed: Partial<Switches>): Switches {
-  const now = { ...DEFAULT_SWITCHES, ...readState<Partial<Switches>>(fileIn(directory)), ...changed };
+  const now = { ...readSwitches(directory), ...changed };
   writeState(fileIn(directory), now);
   return now;
+}
+
+/** What is switched now. */
+export function readSwitches(directory: string): Switches {
+  return { ...DEFAULT_SWITCHES, ...readState<Partial<Switches>>(fileIn(directory)) };
 }
 
 /** Calls back with the switches whenever they change. Returns how to stop it. */
@@ -37,10 +53,17 @@ function main([what, ...rest]: string[]): Switches {
   const directory = process.cwd();
   if (what === 'feature' && rest[0] === 'recommendations' && /^(on|off)$/.test(rest[1] ?? ''))
     return setSwitches(directory, { recommendations: rest[1] === 'on' });
+  if (what === 'cron' && /^(lost|idle|default)$/.test(rest[0] ?? ''))
+    return setSwitches(directory, {
+      cronSchedule: rest[0] === 'lost' ? '' : DEFAULT_SWITCHES.cronSchedule,
+      expiryWorks: rest[0] !== 'idle',
+    });
   const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
-  throw new Error('expected: switches feature recommendations on|off, or: switches limit <number>|default');
+  throw new Error(
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default',
+  );
 }
 
 if (require.main === module) {

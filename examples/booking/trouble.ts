@@ -133,6 +133,20 @@ const troubles: Record<string, Trouble> = {
       console.log('one request a second is served, and all others are refused');
     },
   },
+  'lost-cron': {
+    usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js cron default ends it',
+    make: async () => {
+      setSwitches(stackFolder(), { cronSchedule: '' });
+      console.log('the platform has no schedule for expire-bookings any more, and holds do not expire');
+    },
+  },
+  'idle-cron': {
+    usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js cron default ends it',
+    make: async () => {
+      setSwitches(stackFolder(), { expiryWorks: false });
+      console.log('expire-bookings answers 200 and does nothing, and holds do not expire');
+    },
+  },
 };
 
 /** Where deployments and switches are: beside the configuration. */

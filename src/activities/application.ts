@@ -1,5 +1,6 @@
 import { createApplicationChangeActivities } from './application/changes';
 import { createCommandActivities } from './application/commands';
+import { createCronActivities } from './application/crons';
 import { createExternalServiceActivities } from './application/external-services';
 import { createApplicationFactsActivities } from './application/facts';
 import { createFeatureActivities } from './application/features';
@@ -8,6 +9,7 @@ import { createRateLimitActivities } from './application/rate-limits';
 import { createRemedyActivities } from './application/remedies';
 import { createApplicationActivities } from './application/symptoms';
 import { createDeploymentActivities } from './deployments/deployment-activities';
+import { createObserveActivities } from './observe/measure';
 import type { ActivityDeps } from './support/deps';
 
 /** What can be read from, and done to, a running application and its deployments. */
@@ -18,6 +20,8 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createApplicationChangeActivities(deps),
     ...createCommandActivities(deps),
     ...createMeasureActivities(deps),
+    ...createObserveActivities(deps),
+    ...createCronActivities(deps),
     ...createDeploymentActivities(deps),
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),

@@ -1,5 +1,6 @@
 /** What runbooks may read from, and do to, a running application. */
 import { z } from 'zod';
+import { cronsSchema } from './cron-schema';
 import { commandSchema, plainName, secretText } from './primitives';
 
 const endpoint = z
@@ -96,6 +97,7 @@ export const applicationSchema = z
       .default([])
       .describe('features that can be switched off, least needed first'),
     raiseRateLimits: rateLimitsSchema.optional(),
+    crons: cronsSchema,
     soakSeconds: z.number().min(0).max(86_400).default(60),
     soakEverySeconds: z.number().positive().default(10),
   })

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { alertsSchema } from './alert-schema';
 import { approvalSchema } from './approval-schema';
 import { backupsSchema, canarySchema, restoreSchema, type offsiteSchema } from './backup-schema';
+import { observeSchema } from './measure-schema';
 import { migrationsSchema } from './migration-schema';
 import { notificationSchema } from './notification-schema';
 import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
@@ -46,6 +47,7 @@ export const environmentSchema = z
   .strictObject({
     database: databaseSchema,
     application: applicationSchema.optional(),
+    observe: observeSchema.optional(),
     smoke: commandSchema.optional(),
   })
   .describe('one environment of a service, e.g. production or staging');

@@ -129,6 +129,7 @@ export function createStack({
           traffic: true,
           directory,
           operationsToken: booking.environment['BOOKING_OPERATIONS_TOKEN'],
+          cronSecret: booking.environment['BOOKING_CRON_SECRET'],
         });
         parts.app = app;
         stops.push(() => app.stop());

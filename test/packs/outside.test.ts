@@ -52,7 +52,7 @@ const cron = {
 describe('a pack that `runbooks pack init` wrote, outside of this repository', () => {
   it('builds, lints and passes its tests, as its scripts say', async () => {
     const { output } = await site.runbooks('pack', 'init', 'cron', '--name', '@acme/cron');
-    expect(output).toContain('cron/src/recover-cron.ts');
+    expect(output).toContain('cron/src/rerun-job.ts');
     for (const script of ['build', 'lint', 'test']) {
       const done = await site.exec('npm', ['run', '--silent', script], 'cron');
       expect([script, done.code, done.code === 0 ? '' : done.output]).toEqual([script, 0, '']);
@@ -66,9 +66,9 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
     const built = await site.runbooks('build');
     expect([built.code, built.output]).toEqual([
       0,
-      expect.stringMatching(/cron +recoverCron\ngreetings +greet\n/),
+      expect.stringMatching(/cron +rerunJob\ngreetings +greet\n/),
     ]);
-    const started = await site.runbooks('start', 'recoverCron', '--help');
+    const started = await site.runbooks('start', 'rerunJob', '--help');
     expect(started.output).toContain('--job <text>');
     const { output } = await site.runbooks('schema');
     expect(output).toContain('older than this: the job has stopped');
@@ -88,7 +88,7 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
 
   it('runs on a worker when it is started as the Temporal UI would, and its fence is in the database', async () => {
     writeFileSync(join(site.directory, LAST_RUN), '2026-01-01T00:00:00Z');
-    const report = await withWorker((client) => start(client, 'recoverCron', { service: 'shop' }));
+    const report = await withWorker((client) => start(client, 'rerunJob', { service: 'shop' }));
     expect([report.outcome, report.timeline.at(-1)?.title]).toEqual(['SUCCEEDED', 'SUCCEEDED']);
     expect(Date.parse(readFileSync(join(site.directory, LAST_RUN), 'utf8'))).toBeGreaterThan(
       Date.now() - 60_000,
@@ -101,9 +101,9 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
 
   it('replays, and no longer once its procedure does something else', async () => {
     const same = await site.runbooks('replay', '--from', 'default');
-    expect([same.code, same.output]).toEqual([0, expect.stringMatching(/same +recoverCron/)]);
+    expect([same.code, same.output]).toEqual([0, expect.stringMatching(/same +rerunJob/)]);
     expect(same.output).toMatch(/same +guard/);
-    const file = join(site.directory, 'cron/dist/recover-cron.js');
+    const file = join(site.directory, 'cron/dist/rerun-job.js');
     const code = readFileSync(file, 'utf8');
     // The bundle is stale now, and is built again by itself.
     writeFileSync(file, code.replace('act.runCronJob(', 'act.runItTwice('));
@@ -111,7 +111,7 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
     writeFileSync(file, code);
     expect([other.code, other.output]).toEqual([
       1,
-      expect.stringMatching(/DIFFERS +recoverCron [^]*runItTwice/),
+      expect.stringMatching(/DIFFERS +rerunJob [^]*runItTwice/),
     ]);
   });
 
@@ -120,7 +120,7 @@ describe('a pack that `runbooks pack init` wrote, outside of this repository', (
     const { code, output } = await site.runbooks('--config', 'without.yaml', 'replay');
     expect([code, output.replace(/\s+/g, ' ')]).toEqual([
       1,
-      expect.stringMatching(/UNKNOWN recoverCron .*no pack here has a workflow recoverCron/),
+      expect.stringMatching(/UNKNOWN rerunJob .*no pack here has a workflow rerunJob/),
     ]);
   });
 });

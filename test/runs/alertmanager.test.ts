@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, parseDocument } from 'yaml';
+import { readSwitches, setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions, type IdleTransactions } from '../../examples/booking/trouble';
 import { startIntake, type RunningIntake } from '../../src/worker/intake';
 import { PACKAGE_ROOT } from '../../src/config/version';
@@ -34,8 +35,10 @@ beforeAll(async () => {
   if (missing.length > 0) return;
   driver = await startDriver();
   const { config, directory, app } = driver.stack;
+  const { application } = config.services['booking']!.environments['production']!;
   // Far longer than this test may take: a run that ends before has heard that the alert is resolved.
-  config.services['booking']!.environments['production']!.application!.soakSeconds = 3_600;
+  application!.soakSeconds = 3_600;
+  application!.crons['expire-bookings']!.everySeconds = 6;
   intake = await startIntake(config, { log: () => undefined, noticeEveryMs: 200 });
   alertmanager = await startAlertmanager(join(directory, 'alertmanager'), await alertmanagerConfig());
   prometheus = await startPrometheus({
@@ -58,7 +61,9 @@ function sampleRules(): string {
   const rules = parseDocument(readFileSync(join(PACKAGE_ROOT, 'examples/booking/alert-rules.yml'), 'utf8'));
   // Still longer than the limit of an idle transaction.
   rules.setIn(['groups', 0, 'rules', 0, 'for'], '7s');
-  return rules.toString();
+  rules.setIn(['groups', 0, 'rules', 1, 'for'], '1s');
+  // Still longer than the time between two runs of the job.
+  return rules.toString().replace('[5m])) > 20', '[5m])) > 12');
 }
 
 /** The example that we ship, with our addresses, less patience, and nobody to wake. */
@@ -102,11 +107,9 @@ const counted = async (result: string) =>
       `last_over_time(runbooks_alerts_total{source="alertmanager",result="${result}"}[1m])`,
     )
   )[0]?.value ?? 0;
-async function runsStarted() {
+async function runsStarted(runbook = 'relieveConnectionPool') {
   const found = [];
-  for await (const info of driver.stack.client.workflow.list({
-    query: `WorkflowType = 'relieveConnectionPool'`,
-  }))
+  for await (const info of driver.stack.client.workflow.list({ query: `WorkflowType = '${runbook}'` }))
     found.push(info);
   return found;
 }
@@ -147,6 +150,19 @@ testReal(
     expect(await runsStarted()).toHaveLength(1);
   },
 );
+
+testReal('a job that has lost its schedule is noticed by its rule, and runs again', async () => {
+  const { client, directory } = driver.stack;
+  setSwitches(directory, { cronSchedule: '' });
+  const started = await until('the run', async () => (await runsStarted('recoverCron'))[0]);
+  const { outcome, report } = await driver.end(client.workflow.getHandle(started.workflowId));
+  expect([outcome, report.startedBy]).toEqual(['SUCCEEDED', 'alert:alertmanager']);
+  expect(readSwitches(directory).cronSchedule).toBe('*/10 * * * * *');
+  await until(
+    'the end of the alert',
+    async () => (await prometheus.query('ALERTS{alertname="BookingCronStale"}')).length === 0 || undefined,
+  );
+});
 
 testReal('the shipped rules work on what the intake really exports', async () => {
   // Nobody ever backed up here, and nobody applied the schedules; both wait for their time.

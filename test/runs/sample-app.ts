@@ -26,6 +26,8 @@ export interface SampleApp {
 }
 
 const WINDOW_SECONDS = 2;
+/** How often holds past their expiry are ended. */
+export const EXPIRE_EVERY_SECONDS = 1;
 const STATE = ['deployments.json', 'switches.json'];
 
 /** Puts an application with a window of two seconds in the place of the stack's own. */
@@ -37,11 +39,17 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     directory: stack.directory,
     windowSeconds: WINDOW_SECONDS,
     operationsToken: process.env['BOOKING_OPERATIONS_TOKEN'],
+    cronSecret: process.env['BOOKING_CRON_SECRET'],
+    expireEveryMs: EXPIRE_EVERY_SECONDS * 1_000,
   });
   process.env['BOOKING_APP_URL'] = app.url;
   const service = stack.config.services['booking'] as ServiceConfig;
   const application = service.environments['production']?.application as ApplicationConfig;
   Object.assign(application.errorRate as object, { windowSeconds: WINDOW_SECONDS });
+  Object.assign(application.crons['expire-bookings'] as object, {
+    everySeconds: EXPIRE_EVERY_SECONDS,
+    settleSeconds: 2,
+  });
   Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
   const usual = structuredClone({ service, application });
 

@@ -1,8 +1,8 @@
 import { card, z } from 'durable-runbooks';
 
-export const recoverCronCard = card({
-  name: 'recoverCron',
-  title: 'Recover a stopped cron job',
+export const rerunJobCard = card({
+  name: 'rerunJob',
+  title: 'Run a stopped job again',
   area: 'application',
   priority: 'P2',
   symptoms: ['a job has not run for longer than it should'],

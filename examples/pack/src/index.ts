@@ -1,12 +1,12 @@
 import { definePack } from 'durable-runbooks';
 import { createActivities } from './activities';
-import { recoverCronCard } from './card';
+import { rerunJobCard } from './card';
 import { cronSettings } from './settings';
 
 export default definePack({
   name: 'cron',
-  cards: [recoverCronCard],
-  workflows: require.resolve('./recover-cron'),
+  cards: [rerunJobCard],
+  workflows: require.resolve('./rerun-job'),
   activities: createActivities,
   settings: cronSettings,
 });

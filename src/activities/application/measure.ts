@@ -1,6 +1,8 @@
 import type { Check, Place } from '../../contract/place';
 import type { ActivityDeps } from '../support/deps';
 import { problemOf } from '../support/http';
+import type { Measured } from '../observe/measure';
+import { readStrains } from './strains';
 import { createApplicationActivities, type ErrorRate } from './symptoms';
 
 /** What was measured at the service itself. */
@@ -10,6 +12,8 @@ export interface Measurement {
   health: Check[];
   /** Share between 0 and 1, null where it is unknown. */
   errorRate: number | null;
+  /** What else is measured that customers notice; absent where nothing is. */
+  measures?: Measured[];
   /** One line for people. */
   detail: string;
 }
@@ -19,16 +23,25 @@ export function createMeasureActivities(deps: ActivityDeps) {
   const { checkHealth, readErrorRate } = createApplicationActivities(deps);
 
   return {
-    /** Health and error rate now. What cannot be read is a fact that does not hold, never an error. */
+    /** Health, error rate and what customers notice beside them, now. What cannot be read is a fact that does not hold, never an error. */
     async measureService(ref: Place): Promise<Measurement> {
-      const [health, rate] = await Promise.all([checkHealth(ref), readErrorRate(ref).catch(problemOf)]);
-      return describeMeasurement(health, rate);
+      const [health, rate, { measured, strains }] = await Promise.all([
+        checkHealth(ref),
+        readErrorRate(ref).catch(problemOf),
+        readStrains(deps, ref),
+      ]);
+      return describeMeasurement(health, rate, measured, strains);
     },
   };
 }
 
 /** `rate` is a text where it could not be read. */
-function describeMeasurement(health: Check[], rate: ErrorRate | string): Measurement {
+function describeMeasurement(
+  health: Check[],
+  rate: ErrorRate | string,
+  measured: Measured[],
+  strains: Measured[],
+): Measurement {
   const failing = health.filter(({ ok }) => !ok);
   const parts: string[] = [];
   if (health.length > 0)
@@ -40,10 +53,12 @@ function describeMeasurement(health: Check[], rate: ErrorRate | string): Measure
   const rateKnown = typeof rate !== 'string' && rate.rate !== null;
   if (typeof rate === 'string') parts.push(rate);
   else if (rateKnown) parts.push(rate.detail);
-  const measured = health.length > 0 || rateKnown;
+  parts.push(...measured.map(({ detail }) => brief(detail)));
+  const anything = health.length > 0 || rateKnown || measured.some(({ value }) => value !== null);
   return {
-    ok: measured && failing.length === 0 && typeof rate !== 'string' && rate.ok,
+    ok: anything && strains.length === 0 && failing.length === 0 && typeof rate !== 'string' && rate.ok,
     health,
+    ...(measured.length === 0 ? {} : { measures: measured }),
     errorRate: typeof rate === 'string' ? null : rate.rate,
     detail: parts.length === 0 ? 'nothing is configured that could be measured' : parts.join(', '),
   };

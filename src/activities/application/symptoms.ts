@@ -1,5 +1,7 @@
 import { environmentOf } from '../../config/load';
+import { ERROR_RATE, errorRateBands } from '../../config/measure-schema';
 import { resolveSecrets, scrub } from '../../config/secrets';
+import { createObserveActivities, type Measured } from '../observe/measure';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { withProgress } from '../support/heartbeat';
@@ -7,6 +9,7 @@ import { ask, askJson, hostOf, isHttpFailure, isOk, problemOf } from '../support
 import { said } from '../support/http-status';
 import { numberAt } from '../support/json';
 import type { Check, Place } from '../../contract/place';
+import { readStrains } from './strains';
 import { percent } from '../../contract/text';
 
 export interface ErrorRate {
@@ -28,7 +31,7 @@ export interface ConfiguredChecks {
 
 /** What customers notice, at one moment. */
 export interface Symptoms {
-  /** The error rate is within its objective, and every health check holds. */
+  /** The error rate is within its objective, every health check holds, and nothing comes late that is measured. */
   ok: boolean;
   /** Share between 0 and 1; 1 where the application gives no answer, null where no error rate is configured. */
   rate: number | null;
@@ -37,6 +40,8 @@ export interface Symptoms {
   band: ErrorRate['band'];
   windowMs: number;
   failing: Check[];
+  /** Answers that come late and work that waits, as far as that is worse than information, or not known. */
+  strains?: Measured[];
   /** Health checks that were made. */
   checks: number;
   detail: string;
@@ -46,7 +51,8 @@ const ERROR_RATE_TIMEOUT_MS = 10_000;
 const MAX_HEALTH_BYTES = 1_000;
 
 /** Looks at the application in front of a database. Reads only, so a retry is safe. */
-export function createApplicationActivities({ config }: ActivityDeps) {
+export function createApplicationActivities(deps: ActivityDeps) {
+  const { config } = deps;
   const applicationOf = ({ service, environment }: Place) =>
     environmentOf(config, service, environment).application;
 
@@ -60,11 +66,13 @@ export function createApplicationActivities({ config }: ActivityDeps) {
     );
   }
 
-  /** Reads the application's own error rate. Throws HttpFailed, and CommandFailed when the answer has no such number. */
+  /**
+   * Reads the application's own error rate, or else the measure of that name. Throws HttpFailed, CommandFailed when the
+   * answer has no such number, and MeasureUnknown.
+   */
   async function readErrorRate(ref: Place): Promise<ErrorRate> {
     const source = applicationOf(ref)?.errorRate;
-    if (source === undefined)
-      return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
+    if (source === undefined) return measureErrorRate(ref);
     const rate = await fetchNumber(resolveSecrets(source.url, config.directory), source.field);
     return {
       ok: rate <= source.max,
@@ -75,43 +83,62 @@ export function createApplicationActivities({ config }: ActivityDeps) {
     };
   }
 
+  async function measureErrorRate({ service, environment }: Place): Promise<ErrorRate> {
+    const place = { service, environment };
+    if (errorRateBands(environmentOf(config, service, environment)) === undefined)
+      return { ok: true, rate: null, detail: 'no error rate configured', band: null, windowMs: 0 };
+    const [measured] = await createObserveActivities(deps).measure({ ...place, names: [ERROR_RATE] });
+    const { ok, value, band, windowMs, detail } = measured!;
+    if (value === null) throw fail('MeasureUnknown', detail, { retryable: true });
+    return { ok, rate: value, detail, band, windowMs };
+  }
+
   return {
     checkHealth,
     readErrorRate,
 
     /** What looks at an environment at all: its health, its error rate, its smoke test. */
     async listChecks({ service, environment }: Place): Promise<ConfiguredChecks> {
-      const { application, smoke } = environmentOf(config, service, environment);
+      const found = environmentOf(config, service, environment);
+      const { application, smoke } = found;
       return {
         health: application?.health.length ?? 0,
-        errorRate: application?.errorRate !== undefined,
+        errorRate: errorRateBands(found) !== undefined,
         smoke: smoke !== undefined,
       };
     },
 
     /**
      * Health and error rate together. An application that gives no answer is a fact and no error: it serves nobody.
-     * Throws InvalidInput, and CommandFailed when the answer has no such number.
+     * Late answers and waiting work are with them, where they are measured. Throws InvalidInput, CommandFailed when the
+     * answer has no such number, and MeasureUnknown.
      */
     async readSymptoms(ref: Place): Promise<Symptoms> {
       const progress = { phase: 'health and error rate', done: 0, total: 0, unit: 'statements' as const };
-      const [health, errorRate] = await withProgress(progress, () =>
-        Promise.all([checkHealth(ref), readErrorRate(ref).catch((error: unknown) => silent(ref, error))]),
+      const [health, errorRate, { measured, strains }] = await withProgress(progress, () =>
+        Promise.all([
+          checkHealth(ref),
+          readErrorRate(ref).catch((error: unknown) => silent(ref, error)),
+          readStrains(deps, ref),
+        ]),
       );
       const failing = health.filter(({ ok }) => !ok);
-      const { rate, band, windowMs } = errorRate;
+      const { rate, band } = errorRate;
+      const windowMs = Math.max(errorRate.windowMs, ...measured.map((one) => one.windowMs));
       const rateKnown = !('silent' in errorRate);
       const named = failing.map(({ name, detail }) => `${name} ${briefly(detail)}`).join('; ');
       const sound =
         health.length === 0 ? 'no health check is configured' : `${health.length} health checks hold`;
-      const detail = `${errorRate.detail}; ${failing.length === 0 ? sound : named}`;
+      const late = measured.filter(({ ok }) => !ok).map((one) => `; ${one.detail}`);
+      const detail = `${errorRate.detail}; ${failing.length === 0 ? sound : named}${late.join('')}`;
       return {
-        ok: errorRate.ok && failing.length === 0,
+        ok: errorRate.ok && failing.length === 0 && strains.length === 0,
         rate,
         rateKnown,
         band,
         windowMs,
         failing,
+        ...(measured.length === 0 ? {} : { strains }),
         checks: health.length,
         detail,
       };

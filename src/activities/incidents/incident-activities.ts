@@ -1,4 +1,5 @@
 import { environmentOf, serviceOf } from '../../config/load';
+import { errorRateBands } from '../../config/measure-schema';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { Severity } from '../../contract/modes';
 import type { ActivityDeps } from '../support/deps';
@@ -43,15 +44,11 @@ export function createIncidentActivities({ config }: ActivityDeps<typeof inciden
     /** What the configuration says about incidents of this service. Throws UnknownName. */
     async readIncidentPolicy({ service, environment }: Place): Promise<IncidentPolicy> {
       const { incident, deployments } = serviceOf(config, service);
-      const { application } = environmentOf(config, service, environment);
-      const { max, warning, critical } = application?.errorRate ?? {};
-      const errorRate =
-        max === undefined || warning === undefined || critical === undefined
-          ? null
-          : { max, warning, critical };
+      const bands = errorRateBands(environmentOf(config, service, environment));
       return {
         ...policyOf(incident),
-        errorRate,
+        errorRate:
+          bands === undefined ? null : { max: bands.max, warning: bands.warning, critical: bands.critical },
         suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
       };
     },

@@ -8,6 +8,8 @@ export function describeStatus(answer: HttpAnswer): string {
   if (status === 403)
     return `${host} refuses access (403); give the configured credentials the right to read this.`;
   if (status === 404) return `${host} has nothing there (404); correct the address in the configuration.`;
+  if (status === 409)
+    return `${host} says that something stands in the way (409${saidBehind(answer)}); look there what it is, then start again.`;
   if (status === 429) return `${host} wants fewer requests (429)${patienceOf(answer)}.`;
   if (status >= 300 && status < 400)
     return `${host} redirects (${status})${redirectsTo === undefined ? '' : ` to ${redirectsTo}`}, which is not followed; put the final address into the configuration.`;
@@ -23,6 +25,11 @@ export function said({
 }: Pick<HttpAnswer, 'status' | 'text' | 'contentType'>): string {
   const words = contentType.includes('html') ? '' : text.replace(/\s+/g, ' ').trim().slice(0, 200);
   return words === '' ? `answered ${status}` : `answered ${status}: ${words}`;
+}
+
+function saidBehind(answer: HttpAnswer): string {
+  const words = said(answer).slice(`answered ${answer.status}`.length);
+  return words.replace(/^: /, ', ');
 }
 
 function patienceOf({ retryAfterMs: waitMs }: HttpAnswer): string {

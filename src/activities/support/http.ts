@@ -9,10 +9,12 @@ import type { Json } from './json';
 export interface HttpRequest {
   /** With its secrets: it is never part of a message, only its host is. */
   url: string;
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   headers?: Record<string, string>;
   /** Sent as JSON. */
   json?: unknown;
+  /** Sent as it is, in place of `json`. */
+  content?: { type: string; text: string };
   /** For everything together: connecting, the answer and all of its body. */
   timeoutMs: number;
   /** Default 1,000,000. */
@@ -25,11 +27,15 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   host: string;
+  /** Scheme and host. */
+  origin: string;
   status: number;
   /** Without parameters, lower case; empty where the server does not say. */
   contentType: string;
   /** Where a redirect leads: scheme and host, for people. */
   redirectsTo?: string;
+  /** The header Location in full; its path may be a secret. */
+  location?: string;
   /** How long the server wants to be left alone. */
   retryAfterMs?: number;
   text: string;
@@ -52,7 +58,7 @@ export async function ask(wanted: HttpRequest): Promise<HttpAnswer> {
     const answer = await request(url, {
       method: wanted.method ?? 'GET',
       headers: headersOf(wanted),
-      ...(wanted.json === undefined ? {} : { body: JSON.stringify(wanted.json) }),
+      ...bodyOf(wanted),
       signal: AbortSignal.any([cancelled, timer]),
     });
     const { text, complete } = await readUpTo(answer.body, maxBytes);
@@ -61,7 +67,8 @@ export async function ask(wanted: HttpRequest): Promise<HttpAnswer> {
         'HttpFailed',
         `the answer of ${url.host} is longer than ${maxBytes} bytes; ask it for less.`,
       );
-    return { host: url.host, status: answer.statusCode, text, ...readHeaders(answer.headers, url) };
+    const { host, origin } = url;
+    return { host, origin, status: answer.statusCode, text, ...readHeaders(answer.headers, url) };
   } catch (error) {
     if (cancelled.aborted) throw cancelled.reason;
     if (isHttpFailure(error)) throw error;
@@ -87,6 +94,7 @@ export function requireOk(answer: HttpAnswer): void {
   throw fail('HttpFailed', describeStatus(answer), {
     retryable: status >= 500 || status === 429 || status === 408,
     nextTryMs: answer.retryAfterMs,
+    details: { status },
   });
 }
 
@@ -131,11 +139,17 @@ function urlOf(address: string): URL {
   throw fail('HttpFailed', 'its address is no http(s) URL; correct it in the configuration.');
 }
 
-function headersOf({ headers = {}, json }: HttpRequest): Record<string, string> {
+function bodyOf({ json, content }: HttpRequest): { body?: string } {
+  if (content !== undefined) return { body: content.text };
+  return json === undefined ? {} : { body: JSON.stringify(json) };
+}
+
+function headersOf({ headers = {}, json, content }: HttpRequest): Record<string, string> {
+  const type = content?.type ?? (json === undefined ? undefined : 'application/json; charset=utf-8');
   return {
     // Some servers refuse requests that do not say who asks.
     'user-agent': 'durable-runbooks',
-    ...(json === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
+    ...(type === undefined ? {} : { 'content-type': type }),
     ...headers,
   };
 }
@@ -145,14 +159,14 @@ type Headers = Record<string, string | string[] | undefined>;
 function readHeaders(
   headers: Headers,
   url: URL,
-): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'retryAfterMs'> {
+): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs'> {
   const one = (name: string) => [headers[name]].flat()[0];
   const location = one('location');
   const waitMs = retryAfterMs(one('retry-after'), Date.now());
   return {
     contentType: (one('content-type') ?? '').split(';')[0]!.trim().toLowerCase(),
     ...(location !== undefined && URL.canParse(location, url)
-      ? { redirectsTo: new URL(location, url).origin }
+      ? { redirectsTo: new URL(location, url).origin, location: new URL(location, url).href }
       : {}),
     ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
   };

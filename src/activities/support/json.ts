@@ -32,3 +32,11 @@ export function shortened(json: Json, depth = 0): Json {
   const entries = Object.entries(json).slice(0, MAX_ITEMS);
   return Object.fromEntries(entries.map(([key, item]) => [scrub(key), shortened(item, depth + 1)]));
 }
+
+/** The same with every text in it changed. */
+export function mapTexts(json: Json, change: (text: string) => string): Json {
+  if (typeof json === 'string') return change(json);
+  if (json === null || typeof json !== 'object') return json;
+  if (Array.isArray(json)) return json.map((item) => mapTexts(item, change));
+  return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, mapTexts(item, change)]));
+}

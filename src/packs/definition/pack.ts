@@ -46,7 +46,7 @@ export class PackError extends Error {
  *
  *     export default definePack({
  *       name: 'acme',
- *       cards: [recoverCronCard],
+ *       cards: [rerunJobCard],
  *       workflows: require.resolve('./workflows'),
  *       activities: createActivities,
  *       settings: { service: z.object({ cron: cronSchema.optional() }) },

@@ -63,10 +63,14 @@ async function untilWell(act: Activities, place: Place, everyMs: number): Promis
   return now;
 }
 
-/** Half the errors at most, or the same and fewer failing checks. Within an objective nothing gets better. */
+/** Half the errors at most, or no more of them and less of what else was wrong. Within an objective nothing gets better. */
 export function isBetter(before: Symptoms, now: Symptoms): boolean {
   if (before.ok) return false;
   const [was, is] = [before.rate ?? 0, now.rate ?? 0];
   if (before.band !== 'objective' && is < was / 2) return true;
-  return is <= was && now.failing.length < before.failing.length;
+  return is <= was && wrongIn(now) < wrongIn(before);
+}
+
+function wrongIn({ failing, strains = [] }: Symptoms): number {
+  return failing.length + strains.length;
 }

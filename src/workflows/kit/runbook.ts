@@ -55,7 +55,7 @@ export interface RunbookOptions<A, Shared> {
  * it may call, `Shared` is what it shares with messages of its own.
  * The run completes with its report, or fails with an ApplicationFailure whose type is the outcome and whose details
  * are the report; a cancellation that changed nothing closes as cancelled. The memo has the report in every case.
- * @example export const recoverCron = runbook<typeof recoverCronCard, Activities & Mine>('recoverCron', async (input, run) => ...)
+ * @example export const rerunJob = runbook<typeof rerunJobCard, Activities & Mine>('rerunJob', async (input, run) => ...)
  */
 export function runbook<C extends { input: z.ZodType }, A = Activities, Shared = undefined>(
   name: string,

@@ -1,3 +1,4 @@
+import { createMeasureActivities } from '../../../src/activities/application/measure';
 import { createApplicationActivities } from '../../../src/activities/application/symptoms';
 import { configWith, startReceiver, type Receiver } from '../notifications/receiver';
 
@@ -97,6 +98,66 @@ describe('the application', () => {
 
     it('is not measured where nothing is configured', async () => {
       expect(await symptomsOf({})).toMatchObject({ ok: true, rate: null, band: null, checks: 0 });
+    });
+
+    describe('also where answers come late, or work waits', () => {
+      const measure = (value: number | string) => ({
+        operation: { url: `${server.base}/stats`, field: `is.${value}` },
+      });
+      const read = (measures: Record<string, object>, application: object = {}) => {
+        const config = configWith({}, { application, observe: { measures } });
+        const { readSymptoms, listChecks } = createApplicationActivities({ config });
+        const { measureService } = createMeasureActivities({ config });
+        return { symptoms: () => readSymptoms(place), checks: () => listChecks(place), measureService };
+      };
+      const numbers = [0, 0.3, 0.6, 3, 45];
+      beforeEach(() => {
+        const is = Object.fromEntries(numbers.map((number) => [String(number).replace('.', '_'), number]));
+        server.reply = ({ path }) => ({ body: JSON.stringify(path === '/rate' ? { rate: 0 } : { is }) });
+      });
+
+      it('above the band of information', async () => {
+        const measures = {
+          'latency-p95': measure('0_6'),
+          'queue-delay': measure(45),
+          'cpu-utilisation': measure(3),
+        };
+        const found = await read(measures, { errorRate: errorRate() }).symptoms();
+        expect(found).toMatchObject({ ok: false, rate: 0, band: 'objective', windowMs: 60_000 });
+        expect(found.strains?.map(({ name, band }) => `${name} ${band}`)).toEqual([
+          'latency-p95 warning',
+          'queue-delay warning',
+        ]);
+        expect(found.detail).toContain(
+          '; latency-p95 600 ms, wanted at most 200 ms (warning); queue-delay 45.0 s',
+        );
+      });
+
+      it('and says the rest', async () => {
+        const found = await read({ 'latency-p95': measure('0_3') }, { errorRate: errorRate() }).symptoms();
+        expect(found).toMatchObject({ ok: true, strains: [] });
+        expect(found.detail).toContain('latency-p95 300 ms, wanted at most 200 ms (info)');
+      });
+
+      it('and where that is not known', async () => {
+        const found = await read({ 'latency-p95': measure('gone') }, { errorRate: errorRate() }).symptoms();
+        expect(found).toMatchObject({ ok: false, rate: 0, strains: [{ name: 'latency-p95', value: null }] });
+        const { measureService } = read({ 'latency-p95': measure('gone') });
+        expect(await measureService(place)).toMatchObject({ ok: false, errorRate: null });
+      });
+
+      it('takes the error rate from the measure of that name where the application has none', async () => {
+        const { symptoms, checks, measureService } = read({ 'error-rate': measure('0_3') });
+        expect(await symptoms()).toMatchObject({ ok: false, rate: 0.3, band: 'critical', windowMs: 60_000 });
+        expect(await checks()).toMatchObject({ errorRate: true });
+        expect(await measureService(place)).toMatchObject({ ok: false, errorRate: 0.3 });
+        const unknown = read({ 'error-rate': measure('gone') });
+        await expect(unknown.symptoms()).rejects.toMatchObject({
+          type: 'MeasureUnknown',
+          nonRetryable: false,
+        });
+        expect(await unknown.measureService(place)).toMatchObject({ ok: false, errorRate: null });
+      });
     });
   });
 });

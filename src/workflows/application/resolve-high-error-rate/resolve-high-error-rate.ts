@@ -131,7 +131,7 @@ async function conclude(
 
 function noErrorRate({ service, environment }: Place): ApplicationFailure {
   return ApplicationFailure.nonRetryable(
-    `${service}/${environment} has no error rate: set application.errorRate in the configuration, then start again`,
+    `${service}/${environment} has no error rate: set application.errorRate or observe.measures.error-rate in the configuration, then start again`,
     'NoErrorRate',
   );
 }

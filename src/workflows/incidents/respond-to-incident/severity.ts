@@ -64,7 +64,10 @@ function sayings(
   };
 }
 
-function measurements(policy: IncidentPolicy, { health, errorRate }: Measurement): Judgement[] {
+function measurements(
+  policy: IncidentPolicy,
+  { health, errorRate, measures = [] }: Measurement,
+): Judgement[] {
   const voices: Judgement[] = [];
   const failing = health.filter(({ ok }) => !ok).length;
   if (failing > 0) {
@@ -77,6 +80,10 @@ function measurements(policy: IncidentPolicy, { health, errorRate }: Measurement
       severity: policy.errorRateSeverity[band],
       reason: `error rate ${percent(errorRate ?? 0)} is above the band "${band}"`,
     });
+  // A slow answer is as bad as an error in the same band.
+  for (const { band: worst, detail } of measures)
+    if (worst === 'warning' || worst === 'critical')
+      voices.push({ severity: policy.errorRateSeverity[worst], reason: detail });
   return voices;
 }
 

@@ -44,6 +44,7 @@ export async function investigate(
   const deployment = await attempt(() => readDeployment(incident, run));
   record.findings = [
     ...measured.health.map(({ name, ok, detail }) => ({ name: `${HEALTH}${name}`, ok, detail })),
+    ...(measured.measures ?? []).map(({ name, ok, detail }) => ({ name, ok, detail })),
     ...(checks ?? []),
     ...(deployment ?? []),
   ];

@@ -3,6 +3,14 @@ import { ILL, INCIDENT_POLICY, WELL } from './harness';
 
 const judge = (words: { given?: string; alert?: string }, measured = WELL, policy = {}) =>
   judgeSeverity({ ...INCIDENT_POLICY, ...policy }, words, measured);
+const late = (band: 'info' | 'critical') => ({
+  name: 'latency-p95',
+  value: 3,
+  band,
+  ok: false,
+  windowMs: 0,
+  detail: `latency-p95 is ${band}`,
+});
 const down = { ...ILL, health: ILL.health.map((one) => ({ ...one, ok: false })), errorRate: null };
 
 describe('the severity of a new incident', () => {
@@ -16,6 +24,8 @@ describe('the severity of a new incident', () => {
     [{}, down, 'P0', '2 of 2 health checks fail'],
     [{}, { ...WELL, errorRate: 0.2 }, 'P1', 'error rate 20.00 % is above the band "critical"'],
     [{}, { ...WELL, errorRate: 0.07 }, 'P2', 'error rate 7.00 % is above the band "warning"'],
+    [{}, { ...WELL, measures: [late('critical')] }, 'P1', 'latency-p95 is critical'],
+    [{}, { ...WELL, measures: [late('info')] }, 'P2', 'nothing speaks for another one'],
   ])('is, for %j, the worst of what was said and measured', (words, measured, severity, reason) => {
     expect(judge(words, measured)).toEqual({ severity, reason });
   });

@@ -1,11 +1,11 @@
 import { duration, runbook } from 'durable-runbooks/workflow';
 import type { createActivities } from './activities';
-import type { recoverCronCard } from './card';
+import type { rerunJobCard } from './card';
 
 type Activities = ReturnType<typeof createActivities>;
 
-export const recoverCron = runbook<typeof recoverCronCard, Activities>(
-  'recoverCron',
+export const rerunJob = runbook<typeof rerunJobCard, Activities>(
+  'rerunJob',
   async ({ service, environment, job }, run) => {
     const at = { service, environment, job };
     const target = `${service}/${environment}`;

@@ -28,12 +28,12 @@ before(async () => {
 after(() => environment?.stop());
 
 test('observe runs nothing', async () => {
-  const report = await environment.run('recoverCron', { service: 'booking', mode: 'observe' });
+  const report = await environment.run('rerunJob', { service: 'booking', mode: 'observe' });
   assert.deepEqual([report.outcome, ran], ['OBSERVED', 0]);
 });
 
 test('a job that has stopped is run once under the lease, and looked at again', async () => {
-  const handle = await environment.start('recoverCron', { service: 'booking' });
+  const handle = await environment.start('rerunJob', { service: 'booking' });
   const report = await environment.end(handle);
   assert.deepEqual([report.outcome, ran], ['SUCCEEDED', 1]);
   assert.match(JSON.stringify(report.timeline), /fenced by booking\/production/);
@@ -41,6 +41,6 @@ test('a job that has stopped is run once under the lease, and looked at again', 
 });
 
 test('a job that runs is left alone', async () => {
-  const report = await environment.run('recoverCron', { service: 'booking' });
+  const report = await environment.run('rerunJob', { service: 'booking' });
   assert.deepEqual([report.outcome, ran], ['NOTHING_TO_DO', 1]);
 });
