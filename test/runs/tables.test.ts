@@ -177,7 +177,7 @@ describe('reviewIndexes', () => {
     expect([outcome, report.plan?.actions.map(({ detail }) => detail)]).toEqual([
       'OBSERVED',
       [
-        expect.stringMatching(/^DROP INDEX CONCURRENTLY public\.twin_b; it is the same as public\.twin_a/),
+        expect.stringMatching(/^DROP INDEX CONCURRENTLY public\.twin_b; it finds the same as public\.twin_a/),
         expect.stringMatching(
           /^CREATE INDEX CONCURRENTLY rb_visits_customer_id_\w{8} .* foreign key visits_customer_id_fkey to customers has no index/,
         ),

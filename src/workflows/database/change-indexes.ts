@@ -3,6 +3,7 @@ import { bytes, countOf, duration, type Run, type Verdict, type WayBack } from '
 import type { Fence, Place } from '../../contract/place';
 import { targetOf } from '../../contract/place';
 import type { IndexChange, IndexProof, IndexReview, PlannedCost } from '../../contract/tuning';
+import { verifyHealth, verifySmoke } from './checks';
 import { newestOf, describeAge } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
 import { onScratchCopy } from './scratch-copy';
@@ -73,7 +74,12 @@ function statementOf({ kind, index, definition }: IndexChange): string {
   return `${definition.replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ')};`;
 }
 
-export function draftOf(place: Place, review: IndexReview, { changes, warnings }: IndexPlan): PlanDraft {
+export function draftOf(
+  place: Place,
+  review: IndexReview,
+  { changes, warnings }: IndexPlan,
+  unchecked: string[],
+): PlanDraft {
   const target = targetOf(place);
   return {
     actions: changes.map((one) => ({
@@ -81,7 +87,7 @@ export function draftOf(place: Place, review: IndexReview, { changes, warnings }
       target,
       detail: `${statementOf(one)} ${one.why}${one.kind === 'drop' ? `; ${bytes(one.bytes)}` : ''}`,
     })),
-    warnings: [...warnings, ...review.warnings],
+    warnings: [...warnings, ...review.warnings, ...unchecked],
     facts: { database: review.database },
   };
 }
@@ -111,6 +117,8 @@ export async function changeIndexes(
       (act) => act.planStatements({ ...place, statements }),
       (after) => judge(changes, before, after, review.settings),
     );
+  await verifyHealth(run, place);
+  await verifySmoke(run, place);
 }
 
 async function create(run: Run, place: Place, change: IndexChange, fence: Fence): Promise<void> {

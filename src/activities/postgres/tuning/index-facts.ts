@@ -62,7 +62,7 @@ const INDEX_SQL = `
     LEFT JOIN LATERAL (SELECT conname FROM pg_constraint WHERE conindid = c.oid LIMIT 1) con ON true`;
 
 function shapeOf(alias: string): string {
-  return `regexp_replace(pg_get_indexdef(${alias}.oid), '^(CREATE (UNIQUE )?INDEX ).*? ON ', '\\1ON ') || coalesce(${alias}.reltablespace::text, '')`;
+  return `regexp_replace(pg_get_indexdef(${alias}.oid), '^(CREATE (UNIQUE )?INDEX ).*? ON ', 'INDEX ON ') || coalesce(${alias}.reltablespace::text, '')`;
 }
 
 /** The indexes of the users' tables, by table and name. */

@@ -111,18 +111,29 @@ function toReview(
   if (later.length > 0)
     warnings.push(`left for the next run, over \`tuning.maxChanges\`: ${later.join(', ')}`);
   const concerned = new Set(chosen.map(({ table }) => table));
-  const witnesses = [...statements, ...seen.statements].filter(({ tables }) =>
-    tables.some((one) => concerned.has(one)),
-  );
+  const helped = new Set(chosen.flatMap(({ helps }) => helps));
+  const witnesses = [...statements, ...seen.statements]
+    .filter(({ tables }) => tables.some((one) => concerned.has(one)))
+    .sort((a, b) => Number(helped.has(b.id)) - Number(helped.has(a.id)));
+  if (witnesses.length > MAX_WITNESSES)
+    warnings.push(
+      `only the ${MAX_WITNESSES} statements of these tables that took most of the time are tried, of ${witnesses.length}`,
+    );
+  if (slow.length > MAX_SLOW)
+    warnings.push(`only the first ${MAX_SLOW} of ${slow.length} slow statements are told`);
   const { slowMs, minGain, maxLoss, buildTimeoutMinutes } = config;
   return {
     ...{ database, fenceToken, countedSince, replicas, planner, statementsSeen, warnings, findings },
-    slow: slow.map(plain),
-    witnesses: witnesses.map(plain),
+    slow: slow.slice(0, MAX_SLOW).map(plain),
+    witnesses: witnesses.slice(0, MAX_WITNESSES).map(plain),
     changes: chosen,
     settings: { slowMs, minGain, maxLoss, buildTimeoutMinutes },
   };
 }
+
+/** They pass through the history several times. */
+const MAX_WITNESSES = 60;
+const MAX_SLOW = 20;
 
 function plain({ id, text, tables, calls, meanMs }: KnownStatement): KnownStatement {
   return { id, text, tables, calls, meanMs };

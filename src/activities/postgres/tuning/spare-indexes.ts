@@ -35,8 +35,9 @@ export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes {
     const stays = equal.find(({ keptBecause }) => keptBecause !== null) ?? equal[0]!;
     for (const one of equal) {
       if (one === stays) continue;
-      if (one.keptBecause === null) spare.changes.push(dropOf(one, `it is the same as ${stays.index}`, true));
-      else spare.findings.push(`${one.index} is the same as ${stays.index}, but ${one.keptBecause}`);
+      if (one.keptBecause === null)
+        spare.changes.push(dropOf(one, `it finds the same as ${stays.index}`, true));
+      else spare.findings.push(`${one.index} finds the same as ${stays.index}, but ${one.keptBecause}`);
     }
   }
   return spare;

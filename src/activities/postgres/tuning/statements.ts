@@ -18,7 +18,7 @@ export interface CountedStatements {
 const MAX_TEXT = 2_000;
 const MAX_STATEMENTS = 300;
 
-/** The statements on the users' tables that pg_stat_statements has counted, those first that took most of the time. */
+/** The statements of others on the users' tables that pg_stat_statements has counted: those that took most of the time. */
 export async function readStatements(client: ClientBase, tables: TableFacts[]): Promise<CountedStatements> {
   const { view, preloaded, preload } = await findView(client);
   if (!preloaded || view === null)
@@ -28,7 +28,8 @@ export async function readStatements(client: ClientBase, tables: TableFacts[]): 
     `SELECT s ->> 'queryid' AS id, min(s ->> 'query') AS text, sum((s ->> 'calls')::float8) AS calls,
             sum(coalesce(s ->> 'total_exec_time', s ->> 'total_time')::float8) AS ms, sum((s ->> 'rows')::float8) AS rows
        FROM (SELECT to_jsonb(p) AS s FROM ${view} p
-              WHERE p.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) counted
+              WHERE p.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND p.userid IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = session_user)) counted
       WHERE s ->> 'queryid' IS NOT NULL GROUP BY 1 ORDER BY 4 DESC LIMIT ${MAX_STATEMENTS}`,
   );
   const statements: CountedStatement[] = [];

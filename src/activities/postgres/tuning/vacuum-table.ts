@@ -91,7 +91,7 @@ async function needTable(client: Client, table: string, label: string) {
   const { rows } = await client.query<{ may: boolean; owner: string }>(
     `SELECT pg_get_userbyid(t.relowner) AS owner,
             pg_has_role(t.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE')
-              OR (current_setting('server_version_num')::int >= 170000 AND has_table_privilege(t.oid, 'MAINTAIN')) AS may
+              OR CASE WHEN current_setting('server_version_num')::int >= 170000 THEN has_table_privilege(t.oid, 'MAINTAIN') ELSE false END AS may
        FROM pg_class t, pg_database d WHERE t.oid = to_regclass($1) AND d.datname = current_database()`,
     [table],
   );

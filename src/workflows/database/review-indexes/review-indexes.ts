@@ -8,6 +8,7 @@ import {
   tellFindings,
   tryOnCopy,
 } from '../change-indexes';
+import { uncheckedOf } from '../checks';
 import type { reviewIndexesCard } from './card';
 
 /** Tells which indexes are invalid, doubled, unused or missing, and mends what was tried on a copy once it may. */
@@ -32,7 +33,8 @@ export const reviewIndexes = runbook<typeof reviewIndexesCard>(
 
     const plan = await tryOnCopy(run, place, review);
     if (plan.changes.length === 0) return nothingHolds(run, place, plan);
-    await run.gate(() => draftOf(place, review, plan));
+    const unchecked = await uncheckedOf(run, place);
+    await run.gate(() => draftOf(place, review, plan, unchecked));
     await run.exclusively(
       targetOf(place),
       (fence) => changeIndexes(run, place, review, plan.changes, fence),

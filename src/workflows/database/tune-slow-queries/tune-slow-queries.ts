@@ -9,6 +9,7 @@ import {
   tellFindings,
   tryOnCopy,
 } from '../change-indexes';
+import { uncheckedOf } from '../checks';
 import type { tuneSlowQueriesCard } from './card';
 import { readTimes, watchTimes } from './watch-times';
 
@@ -18,12 +19,13 @@ export const tuneSlowQueries = runbook<typeof tuneSlowQueriesCard>(
   async ({ service, environment }, run) => {
     const place = { service, environment };
     const review = await diagnose(run, place);
-    await askApplication(run, place);
+    const advice = await askApplication(run, place);
     tellFindings(run, review.findings);
     if (review.changes.length === 0) return run.nothingToDo(noChange(review));
     const plan = await tryOnCopy(run, place, review);
     if (plan.changes.length === 0) return nothingHolds(run, place, plan);
-    await run.gate(() => draftOf(place, review, plan));
+    const unchecked = [...advice, ...notWatched(run), ...(await uncheckedOf(run, place))];
+    await run.gate(() => draftOf(place, review, plan, unchecked));
     await run.exclusively(
       targetOf(place),
       async (fence) => {
@@ -57,11 +59,25 @@ function describeStatement({ calls, meanMs, text }: KnownStatement): string {
 }
 
 /** What the application knows of its own queries; whether its advice is good shows on the copy, or to people. */
-async function askApplication(run: Run, place: Place): Promise<void> {
+async function askApplication(run: Run, place: Place): Promise<string[]> {
   const asked = { ...place, what: 'queryRecommendations' as const };
-  await run.step('Ask the application for recommendations', (act) => act.readApplication(asked), {
-    describe: ({ detail, body }) => (body === null ? detail : JSON.stringify(body).slice(0, 1_000)),
-  });
+  const { configured } = await run.step(
+    'Ask the application for recommendations',
+    (act) => act.readApplication(asked),
+    {
+      describe: ({ detail, body }) => (body === null ? detail : JSON.stringify(body).slice(0, 1_000)),
+    },
+  );
+  return configured
+    ? []
+    : ['the application recommends nothing: `application.queryRecommendations` is not configured'];
+}
+
+function notWatched({ policy }: Run): string[] {
+  if (policy.soakMs > 0) return [];
+  return [
+    'nobody watches the times of the statements afterwards: `application.soakSeconds` is 0 or there is no `application`',
+  ];
 }
 
 function noChange({ slow, statementsSeen, findings }: IndexReview): string {

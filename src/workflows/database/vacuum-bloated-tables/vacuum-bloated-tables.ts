@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { ApplicationFailure, sleep } from '@temporalio/workflow';
 import { countOf, duration, percent, type PlanDraft, type Run, runbook, type Verdict } from '../../kit';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
 import type { TableState, VacuumReview } from '../../../contract/tuning';
@@ -33,7 +33,11 @@ export const vacuumBloatedTables = runbook<typeof vacuumBloatedTablesCard>(
     run.fact('tablesLeftAlone', left.length);
     for (const table of done) await verify(run, place, table, review.settings.deadShare);
     const told = left.length === 0 ? '' : `; left alone: ${left.join('; ')}`;
-    if (done.length === 0) return `no table of ${targetOf(place)} could be vacuumed${told}`;
+    if (done.length === 0)
+      throw ApplicationFailure.nonRetryable(
+        `no table of ${targetOf(place)} was vacuumed${told}`,
+        'NothingVacuumed',
+      );
     return `${countOf(done.length, 'table')} of ${targetOf(place)} vacuumed: ${done.join(', ')}${told}`;
   },
 );
