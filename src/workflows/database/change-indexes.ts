@@ -65,7 +65,7 @@ function describeProof({ proven, unplanned, durationMs }: IndexProof): string {
   const good = proven.filter(({ ok }) => ok).length;
   const left =
     unplanned.length === 0 ? '' : `; ${countOf(unplanned.length, 'statement')} could not be planned`;
-  return `${good} of ${countOf(proven.length, 'change')} hold${left}; in ${duration(durationMs)}`;
+  return `${good} of ${proven.length} hold${left}; in ${duration(durationMs)}`;
 }
 
 /** The statement for a person, as it would be sent. */
@@ -204,10 +204,17 @@ function judge(
   return { ok: wrong.length === 0, detail: [told, ...wrong].join('; ') };
 }
 
-/** What people have to look at, as lines of the report. */
-export function tellFindings(run: Run, findings: string[]): void {
+/** What people have to look at: lines of the report, and one message, because nobody reads a report that went well. */
+export async function tellFindings(run: Run, place: Place, findings: string[]): Promise<void> {
   for (const finding of findings) run.note('For people to look at', finding);
+  if (findings.length === 0 || run.policy.mode === 'observe') return;
+  const first = findings.slice(0, MAX_TOLD).map((one) => `- ${one}`);
+  const more = findings.length - first.length;
+  const rest = more > 0 ? [`and ${more} more: \`runbooks report ${run.id}\``] : [];
+  await run.announce([`For people to look at on ${targetOf(place)}:`, ...first, ...rest].join('\n'));
 }
+
+const MAX_TOLD = 3;
 
 /** Ends a run in which nothing stood the trial; what could not be tried is told. */
 export function nothingHolds(run: Run, place: Place, { warnings }: IndexPlan): never {

@@ -20,7 +20,7 @@ export const reviewIndexes = runbook<typeof reviewIndexesCard>(
       describe: ({ changes, findings, countedSince }) =>
         `${countOf(changes.length, 'change')} to try, ${countOf(findings.length, 'finding')} for people; scans counted since ${countedSince} at the latest`,
     });
-    tellFindings(run, review.findings);
+    await tellFindings(run, place, review.findings);
     for (const warning of review.warnings) run.note('Not seen', warning);
     run.fact('findings', review.findings.length);
     if (review.changes.length === 0) {

@@ -1,6 +1,6 @@
 import { countOf, duration, type Run, runbook } from '../../kit';
 import { type Place, targetOf } from '../../../contract/place';
-import type { IndexReview, KnownStatement } from '../../../contract/tuning';
+import type { IndexChange, IndexReview, KnownStatement } from '../../../contract/tuning';
 import {
   changeIndexes,
   describeChanges,
@@ -20,9 +20,10 @@ export const tuneSlowQueries = runbook<typeof tuneSlowQueriesCard>(
     const place = { service, environment };
     const review = await diagnose(run, place);
     const advice = await askApplication(run, place);
-    tellFindings(run, review.findings);
+    const plan =
+      review.changes.length === 0 ? { changes: [], warnings: [] } : await tryOnCopy(run, place, review);
+    await tellFindings(run, place, [...unhelped(review, plan.changes), ...review.findings]);
     if (review.changes.length === 0) return run.nothingToDo(noChange(review));
-    const plan = await tryOnCopy(run, place, review);
     if (plan.changes.length === 0) return nothingHolds(run, place, plan);
     const unchecked = [...advice, ...notWatched(run), ...(await uncheckedOf(run, place))];
     await run.gate(() => draftOf(place, review, plan, unchecked));
@@ -78,6 +79,17 @@ function notWatched({ policy }: Run): string[] {
   return [
     'nobody watches the times of the statements afterwards: `application.soakSeconds` is 0 or there is no `application`',
   ];
+}
+
+/** An index is not the answer to every slow statement. */
+function unhelped({ slow }: IndexReview, changes: IndexChange[]): string[] {
+  const helped = new Set(changes.flatMap(({ helps }) => helps));
+  return slow
+    .filter(({ id }) => !helped.has(id))
+    .map(
+      (one) =>
+        `no index was found that helps statement ${one.id}: rewrite it, or cache its result. ${describeStatement(one)}`,
+    );
 }
 
 function noChange({ slow, statementsSeen, findings }: IndexReview): string {

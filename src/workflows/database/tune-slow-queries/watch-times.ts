@@ -1,4 +1,4 @@
-import { duration, type Run, type Verdict } from '../../kit';
+import { countOf, duration, type Run, type Verdict } from '../../kit';
 import type { Place } from '../../../contract/place';
 import type { KnownStatement } from '../../../contract/tuning';
 
@@ -12,7 +12,7 @@ export interface StatementTime {
 export function readTimes(run: Run, place: Place, slow: KnownStatement[]): Promise<StatementTime[]> {
   const ids = slow.map(({ id }) => id);
   return run.step('Read their times so far', (act) => act.readStatementTimes({ ...place, ids }), {
-    describe: (times) => `${times.length} statements`,
+    describe: (times) => countOf(times.length, 'statement'),
   });
 }
 

@@ -2,7 +2,6 @@ import { ApplicationFailure, sleep } from '@temporalio/workflow';
 import { countOf, duration, percent, type PlanDraft, type Run, runbook, type Verdict } from '../../kit';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
 import type { TableState, VacuumReview } from '../../../contract/tuning';
-import { tellFindings } from '../change-indexes';
 import type { vacuumBloatedTablesCard } from './card';
 
 /** Vacuums tables with many dead rows, off-peak and one after the other. */
@@ -11,7 +10,7 @@ export const vacuumBloatedTables = runbook<typeof vacuumBloatedTablesCard>(
   async ({ service, environment }, run) => {
     const place = { service, environment };
     let review = await diagnose(run, place);
-    tellFindings(run, review.findings);
+    for (const finding of review.findings) run.note('For people to look at', finding);
     for (const warning of review.warnings) run.note('In the way', warning);
     run.fact('findings', review.findings.length);
     if (review.due.length === 0) return run.nothingToDo(enoughSpace(place, review));

@@ -1,5 +1,7 @@
 import { Client } from 'pg';
+import { proveIndexes } from '../../../../src/activities/postgres/tuning/prove-indexes';
 import { createTuningActivities } from '../../../../src/activities/postgres/tuning/tuning-activities';
+import type { TuningConfig } from '../../../../src/config/tuning-schema';
 import type { IndexChange, IndexReview } from '../../../../src/contract/tuning';
 import {
   failureOf,
@@ -33,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => pg?.stop());
 
-type Tuning = Record<string, number>;
+type Tuning = Partial<TuningConfig>;
 const NOW: Tuning = { slowMs: 0.001, minCalls: 2, minTableRows: 1_000, unusedDays: 0.000_001 };
 
 async function fresh(sql = '', tuning: Tuning = {}, options: FreshOptions = {}) {
@@ -45,6 +47,14 @@ async function fresh(sql = '', tuning: Tuning = {}, options: FreshOptions = {}) 
   });
   await db.query('SELECT pg_stat_statements_reset()');
   return { db, activities: createTuningActivities(db.deps) };
+}
+
+/** The same under other limits. */
+function withTuning({ deps: { config } }: TestDatabase, tuning: Tuning) {
+  const shop = config.services['shop']!;
+  return createTuningActivities({
+    config: { ...config, services: { shop: { ...shop, tuning: { ...shop.tuning, ...tuning } } } },
+  });
 }
 
 /** Calls a statement as an application does, with parameters. */
@@ -135,17 +145,7 @@ describe('a slow statement', () => {
       ]),
     ]);
     await call(db, 'SELECT email FROM customers WHERE id = $1', [7], 25);
-    const looped = createTuningActivities({
-      config: {
-        ...db.deps.config,
-        services: {
-          shop: {
-            ...db.deps.config.services['shop']!,
-            tuning: { ...db.deps.config.services['shop']!.tuning, slowMs: 1_000 },
-          },
-        },
-      },
-    });
+    const looped = withTuning(db, { slowMs: 1_000 });
     expect((await runActivity(looped.findSlowQueries, db.place)).findings).toContainEqual(
       expect.stringMatching(
         /^perhaps N\+1, one query for each row of another: 25 calls of 1\.0 rows .* SELECT email FROM customers WHERE id = \$1$/,
@@ -156,9 +156,6 @@ describe('a slow statement', () => {
 
 /** On the same database in the place of a copy: the trial leaves nothing. */
 async function prove(db: TestDatabase, review: IndexReview) {
-  const { proveIndexes } = jest.requireActual<
-    typeof import('../../../../src/activities/postgres/tuning/prove-indexes')
-  >('../../../../src/activities/postgres/tuning/prove-indexes');
   const client = new Client({ connectionString: db.url });
   await client.connect();
   try {
@@ -273,7 +270,13 @@ describe('the indexes', () => {
       [],
     );
     expect(
-      await failureOf(runActivity(activities.dropIndex, { ...db.place, change: odd, fence: fence(2) })),
+      await failureOf(
+        runActivity(withTuning(db, { unusedDays: 1 }).dropIndex, {
+          ...db.place,
+          change: odd,
+          fence: fence(2),
+        }),
+      ),
     ).toMatchObject({ type: 'IndexInUse' });
     const witness = {
       id: '1',
