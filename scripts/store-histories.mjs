@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+const { Client } = require('pg');
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
@@ -29,6 +30,9 @@ const RUNS = [
   // Needs the one before it, which makes the safety backup.
   ['release-backup', 'releaseBackup', safetyBackup],
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
+  ['tune-slow-queries', 'tuneSlowQueries', { mode: 'propose' }, searchSlowly],
+  ['review-indexes', 'reviewIndexes', { mode: 'propose' }, doubleIndexes],
+  ['vacuum-bloated-tables', 'vacuumBloatedTables', { mode: 'propose' }, leaveDeadRows],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
@@ -43,7 +47,10 @@ const RUNS = [
 const named = process.argv.slice(2);
 const wanted = (file) => named.length === 0 || named.includes(file);
 
-const stack = await startStack({ bookings: 400 });
+const stack = await startStack({
+  bookings: 400,
+  postgres: { shared_preload_libraries: 'pg_stat_statements' },
+});
 try {
   for (const [file, runbook, input, before, beside] of RUNS.filter(([file]) => wanted(file))) {
     await before?.(stack);
@@ -74,6 +81,50 @@ function safetyBackup({ directory }) {
 async function forgetTransactions({ booking }) {
   await openIdleTransactions({ databaseUrl: booking.urls.production.app, count: 3, forMs: 120_000 });
   await new Promise((resolve) => setTimeout(resolve, 6_000));
+}
+
+/** Over the default of a second on average, in a table as large as is looked at, and with a backup to try an index on. */
+async function searchSlowly(stack) {
+  await ownTable(stack, 'slow_visits');
+  await asSuperuser(stack, 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
+  for (let call = 0; call < 5; call += 1)
+    await asSuperuser(stack, 'SELECT *, pg_sleep(1.1) FROM slow_visits WHERE code = 77');
+  const handle = await stack.client.workflow.start('backUpDatabase', {
+    taskQueue: stack.config.temporal.taskQueue,
+    workflowId: 'backUpDatabase/booking/before-tuning',
+    args: [{ service: 'booking', startedBy: 'ana' }],
+  });
+  await handle.result();
+}
+
+async function doubleIndexes(stack) {
+  await ownTable(stack, 'doubled_visits');
+  await asSuperuser(
+    stack,
+    'CREATE INDEX one_visit ON doubled_visits (code); CREATE INDEX other_visit ON doubled_visits (code)',
+  );
+}
+
+/** The sample's stack lies wherever somebody put it, and it is off-peak there at any time. */
+async function leaveDeadRows(stack) {
+  stack.config.services.booking.vacuum.offPeak = { from: '00:00', to: '00:00', timeZone: 'UTC' };
+  await ownTable(stack, 'dead_visits');
+  await asSuperuser(stack, 'DELETE FROM dead_visits WHERE code > 5000');
+}
+
+async function ownTable(stack, name) {
+  await asSuperuser(
+    stack,
+    `CREATE TABLE ${name} (code int, note text) WITH (autovacuum_enabled = off); ALTER TABLE ${name} OWNER TO booking_owner;
+     INSERT INTO ${name} SELECT i, repeat('x', 20) FROM generate_series(1, 20000) i; ANALYZE ${name}`,
+  );
+}
+
+async function asSuperuser({ postgres }, statement) {
+  const client = new Client({ connectionString: postgres.url.replace(/\/postgres$/, '/booking_production') });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
 }
 
 /** Long enough that customers notice. */

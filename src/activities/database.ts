@@ -17,6 +17,7 @@ import { createRestoreActivities } from './postgres/restore/restore-activities';
 import { createScratchActivities } from './postgres/restore/scratch-activities';
 import { createSwapActivities } from './postgres/restore/swap-activities';
 import { createValidateActivities } from './postgres/restore/validation-activities';
+import { createTuningActivities } from './postgres/tuning/tuning-activities';
 import { onThisHost } from './hosts/host-activities';
 import type { ActivityDeps } from './support/deps';
 import { workerHostOf } from '../config/worker-host';
@@ -61,5 +62,6 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createInvariantActivities(deps),
     ...createContentsActivities(deps),
     ...createAdditionActivities(deps),
+    ...createTuningActivities(deps),
   };
 }

@@ -88,6 +88,7 @@ export const applicationSchema = z
     detailedHealth: endpoint.optional().describe('e.g. /api/health/detailed'),
     connectionLimit: connectionLimitSchema.optional().describe('e.g. /api/database/connection-limit'),
     slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),
+    queryRecommendations: endpoint.optional().describe('e.g. /api/performance/queries/recommendations'),
     rateLimitStatus: rateLimitStatusSchema.optional(),
     externalServices: z.array(externalServiceSchema).default([]),
     restart: commandSchema.optional(),

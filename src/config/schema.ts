@@ -13,6 +13,7 @@ import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema 
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
 import { temporalSchema } from './temporal-schema';
+import { tuningSchema, vacuumSchema } from './tuning-schema';
 
 export { modeSchema, serviceName } from './primitives';
 export type { NotificationConfig } from './notification-schema';
@@ -68,6 +69,8 @@ export const serviceSchema = z
     approval: approvalSchema.default(() => approvalSchema.parse({})),
     deployments: deploymentsSchema.optional(),
     connections: connectionsSchema.prefault({}),
+    tuning: tuningSchema.prefault({}),
+    vacuum: vacuumSchema.prefault({}),
     breaker: breakerSchema.prefault({}),
     notify: z.array(notificationSchema).default([]),
     escalation: z

@@ -41,6 +41,8 @@ export interface StackOptions {
   intake?: boolean;
   /** Of the Temporal server, e.g. limits. */
   dynamicConfig?: Record<string, string>;
+  /** Settings of PostgreSQL, e.g. libraries to load. */
+  postgres?: Record<string, string>;
 }
 
 export interface Stack {
@@ -81,6 +83,7 @@ export function createStack({
   worker: withWorker = true,
   intake: withIntake = false,
   dynamicConfig = {},
+  postgres: settings = {},
 }: StackOptions = {}) {
   const parent = dataPath('stacks');
   mkdirSync(parent, { recursive: true });
@@ -107,7 +110,7 @@ export function createStack({
     {
       title: 'PostgreSQL',
       start: async () => {
-        parts.postgres = await startPostgres({ directory: made(join(directory, 'postgres')) });
+        parts.postgres = await startPostgres({ directory: made(join(directory, 'postgres')), settings });
         stops.push(() => need(parts.postgres).stop());
       },
     },

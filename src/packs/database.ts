@@ -7,8 +7,11 @@ import { migrateDatabaseCard } from '../workflows/database/migrate-database/card
 import { releaseBackupCard } from '../workflows/database/release-backup/card';
 import { relieveConnectionPoolCard } from '../workflows/database/relieve-connection-pool/card';
 import { restoreDatabaseCard } from '../workflows/database/restore-database/card';
+import { reviewIndexesCard } from '../workflows/database/review-indexes/card';
+import { tuneSlowQueriesCard } from '../workflows/database/tune-slow-queries/card';
+import { vacuumBloatedTablesCard } from '../workflows/database/vacuum-bloated-tables/card';
 
-/** Migrations, backups, restores and connections of PostgreSQL. */
+/** Migrations, backups, restores, connections, indexes and tables of PostgreSQL. */
 export const databasePack = definePack({
   name: 'database',
   cards: [
@@ -19,6 +22,9 @@ export const databasePack = definePack({
     restoreDatabaseCard,
     releaseBackupCard,
     relieveConnectionPoolCard,
+    tuneSlowQueriesCard,
+    reviewIndexesCard,
+    vacuumBloatedTablesCard,
   ],
   workflows: require.resolve('../workflows/database'),
   activities: (deps) => {

@@ -41,8 +41,9 @@ export async function startDriver(
   bookings = 400,
   worker = true,
   dynamicConfig: Record<string, string> = {},
+  postgres: Record<string, string> = {},
 ): Promise<Driver> {
-  const stack = await startTestStack({ bookings, worker, dynamicConfig });
+  const stack = await startTestStack({ bookings, worker, dynamicConfig, postgres });
   let count = 0;
 
   const start: Driver['start'] = (runbook, input = {}) =>

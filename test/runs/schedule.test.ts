@@ -90,6 +90,8 @@ it('the schedules of the sample are applied, and one more that fails every minut
     ['daily-backup', true, 0],
     ['daily-backup-check', true, 0],
     ['weekly-restore-test', true, 0],
+    ['nightly-vacuum', true, 0],
+    ['quarterly-index-review', true, 0],
     [FAILING, true, 0],
   ]);
 });

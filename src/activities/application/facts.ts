@@ -5,7 +5,8 @@ import { ask, isOk, jsonOf, problemOf, type HttpAnswer } from '../support/http';
 import { numberAt, shortened, type Json } from '../support/json';
 import type { Place } from '../../contract/place';
 
-export type ApplicationEndpoint = 'detailedHealth' | 'connectionLimit' | 'slowQueries' | 'rateLimitStatus';
+export type ApplicationEndpoint =
+  'detailedHealth' | 'connectionLimit' | 'slowQueries' | 'queryRecommendations' | 'rateLimitStatus';
 
 /** What an endpoint of the application said about itself. */
 export interface ApplicationAnswer {

@@ -5,3 +5,6 @@ export { migrateDatabase } from './migrate-database/migrate-database';
 export { releaseBackup } from './release-backup/release-backup';
 export { relieveConnectionPool } from './relieve-connection-pool/relieve-connection-pool';
 export { restoreDatabase } from './restore-database/restore-database';
+export { reviewIndexes } from './review-indexes/review-indexes';
+export { tuneSlowQueries } from './tune-slow-queries/tune-slow-queries';
+export { vacuumBloatedTables } from './vacuum-bloated-tables/vacuum-bloated-tables';

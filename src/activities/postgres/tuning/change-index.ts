@@ -1,0 +1,269 @@
+import type { Client } from 'pg';
+import { escapeLiteral } from 'pg';
+import { serviceOf } from '../../../config/load';
+import type { DatabaseRef, Fence, Place } from '../../../contract/place';
+import type { IndexChange } from '../../../contract/tuning';
+import type { ActivityDeps } from '../../support/deps';
+import { fail, sqlStateOf } from '../../support/failure';
+import { applicationName, currentActivity } from '../../support/heartbeat';
+import { replicasFollow } from '../migrations/replica-gate';
+import { quoted } from '../migrations/parse-tree';
+import { ensureBookkeeping } from '../session/bookkeeping';
+import { processIdOf, withClient } from '../session/connection';
+import { takeFence } from '../session/fence';
+import { listBlockers } from '../session/sessions';
+import { inTransaction } from '../session/transaction';
+import { readIndex, type IndexFacts } from './index-facts';
+
+export interface ChangeInput extends Place {
+  change: IndexChange;
+  fence: Fence;
+}
+
+export interface ChangedIndex {
+  /** False: it was as wanted before. */
+  changed: boolean;
+  bytes: number;
+  durationMs: number;
+}
+
+const FENCE_TIMEOUT_MS = 5_000;
+/** A build of an earlier attempt ends as soon as its session is ended. */
+const GONE_WITHIN_MS = 30_000;
+/** Dropping waits for old transactions too; what stays is invalid, and the next try drops it. */
+const CLEAN_UP_TIMEOUT_MS = 3_000;
+const BLOCKERS_EVERY_MS = 2_000;
+
+/**
+ * Runs `body` in a session of its own while another one holds the fence: no statement CONCURRENTLY runs in a transaction.
+ * An earlier attempt of the activity is ended first, with what it was building.
+ */
+async function whileFenced<T>(
+  deps: ActivityDeps,
+  input: ChangeInput,
+  body: (client: Client, label: string) => Promise<T>,
+): Promise<T> {
+  const database = databaseOf(input);
+  const label = `${input.service}/${input.environment}`;
+  const { buildTimeoutMinutes } = tuningOf(deps, input);
+  const action = `${input.change.kind} index ${input.change.index}`;
+  return withClient(
+    deps,
+    database,
+    async (guard) => {
+      await ensureBookkeeping(guard);
+      return inTransaction(guard, async () => {
+        await takeFence(guard, input.fence, currentActivity().attempt, applicationName());
+        // A result that was returned keeps its snapshot until the next statement, and a build waits for every snapshot.
+        await guard.query('SELECT 1');
+        // Without a lock_timeout: any old snapshot counts as a lock here, and giving up leaves an invalid index.
+        const patient = {
+          identity: true,
+          lockTimeoutMs: 0,
+          statementTimeoutMs: buildTimeoutMinutes * 60_000,
+          action,
+        };
+        return withClient(deps, database, (client) => body(client, label), patient);
+      });
+    },
+    { identity: true, lockTimeoutMs: FENCE_TIMEOUT_MS, idleInTransactionTimeoutMs: 0, action },
+  );
+}
+
+const tuningOf = (deps: ActivityDeps, { service }: Place) => serviceOf(deps.config, service).tuning;
+
+const databaseOf = ({ service, environment }: Place): DatabaseRef => ({
+  kind: 'service',
+  service,
+  environment,
+});
+
+/**
+ * Builds an index CONCURRENTLY, or finds it built; what a failed try of it has left is dropped first. Fails with nothing
+ * left of it. Throws IndexConflict (something else has that name), LockTimeout, MissingPrivilege, ReplicaLag.
+ */
+export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<ChangedIndex> {
+  const { change } = input;
+  return whileFenced(deps, input, async (client, label) => {
+    const startedAt = Date.now();
+    await needOwner(client, change, label);
+    const there = await settled(client, change, tuningOf(deps, input).unusedDays);
+    if (there !== undefined) refuseOther(there, change, label);
+    const changed = there?.valid !== true;
+    if (changed) {
+      const { migrations } = serviceOf(deps.config, input.service);
+      await replicasFollow({
+        client,
+        settings: migrations,
+        label,
+        stays: `${change.index} was not built`,
+        report: () => undefined,
+      });
+      await build(deps, input, client, there !== undefined);
+    }
+    if (change.comment !== null)
+      await client.query(`COMMENT ON INDEX ${change.index} IS ${escapeLiteral(change.comment)}`);
+    const built = await readIndex(client, change.index, 0);
+    if (built?.valid !== true)
+      throw fail(
+        'IndexInvalid',
+        `Index ${change.index} on ${label} is not valid though the server reported success. Start again.`,
+      );
+    return { changed, bytes: built.bytes, durationMs: Date.now() - startedAt };
+  });
+}
+
+async function build(deps: ActivityDeps, input: ChangeInput, client: Client, again: boolean): Promise<void> {
+  const { definition, tablespace } = input.change;
+  const text = definition.replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ');
+  const where = tablespace === null ? text : withTablespace(text, tablespace);
+  let waitsFor = '';
+  const watching = watchBlockers(deps, input, client, (found) => (waitsFor = found));
+  try {
+    // What a try before this one has left.
+    if (again) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
+    await client.query(where);
+  } catch (error) {
+    const gone = await dropLeftover(deps, input);
+    if (!['57014', '40P01'].includes(sqlStateOf(error) ?? '') || currentActivity().signal.aborted)
+      throw error;
+    throw notInTime(input, waitsFor, gone);
+  } finally {
+    clearInterval(watching);
+  }
+}
+
+/** Who holds it up shows only while it waits. */
+function watchBlockers(
+  deps: ActivityDeps,
+  input: ChangeInput,
+  client: Client,
+  tell: (found: string) => void,
+): NodeJS.Timeout {
+  const pid = processIdOf(client);
+  const look = () =>
+    withClient(deps, databaseOf(input), (watcher) => listBlockers(watcher, pid), {
+      ignoreCancellation: true,
+    });
+  return setInterval(() => {
+    void look().then(
+      (found) =>
+        found.length > 0 &&
+        tell(found.map((one) => `pid ${one.pid} (${one.application || one.user})`).join(', ')),
+      () => undefined,
+    );
+  }, BLOCKERS_EVERY_MS);
+}
+
+/** pg_get_indexdef has none; its place is after WITH and before WHERE. */
+function withTablespace(text: string, tablespace: string): string {
+  const clause = ` TABLESPACE ${quoted(tablespace)}`;
+  const where = text.indexOf(' WHERE ');
+  return where < 0 ? text + clause : text.slice(0, where) + clause + text.slice(where);
+}
+
+function notInTime({ change, service, environment }: ChangeInput, waitsFor: string, gone: boolean): Error {
+  const waited = waitsFor === '' ? '' : `; it waited for ${waitsFor}`;
+  const left = gone ? 'Nothing of it is left' : 'It is left as invalid, and the next run drops it';
+  return fail(
+    'LockTimeout',
+    `Index ${change.index} on ${service}/${environment} was not built in time${waited}. ${left}. End what it waits for, or raise \`tuning.buildTimeoutMinutes\`, then start again.`,
+  );
+}
+
+/** Every write pays for an invalid index and no query gains by it. Returns whether nothing of it is left. */
+async function dropLeftover(deps: ActivityDeps, input: ChangeInput): Promise<boolean> {
+  const options = {
+    identity: true,
+    ignoreCancellation: true,
+    lockTimeoutMs: 0,
+    statementTimeoutMs: CLEAN_UP_TIMEOUT_MS,
+  };
+  const clean = async (client: Client): Promise<boolean> => {
+    const left = await readIndex(client, input.change.index, 0);
+    if (left === undefined) return true;
+    if (left.valid || !isSame(left, input.change)) return false;
+    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
+    return true;
+  };
+  return withClient(deps, databaseOf(input), clean, options).catch(() => false);
+}
+
+/**
+ * Drops an index CONCURRENTLY that is still the planned one and still spare, or finds it gone. `ours`: this run has built
+ * it, so that it may have been used meanwhile. Throws IndexConflict, IndexInUse, LockTimeout, MissingPrivilege.
+ */
+export function dropIndex(
+  deps: ActivityDeps,
+  input: ChangeInput & { ours?: boolean },
+): Promise<ChangedIndex> {
+  const { change, ours = false } = input;
+  return whileFenced(deps, input, async (client, label) => {
+    const startedAt = Date.now();
+    await needOwner(client, change, label);
+    const there = await settled(client, change, tuningOf(deps, input).unusedDays);
+    if (there === undefined) return { changed: false, bytes: 0, durationMs: 0 };
+    refuseOther(there, change, label);
+    if (!ours) refuseNeeded(input, there);
+    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${change.index}`);
+    return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
+  });
+}
+
+function refuseNeeded({ change, service, environment }: ChangeInput, there: IndexFacts): void {
+  const isUsed = change.needless !== true && there.valid && there.scans > 0;
+  if (there.keptBecause === null && !isUsed) return;
+  const why = there.keptBecause ?? `it was scanned ${there.scans} times meanwhile`;
+  throw fail(
+    'IndexInUse',
+    `Index ${change.index} on ${service}/${environment} is needed: ${why}. It was not dropped. Start a new run.`,
+  );
+}
+
+/** Waits for the build of an earlier attempt to end; somebody else's is refused. */
+async function settled(
+  client: Client,
+  { index }: IndexChange,
+  unusedDays: number,
+): Promise<IndexFacts | undefined> {
+  for (const until = Date.now() + GONE_WITHIN_MS; ;) {
+    const found = await readIndex(client, index, unusedDays);
+    if (found === undefined || found.valid || !found.building) return found;
+    if (Date.now() >= until)
+      throw fail(
+        'LockTimeout',
+        `Index ${index} is being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    currentActivity().signal.throwIfAborted();
+  }
+}
+
+function refuseOther(there: IndexFacts, change: IndexChange, label: string): void {
+  if (isSame(there, change)) return;
+  throw fail(
+    'IndexConflict',
+    `Index ${change.index} on ${label} is another one now: ${there.definition}. Nothing was changed. Start a new run.`,
+  );
+}
+
+/** How names are quoted is no difference. */
+function isSame({ table, definition }: IndexFacts, change: IndexChange): boolean {
+  const plain = (text: string) => text.replaceAll('"', '');
+  return plain(table) === plain(change.table) && plain(definition) === plain(change.definition);
+}
+
+async function needOwner(client: Client, { table }: IndexChange, label: string): Promise<void> {
+  const { rows } = await client.query<{ owner: string; may: boolean }>(
+    `SELECT pg_get_userbyid(relowner) AS owner, pg_has_role(relowner, 'USAGE') AS may FROM pg_class WHERE oid = to_regclass($1)`,
+    [table],
+  );
+  const [found] = rows;
+  if (found === undefined)
+    throw fail('IndexConflict', `There is no table ${table} on ${label} any more. Start a new run.`);
+  if (!found.may)
+    throw fail(
+      'MissingPrivilege',
+      `Only ${found.owner} may change the indexes of ${table} on ${label}. GRANT ${quoted(found.owner)} to the role of the runbooks.`,
+    );
+}

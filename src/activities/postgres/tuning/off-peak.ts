@@ -1,0 +1,31 @@
+import type { VacuumConfig } from '../../../config/tuning-schema';
+import type { OffPeak } from '../../../contract/tuning';
+
+const DAY_MINUTES = 1_440;
+const MINUTE_MS = 60_000;
+
+/** Whether it is off-peak now, by the clock of a time zone; a window may reach over midnight. */
+export function offPeakAt(now: Date, { from, to, timeZone }: VacuumConfig['offPeak']): OffPeak {
+  const window = from === to ? 'at any time' : `${from}-${to} ${timeZone}`;
+  const [begin, end, minute] = [minutesOf(from), minutesOf(to), minutesOf(clockIn(now, timeZone))];
+  const length = (end - begin + DAY_MINUTES) % DAY_MINUTES;
+  const since = (minute - begin + DAY_MINUTES) % DAY_MINUTES;
+  const open = length === 0 || since < length;
+  // Where clocks change in between it is an hour off: whoever waited looks again.
+  const waitMs = open ? 0 : (DAY_MINUTES - since) * MINUTE_MS - (now.getTime() % MINUTE_MS);
+  return { open, waitMs, window };
+}
+
+function clockIn(now: Date, timeZone: string): string {
+  return new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).format(now);
+}
+
+function minutesOf(clock: string): number {
+  const [hours = 0, minutes = 0] = clock.split(':').map(Number);
+  return hours * 60 + minutes;
+}
