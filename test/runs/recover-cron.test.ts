@@ -238,11 +238,7 @@ it('a worker that is killed while the job runs: the next one runs it again, and 
   const request = `curl -fsS -X POST -H "x-cron-secret: $BOOKING_CRON_SECRET" ${app.url}/api/cron/expire-bookings`;
   document.setIn([...path, 'run'], {
     command: {
-      run: [
-        'sh',
-        '-c',
-        `echo x >> cron-begun; test $(wc -l < cron-begun) -gt 1 || exec sleep 8; ${request}`,
-      ],
+      run: ['sh', '-c', `echo x >> cron-begun; test $(wc -l < cron-begun) -gt 1 || exec sleep 8; ${request}`],
       environment: { BOOKING_CRON_SECRET: '${env:BOOKING_CRON_SECRET}' },
     },
   });
