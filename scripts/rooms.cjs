@@ -13,6 +13,7 @@ const rooms = [
   'activities/support',
   'activities/postgres/session',
   'activities/observe',
+  'activities/postgres/repair',
   'packs/definition',
   'doors/pack',
   'doors/activity',
@@ -39,9 +40,18 @@ const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
 
 /**
  * The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence, and so are
- * the eyes on a service.
+ * the eyes on a service and its repair, for rows.
  */
-const systems = ['application', 'deployments', 'guard', 'incidents', 'notifications', 'policy', 'postgres'];
+const systems = [
+  'application',
+  'bookings',
+  'deployments',
+  'guard',
+  'incidents',
+  'notifications',
+  'policy',
+  'postgres',
+];
 
 /**
  * The kit's only door is its index. The guard has one of its own: it is no runbook, so it has no `run` through which
@@ -85,7 +95,7 @@ const zones = [
   ...systems.map((system) => ({
     target: inSrc(`activities/${system}`),
     from: inSrc('activities'),
-    except: ['./support', './postgres/session', './observe', `./${system}`],
+    except: ['./support', './postgres/session', './postgres/repair', './observe', `./${system}`],
     message: 'A system knows no other system: what two need is in activities/support or contract.',
   })),
   ...behindTheDoors.map((room) => ({

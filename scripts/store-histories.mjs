@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const { Client } = require('pg');
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
+const { leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
@@ -36,6 +37,8 @@ const RUNS = [
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
+  ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
+  ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
   [
     'respond-to-incident',
     'respondToIncident',
@@ -125,6 +128,17 @@ async function asSuperuser({ postgres }, statement) {
   await client.connect();
   await client.query(statement);
   await client.end();
+}
+
+async function sellSlotsTwice({ booking }) {
+  await sellTwice(booking.environment.BOOKING_PRODUCTION_URL, 3);
+}
+
+/** The job that releases them has stopped, for long enough that it shows. */
+async function leaveStuckHolds({ directory, booking }) {
+  setSwitches(directory, { cronSchedule: '' });
+  await leaveHolds(booking.environment.BOOKING_PRODUCTION_URL, 4);
+  await new Promise((resolve) => setTimeout(resolve, 35_000));
 }
 
 /** Long enough that customers notice. */

@@ -76,12 +76,13 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, incidents] = ownPacks as Pack[];
+    const [platform, database, application, bookings, incidents] = ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
       { ...platform!, entities: [] },
       database!,
       { ...application!, cards: others },
+      bookings!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([

@@ -5,6 +5,7 @@
  *   DEPLOYMENT_ID=dep-2 deploy promote   puts that one in front
  *   deploy schedule                      the schedule that the platform has for the job that has holds expire
  *   deploy again                         what is in front once more: the platform takes its schedules anew
+ *   deploy changes                       what was deployed, newest first, for people
  *   deploy version 1.5.0                 a new deployment of that version, in front at once
  */
 import { deployVersion, listDeployments, promoteDeployment } from './deployments';
@@ -13,6 +14,10 @@ import { DEFAULT_SWITCHES, readSwitches, setSwitches } from './switches';
 function main([verb, version]: string[]): string {
   const directory = process.cwd();
   if (verb === 'list') return JSON.stringify(listDeployments(directory));
+  if (verb === 'changes')
+    return listDeployments(directory)
+      .map(({ commit, createdAt, version }) => `${commit} ${createdAt} ${version}`)
+      .join('\n');
   if (verb === 'version' && version !== undefined) {
     const { id } = deployVersion(directory, version);
     return `${version} is in front as ${id}`;
@@ -23,7 +28,7 @@ function main([verb, version]: string[]): string {
     return 'deployed again, with its schedules';
   }
   if (verb !== 'promote')
-    throw new Error('expected: deploy list | promote | schedule | again | version <x.y.z>');
+    throw new Error('expected: deploy list | changes | promote | schedule | again | version <x.y.z>');
   const { DEPLOYMENT_ID: id, RUNBOOKS_FENCING_TOKEN: token } = process.env;
   if (id === undefined) throw new Error('DEPLOYMENT_ID is not set');
   const promoted = promoteDeployment(directory, id, token === undefined ? undefined : Number(token));

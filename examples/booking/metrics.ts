@@ -85,6 +85,7 @@ export function addMetrics(server: FastifyInstance, pools: AppPools): (status: n
       if (at !== null) this.set({ cron: 'expire-bookings' }, Date.parse(at) / 1_000);
     },
   });
+  addBookingMetrics(registers, pools);
   const readDatabase = addDatabaseMetrics(registers, pools);
   server.get('/metrics', async (_request, reply) => {
     const registry = registers[0]!;
@@ -92,6 +93,33 @@ export function addMetrics(server: FastifyInstance, pools: AppPools): (status: n
     return reply.type(registry.contentType).send(await registry.metrics());
   });
   return (status) => requests.inc({ status: String(status) });
+}
+
+/** What must not be there. No sample while the database is away. */
+function addBookingMetrics(registers: Registry[], { monitor }: AppPools): void {
+  const gauge = (name: string, help: string, sql: string): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        const found = await monitor.query<{ count: number }>(sql).catch(() => undefined);
+        if (found === undefined) this.remove();
+        else this.set(found.rows[0]!.count);
+      },
+    });
+  };
+  gauge(
+    'booking_slots_sold_twice',
+    'Slots with more than one confirmed booking.',
+    `SELECT count(*)::int AS count FROM (SELECT FROM bookings WHERE status = 'confirmed' AND slot_id IS NOT NULL
+       GROUP BY slot_id HAVING count(*) > 1) AS sold`,
+  );
+  gauge(
+    'booking_holds_overdue',
+    'Holds that ran out more than 20 seconds ago and were not released.',
+    `SELECT count(*)::int AS count FROM bookings WHERE status = 'held' AND expires_at <= now() - interval '20 s'`,
+  );
 }
 
 /** As the database sees it: everybody who connects with the application's role counts. No sample while it is away. */

@@ -9,7 +9,7 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup', 'runbooks_repair'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
       EXECUTE format('CREATE ROLE %I', role_name);
     END IF;
@@ -50,3 +50,16 @@ $$;
 --   BYPASSRLS is needed: pg_dump would stop at a table with policies, or dump it empty.
 ALTER ROLE runbooks_backup LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS CONNECTION LIMIT 20;
 GRANT pg_read_all_data, pg_monitor TO runbooks_backup;
+
+-- As which the runbooks repair rows: it can write what its grants in schema.sql say, and nothing else. Nobody logs in as it.
+ALTER ROLE runbooks_repair NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+GRANT runbooks_repair TO runbooks_migrator;
+
+-- Puts repaired rows back exactly as they were, past the triggers: a booking that ended stays ended for everybody else.
+DO $$
+BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO runbooks_migrator';
+  END IF;
+END
+$$;

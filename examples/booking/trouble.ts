@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { deployVersion } from './deployments';
+import { leaveHolds, sellTwice } from './spoil';
 import { setSwitches } from './switches';
 
 export interface IdleTransactions {
@@ -124,6 +125,21 @@ const troubles: Record<string, Trouble> = {
     make: async () => {
       setSwitches(stackFolder(), { recommendations: true });
       console.log('recommendations are on, and every search fails');
+    },
+  },
+  'double-bookings': {
+    usage: "--count 3, with the owner's DATABASE_URL; resolveDoubleBookings ends it",
+    make: async ({ count }) => {
+      const slots = await sellTwice(needVariable('DATABASE_URL'), count);
+      console.log(`slots ${slots.join(', ')} are sold twice, and the index that forbids it is gone`);
+    },
+  },
+  'stuck-holds': {
+    usage: "--count 5, with the owner's DATABASE_URL and RUNBOOKS_CONFIG; releaseStuckHolds ends it",
+    make: async ({ count }) => {
+      setSwitches(stackFolder(), { cronSchedule: '' });
+      const holds = await leaveHolds(needVariable('DATABASE_URL'), count);
+      console.log(`${holds.length} holds ran out, and the job that releases them has stopped`);
     },
   },
   'tight-limit': {

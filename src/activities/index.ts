@@ -1,4 +1,5 @@
 import type { createServingActivities } from './application';
+import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createPlatformActivities } from './platform';
@@ -7,4 +8,5 @@ import type { createPlatformActivities } from './platform';
 export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createDatabaseActivities> &
   ReturnType<typeof createServingActivities> &
+  ReturnType<typeof createBookingActivities> &
   ReturnType<typeof createIncidentActivities>;

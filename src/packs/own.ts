@@ -1,4 +1,5 @@
 import { applicationPack } from './application';
+import { bookingsPack } from './bookings';
 import { databasePack } from './database';
 import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
@@ -6,7 +7,13 @@ import { incidentsPack } from './incidents';
 import { platformPack } from './platform';
 
 /** Our own packs, in the order of the catalogue. */
-export const ownPacks: readonly Pack[] = [platformPack, databasePack, applicationPack, incidentsPack];
+export const ownPacks: readonly Pack[] = [
+  platformPack,
+  databasePack,
+  applicationPack,
+  bookingsPack,
+  incidentsPack,
+];
 
 /** Our own runbooks, and the configuration that they alone need. */
 export const { catalogue: ownCatalogue, schema: ownConfigSchema } = combinePacks(ownPacks);

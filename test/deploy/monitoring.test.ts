@@ -60,6 +60,7 @@ describe('the alert rules', () => {
       `${rules.length} rules found`,
     );
     await run('promtool', ['test', 'rules', 'rules.test.yml'], { cwd: directory });
+    await run('promtool', ['test', 'rules', 'alert-rules.test.yml'], { cwd: join(root, 'examples/booking') });
     await run('promtool', ['check', 'config', '--syntax-only', 'prometheus.yml'], { cwd: directory });
   });
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { escapeIdentifier, type ClientBase } from 'pg';
 import { inTransaction } from './transaction';
 
-/** Schema in every operated database that holds the fence, the ledger and the canary. */
+/** Schema in every operated database that holds the fence, the ledger, the canary and the change log. */
 export const BOOKKEEPING_SCHEMA = 'durable_runbooks';
 
 const MAX_NAME_BYTES = 63;
@@ -62,12 +62,29 @@ const SCRIPT_TABLE = `(
     kept_at timestamptz NOT NULL DEFAULT now()
   )`;
 
+/** Rows of the application that were repaired: as they were before, and as they were left. One row of theirs once a step. */
+const CHANGE_LOG_TABLE = `(
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run        text NOT NULL,
+    step       text NOT NULL,
+    unit       text NOT NULL,
+    relation   text NOT NULL,
+    key        text NOT NULL,
+    before     jsonb NOT NULL,
+    after      jsonb NOT NULL,
+    holder     text NOT NULL DEFAULT '',
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    undone_at  timestamptz,
+    UNIQUE (run, step, relation, key)
+  )`;
+
 const TABLES = {
   fence: FENCE_TABLE,
   ledger: LEDGER_TABLE,
   canary: CANARY_TABLE,
   fingerprint: FINGERPRINT_TABLE,
   script: SCRIPT_TABLE,
+  change_log: CHANGE_LOG_TABLE,
 };
 
 /**

@@ -64,6 +64,9 @@ export async function withHeldFence<T>(
               client,
               async () => {
                 await keepFence(client, fence, applicationName());
+                // Until another statement comes the last one with parameters keeps its snapshot, and CREATE INDEX CONCURRENTLY
+                // would wait for it.
+                await client.query('SELECT 1');
                 return whileAlive(client, fence, work);
               },
               { commit: () => commit(client, action) },

@@ -1,0 +1,96 @@
+import type { Client } from 'pg';
+import { changeRows, type LogEntry, type RowOfUnit } from '../postgres/repair/change-log';
+import { keysParameter, valueParameter } from '../postgres/repair/mapping';
+import type { BookingsConfig } from './settings';
+import type { BookingTables } from './tables';
+
+/**
+ * Locks slots that nobody else has locked. Returns those that it got, and those that are there and locked. A booking comes
+ * before its slot, in the order in which an application takes them.
+ */
+export async function lockSlots(
+  client: Client,
+  { slots }: BookingTables,
+  keys: string[],
+): Promise<{ got: Set<string>; locked: Set<string> }> {
+  if (slots === undefined || keys.length === 0) return { got: new Set(), locked: new Set() };
+  const { name, columns } = slots;
+  const wanted = `${columns.id.name} = ANY(${keysParameter(1, columns.id)})`;
+  const { rows } = await client.query<{ key: string }>(
+    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR NO KEY UPDATE SKIP LOCKED`,
+    [keys],
+  );
+  const got = new Set(rows.map(({ key }) => key));
+  const missing = keys.filter((key) => !got.has(key));
+  if (missing.length === 0) return { got, locked: new Set() };
+  const there = await client.query<{ key: string }>(
+    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted}`,
+    [missing],
+  );
+  return { got, locked: new Set(there.rows.map(({ key }) => key)) };
+}
+
+/**
+ * What bookings that ended leave: slots without another living booking are open again, one that is open under a confirmed
+ * booking is reserved again, and links are void. Slots must be locked; others of their states, e.g. blocked, stay.
+ */
+export async function settleSlots(
+  client: Client,
+  log: LogEntry,
+  tables: BookingTables,
+  { states }: BookingsConfig,
+  ended: RowOfUnit[],
+  slots: RowOfUnit[],
+): Promise<void> {
+  await setSlots(client, log, tables, slots, states);
+  await voidLinks(client, log, tables, ended);
+}
+
+async function setSlots(
+  client: Client,
+  log: LogEntry,
+  { bookings, slots: table }: BookingTables,
+  slots: RowOfUnit[],
+  { held, confirmed, open, reserved }: BookingsConfig['states'],
+): Promise<void> {
+  if (table === undefined || slots.length === 0) return;
+  const { id, status } = table.columns;
+  const booking = bookings.columns;
+  const lives = (states: string) =>
+    `EXISTS (SELECT FROM ${bookings.name} b WHERE b.${booking.slot.name} = s.${id.name} AND b.${booking.status.name} = ANY(${states}))`;
+  const { rows } = await client.query<{ key: string; becomes: 'open' | 'reserved' | null }>(
+    `SELECT s.${id.name}::text AS key,
+            CASE WHEN s.${status.name} = ${valueParameter(2, status)} AND NOT ${lives(keysParameter(4, booking.status))} THEN 'open'
+                 WHEN s.${status.name} = ${valueParameter(3, status)} AND ${lives(keysParameter(5, booking.status))} THEN 'reserved' END AS becomes
+       FROM ${table.name} s WHERE s.${id.name} = ANY(${keysParameter(1, id)})`,
+    [slots.map(({ key }) => key), reserved, open, [held, confirmed], [confirmed]],
+  );
+  const becomes = new Map(rows.map((row) => [row.key, row.becomes]));
+  const set = `${status.name} = ${valueParameter(6, status)}`;
+  for (const [state, value] of [
+    ['open', open],
+    ['reserved', reserved],
+  ]) {
+    const chosen = slots.filter(({ key }) => becomes.get(key) === state);
+    await changeRows(client, log, table, chosen, set, [value]);
+  }
+}
+
+async function voidLinks(
+  client: Client,
+  log: LogEntry,
+  { links }: BookingTables,
+  ended: RowOfUnit[],
+): Promise<void> {
+  if (links === undefined || ended.length === 0) return;
+  const { id, booking, usedAt } = links.columns;
+  const { rows } = await client.query<{ key: string; booking: string }>(
+    `SELECT l.${id.name}::text AS key, l.${booking.name}::text AS booking FROM ${links.name} l
+      WHERE l.${booking.name} = ANY(${keysParameter(1, booking)}) AND l.${usedAt.name} IS NULL
+      ORDER BY l.${id.name} FOR NO KEY UPDATE`,
+    [ended.map(({ key }) => key)],
+  );
+  const unitOf = new Map(ended.map(({ key, unit }) => [key, unit]));
+  const chosen = rows.map((row) => ({ key: row.key, unit: unitOf.get(row.booking)! }));
+  await changeRows(client, log, links, chosen, `${usedAt.name} = now()`, []);
+}

@@ -1,0 +1,220 @@
+import type { Client } from 'pg';
+import { RELEASE_STEP } from '../../contract/bookings';
+import { databaseIn, type Place } from '../../contract/place';
+import { withClient } from '../postgres/session/connection';
+import { highestFenceToken } from '../postgres/session/bookkeeping';
+import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
+import { changedBefore, changeRows, type LogEntry } from '../postgres/repair/change-log';
+import { instantParameter, instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
+import { checkRole } from '../postgres/repair/role';
+import type { ActivityDeps } from '../support/deps';
+import { fail } from '../support/failure';
+import { unconfiguredOf } from './unconfigured';
+import { bookingsOf, type BookingsConfig } from './settings';
+import { lockSlots, settleSlots } from './slots';
+import { need, readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
+
+export interface StuckHolds {
+  /** Holds that ended before `cutoff` and are still holds. */
+  count: number;
+  /** ISO time, by the clock of the database; the run keeps to it. */
+  cutoff: string;
+  /** ISO time at which the first of them ended; null where there is none. */
+  since: string | null;
+  /** The first of them. */
+  sample: string[];
+  graceSeconds: number;
+  maxHolds: number;
+  /** What is missing in the configuration, for the plan. */
+  unconfigured: string[];
+  fenceToken: number;
+}
+
+export interface ReleaseInput extends RepairInput {
+  cutoff: string;
+  /** No more than that many: as many as the plan says. */
+  most: number;
+}
+
+const SAMPLE = 10;
+const SEARCH_TIMEOUT_MS = 30 * 60_000;
+
+interface Hold {
+  key: string;
+  slot: string | null;
+  unit: string;
+}
+
+/** Holds that ran out and still keep their slot, and an end to it. */
+export function createStuckHoldActivities(deps: ActivityDeps) {
+  return {
+    /**
+     * Counts them, those since `cutoff` where it is given. Reads only. Throws MappingInvalid, RepairRoleInvalid,
+     * TooManyTargets, WrongDatabase, DatabaseUnreachable.
+     */
+    async findStuckHolds(place: Place & { cutoff?: string }): Promise<StuckHolds> {
+      const config = bookingsOf(deps, place.service);
+      return withClient(
+        deps,
+        databaseIn(place),
+        async (client) => {
+          const tables = await readBookingTables(client, place.service, config);
+          if (config.role !== undefined) await checkRole(client, config.role, writtenTables(tables));
+          return {
+            ...(await countHolds(client, tables, config, place)),
+            graceSeconds: config.graceSeconds,
+            maxHolds: config.maxHolds,
+            unconfigured: await unconfiguredOf(client, config, tables),
+            fenceToken: await highestFenceToken(client),
+          };
+        },
+        {
+          identity: true,
+          allRows: true,
+          readOnly: true,
+          statementTimeoutMs: SEARCH_TIMEOUT_MS,
+          action: 'look for stuck holds',
+        },
+      );
+    },
+
+    /**
+     * Ends holds that ran out before `cutoff`, opens their slots and writes it down, in one transaction a batch. One that is
+     * confirmed by then, or prolonged, is left alone: whether it is still a hold is asked again when its row is locked.
+     * Safe to retry. Throws EmptySelection, StaleFencingToken, FenceBusy, MappingInvalid.
+     */
+    async releaseStuckHolds(input: ReleaseInput): Promise<Repaired> {
+      const config = bookingsOf(deps, input.service);
+      if (input.most < 1 || input.most > config.maxHolds)
+        throw fail(
+          'EmptySelection',
+          `The plan names ${input.most} holds, which is no number that may be released. Nothing was changed.`,
+        );
+      const log = { run: input.run, step: RELEASE_STEP };
+      let tables: BookingTables;
+      return inBatches<Hold>(
+        deps,
+        input,
+        { role: config.role, batchRows: config.batchRows, action: 'release stuck holds' },
+        async (client) => {
+          tables = await readBookingTables(client, input.service, config);
+          const before = await changedBefore(client, log, tables.bookings);
+          const most = input.most - before.size;
+          const items = most > 0 ? await listHolds(client, tables, config, input, most) : [];
+          return { items, weigh: () => 1, doneBefore: before.size };
+        },
+        (client, items) => releaseBatch(client, { log, tables, config, input }, items),
+      );
+    },
+  };
+}
+
+/** `b` is a hold that ran out before $2. */
+function stuck({ bookings: { columns } }: BookingTables, service: string): string {
+  const expiresAt = need(columns.expiresAt, service, 'expiresAt');
+  return `b.${columns.status.name} = ${valueParameter(1, columns.status)} AND b.${expiresAt.name} <= ${instantParameter(2, expiresAt)}`;
+}
+
+async function countHolds(
+  client: Client,
+  tables: BookingTables,
+  { states, graceSeconds, maxHolds }: BookingsConfig,
+  { service, environment, cutoff: given }: Place & { cutoff?: string },
+): Promise<Pick<StuckHolds, 'count' | 'cutoff' | 'since' | 'sample'>> {
+  const { bookings } = tables;
+  const expiresAt = need(bookings.columns.expiresAt, service, 'expiresAt');
+  const { rows: clock } = await client.query<{ cutoff: string }>(
+    `SELECT to_char(now() AT TIME ZONE 'UTC' - make_interval(secs => $1), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS cutoff`,
+    [graceSeconds],
+  );
+  const cutoff = given ?? clock[0]!.cutoff;
+  const { rows } = await client.query<{ id: string; since: string }>(
+    `SELECT b.${bookings.columns.id.name}::text AS id, ${instantText(expiresAt, 'b')} AS since FROM ${bookings.name} b
+      WHERE ${stuck(tables, service)} ORDER BY b.${expiresAt.name} LIMIT $3`,
+    [states.held, cutoff, maxHolds + 1],
+  );
+  if (rows.length > maxHolds)
+    throw fail(
+      'TooManyTargets',
+      `More than ${maxHolds} holds of ${service}/${environment} ran out and were not released, which is the most that bookings.maxHolds allows. Nothing was changed: find out why first.`,
+    );
+  const sample = rows.slice(0, SAMPLE).map(({ id }) => id);
+  return { count: rows.length, cutoff, since: rows[0]?.since ?? null, sample };
+}
+
+/** Without a lock; each batch asks again. */
+async function listHolds(
+  client: Client,
+  tables: BookingTables,
+  { states }: BookingsConfig,
+  { service, cutoff }: ReleaseInput,
+  most: number,
+): Promise<Hold[]> {
+  const { name, columns } = tables.bookings;
+  const { rows } = await client.query<{ key: string; slot: string | null }>(
+    `SELECT b.${columns.id.name}::text AS key, b.${columns.slot.name}::text AS slot FROM ${name} b
+      WHERE ${stuck(tables, service)} ORDER BY b.${need(columns.expiresAt, service, 'expiresAt').name} LIMIT $3`,
+    [states.held, cutoff, most],
+  );
+  return rows.map((row) => ({ ...row, unit: row.slot === null ? `booking ${row.key}` : `slot ${row.slot}` }));
+}
+
+interface Release {
+  log: LogEntry;
+  tables: BookingTables;
+  config: BookingsConfig;
+  input: ReleaseInput;
+}
+
+async function releaseBatch(
+  client: Client,
+  { log, tables, config, input }: Release,
+  items: Hold[],
+): Promise<BatchResult<Hold>> {
+  const { bookings } = tables;
+  const { id, status } = bookings.columns;
+  const still = `${stuck(tables, input.service)} AND b.${id.name} = ANY(${keysParameter(3, id)})`;
+  const among = (text: string, keys: string[]) =>
+    client.query<{ key: string }>(`SELECT b.${id.name}::text AS key FROM ${bookings.name} b WHERE ${text}`, [
+      config.states.held,
+      input.cutoff,
+      keys,
+    ]);
+  const { rows } = await among(
+    `${still} ORDER BY b.${id.name} FOR NO KEY UPDATE SKIP LOCKED`,
+    items.map(({ key }) => key),
+  );
+  const got = new Set(rows.map(({ key }) => key));
+  const missing = items.filter(({ key }) => !got.has(key));
+  const locked = new Set(
+    missing.length === 0
+      ? []
+      : (
+          await among(
+            still,
+            missing.map(({ key }) => key),
+          )
+        ).rows.map(({ key }) => key),
+  );
+  const mine = items.filter(({ key }) => got.has(key));
+  const slots = await lockSlots(client, tables, [...new Set(mine.flatMap(({ slot }) => slot ?? []))]);
+  const good = mine.filter(({ slot }) => slot === null || !slots.locked.has(slot));
+  const set = `${status.name} = ${valueParameter(6, status)}`;
+  const done = await changeRows(client, log, bookings, good, set, [config.states.expired]);
+  const touched = good.filter(({ slot }) => slot !== null && slots.got.has(slot));
+  const bySlot = [...new Map(touched.map(({ slot, unit }) => [slot!, unit]))].map(([key, unit]) => ({
+    key,
+    unit,
+  }));
+  await settleSlots(client, log, tables, config, good, bySlot);
+  const details = { reason: 'stuck hold', run: log.run };
+  const entries = good.map(({ key }) => ({ booking: key, details }));
+  await writeAudit(client, tables, config, config.audit.expired, entries);
+  return {
+    done,
+    left: missing
+      .filter(({ key }) => !locked.has(key))
+      .map(({ key }) => ({ unit: `booking ${key}`, why: 'it is no hold any more, or ends later now' })),
+    later: items.filter((item) => !good.includes(item) && (got.has(item.key) || locked.has(item.key))),
+  };
+}

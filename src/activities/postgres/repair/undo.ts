@@ -1,0 +1,176 @@
+import { escapeIdentifier, type Client } from 'pg';
+import type { ActivityDeps } from '../../support/deps';
+import {
+  inBatches,
+  type BatchResult,
+  type Batching,
+  type LeftAlone,
+  type Repaired,
+  type RepairInput,
+} from './batches';
+import { keysParameter, type MappedTable } from './mapping';
+
+interface Unit {
+  unit: string;
+  rows: number;
+}
+
+interface LoggedRow {
+  id: string;
+  unit: string;
+  relation: string;
+  key: string;
+}
+
+export interface UndoOptions {
+  /** Of the change log: what that step of the run did. */
+  step: string;
+  /** Every table that the step may have changed. */
+  tables: (client: Client) => Promise<MappedTable[]>;
+  /** In the same transaction, for units that are as they were again. */
+  afterwards: (client: Client, units: string[]) => Promise<void>;
+}
+
+/**
+ * Puts back what a step of a run changed: each column as it was, in units that belong together. A row that is not as the
+ * step left it was changed by somebody since: its unit is left alone, and the result says which and what. Without the
+ * triggers of the application where our role may do that (see `canPassTriggers`), so that they neither refuse a state
+ * that goes back nor touch a column of their own. Safe to repeat.
+ */
+export async function undoRows(
+  deps: ActivityDeps,
+  input: RepairInput,
+  batching: Batching,
+  { step, tables, afterwards }: UndoOptions,
+): Promise<Repaired> {
+  let known: Map<string, MappedTable>;
+  return inBatches<Unit>(
+    deps,
+    input,
+    batching,
+    async (client) => {
+      known = new Map((await tables(client)).map((table) => [table.name, table]));
+      const { rows } = await client.query<Unit & { undone: boolean }>(
+        `SELECT unit, count(*)::int AS rows, bool_and(undone_at IS NOT NULL) AS undone
+           FROM durable_runbooks.change_log WHERE run = $1 AND step = $2 GROUP BY unit ORDER BY min(id)`,
+        [input.run, step],
+      );
+      const items = rows.filter(({ undone }) => !undone);
+      return { items, weigh: (unit) => unit.rows, doneBefore: rows.length - items.length };
+    },
+    async (client, units) => {
+      const result = await putBack(client, input.run, step, known, units);
+      await afterwards(client, result.units);
+      return result;
+    },
+  );
+}
+
+async function putBack(
+  client: Client,
+  run: string,
+  step: string,
+  known: Map<string, MappedTable>,
+  units: Unit[],
+): Promise<BatchResult<Unit> & { units: string[] }> {
+  const { rows: logged } = await client.query<LoggedRow>(
+    `SELECT id::text, unit, relation, key FROM durable_runbooks.change_log
+      WHERE run = $1 AND step = $2 AND unit = ANY($3) AND undone_at IS NULL ORDER BY id DESC`,
+    [run, step, units.map(({ unit }) => unit)],
+  );
+  const spared = new Map<string, string>();
+  const locked = new Set<string>();
+  for (const [relation, rows] of byRelation(logged)) {
+    const table = known.get(relation);
+    if (table === undefined)
+      for (const { unit } of rows) spared.set(unit, `${relation} is no longer in the configuration`);
+    else await lockUnchanged(client, table, rows, { spared, locked });
+  }
+  const good = logged.filter(({ unit }) => !spared.has(unit) && !locked.has(unit));
+  for (const [relation, rows] of byRelation(good)) await restore(client, known.get(relation)!, rows);
+  await client.query(
+    'UPDATE durable_runbooks.change_log SET undone_at = clock_timestamp() WHERE id = ANY($1::bigint[])',
+    [good.map(({ id }) => id)],
+  );
+  const left: LeftAlone[] = [...spared].map(([unit, why]) => ({ unit, why }));
+  const done = [...new Set(good.map(({ unit }) => unit))];
+  const later = units.filter(({ unit }) => locked.has(unit) && !spared.has(unit));
+  return { done: done.length, left, later, units: done };
+}
+
+function byRelation(rows: LoggedRow[]): Map<string, LoggedRow[]> {
+  const grouped = new Map<string, LoggedRow[]>();
+  for (const row of rows) grouped.set(row.relation, [...(grouped.get(row.relation) ?? []), row]);
+  return grouped;
+}
+
+/** Locks the rows that are as they were left; says of the others what is different, and which are locked. */
+async function lockUnchanged(
+  client: Client,
+  { name, columns: { id } }: MappedTable,
+  rows: LoggedRow[],
+  { spared, locked }: { spared: Map<string, string>; locked: Set<string> },
+): Promise<void> {
+  const found = await client.query<{ log: string; differs: string[] }>(
+    `SELECT l.id::text AS log, ARRAY(SELECT now.key FROM jsonb_each(to_jsonb(t)) AS now
+                                    WHERE now.value IS DISTINCT FROM l.after -> now.key ORDER BY 1) AS differs
+       FROM durable_runbooks.change_log l JOIN ${name} t ON t.${id.name} = l.key::${id.type}
+      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR NO KEY UPDATE OF t SKIP LOCKED`,
+    [rows.map((row) => row.id)],
+  );
+  const differing = new Map(found.rows.map(({ log, differs }) => [log, differs]));
+  const missing = rows.filter((row) => !differing.has(row.id));
+  const there = await keysThere(client, name, id, missing);
+  for (const row of rows) {
+    const differs = differing.get(row.id);
+    if (differs === undefined && there.has(row.key)) locked.add(row.unit);
+    else if (differs === undefined) spared.set(row.unit, `${name} ${row.key} is gone`);
+    else if (differs.length > 0)
+      spared.set(row.unit, `${name} ${row.key} was changed since: ${differs.join(', ')}`);
+  }
+}
+
+async function keysThere(
+  client: Client,
+  name: string,
+  id: MappedTable['columns']['id'],
+  rows: LoggedRow[],
+): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  const { rows: there } = await client.query<{ key: string }>(
+    `SELECT ${id.name}::text AS key FROM ${name} WHERE ${id.name} = ANY(${keysParameter(1, id)})`,
+    [rows.map(({ key }) => key)],
+  );
+  return new Set(there.map(({ key }) => key));
+}
+
+/** Only what was changed: everything else of the row is as it was. */
+async function restore(
+  client: Client,
+  { name, columns: { id } }: MappedTable,
+  rows: LoggedRow[],
+): Promise<void> {
+  const logs = rows.map((row) => row.id);
+  const { rows: changed } = await client.query<{ column: string }>(
+    `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(l.before) AS was
+      WHERE l.id = ANY($1::bigint[]) AND was.value IS DISTINCT FROM l.after -> was.key
+        AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $2::regclass AND a.attname = was.key AND a.attgenerated = '')`,
+    [logs, name],
+  );
+  if (changed.length === 0) return;
+  const set = changed.map(({ column }) => `${escapeIdentifier(column)} = was.${escapeIdentifier(column)}`);
+  await client.query(
+    `UPDATE ${name} t SET ${set.join(', ')} FROM durable_runbooks.change_log l
+       CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, l.before) AS was
+      WHERE l.id = ANY($1::bigint[]) AND t.${id.name} = l.key::${id.type}`,
+    [logs],
+  );
+}
+
+/** Whether rows can be put back past the triggers of the application. */
+export async function canPassTriggers(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT has_parameter_privilege('session_replication_role', 'SET') AS may`,
+  );
+  return rows[0]?.may === true;
+}
