@@ -3,13 +3,20 @@ import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/config/version';
 
 export interface WorkerProcess {
+  readonly pid: number;
   /** SIGKILL: what a crash looks like. */
   kill(): Promise<void>;
   /** SIGSTOP: it is there and does nothing. */
   freeze(): void;
+  /** SIGCONT: it goes on where it was. */
+  thaw(): void;
+  /** How it ended, with the end of what it said; never rejects. */
+  readonly exited: Promise<string>;
   /** SIGTERM: finishes what it has accepted, within ten seconds. */
   stop(): Promise<void>;
 }
+
+const SAID_BYTES = 2_000;
 
 /** Starts `runbooks worker` as a process of its own, as in production, and waits until it listens. */
 export async function startWorkerProcess(configFile: string): Promise<WorkerProcess> {
@@ -22,6 +29,10 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
+  // Also when the tests are interrupted.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   let log = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (text: Buffer) => (log += text.toString()));
@@ -31,6 +42,9 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
     });
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
   });
+  const exited = new Promise<string>((resolve) =>
+    child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}: ${log.slice(-SAID_BYTES)}`)),
+  );
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = exitOf(child);
@@ -38,8 +52,11 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
     await gone;
   };
   return {
+    pid: child.pid!,
     kill: () => end('SIGKILL'),
     freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    exited,
     stop: async () => {
       // Told again it does not wait for its steps.
       const impatient = setTimeout(() => child.kill('SIGTERM'), 10_000);
