@@ -1,5 +1,6 @@
 import { drawRound } from './draw';
 import { newMemory, playRound, type Played } from './round';
+import { surveyAfterSweep } from './survey';
 import { roundText, tableOf } from './table';
 import { openWorld } from './world';
 
@@ -29,6 +30,11 @@ export async function runChaos(
       const one = await playRound(world, drawRound(seed, number), memory, faults - struck());
       played.push(one);
       say(roundText(number, one));
+    }
+    // The temporary folder of the system is all our own here.
+    for (const { what } of await surveyAfterSweep(world)) {
+      played.at(-1)?.findings.push({ verdict: 'leftover', what });
+      say(`LEFTOVER: ${what}`);
     }
     for (const crash of world.crashes) say(`a worker ended by itself: ${crash}`);
     const table = tableOf({

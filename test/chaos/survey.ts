@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { listDeployments } from '../../examples/booking/deployments';
+import { createScratchActivities } from '../../src/activities/postgres/restore/scratch-activities';
 import { GUARD_MEMO, type GuardMemory } from '../../src/contract/guard';
 import type { BackupFacts, Facts, Leftover, MigrationFacts } from './facts';
 import type { World } from './world';
@@ -209,4 +210,21 @@ export async function countTrouble({ sql }: World, pids: number[]): Promise<numb
     'postgres',
   );
   return rows.length;
+}
+
+const HOURS_AGO_SECONDS = 2 * 3_600;
+
+/** Temporary folders of workers that were killed, which the sweep leaves behind when their time has come. */
+export async function surveyAfterSweep({ driver, workers }: World): Promise<Leftover[]> {
+  const look = () => readdirSync(tmpdir()).filter((name) => name.startsWith('durable-runbooks-'));
+  const living = workers.flatMap(({ now }) => (now === undefined ? [] : [`durable-runbooks-${now.pid}-`]));
+  const ofTheDead = look().filter((name) => !living.some((prefix) => name.startsWith(prefix)));
+  const then = Date.now() / 1_000 - HOURS_AGO_SECONDS;
+  for (const name of ofTheDead) utimesSync(join(tmpdir(), name), then, then);
+  await createScratchActivities({ config: driver.stack.config }).sweepScratch();
+  const left = look().filter((name) => ofTheDead.includes(name));
+  return left.map((name) => ({
+    what: `temporary folder ${name} of a worker that was killed`,
+    keptForPeople: false,
+  }));
 }

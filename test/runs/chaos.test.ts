@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client as PgClient } from 'pg';
 import { GUARD_TYPE } from '../../src/contract/guard';
 import { drawRound } from '../chaos/draw';
-import type { Verdict } from '../chaos/facts';
+import { outcomeOf, type Verdict } from '../chaos/facts';
 import { examine, newMemory, playRound } from '../chaos/round';
 import { openWorld, type World } from '../chaos/world';
 import { quietTemporal } from '../support/quiet';
@@ -12,10 +12,9 @@ import { quietTemporal } from '../support/quiet';
 quietTemporal();
 let world: World;
 const memory = newMemory();
-/** A drill beside a migration, then a restore beside one that has to go back. */
+/** A drill beside a migration: backups, disposable clusters and DDL, with workers and both servers killed meanwhile. */
 const SEED = 14;
-/** About a minute of `npm run chaos`. */
-const ROUNDS = [1, 2];
+const ROUND = 1;
 
 beforeAll(async () => {
   world = await openWorld();
@@ -43,10 +42,11 @@ const client = async (name: string) => {
 };
 
 describe('faults at random moments', () => {
-  it.each(ROUNDS)('lose nothing, do nothing twice, and leave nothing behind: round %i', async (number) => {
-    const { runs, findings } = await playRound(world, drawRound(SEED, number), memory);
+  it('lose nothing, do nothing twice, and leave nothing behind', async () => {
+    const { runs, struck, findings } = await playRound(world, drawRound(SEED, ROUND), memory);
     expect(findings).toEqual([]);
-    expect(runs.length).toBeGreaterThan(0);
+    expect(runs.map(outcomeOf)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    expect(new Set(struck.map(({ kind }) => kind))).toContain('worker killed');
     expect(world.crashes).toEqual([]);
   });
 });
