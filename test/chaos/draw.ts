@@ -95,7 +95,7 @@ const fault: fc.Arbitrary<FaultPlan> = fc.record({
     [2, 'guard terminated'],
     [2, 'session of a step ended'],
   ]),
-  afterMs: fc.integer({ min: 300, max: 4_000 }),
+  afterMs: fc.integer({ min: 300, max: 3_000 }),
   forMs: fc.integer({ min: 0, max: 8_000 }),
   which: fc.nat({ max: 1_000 }),
 });
@@ -105,7 +105,7 @@ const round: fc.Arbitrary<Round> = fc
   .record({
     database: fc.array(databaseRun, { minLength: 2, maxLength: 2 }),
     application: fc.array(runOf(fc.constantFrom(...APPLICATION_KINDS)), { maxLength: 1 }),
-    faults: fc.array(fault, { minLength: 5, maxLength: 9, size: 'max' }),
+    faults: fc.array(fault, { minLength: 8, maxLength: 12, size: 'max' }),
   })
   .map(({ database, application, faults }) => ({ runs: [...database, ...application], faults }));
 

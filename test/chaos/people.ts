@@ -1,4 +1,4 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunStatus, Waiting } from '../../src/contract/report';
 import type { RunPlan } from './draw';
@@ -25,16 +25,28 @@ export async function attend(
     if (found !== undefined && found.status.name !== 'RUNNING') return true;
     if (!cancelled && Date.now() - startedMs > (plan.cancelAfterMs ?? Infinity))
       cancelled = (await within(() => handle.cancel())) !== undefined;
-    const status = await within(() => handle.query<RunStatus>('status'));
-    for (const waiting of status?.waiting ?? []) {
-      if (answered.has(waiting.id)) continue;
-      const answer = answerTo(waiting, plan);
-      if (answer === undefined) continue;
-      const said = await within(() => handle.executeUpdate(answer.name, { args: [answer.words] }));
-      if (said !== undefined) answered.add(waiting.id);
+    // What it starts asks for itself.
+    const children = plan.kind === 'resolve errors' ? await within(() => childrenOf(client, handle)) : [];
+    for (const one of [handle, ...(children ?? [])]) {
+      const status = await within(() => one.query<RunStatus>('status'));
+      for (const waiting of status?.waiting ?? []) {
+        const question = `${one.workflowId} ${waiting.id}`;
+        const answer = answered.has(question) ? undefined : answerTo(waiting, plan);
+        if (answer === undefined) continue;
+        const said = await within(() => one.executeUpdate(answer.name, { args: [answer.words] }));
+        if (said !== undefined) answered.add(question);
+      }
     }
   }
   return false;
+}
+
+async function childrenOf(client: Client, { workflowId }: WorkflowHandle): Promise<WorkflowHandle[]> {
+  const query = `WorkflowId STARTS_WITH '${workflowId}/' AND ExecutionStatus = 'Running'`;
+  const children: WorkflowHandle[] = [];
+  for await (const child of client.workflow.list({ query }))
+    children.push(client.workflow.getHandle(child.workflowId));
+  return children;
 }
 
 /** Who rejects a plan rejects what it asks before it acts, too; a way back is agreed to. */
