@@ -165,6 +165,13 @@ export async function surveyLeftovers(world: World, formers: string[]): Promise<
   const partials = ['production', 'staging'].flatMap((one) =>
     folders('backups', 'booking', one).filter((name) => name.endsWith('.partial')),
   );
+  const drafts = ['production', 'staging'].flatMap((one) =>
+    folders('backups', 'booking', one).flatMap((id) =>
+      folders('backups', 'booking', one, id)
+        .filter((name) => name.endsWith('.new'))
+        .map((name) => join(id, name)),
+    ),
+  );
   const open = await openRuns(world);
   const living = world.workers.flatMap(({ now }) => (now === undefined ? [] : [now.pid]));
   const workspaces = readdirSync(tmpdir()).filter((name) =>
@@ -180,6 +187,7 @@ export async function surveyLeftovers(world: World, formers: string[]): Promise<
     ...sessions.map((name) => never(`session ${name}`)),
     ...prepared.map((name) => never(`prepared transaction ${name}`)),
     ...partials.map((name) => never(`half a backup: ${name}`)),
+    ...drafts.map((name) => never(`half a mark: ${name}`)),
     ...workspaces.map((name) => never(`temporary folder ${name} of a worker that is alive`)),
     ...open.map((name) => never(`run ${name}, still open`)),
   ];
