@@ -86,7 +86,8 @@ export async function surveyBackups({ driver }: World, known: Set<string>): Prom
   for (const environment of ['production', 'staging']) {
     const folder = join(stack.directory, 'backups', 'booking', environment);
     for (const backupId of driver.backups(environment)) {
-      if (known.has(backupId)) continue;
+      // One without a manifest is no backup: see the leftovers.
+      if (known.has(backupId) || !existsSync(join(folder, backupId, 'manifest.json'))) continue;
       const manifest = JSON.parse(readFileSync(join(folder, backupId, 'manifest.json'), 'utf8')) as {
         snapshotAt: string;
       };
@@ -172,6 +173,9 @@ export async function surveyLeftovers(world: World, formers: string[]): Promise<
         .map((name) => join(id, name)),
     ),
   );
+  const bare = ['production', 'staging'].flatMap((one) =>
+    driver.backups(one).filter((id) => !folders('backups', 'booking', one, id).includes('manifest.json')),
+  );
   const open = await openRuns(world);
   const living = world.workers.flatMap(({ now }) => (now === undefined ? [] : [now.pid]));
   const workspaces = readdirSync(tmpdir()).filter((name) =>
@@ -188,6 +192,7 @@ export async function surveyLeftovers(world: World, formers: string[]): Promise<
     ...prepared.map((name) => never(`prepared transaction ${name}`)),
     ...partials.map((name) => never(`half a backup: ${name}`)),
     ...drafts.map((name) => never(`half a mark: ${name}`)),
+    ...bare.map((name) => never(`backup ${name} without a manifest`)),
     ...workspaces.map((name) => never(`temporary folder ${name} of a worker that is alive`)),
     ...open.map((name) => never(`run ${name}, still open`)),
   ];

@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { startDriver, type Driver } from '../runs/harness';
 import { startSampleApp, type SampleApp } from '../runs/sample-app';
-import { startWorkerProcess, type WorkerProcess } from '../runs/worker-process';
+import { startWorkerProcess, WorkerHangs, type WorkerProcess } from '../runs/worker-process';
 import { startWriter, type Writer } from './writer';
 
 /** Real servers, two workers, an application with customers, and a writer that remembers what it was told. */
@@ -87,8 +87,9 @@ function supervise(configFile: string, crashes: string[], stops: (() => Promise<
         supervised.now = worker;
         const how = await worker.exited;
         if (!meant && !stopped) crashes.push(how);
-      } catch {
+      } catch (error) {
         // Without a server it ends at once; whoever keeps it alive tries again.
+        if (error instanceof WorkerHangs) crashes.push(error.message);
       }
       supervised.now = undefined;
       if (!stopped) await sleep(RESTART_MS);

@@ -125,9 +125,18 @@ describe('the judge', () => {
     ],
     [
       'half a mark of a backup',
-      async () => folder(production('left', 'proof.json.3.1.new')),
+      async () => {
+        folder(production('left', 'proof.json.3.1.new'));
+        return async () => rmSync(production('left'), { recursive: true });
+      },
       'leftover',
       /half a mark: left\/proof\.json\.3\.1\.new/,
+    ],
+    [
+      'a backup without a manifest',
+      async () => folder(production('left')),
+      'leftover',
+      /backup left without a manifest/,
     ],
     [
       'a disposable cluster',

@@ -16,6 +16,10 @@ export interface WorkerProcess {
   stop(): Promise<void>;
 }
 
+/** It neither listens nor ends. */
+export class WorkerHangs extends Error {}
+
+const START_MS = 120_000;
 const SAID_BYTES = 2_000;
 
 /** Starts `runbooks worker` as a process of its own, as in production, and waits until it listens. */
@@ -41,6 +45,12 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
       if (log.includes('listens on task queue')) resolve();
     });
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
+    setTimeout(() => {
+      reject(new WorkerHangs(`the worker did not listen within ${START_MS / 1_000} s: ${log}`));
+    }, START_MS).unref();
+  }).catch((error: Error) => {
+    kill();
+    throw error;
   });
   const exited = new Promise<string>((resolve) =>
     child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}: ${log.slice(-SAID_BYTES)}`)),
