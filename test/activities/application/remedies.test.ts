@@ -68,6 +68,14 @@ describe('a feature', () => {
     expect(told()).toEqual(['off 7', 'on 7']);
   });
 
+  it('is switched also while a restore has closed the database to writers', async () => {
+    const { switchFeature, place, told, db } = await start();
+    await db.query(`ALTER DATABASE ${db.name} SET default_transaction_read_only = on`);
+    const off = { ...place, feature: 'reminders', to: 'off' as const, fence: fence(7) };
+    expect(await runActivity(switchFeature, off)).toMatchObject({ ran: true });
+    expect(told()).toEqual(['off 7']);
+  });
+
   it('that nobody configured is refused with those that are', async () => {
     const { switchFeature, place } = await start();
     const failure = await failureOf(

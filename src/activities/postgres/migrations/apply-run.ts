@@ -209,7 +209,9 @@ async function readSettings(deps: ActivityDeps, production: DatabaseRef): Promis
     production,
     async (client) => {
       const { rows } = await client.query<Setting>(
-        `SELECT name, setting FROM pg_settings WHERE source IN ('database', 'user', 'database user') AND name <> ALL ($1)`,
+        // A restore may have closed it to writers for a moment, and the copy takes writes whatever it says.
+        `SELECT name, setting FROM pg_settings WHERE source IN ('database', 'user', 'database user') AND name <> ALL ($1)
+            AND NOT (name = 'default_transaction_read_only' AND source = 'database')`,
         [OUR_SETTINGS],
       );
       return rows;

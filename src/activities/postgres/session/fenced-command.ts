@@ -16,7 +16,13 @@ export async function runFencedCommand(
   action: string,
   variables: Record<string, string> = {},
 ): Promise<CommandResult> {
-  const held = { fence, waitMs: longestRunMs(command), action: `hold the fence for ${action}` };
+  // The lease of an application is not that of its database: a restore may have closed it to writers meanwhile.
+  const held = {
+    fence,
+    waitMs: longestRunMs(command),
+    evenReadOnly: true,
+    action: `hold the fence for ${action}`,
+  };
   return withHeldFence(deps, databaseIn({ service, environment }), held, ({ hold }) =>
     hold(async (lost) => {
       const startedAt = Date.now();

@@ -22,6 +22,8 @@ interface HoldOptions {
   fence: Fence;
   /** How long to wait for whoever holds it: an earlier attempt's program may still run. */
   waitMs: number;
+  /** Also where the database takes no writes: the fence is none of its data. */
+  evenReadOnly?: boolean;
   action: string;
 }
 
@@ -38,7 +40,7 @@ const SILENT_MS = 10_000;
 export async function withHeldFence<T>(
   deps: ActivityDeps,
   ref: DatabaseRef,
-  { fence, waitMs, action }: HoldOptions,
+  { fence, waitMs, evenReadOnly = false, action }: HoldOptions,
   body: (held: HeldFence) => Promise<T>,
 ): Promise<T> {
   const options = {
@@ -46,6 +48,7 @@ export async function withHeldFence<T>(
     identity: true,
     lockTimeoutMs: TRY_MS,
     idleInTransactionTimeoutMs: 0,
+    evenReadOnly,
     action,
   };
   const phase = `waiting for the fence of ${fence.target}`;

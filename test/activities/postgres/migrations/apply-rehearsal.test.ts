@@ -80,6 +80,14 @@ describe('a rehearsal on a disposable cluster', () => {
     await apply(shop, allowed, { database: scratch, direction: 'down' }, { attempt: 2 });
     expect((await ledgerOf(shop)).map(({ direction }) => direction)).toEqual(['up', 'down']);
   });
+
+  it('takes writes also while a restore has closed production for a moment', async () => {
+    const [shop, copy] = [await server.fresh(), await server.fresh()];
+    const migration = writeMigration(shop, '001.sql', 'ALTER TABLE orders ADD COLUMN note text;');
+    await shop.query(`ALTER DATABASE ${shop.name} SET default_transaction_read_only = on`);
+    await apply(shop, migration, { database: { ...asScratch(shop), database: copy.name } as DatabaseRef });
+    expect(await hasColumn(copy, 'orders', 'note')).toBe(true);
+  });
 });
 
 describe('migrations.role', () => {
