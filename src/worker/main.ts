@@ -7,7 +7,10 @@ import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
 import type { WorkerVersion } from './versioning';
-import { startWorker } from './worker';
+import { NoAnswer, startWorker } from './worker';
+
+/** For its last words. */
+const END_MS = 2_000;
 
 /**
  * The worker process: runs until it gets a signal, then finishes what it has accepted within
@@ -22,7 +25,11 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   const { worker, stopped, healthUrl, version, warnings } = await startWorker(config, {
     shutdownGraceTime: config.worker.shutdownGraceSeconds * 1_000,
   }).catch((error: Error) => {
-    throw error.name === 'TransportError' ? new TemporalUnreachable(config, error) : error;
+    // A call that nobody answers must not keep the process: only its end lets somebody start it again.
+    setTimeout(() => process.exit(), END_MS).unref();
+    throw error.name === 'TransportError' || error instanceof NoAnswer
+      ? new TemporalUnreachable(config, error)
+      : error;
   });
   console.log(
     `worker for ${Object.keys(config.services).join(', ')} listens on task queue ${config.temporal.taskQueue}, ${versionText(version)}`,

@@ -6,7 +6,7 @@ import { temporalOptions } from '../config/temporal';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
-import { readBundle } from './build-id';
+import { readBundle, type Bundle } from './build-id';
 import { hostOptions, workerOptions } from './options';
 import { serveHealth, type HealthServer } from './health';
 import { ensureSearchAttributes } from './search-attributes';
@@ -30,17 +30,51 @@ const HOURLY_MS = 3_600_000;
 /** A configuration with its packs; without, our own. */
 export type WorkerProject = Project & Partial<Pick<LoadedProject, 'installed'>>;
 
+/** A server that is lost while a worker starts may leave a call unanswered for ever. */
+const START_MS = 60_000;
+
+/** Thrown where Temporal was reached, and then said nothing. */
+export class NoAnswer extends Error {
+  constructor(waitedMs: number) {
+    super(`it did not let the worker start within ${waitedMs / 1_000} s`);
+    this.name = 'NoAnswer';
+  }
+}
+
 /**
  * Connects and starts a worker for every runbook, and what watches it where `worker.listen` says so. Throws when
- * Temporal cannot be reached or has no Worker Deployments where one is configured, or that address is taken.
+ * Temporal cannot be reached or has no Worker Deployments where one is configured, or that address is taken; NoAnswer
+ * when it is not through within `startMs`.
  */
 export async function startWorker(
   config: WorkerProject,
   overrides: Partial<WorkerOptions> = {},
+  startMs = START_MS,
 ): Promise<RunningWorker> {
-  const { connection: reach, client: clientOptions } = temporalOptions(config);
   const { installed = ownPacks } = config;
   const bundle = await readBundle(overrides.workflowBundle ?? (await bundleOf({ ...config, installed })));
+  const begun = begin({ ...config, installed }, overrides, bundle);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), startMs);
+  });
+  const worker = await Promise.race([begun, late]).finally(() => clearTimeout(timer));
+  if (worker !== undefined) return worker;
+  // Whoever asked has been told that there is none.
+  begun.then(
+    ({ stop }) => stop(),
+    () => undefined,
+  );
+  throw new NoAnswer(startMs);
+}
+
+async function begin(
+  config: WorkerProject & Pick<LoadedProject, 'installed'>,
+  overrides: Partial<WorkerOptions>,
+  bundle: Bundle,
+): Promise<RunningWorker> {
+  const { connection: reach, client: clientOptions } = temporalOptions(config);
+  const { installed } = config;
   const native = await NativeConnection.connect(reach);
   const connection = await Connection.connect(reach);
   const client = new Client({ connection, ...clientOptions });

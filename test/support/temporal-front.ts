@@ -19,6 +19,8 @@ export interface Front {
   address: string;
   /** Paths of the calls that were refused. */
   turnedAway: string[];
+  /** Calls that it leaves without an answer. */
+  silent: RegExp | undefined;
   close(): Promise<void>;
 }
 
@@ -34,22 +36,32 @@ export async function startFront({
   refused,
 }: FrontOptions): Promise<Front> {
   const turnedAway: string[] = [];
+  const sessions = new Set<http2.Http2Session>();
+  const front: Front = {
+    address: '',
+    turnedAway,
+    silent: undefined,
+    close: async () => {
+      for (const session of sessions) session.destroy();
+      behind.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
   const behind = http2.connect(`http://${target}`);
   behind.on('error', () => undefined);
-  const front = http2.createSecureServer({
+  const server = http2.createSecureServer({
     cert: own.certificate,
     key: own.key,
     ...(clientAuthority === undefined
       ? {}
       : { ca: clientAuthority, requestCert: true, rejectUnauthorized: true }),
   });
-  const sessions = new Set<http2.Http2Session>();
-  front.on('session', (session) => {
+  server.on('session', (session) => {
     sessions.add(session);
     session.on('error', () => undefined);
     session.on('close', () => sessions.delete(session));
   });
-  front.on('stream', (stream, headers) => {
+  server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
     const path = headers[':path'] ?? '';
     const turnAway = (status: string, message: string) => {
@@ -64,21 +76,15 @@ export async function startFront({
         { endStream: true },
       );
     };
+    if (front.silent?.test(path)) return;
     if (refused?.test(path)) return turnAway(PERMISSION_DENIED, 'Request unauthorized.');
     if (apiKey !== undefined && headers['authorization'] !== `Bearer ${apiKey}`)
       return turnAway(UNAUTHENTICATED, 'unknown API key');
     pass(stream, behind, headers, path);
   });
-  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
-  return {
-    address: `127.0.0.1:${(front.address() as AddressInfo).port}`,
-    turnedAway,
-    close: async () => {
-      for (const session of sessions) session.destroy();
-      behind.destroy();
-      await new Promise((resolve) => front.close(resolve));
-    },
-  };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  front.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return front;
 }
 
 function pass(

@@ -177,6 +177,16 @@ describe('a cluster that lets in only certificates and keys, and nobody to its o
     });
   });
 
+  it('does not keep a worker for ever that it leaves without an answer', async () => {
+    front.silent = /DescribeTaskQueue/;
+    try {
+      const start = startWorker(loadProject(file), { workflowBundle: { code } }, 1_500);
+      await expect(start).rejects.toThrow('did not let the worker start within 1.5 s');
+    } finally {
+      front.silent = undefined;
+    }
+  });
+
   it('takes nobody without what it asks for', async () => {
     const others: Record<string, object> = {
       'no certificate': { tls: { serverName: TLS.serverName, ca: TLS.ca } },
