@@ -83,7 +83,7 @@ describe('restoreDatabase in the disaster', () => {
       await driver.sql(`SELECT datname FROM pg_database WHERE datname ~ 'restored|new_'`, 'postgres'),
     ).toEqual([]);
     await driver.answer(handle, 'decide', { question: asked, choice: 'restore', by: 'ben' });
-    const { outcome, message, report } = await driver.end(handle);
+    const { outcome, message, report } = await driver.agree(handle);
     expect([outcome, message]).toEqual([
       'SUCCEEDED',
       expect.stringMatching(/replication is to be set up again by hand \(subscription partners\)/),

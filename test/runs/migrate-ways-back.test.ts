@@ -240,7 +240,7 @@ describe('what happens to the data', () => {
     expect(await has('customers', 'phone')).toBe(false);
     mendHealth();
     await driver.answer(handle, 'decide', { question: restore.id, choice: 'restore', by: 'ben' });
-    const { outcome, report } = await driver.end(handle);
+    const { outcome, report } = await driver.agree(handle);
     expect([outcome, report.plan?.actions[0]?.detail]).toEqual([
       'PARTIAL',
       expect.stringContaining('way back: restore, which asks'),
