@@ -16,11 +16,14 @@ const environments = TestWorkflowEnvironment as unknown as {
   }): Promise<TestWorkflowEnvironment>;
 };
 
+/** Longer than anything that may rightly hold the clock. */
+const STUCK_MS = 40_000;
+
 /**
  * A time-skipping environment that knows our search attributes. One per test file; its clock is shared by everything
  * in it. `result()` moves the clock to a closed run's timeout: start runs with `workflowRunTimeout`.
  */
-export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
+export async function createTimeSkippingEnvironment(stuckMs = STUCK_MS): Promise<TestWorkflowEnvironment> {
   const directory = mkdtempSync(join(tmpdir(), 'time-skipping-'));
   const { server, address } = await startServer(directory);
   const environment = await environments.create({
@@ -29,6 +32,7 @@ export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvir
     address,
   });
   await registerSearchAttributes(environment.connection, environment.namespace ?? 'default');
+  releaseStuckClock(environment, stuckMs);
   const disconnect = environment.teardown.bind(environment);
   environment.teardown = async () => {
     await disconnect();
@@ -36,6 +40,30 @@ export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvir
     rmSync(directory, { recursive: true, force: true });
   };
   return environment;
+}
+
+/**
+ * On a busy machine the server sometimes keeps a lock of its clock that nobody holds any more, and whoever waits for a timer
+ * waits for ever. A lock too many is taken off; where there is none, the server refuses that, and nothing happens.
+ */
+function releaseStuckClock(environment: TestWorkflowEnvironment, stuckMs: number): void {
+  const { testService } = environment.connection as typeof environment.connection & {
+    testService: { unlockTimeSkipping(request: object): Promise<unknown> };
+  };
+  const watched =
+    <A extends unknown[], R>(wait: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      const release = () => void testService.unlockTimeSkipping({}).catch(() => undefined);
+      const timer = setInterval(release, stuckMs);
+      try {
+        return await wait(...args);
+      } finally {
+        clearInterval(timer);
+      }
+    };
+  const { workflow } = environment.client;
+  workflow.result = watched(workflow.result.bind(workflow)) as typeof workflow.result;
+  environment.sleep = watched(environment.sleep.bind(environment));
 }
 
 const PORT_TRIES = 5;
