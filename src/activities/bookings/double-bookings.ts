@@ -108,7 +108,12 @@ export function createDoubleBookingActivities(deps: ActivityDeps) {
       return inBatches(
         deps,
         input,
-        { role: config.role, batchRows: config.batchRows, action: 'cancel double bookings' },
+        {
+          role: config.role,
+          batchRows: config.batchRows,
+          action: 'cancel double bookings',
+          step: CANCEL_STEP,
+        },
         async (client) => {
           tables = await readBookingTables(client, input.service, config);
           const before = await changedBefore(client, log, tables.bookings);

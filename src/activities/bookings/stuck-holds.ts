@@ -95,7 +95,12 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
       return inBatches<Hold>(
         deps,
         input,
-        { role: config.role, batchRows: config.batchRows, action: 'release stuck holds' },
+        {
+          role: config.role,
+          batchRows: config.batchRows,
+          action: 'release stuck holds',
+          step: RELEASE_STEP,
+        },
         async (client) => {
           tables = await readBookingTables(client, input.service, config);
           const before = await changedBefore(client, log, tables.bookings);

@@ -63,6 +63,21 @@ function beforeStatement(at: number, hook: () => Promise<void>): void {
   });
 }
 
+/** Calls back right before the session of an activity sends the last of these, after all others in this order. */
+function beforeLastOf(patterns: RegExp[], hook: () => Promise<void>): void {
+  const pending = [...patterns];
+  const driver = Client.prototype as unknown as { query: (...args: unknown[]) => Promise<unknown> };
+  const { query } = driver;
+  jest.spyOn(driver, 'query').mockImplementation(async function (this: unknown, ...args: unknown[]) {
+    if (typeof args[0] === 'string' && pending[0]?.test(args[0]) === true) {
+      pending.shift();
+      if (pending.length === 0) await hook();
+    }
+    return query.apply(this, args);
+  });
+}
+const CHANGE = /UPDATE "public"\."bookings"/;
+
 describe('double bookings', () => {
   it('are found, the first confirmed one first; a booking without a slot conflicts with none', async () => {
     const world = await freshWorld(pg);
@@ -147,6 +162,36 @@ describe('double bookings', () => {
     ]);
     expect((await statesOf(world, 2)).map(({ status }) => status)).toEqual(['confirmed', 'cancelled']);
     expect((await statesOf(world, 3)).map(({ status }) => status)).toEqual(['confirmed', 'confirmed']);
+  });
+
+  it('are not said to be as before while a COMMIT of theirs is on its way', async () => {
+    const world = await freshWorld(pg);
+    await sellOften(world, 1, 1);
+    const before = await rowsOf(world);
+    const { conflicts } = await find(world);
+    let early: Awaited<ReturnType<typeof failureOf>> | undefined;
+    beforeLastOf([CHANGE, /^COMMIT/], async () => {
+      early = await failureOf(undo(world, CANCEL_STEP));
+    });
+    expect(await cancel(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
+    expect(early?.type).toBe('FenceBusy');
+    expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('are not gone on with by a worker that was frozen while they were taken back', async () => {
+    const world = await freshWorld(pg, { batchRows: 2 });
+    await sellOften(world, 1, 2);
+    const before = await rowsOf(world);
+    const { conflicts } = await find(world);
+    beforeLastOf([CHANGE, /^COMMIT/, /^BEGIN/], async () => {
+      expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    });
+    expect(await failureOf(cancel(world, firstStays(conflicts)))).toMatchObject({
+      type: 'StaleFencingToken',
+      message: expect.stringMatching(/was taken back meanwhile/),
+    });
+    expect(await rowsOf(world)).toEqual(before);
   });
 
   it('are never more than the cap, and never none', async () => {

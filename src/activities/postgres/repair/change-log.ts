@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { fail } from '../../support/failure';
 import { applicationName } from '../../support/heartbeat';
 import { keysParameter, type MappedTable } from './mapping';
 
@@ -51,4 +52,25 @@ export async function changedBefore(
     [run, step, table.name],
   );
   return new Set(rows.map(({ key }) => key));
+}
+
+/** Under the fence: from its COMMIT on no batch of that step gets in. Safe to repeat. */
+export async function closeStep(client: ClientBase, { run, step }: LogEntry): Promise<void> {
+  await client.query(
+    'INSERT INTO durable_runbooks.closed_step (run, step, holder) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    [run, step, applicationName()],
+  );
+}
+
+/** Under the fence. Throws StaleFencingToken where the step is being taken back: a worker that was frozen comes too late. */
+export async function refuseClosed(client: ClientBase, { run, step }: LogEntry): Promise<void> {
+  const { rowCount } = await client.query(
+    'SELECT FROM durable_runbooks.closed_step WHERE run = $1 AND step = $2',
+    [run, step],
+  );
+  if (rowCount === 0) return;
+  throw fail(
+    'StaleFencingToken',
+    `Step ${step} of this run was taken back meanwhile, so nothing more is changed. Start a new run.`,
+  );
 }

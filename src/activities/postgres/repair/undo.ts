@@ -40,14 +40,14 @@ export interface UndoOptions {
 export async function undoRows(
   deps: ActivityDeps,
   input: RepairInput,
-  batching: Batching,
+  batching: Omit<Batching, 'step' | 'undoes'>,
   { step, tables, afterwards }: UndoOptions,
 ): Promise<Repaired> {
   let known: Map<string, MappedTable>;
   return inBatches<Unit>(
     deps,
     input,
-    batching,
+    { ...batching, step, undoes: true },
     async (client) => {
       known = new Map((await tables(client)).map((table) => [table.name, table]));
       const { rows } = await client.query<Unit & { undone: boolean }>(

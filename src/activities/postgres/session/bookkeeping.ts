@@ -78,6 +78,15 @@ const CHANGE_LOG_TABLE = `(
     UNIQUE (run, step, relation, key)
   )`;
 
+/** Steps of repairs that are being taken back: nothing may be added to them. */
+const CLOSED_STEP_TABLE = `(
+    run       text NOT NULL,
+    step      text NOT NULL,
+    holder    text NOT NULL DEFAULT '',
+    closed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run, step)
+  )`;
+
 const TABLES = {
   fence: FENCE_TABLE,
   ledger: LEDGER_TABLE,
@@ -85,6 +94,7 @@ const TABLES = {
   fingerprint: FINGERPRINT_TABLE,
   script: SCRIPT_TABLE,
   change_log: CHANGE_LOG_TABLE,
+  closed_step: CLOSED_STEP_TABLE,
 };
 
 /**
