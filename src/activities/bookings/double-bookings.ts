@@ -5,13 +5,13 @@ import { serviceOf } from '../../config/load';
 import { withClient } from '../postgres/session/connection';
 import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
-import { changedBefore, changeRows, type LogEntry } from '../postgres/repair/change-log';
+import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
 import { instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
 import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { bookingsOf, type BookingsConfig } from './settings';
-import { lockSlots, settleSlots } from './slots';
+import { endBookings, lockSlots } from './slots';
 import { readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
 import { unconfiguredOf } from './unconfigured';
 import { findUniqueIndex, type UniqueIndex } from './unique-index';
@@ -181,7 +181,6 @@ async function cancelBatch(
   config: BookingsConfig,
   items: (Resolution & { unit: string })[],
 ): Promise<BatchResult<Resolution & { unit: string }>> {
-  const { bookings } = tables;
   const found = await lockBookings(client, tables, items);
   const slots = await lockSlots(
     client,
@@ -200,14 +199,12 @@ async function cancelBatch(
       result.later.push(item);
     else good.push(item);
   }
-  const ended = good.flatMap(({ cancel, unit }) => cancel.map(({ id }) => ({ key: id, unit })));
-  const { status } = bookings.columns;
-  const set = `${status.name} = ${valueParameter(6, status)}`;
-  result.done = await changeRows(client, log, bookings, ended, set, [config.states.cancelled]);
-  const touched = good
-    .filter(({ slot }) => slots.got.has(slot))
-    .map(({ slot, unit }) => ({ key: slot, unit }));
-  await settleSlots(client, log, tables, config, ended, touched);
+  result.done = await endBookings(client, log, tables, config, {
+    ended: good.flatMap(({ cancel, unit }) => cancel.map(({ id }) => ({ key: id, unit }))),
+    kept: good.map(({ keep, unit }) => ({ key: keep.id, unit })),
+    slots: good.filter(({ slot }) => slots.got.has(slot)).map(({ slot, unit }) => ({ key: slot, unit })),
+    state: config.states.cancelled,
+  });
   await writeAudit(
     client,
     tables,

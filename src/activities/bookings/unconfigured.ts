@@ -1,7 +1,10 @@
 import type { Client } from 'pg';
 import { canPassTriggers } from '../postgres/repair/undo';
 import type { BookingsConfig } from './settings';
-import type { BookingTables } from './tables';
+import { changedTables, type BookingTables } from './tables';
+
+/** Bits of pg_trigger.tgtype. */
+const TRIGGER = { before: 2, update: 16, instead: 64 };
 
 /** Warnings for the plan: what nobody has configured is not done, and not silently. */
 export async function unconfiguredOf(
@@ -17,9 +20,23 @@ export async function unconfiguredOf(
     ...(tables.slots === undefined ? ['slots are not looked at: no table of them is configured'] : []),
     ...(tables.links === undefined ? ['links of customers stay good: no table of them is configured'] : []),
     ...((await canPassTriggers(client))
-      ? []
+      ? await passedTriggers(client, tables)
       : [
           'going back passes through the triggers of the application, which may refuse it or change columns of their own: our role may not SET session_replication_role',
         ]),
+  ];
+}
+
+/** What they change beside the rows of a repair is in nobody's log. */
+async function passedTriggers(client: Client, tables: BookingTables): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT format('%I on %s', tgname, tgrelid::regclass) AS name FROM pg_trigger
+      WHERE tgrelid = ANY($1::regclass[]) AND NOT tgisinternal AND tgenabled = 'O'
+        AND tgtype & ${TRIGGER.before | TRIGGER.instead} = 0 AND tgtype & ${TRIGGER.update} <> 0 ORDER BY 1`,
+    [changedTables(tables).map(({ name }) => name)],
+  );
+  if (rows.length === 0) return [];
+  return [
+    `going back passes the triggers of the application, so what they changed in other rows stays: ${rows.map(({ name }) => name).join(', ')}`,
   ];
 }

@@ -164,6 +164,21 @@ describe('double bookings', () => {
     expect((await statesOf(world, 3)).map(({ status }) => status)).toEqual(['confirmed', 'confirmed']);
   });
 
+  it('are not brought back where the booking that was kept ended since', async () => {
+    const world = await freshWorld(pg);
+    await sellOften(world, 1, 1);
+    const { conflicts } = await find(world);
+    await cancel(world, firstStays(conflicts));
+    const kept = conflicts[0]!.bookings[0]!.id;
+    await world.db.query(`UPDATE bookings SET status = 'cancelled' WHERE id = $1`, [kept]);
+    await world.db.query(`UPDATE slots SET status = 'open' WHERE id = 1`);
+    expect(await undo(world, CANCEL_STEP)).toEqual({
+      done: 0,
+      left: [{ unit: 'slot 1', why: expect.stringMatching(/was changed since: status/) }],
+    });
+    expect(await statesOf(world, 1)).toEqual([{ status: 'cancelled' }, { status: 'cancelled' }]);
+  });
+
   it('are not said to be as before while a COMMIT of theirs is on its way', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 1);
@@ -256,6 +271,25 @@ describe('stuck holds', () => {
     expect(slots.map(({ id }) => id)).toEqual([6, 7]);
     expect((await auditOf(world)).map(({ action }) => action)).toEqual(Array(5).fill('booking_expired'));
     expect(await undo(world, RELEASE_STEP)).toEqual({ done: 5, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('go back with what triggers of the application did to their slots', async () => {
+    const world = await freshWorld(pg);
+    await world.db.query(
+      `CREATE FUNCTION free() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE slots SET status = 'open' WHERE id = NEW.slot_id; RETURN NEW; END $$;
+       CREATE TRIGGER frees AFTER UPDATE ON bookings FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION free()`,
+    );
+    await leaveHolds(world, 1, 2);
+    const before = await rowsOf(world);
+    expect((await lookForHolds(world)).unconfigured).toContainEqual(
+      expect.stringMatching(/passes the triggers .*: frees on bookings$/),
+    );
+    expect(await release(world)).toEqual({ done: 2, left: [] });
+    expect(await world.db.query('SELECT DISTINCT status FROM slots WHERE id < 3')).toEqual([
+      { status: 'open' },
+    ]);
+    expect(await undo(world, RELEASE_STEP)).toEqual({ done: 2, left: [] });
     expect(await rowsOf(world)).toEqual(before);
   });
 

@@ -162,7 +162,7 @@ async function restore(
   await client.query(
     `UPDATE ${name} t SET ${set.join(', ')} FROM durable_runbooks.change_log l
        CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, l.before) AS was
-      WHERE l.id = ANY($1::bigint[]) AND t.${id.name} = l.key::${id.type}`,
+      WHERE l.id = ANY($1::bigint[]) AND l.before <> l.after AND t.${id.name} = l.key::${id.type}`,
     [logs],
   );
 }
