@@ -6,7 +6,8 @@ import type { BookingTables } from './tables';
 
 /**
  * Locks slots that nobody else has locked. Returns those that it got, and those that are there and locked. A booking comes
- * before its slot, in the order in which an application takes them.
+ * before its slot, in the order in which an application takes them. FOR UPDATE: a booking of the slot that somebody is
+ * adding right now holds its key.
  */
 export async function lockSlots(
   client: Client,
@@ -17,7 +18,7 @@ export async function lockSlots(
   const { name, columns } = slots;
   const wanted = `${columns.id.name} = ANY(${keysParameter(1, columns.id)})`;
   const { rows } = await client.query<{ key: string }>(
-    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR NO KEY UPDATE SKIP LOCKED`,
+    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR UPDATE SKIP LOCKED`,
     [keys],
   );
   const got = new Set(rows.map(({ key }) => key));

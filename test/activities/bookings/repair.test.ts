@@ -293,6 +293,21 @@ describe('stuck holds', () => {
     expect(await rowsOf(world)).toEqual(before);
   });
 
+  it('leave a slot reserved that somebody is booking at this moment', async () => {
+    const world = await freshWorld(pg);
+    await leaveHolds(world, 1);
+    const other = await customer(world);
+    await other.query('BEGIN');
+    await other.query(
+      `INSERT INTO bookings (customer_id, slot_id, status, price_cents, confirmed_at) VALUES (2, 1, 'confirmed', 1, now())`,
+    );
+    const running = release(world);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await other.query('COMMIT');
+    expect(await running).toEqual({ done: 1, left: [] });
+    expect(await world.db.query('SELECT status FROM slots WHERE id = 1')).toEqual([{ status: 'reserved' }]);
+  });
+
   it('leave a slot alone that somebody else has by then', async () => {
     const world = await freshWorld(pg);
     await leaveHolds(world, 1);

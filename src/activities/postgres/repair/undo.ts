@@ -115,7 +115,7 @@ async function lockUnchanged(
     `SELECT l.id::text AS log, ARRAY(SELECT now.key FROM jsonb_each(to_jsonb(t)) AS now
                                     WHERE now.value IS DISTINCT FROM l.after -> now.key ORDER BY 1) AS differs
        FROM durable_runbooks.change_log l JOIN ${name} t ON t.${id.name} = l.key::${id.type}
-      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR NO KEY UPDATE OF t SKIP LOCKED`,
+      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR UPDATE OF t SKIP LOCKED`,
     [rows.map((row) => row.id)],
   );
   const differing = new Map(found.rows.map(({ log, differs }) => [log, differs]));
