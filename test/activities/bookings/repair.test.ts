@@ -252,6 +252,16 @@ describe('the unique index', () => {
     expect((await index('buildUniqueIndex')).state).toBe('present');
     expect((await index('dropUniqueIndex')).state).toBe('missing');
   });
+
+  it('is not dropped where somebody else has built it', async () => {
+    const world = await freshWorld(pg);
+    const input = { ...world.db.place, fence: world.repair.fence };
+    await runActivity(world.activities.buildUniqueIndex, input);
+    expect(await runActivity(world.activities.dropUniqueIndex, input)).toMatchObject({
+      state: 'present',
+      detail: 'index idx_bookings_one_confirmed_per_slot stays: somebody else has built it',
+    });
+  });
 });
 
 describe('stuck holds', () => {

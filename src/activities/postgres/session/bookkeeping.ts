@@ -87,6 +87,15 @@ const CLOSED_STEP_TABLE = `(
     PRIMARY KEY (run, step)
   )`;
 
+/** Indexes that the holder of a token builds; what is not here was built by somebody else. */
+const BUILT_INDEX_TABLE = `(
+    target   text NOT NULL,
+    token    bigint NOT NULL,
+    name     text NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (target, token, name)
+  )`;
+
 const TABLES = {
   fence: FENCE_TABLE,
   ledger: LEDGER_TABLE,
@@ -95,6 +104,7 @@ const TABLES = {
   script: SCRIPT_TABLE,
   change_log: CHANGE_LOG_TABLE,
   closed_step: CLOSED_STEP_TABLE,
+  built_index: BUILT_INDEX_TABLE,
 };
 
 /**
