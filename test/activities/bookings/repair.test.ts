@@ -318,6 +318,27 @@ describe('stuck holds', () => {
     expect(await world.db.query('SELECT status FROM slots WHERE id = 1')).toEqual([{ status: 'reserved' }]);
   });
 
+  it('get another round after a first one that took long', async () => {
+    const world = await freshWorld(pg, { batchRows: 4 });
+    const holds = await leaveHolds(world, 1, 4);
+    const other = await customer(world);
+    await other.query('BEGIN');
+    await other.query('SELECT FROM action_tokens WHERE booking_id = $1 FOR UPDATE', [holds[0]]);
+    const { now } = Date;
+    let lateMs = 0;
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + lateMs);
+    beforeLastOf([/SKIP LOCKED/], async () => {
+      lateMs = 20_000;
+      await Promise.resolve();
+    });
+    const running = release(world);
+    const freed = async () =>
+      (await world.db.query(`SELECT FROM bookings WHERE status = 'expired'`)).length === 3;
+    while (!(await freed())) await new Promise((resolve) => setTimeout(resolve, 20));
+    await other.query('COMMIT');
+    expect(await running).toEqual({ done: 4, left: [] });
+  });
+
   it('leave a slot alone that somebody else has by then', async () => {
     const world = await freshWorld(pg);
     await leaveHolds(world, 1);

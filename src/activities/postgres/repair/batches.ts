@@ -115,7 +115,7 @@ async function inRounds<Item extends { unit: string }>(
   work: (batch: Item[]) => Promise<BatchResult<Item>>,
 ): Promise<LeftAlone[]> {
   const left: LeftAlone[] = [];
-  const until = Date.now() + PATIENCE_MS;
+  let until: number | undefined;
   let pauseMs = PAUSE_MS;
   let size = batchRows;
   for (let pending = items; ;) {
@@ -126,8 +126,10 @@ async function inRounds<Item extends { unit: string }>(
       later.push(...result.later);
     }
     if (later.length === 0) return left;
-    if (Date.now() >= until)
+    if (until !== undefined && Date.now() >= until)
       return [...left, ...later.map(({ unit }) => ({ unit, why: 'somebody else has it locked' }))];
+    // The first round may take long by itself, and whoever only shared a batch with a locked row gets another one.
+    until ??= Date.now() + PATIENCE_MS;
     pending = later;
     // One row that collides must not keep its whole batch back.
     size = Math.max(1, Math.floor(size / 4));
