@@ -13,7 +13,7 @@ import { fail } from '../support/failure';
 import { bookingsOf, type BookingsConfig } from './settings';
 import { endBookings, lockSlots } from './slots';
 import { readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
-import { unconfiguredOf } from './unconfigured';
+import { unconfiguredOf, type State } from './unconfigured';
 import { findUniqueIndex, type UniqueIndex } from './unique-index';
 
 /** A confirmed booking, as it was when somebody looked. */
@@ -55,7 +55,8 @@ export interface CancelInput extends RepairInput {
   resolutions: Resolution[];
 }
 
-/** The whole table is read once, without a lock. */
+const STATES: State[] = ['held', 'confirmed', 'cancelled', 'open', 'reserved'];
+/** The whole table is read, without a lock. */
 const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
 /** Slots that are sold more than once, and an end to it. */
@@ -79,7 +80,14 @@ export function createDoubleBookingActivities(deps: ActivityDeps) {
             index: await findUniqueIndex(client, tables, config),
             keep: config.keep,
             createIndex: config.createIndex,
-            unconfigured: await unconfiguredOf(client, config, tables),
+            unconfigured: [
+              ...(tables.bookings.columns.confirmedAt === undefined
+                ? [
+                    'which booking of a slot was first is told by when it was created: no column confirmedAt is configured',
+                  ]
+                : []),
+              ...(await unconfiguredOf(client, config, tables, STATES)),
+            ],
             maxDestructive,
             fenceToken: await highestFenceToken(client),
           };

@@ -9,7 +9,7 @@ import { instantParameter, instantText, keysParameter, valueParameter } from '..
 import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-import { unconfiguredOf } from './unconfigured';
+import { unconfiguredOf, type State } from './unconfigured';
 import { bookingsOf, type BookingsConfig } from './settings';
 import { endBookings, lockSlots } from './slots';
 import { need, readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
@@ -36,6 +36,7 @@ export interface ReleaseInput extends RepairInput {
   most: number;
 }
 
+const STATES: State[] = ['held', 'confirmed', 'expired', 'open', 'reserved'];
 const SAMPLE = 10;
 const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
@@ -64,7 +65,7 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
             ...(await countHolds(client, tables, config, place)),
             graceSeconds: config.graceSeconds,
             maxHolds: config.maxHolds,
-            unconfigured: await unconfiguredOf(client, config, tables),
+            unconfigured: await unconfiguredOf(client, config, tables, STATES),
             fenceToken: await highestFenceToken(client),
           };
         },
