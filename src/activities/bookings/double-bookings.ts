@@ -5,15 +5,15 @@ import { serviceOf } from '../../config/load';
 import { withClient } from '../postgres/session/connection';
 import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
-import { changedBefore, changeRows, type LogEntry } from '../postgres/repair/change-log';
+import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
 import { instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
 import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { bookingsOf, type BookingsConfig } from './settings';
-import { lockSlots, settleSlots } from './slots';
+import { endBookings, lockSlots } from './slots';
 import { readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
-import { unconfiguredOf } from './unconfigured';
+import { unconfiguredOf, type State } from './unconfigured';
 import { findUniqueIndex, type UniqueIndex } from './unique-index';
 
 /** A confirmed booking, as it was when somebody looked. */
@@ -55,7 +55,8 @@ export interface CancelInput extends RepairInput {
   resolutions: Resolution[];
 }
 
-/** The whole table is read once, without a lock. */
+const STATES: State[] = ['held', 'confirmed', 'cancelled', 'open', 'reserved'];
+/** The whole table is read, without a lock. */
 const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
 /** Slots that are sold more than once, and an end to it. */
@@ -79,7 +80,14 @@ export function createDoubleBookingActivities(deps: ActivityDeps) {
             index: await findUniqueIndex(client, tables, config),
             keep: config.keep,
             createIndex: config.createIndex,
-            unconfigured: await unconfiguredOf(client, config, tables),
+            unconfigured: [
+              ...(tables.bookings.columns.confirmedAt === undefined
+                ? [
+                    'which booking of a slot was first is told by when it was created: no column confirmedAt is configured',
+                  ]
+                : []),
+              ...(await unconfiguredOf(client, config, tables, STATES)),
+            ],
             maxDestructive,
             fenceToken: await highestFenceToken(client),
           };
@@ -108,7 +116,12 @@ export function createDoubleBookingActivities(deps: ActivityDeps) {
       return inBatches(
         deps,
         input,
-        { role: config.role, batchRows: config.batchRows, action: 'cancel double bookings' },
+        {
+          role: config.role,
+          batchRows: config.batchRows,
+          action: 'cancel double bookings',
+          step: CANCEL_STEP,
+        },
         async (client) => {
           tables = await readBookingTables(client, input.service, config);
           const before = await changedBefore(client, log, tables.bookings);
@@ -176,7 +189,6 @@ async function cancelBatch(
   config: BookingsConfig,
   items: (Resolution & { unit: string })[],
 ): Promise<BatchResult<Resolution & { unit: string }>> {
-  const { bookings } = tables;
   const found = await lockBookings(client, tables, items);
   const slots = await lockSlots(
     client,
@@ -195,14 +207,12 @@ async function cancelBatch(
       result.later.push(item);
     else good.push(item);
   }
-  const ended = good.flatMap(({ cancel, unit }) => cancel.map(({ id }) => ({ key: id, unit })));
-  const { status } = bookings.columns;
-  const set = `${status.name} = ${valueParameter(6, status)}`;
-  result.done = await changeRows(client, log, bookings, ended, set, [config.states.cancelled]);
-  const touched = good
-    .filter(({ slot }) => slots.got.has(slot))
-    .map(({ slot, unit }) => ({ key: slot, unit }));
-  await settleSlots(client, log, tables, config, ended, touched);
+  result.done = await endBookings(client, log, tables, config, {
+    ended: good.flatMap(({ cancel, unit }) => cancel.map(({ id }) => ({ key: id, unit }))),
+    kept: good.map(({ keep, unit }) => ({ key: keep.id, unit })),
+    slots: good.filter(({ slot }) => slots.got.has(slot)).map(({ slot, unit }) => ({ key: slot, unit })),
+    state: config.states.cancelled,
+  });
   await writeAudit(
     client,
     tables,

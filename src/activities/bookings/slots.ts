@@ -1,12 +1,13 @@
 import type { Client } from 'pg';
-import { changeRows, type LogEntry, type RowOfUnit } from '../postgres/repair/change-log';
+import { changeRows, withImages, type LogEntry, type RowOfUnit } from '../postgres/repair/change-log';
 import { keysParameter, valueParameter } from '../postgres/repair/mapping';
 import type { BookingsConfig } from './settings';
 import type { BookingTables } from './tables';
 
 /**
  * Locks slots that nobody else has locked. Returns those that it got, and those that are there and locked. A booking comes
- * before its slot, in the order in which an application takes them.
+ * before its slot, in the order in which an application takes them. FOR UPDATE: a booking of the slot that somebody is
+ * adding right now holds its key.
  */
 export async function lockSlots(
   client: Client,
@@ -17,7 +18,7 @@ export async function lockSlots(
   const { name, columns } = slots;
   const wanted = `${columns.id.name} = ANY(${keysParameter(1, columns.id)})`;
   const { rows } = await client.query<{ key: string }>(
-    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR NO KEY UPDATE SKIP LOCKED`,
+    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR UPDATE SKIP LOCKED`,
     [keys],
   );
   const got = new Set(rows.map(({ key }) => key));
@@ -30,25 +31,47 @@ export async function lockSlots(
   return { got, locked: new Set(there.rows.map(({ key }) => key)) };
 }
 
+/** Bookings to be ended, with what is locked beside them. */
+export interface Ending {
+  ended: RowOfUnit[];
+  /** Bookings that stay. */
+  kept: RowOfUnit[];
+  slots: RowOfUnit[];
+  state: string;
+}
+
 /**
- * What bookings that ended leave: slots without another living booking are open again, one that is open under a confirmed
- * booking is reserved again, and links are void. Slots must be locked; others of their states, e.g. blocked, stay.
+ * Gives bookings their last state and puts right what they leave: slots without another living booking are open again, one
+ * that is open under a confirmed booking is reserved again, and links are void. Bookings and slots must be locked; slots of
+ * other states, e.g. blocked, stay. Returns how many ended.
  */
-export async function settleSlots(
+export async function endBookings(
   client: Client,
   log: LogEntry,
   tables: BookingTables,
   { states }: BookingsConfig,
-  ended: RowOfUnit[],
-  slots: RowOfUnit[],
-): Promise<void> {
-  await setSlots(client, log, tables, slots, states);
-  await voidLinks(client, log, tables, ended);
+  { ended, kept, slots, state }: Ending,
+): Promise<number> {
+  const { bookings } = tables;
+  const links = await lockLinks(client, tables, ended);
+  const locked = [
+    { table: bookings, rows: [...kept, ...ended] },
+    { table: tables.slots, rows: slots },
+    { table: tables.links, rows: links },
+  ];
+  return withImages(client, log, locked, async () => {
+    const { status } = bookings.columns;
+    const set = `${status.name} = ${valueParameter(2, status)}`;
+    const done = await changeRows(client, bookings, ended, set, [state]);
+    await setSlots(client, tables, slots, states);
+    if (tables.links !== undefined)
+      await changeRows(client, tables.links, links, `${tables.links.columns.usedAt.name} = now()`, []);
+    return done;
+  });
 }
 
 async function setSlots(
   client: Client,
-  log: LogEntry,
   { bookings, slots: table }: BookingTables,
   slots: RowOfUnit[],
   { held, confirmed, open, reserved }: BookingsConfig['states'],
@@ -66,23 +89,19 @@ async function setSlots(
     [slots.map(({ key }) => key), reserved, open, [held, confirmed], [confirmed]],
   );
   const becomes = new Map(rows.map((row) => [row.key, row.becomes]));
-  const set = `${status.name} = ${valueParameter(6, status)}`;
+  const set = `${status.name} = ${valueParameter(2, status)}`;
   for (const [state, value] of [
     ['open', open],
     ['reserved', reserved],
   ]) {
     const chosen = slots.filter(({ key }) => becomes.get(key) === state);
-    await changeRows(client, log, table, chosen, set, [value]);
+    await changeRows(client, table, chosen, set, [value]);
   }
 }
 
-async function voidLinks(
-  client: Client,
-  log: LogEntry,
-  { links }: BookingTables,
-  ended: RowOfUnit[],
-): Promise<void> {
-  if (links === undefined || ended.length === 0) return;
+/** Links that are still good. */
+async function lockLinks(client: Client, { links }: BookingTables, ended: RowOfUnit[]): Promise<RowOfUnit[]> {
+  if (links === undefined || ended.length === 0) return [];
   const { id, booking, usedAt } = links.columns;
   const { rows } = await client.query<{ key: string; booking: string }>(
     `SELECT l.${id.name}::text AS key, l.${booking.name}::text AS booking FROM ${links.name} l
@@ -91,6 +110,5 @@ async function voidLinks(
     [ended.map(({ key }) => key)],
   );
   const unitOf = new Map(ended.map(({ key, unit }) => [key, unit]));
-  const chosen = rows.map((row) => ({ key: row.key, unit: unitOf.get(row.booking)! }));
-  await changeRows(client, log, links, chosen, `${usedAt.name} = now()`, []);
+  return rows.map((row) => ({ key: row.key, unit: unitOf.get(row.booking)! }));
 }

@@ -4,14 +4,14 @@ import { databaseIn, type Place } from '../../contract/place';
 import { withClient } from '../postgres/session/connection';
 import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
-import { changedBefore, changeRows, type LogEntry } from '../postgres/repair/change-log';
+import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
 import { instantParameter, instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
 import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-import { unconfiguredOf } from './unconfigured';
+import { unconfiguredOf, type State } from './unconfigured';
 import { bookingsOf, type BookingsConfig } from './settings';
-import { lockSlots, settleSlots } from './slots';
+import { endBookings, lockSlots } from './slots';
 import { need, readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
 
 export interface StuckHolds {
@@ -36,6 +36,7 @@ export interface ReleaseInput extends RepairInput {
   most: number;
 }
 
+const STATES: State[] = ['held', 'confirmed', 'expired', 'open', 'reserved'];
 const SAMPLE = 10;
 const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
@@ -64,7 +65,7 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
             ...(await countHolds(client, tables, config, place)),
             graceSeconds: config.graceSeconds,
             maxHolds: config.maxHolds,
-            unconfigured: await unconfiguredOf(client, config, tables),
+            unconfigured: await unconfiguredOf(client, config, tables, STATES),
             fenceToken: await highestFenceToken(client),
           };
         },
@@ -95,7 +96,12 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
       return inBatches<Hold>(
         deps,
         input,
-        { role: config.role, batchRows: config.batchRows, action: 'release stuck holds' },
+        {
+          role: config.role,
+          batchRows: config.batchRows,
+          action: 'release stuck holds',
+          step: RELEASE_STEP,
+        },
         async (client) => {
           tables = await readBookingTables(client, input.service, config);
           const before = await changedBefore(client, log, tables.bookings);
@@ -172,7 +178,7 @@ async function releaseBatch(
   items: Hold[],
 ): Promise<BatchResult<Hold>> {
   const { bookings } = tables;
-  const { id, status } = bookings.columns;
+  const { id } = bookings.columns;
   const still = `${stuck(tables, input.service)} AND b.${id.name} = ANY(${keysParameter(3, id)})`;
   const among = (text: string, keys: string[]) =>
     client.query<{ key: string }>(`SELECT b.${id.name}::text AS key FROM ${bookings.name} b WHERE ${text}`, [
@@ -199,14 +205,13 @@ async function releaseBatch(
   const mine = items.filter(({ key }) => got.has(key));
   const slots = await lockSlots(client, tables, [...new Set(mine.flatMap(({ slot }) => slot ?? []))]);
   const good = mine.filter(({ slot }) => slot === null || !slots.locked.has(slot));
-  const set = `${status.name} = ${valueParameter(6, status)}`;
-  const done = await changeRows(client, log, bookings, good, set, [config.states.expired]);
   const touched = good.filter(({ slot }) => slot !== null && slots.got.has(slot));
   const bySlot = [...new Map(touched.map(({ slot, unit }) => [slot!, unit]))].map(([key, unit]) => ({
     key,
     unit,
   }));
-  await settleSlots(client, log, tables, config, good, bySlot);
+  const ending = { ended: good, kept: [], slots: bySlot, state: config.states.expired };
+  const done = await endBookings(client, log, tables, config, ending);
   const details = { reason: 'stuck hold', run: log.run };
   const entries = good.map(({ key }) => ({ booking: key, details }));
   await writeAudit(client, tables, config, config.audit.expired, entries);

@@ -34,7 +34,7 @@ export function createBookingUndoActivities(deps: ActivityDeps) {
           afterwards: async (client, units) => {
             const { rows } = await client.query<{ booking: string }>(
               `SELECT key AS booking FROM durable_runbooks.change_log
-                WHERE run = $1 AND step = $2 AND relation = $3 AND unit = ANY($4)`,
+                WHERE run = $1 AND step = $2 AND relation = $3 AND unit = ANY($4) AND before <> after`,
               [input.run, step, tables.bookings.name, units],
             );
             const entries = rows.map(({ booking }) => ({

@@ -18,6 +18,7 @@ export interface UniqueIndex {
 
 const BUILD_TIMEOUT_MS = 4 * 3_600_000;
 const HOLDER_MS = 30_000;
+const DUPLICATE_NAME = '42P07';
 
 /** Looks for the configured index on the table of bookings. */
 export async function findUniqueIndex(
@@ -109,11 +110,18 @@ export function createUniqueIndexActivities(deps: ActivityDeps) {
         if (before.state === 'invalid') await dropIndex(client, config, before);
         if (before.state !== 'missing' && before.state !== 'invalid')
           throw fail('IndexMissing', before.detail);
+        const built = builtIndex(client, input.fence, config, before);
+        await built.claim();
         try {
           await client.query(before.statement);
         } catch (error) {
-          const left = await findUniqueIndex(client, tables, config).catch(() => undefined);
-          if (left?.state === 'invalid') await dropIndex(client, config, left).catch(() => undefined);
+          const taken = sqlStateOf(error) === DUPLICATE_NAME;
+          const find = () => findUniqueIndex(client, tables, config).catch(() => undefined);
+          if (!taken && (await find())?.state === 'invalid')
+            await dropIndex(client, config, before).catch(() => undefined);
+          const left = await find();
+          if (taken || left?.state === 'missing') await built.disclaim();
+          if (taken && left?.state === 'present') return left;
           if (sqlStateOf(error) !== '23505') throw error;
           throw fail(
             'IndexNotUnique',
@@ -124,11 +132,16 @@ export function createUniqueIndexActivities(deps: ActivityDeps) {
       });
     },
 
-    /** Drops the index that this run has built. Safe to retry. */
+    /** Drops the index where this run has built it, and nobody else. Safe to retry. */
     async dropUniqueIndex(input: Place & { fence: Fence }): Promise<UniqueIndex> {
       return underHeldFence(input, 'drop the unique index', async (client, config, tables) => {
         const found = await findUniqueIndex(client, tables, config);
-        if (found.state === 'present' || found.state === 'invalid') await dropIndex(client, config, found);
+        if (found.state !== 'present' && found.state !== 'invalid') return found;
+        const built = builtIndex(client, input.fence, config, found);
+        if (!(await built.isClaimed()))
+          return { ...found, detail: `index ${found.name} stays: somebody else has built it` };
+        await dropIndex(client, config, found);
+        await built.disclaim();
         return findUniqueIndex(client, tables, config);
       });
     },
@@ -138,4 +151,27 @@ export function createUniqueIndexActivities(deps: ActivityDeps) {
 async function dropIndex(client: Client, { tables }: BookingsConfig, { name }: UniqueIndex): Promise<void> {
   const schema = client.escapeIdentifier(tables.bookings.schema);
   await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${schema}.${client.escapeIdentifier(name)}`);
+}
+
+/** Written down before the build, which no transaction can hold together with it. */
+function builtIndex(
+  client: Client,
+  { target, token }: Fence,
+  { tables }: BookingsConfig,
+  { name }: UniqueIndex,
+) {
+  const key = [target, token, `${tables.bookings.schema}.${name}`];
+  const where = 'target = $1 AND token = $2 AND name = $3';
+  return {
+    claim: () =>
+      client.query(
+        'INSERT INTO durable_runbooks.built_index (target, token, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+        key,
+      ),
+    disclaim: () => client.query(`DELETE FROM durable_runbooks.built_index WHERE ${where}`, key),
+    async isClaimed(): Promise<boolean> {
+      const { rowCount } = await client.query(`SELECT FROM durable_runbooks.built_index WHERE ${where}`, key);
+      return rowCount !== 0;
+    },
+  };
 }

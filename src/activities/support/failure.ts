@@ -160,7 +160,10 @@ function fromSqlState(error: Error, sqlState: string, context: ErrorContext): Ap
     SQL_STATES[sqlState.slice(0, 2)] ?? { next: 'Correct the cause, then start again.' };
   const details: SqlErrorDetails = { sqlState };
   for (const key of ['detail', 'hint', 'position', 'table', 'constraint'] as const) {
-    if (fields[key] !== undefined) details[key] = scrub(fields[key]);
+    if (fields[key] === undefined) continue;
+    // Of a violated constraint it quotes rows of the application.
+    if (key === 'detail' && sqlState.startsWith('23')) continue;
+    details[key] = scrub(fields[key]);
   }
   const hint = details.hint === undefined ? '' : ` Hint: ${details.hint}`;
   return fail(

@@ -63,12 +63,29 @@ function beforeStatement(at: number, hook: () => Promise<void>): void {
   });
 }
 
+/** Calls back right before the session of an activity sends the last of these, after all others in this order. */
+function beforeLastOf(patterns: RegExp[], hook: () => Promise<void>): void {
+  const pending = [...patterns];
+  const driver = Client.prototype as unknown as { query: (...args: unknown[]) => Promise<unknown> };
+  const { query } = driver;
+  jest.spyOn(driver, 'query').mockImplementation(async function (this: unknown, ...args: unknown[]) {
+    if (typeof args[0] === 'string' && pending[0]?.test(args[0]) === true) {
+      pending.shift();
+      if (pending.length === 0) await hook();
+    }
+    return query.apply(this, args);
+  });
+}
+const CHANGE = /UPDATE "public"\."bookings"/;
+
 describe('double bookings', () => {
   it('are found, the first confirmed one first; a booking without a slot conflicts with none', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 3, 4, 3);
     await world.db.query(`INSERT INTO bookings (customer_id, status, price_cents, confirmed_at)
-                          SELECT 1, 'confirmed', 1, now() FROM generate_series(1, 3)`);
+                          SELECT 1, 'confirmed', 1, now() FROM generate_series(1, 3);
+                          INSERT INTO bookings (customer_id, status, price_cents, expires_at)
+                          SELECT 1, unnest(ARRAY['held', 'cancelled']), 1, now() + interval '1 day'`);
     const { conflicts, index, unconfigured } = await find(world);
     expect(conflicts.map(({ slot, bookings }) => [slot, bookings.map((one) => one.customer)])).toEqual([
       ['3', ['1', '2', '3']],
@@ -149,6 +166,51 @@ describe('double bookings', () => {
     expect((await statesOf(world, 3)).map(({ status }) => status)).toEqual(['confirmed', 'confirmed']);
   });
 
+  it('are not brought back where the booking that was kept ended since', async () => {
+    const world = await freshWorld(pg);
+    await sellOften(world, 1, 1);
+    const { conflicts } = await find(world);
+    await cancel(world, firstStays(conflicts));
+    const kept = conflicts[0]!.bookings[0]!.id;
+    await world.db.query(`UPDATE bookings SET status = 'cancelled' WHERE id = $1`, [kept]);
+    await world.db.query(`UPDATE slots SET status = 'open' WHERE id = 1`);
+    expect(await undo(world, CANCEL_STEP)).toEqual({
+      done: 0,
+      left: [{ unit: 'slot 1', why: expect.stringMatching(/was changed since: status/) }],
+    });
+    expect(await statesOf(world, 1)).toEqual([{ status: 'cancelled' }, { status: 'cancelled' }]);
+  });
+
+  it('are not said to be as before while a COMMIT of theirs is on its way', async () => {
+    const world = await freshWorld(pg);
+    await sellOften(world, 1, 1);
+    const before = await rowsOf(world);
+    const { conflicts } = await find(world);
+    let early: Awaited<ReturnType<typeof failureOf>> | undefined;
+    beforeLastOf([CHANGE, /^COMMIT/], async () => {
+      early = await failureOf(undo(world, CANCEL_STEP));
+    });
+    expect(await cancel(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
+    expect(early?.type).toBe('FenceBusy');
+    expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('are not gone on with by a worker that was frozen while they were taken back', async () => {
+    const world = await freshWorld(pg, { batchRows: 2 });
+    await sellOften(world, 1, 2);
+    const before = await rowsOf(world);
+    const { conflicts } = await find(world);
+    beforeLastOf([CHANGE, /^COMMIT/, /^BEGIN/], async () => {
+      expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    });
+    expect(await failureOf(cancel(world, firstStays(conflicts)))).toMatchObject({
+      type: 'StaleFencingToken',
+      message: expect.stringMatching(/was taken back meanwhile/),
+    });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
   it('are never more than the cap, and never none', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 3);
@@ -192,6 +254,16 @@ describe('the unique index', () => {
     expect((await index('buildUniqueIndex')).state).toBe('present');
     expect((await index('dropUniqueIndex')).state).toBe('missing');
   });
+
+  it('is not dropped where somebody else has built it', async () => {
+    const world = await freshWorld(pg);
+    const input = { ...world.db.place, fence: world.repair.fence };
+    await runActivity(world.activities.buildUniqueIndex, input);
+    expect(await runActivity(world.activities.dropUniqueIndex, input)).toMatchObject({
+      state: 'present',
+      detail: 'index idx_bookings_one_confirmed_per_slot stays: somebody else has built it',
+    });
+  });
 });
 
 describe('stuck holds', () => {
@@ -212,6 +284,61 @@ describe('stuck holds', () => {
     expect((await auditOf(world)).map(({ action }) => action)).toEqual(Array(5).fill('booking_expired'));
     expect(await undo(world, RELEASE_STEP)).toEqual({ done: 5, left: [] });
     expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('go back with what triggers of the application did to their slots', async () => {
+    const world = await freshWorld(pg);
+    await world.db.query(
+      `CREATE FUNCTION free() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE slots SET status = 'open' WHERE id = NEW.slot_id; RETURN NEW; END $$;
+       CREATE TRIGGER frees AFTER UPDATE ON bookings FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION free()`,
+    );
+    await leaveHolds(world, 1, 2);
+    const before = await rowsOf(world);
+    expect((await lookForHolds(world)).unconfigured).toContainEqual(
+      expect.stringMatching(/passes the triggers .*: frees on bookings$/),
+    );
+    expect(await release(world)).toEqual({ done: 2, left: [] });
+    expect(await world.db.query('SELECT DISTINCT status FROM slots WHERE id < 3')).toEqual([
+      { status: 'open' },
+    ]);
+    expect(await undo(world, RELEASE_STEP)).toEqual({ done: 2, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('leave a slot reserved that somebody is booking at this moment', async () => {
+    const world = await freshWorld(pg);
+    await leaveHolds(world, 1);
+    const other = await customer(world);
+    await other.query('BEGIN');
+    await other.query(
+      `INSERT INTO bookings (customer_id, slot_id, status, price_cents, confirmed_at) VALUES (2, 1, 'confirmed', 1, now())`,
+    );
+    const running = release(world);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await other.query('COMMIT');
+    expect(await running).toEqual({ done: 1, left: [] });
+    expect(await world.db.query('SELECT status FROM slots WHERE id = 1')).toEqual([{ status: 'reserved' }]);
+  });
+
+  it('get another round after a first one that took long', async () => {
+    const world = await freshWorld(pg, { batchRows: 4 });
+    const holds = await leaveHolds(world, 1, 4);
+    const other = await customer(world);
+    await other.query('BEGIN');
+    await other.query('SELECT FROM action_tokens WHERE booking_id = $1 FOR UPDATE', [holds[0]]);
+    const { now } = Date;
+    let lateMs = 0;
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + lateMs);
+    beforeLastOf([/SKIP LOCKED/], async () => {
+      lateMs = 20_000;
+      await Promise.resolve();
+    });
+    const running = release(world);
+    const freed = async () =>
+      (await world.db.query(`SELECT FROM bookings WHERE status = 'expired'`)).length === 3;
+    while (!(await freed())) await new Promise((resolve) => setTimeout(resolve, 20));
+    await other.query('COMMIT');
+    expect(await running).toEqual({ done: 4, left: [] });
   });
 
   it('leave a slot alone that somebody else has by then', async () => {
@@ -392,7 +519,9 @@ describe('going back without the right to pass the triggers', () => {
     await right('REVOKE');
     try {
       const { conflicts, unconfigured } = await find(world);
-      expect(unconfigured).toEqual([expect.stringMatching(/our role may not SET session_replication_role$/)]);
+      expect(unconfigured).toContainEqual(
+        expect.stringMatching(/our role may not SET session_replication_role$/),
+      );
       await cancel(world, firstStays(conflicts));
       const { message } = await failureOf(undo(world, CANCEL_STEP));
       expect(message).toMatch(/booking .* cannot go from cancelled to confirmed/);
@@ -415,7 +544,11 @@ describe('tables by another name', () => {
     expect(conflicts).toEqual([
       { slot: '1', bookings: [expect.objectContaining({ id: '2' }), expect.objectContaining({ id: '1' })] },
     ]);
-    expect(unconfigured).toEqual([expect.stringMatching(/^links of customers stay good/)]);
+    expect(unconfigured).toEqual([
+      expect.stringMatching(/by when it was created: no column confirmedAt is configured$/),
+      expect.stringMatching(/^links of customers stay good/),
+      'no row of "Shop"."Unit" is "FREE": look whether states.open is what the application calls it',
+    ]);
     expect(index.statement).toContain(
       '"one sale a ""unit""" ON "Shop"."Reservation" ("unit") WHERE "State" = \'CONFIRMED\'',
     );

@@ -111,3 +111,14 @@ test('no secret leaves in a message, a hint or a cause', () => {
     'very-secret-1',
   );
 });
+
+test('a violated constraint is named without the row that it quotes', () => {
+  const error = sqlError('23514', {
+    detail: 'Failing row contains (7, ann@example.test).',
+    table: 'bookings',
+    constraint: 'bookings_check',
+  });
+  const { message, details } = mapError(error, context) as ApplicationFailure;
+  expect(details).toEqual([{ sqlState: '23514', table: 'bookings', constraint: 'bookings_check' }]);
+  expect(message).not.toContain('example.test');
+});

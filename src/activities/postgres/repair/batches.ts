@@ -6,6 +6,7 @@ import { sqlStateOf } from '../../support/failure';
 import { currentActivity, withProgress } from '../../support/heartbeat';
 import { withClient } from '../session/connection';
 import { underFence } from '../session/fence';
+import { closeStep, refuseClosed } from './change-log';
 import { ensureChangeLog } from './role';
 
 /** What every repair is told. */
@@ -20,6 +21,10 @@ export interface Batching {
   role: string | undefined;
   batchRows: number;
   action: string;
+  /** Of the change log. */
+  step: string;
+  /** Takes the step back, after which nothing is added to it. */
+  undoes?: boolean;
   /** Past the triggers of the application: for putting rows back as they were. */
   withoutTriggers?: boolean;
 }
@@ -60,7 +65,8 @@ const COLLISIONS = ['55P03', '40P01', '40001'];
  * changing them right now, and to wait would make all others wait for the rows that the batch holds already. What is
  * still locked in the end is left alone.
  *
- * Safe to repeat: `change` leaves out what the change log has of this run.
+ * Safe to repeat: `prepare` leaves out what the change log has of this run. It reads that under the fence, so a COMMIT that
+ * is still on its way has come to its end before.
  */
 export async function inBatches<Item extends { unit: string }>(
   deps: ActivityDeps,
@@ -83,11 +89,14 @@ export async function inBatches<Item extends { unit: string }>(
       databaseIn(input),
       async (client) => {
         await ensureChangeLog(client, role);
-        const { items, weigh, doneBefore } = await prepare(client);
+        const { items, weigh, doneBefore } = await underFence(client, input.fence, async () => {
+          if (batching.undoes === true) await closeStep(client, { run: input.run, step: batching.step });
+          return prepare(client);
+        });
         let done = doneBefore;
         report({ done, total: done + items.length });
         const result = await inRounds(items, weigh, batching.batchRows, async (batch) => {
-          const one = await oneBatch(client, input.fence, batching, batch, change);
+          const one = await oneBatch(client, input, batching, batch, change);
           done += one.done;
           report({ done });
           return one;
@@ -106,7 +115,7 @@ async function inRounds<Item extends { unit: string }>(
   work: (batch: Item[]) => Promise<BatchResult<Item>>,
 ): Promise<LeftAlone[]> {
   const left: LeftAlone[] = [];
-  const until = Date.now() + PATIENCE_MS;
+  let until: number | undefined;
   let pauseMs = PAUSE_MS;
   let size = batchRows;
   for (let pending = items; ;) {
@@ -117,8 +126,10 @@ async function inRounds<Item extends { unit: string }>(
       later.push(...result.later);
     }
     if (later.length === 0) return left;
-    if (Date.now() >= until)
+    if (until !== undefined && Date.now() >= until)
       return [...left, ...later.map(({ unit }) => ({ unit, why: 'somebody else has it locked' }))];
+    // The first round may take long by itself, and whoever only shared a batch with a locked row gets another one.
+    until ??= Date.now() + PATIENCE_MS;
     pending = later;
     // One row that collides must not keep its whole batch back.
     size = Math.max(1, Math.floor(size / 4));
@@ -142,13 +153,14 @@ export function batchesOf<Item>(items: Item[], weigh: (item: Item) => number, ma
 
 async function oneBatch<Item>(
   client: Client,
-  fence: Fence,
-  { role, withoutTriggers = false }: Batching,
+  { run, fence }: RepairInput,
+  { role, step, undoes = false, withoutTriggers = false }: Batching,
   batch: Item[],
   change: (client: Client, items: Item[]) => Promise<BatchResult<Item>>,
 ): Promise<BatchResult<Item>> {
   try {
     return await underFence(client, fence, async () => {
+      if (!undoes) await refuseClosed(client, { run, step });
       await settle(client, role, withoutTriggers);
       return change(client, batch);
     });

@@ -24,7 +24,7 @@ const ROLE_SQL = `
            ORDER BY 1 LIMIT 10) AS elsewhere,
     EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('durable_runbooks.change_log')
                AND has_table_privilege(r.oid, c.oid, 'SELECT') AND has_table_privilege(r.oid, c.oid, 'INSERT')
-               AND has_column_privilege(r.oid, c.oid, 'undone_at', 'UPDATE')) AS logs
+               AND has_column_privilege(r.oid, c.oid, 'after', 'UPDATE') AND has_column_privilege(r.oid, c.oid, 'undone_at', 'UPDATE')) AS logs
     FROM pg_roles r WHERE r.rolname = $1`;
 
 /**
@@ -55,5 +55,7 @@ export async function ensureChangeLog(client: ClientBase, role: string | undefin
   if (rows[0] === undefined || rows[0].logs) return;
   const name = client.escapeIdentifier(role);
   await client.query(`GRANT USAGE ON SCHEMA durable_runbooks TO ${name}`);
-  await client.query(`GRANT SELECT, INSERT, UPDATE (undone_at) ON durable_runbooks.change_log TO ${name}`);
+  await client.query(
+    `GRANT SELECT, INSERT, UPDATE (after, undone_at) ON durable_runbooks.change_log TO ${name}`,
+  );
 }

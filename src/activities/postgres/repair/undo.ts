@@ -40,14 +40,14 @@ export interface UndoOptions {
 export async function undoRows(
   deps: ActivityDeps,
   input: RepairInput,
-  batching: Batching,
+  batching: Omit<Batching, 'step' | 'undoes'>,
   { step, tables, afterwards }: UndoOptions,
 ): Promise<Repaired> {
   let known: Map<string, MappedTable>;
   return inBatches<Unit>(
     deps,
     input,
-    batching,
+    { ...batching, step, undoes: true },
     async (client) => {
       known = new Map((await tables(client)).map((table) => [table.name, table]));
       const { rows } = await client.query<Unit & { undone: boolean }>(
@@ -115,7 +115,7 @@ async function lockUnchanged(
     `SELECT l.id::text AS log, ARRAY(SELECT now.key FROM jsonb_each(to_jsonb(t)) AS now
                                     WHERE now.value IS DISTINCT FROM l.after -> now.key ORDER BY 1) AS differs
        FROM durable_runbooks.change_log l JOIN ${name} t ON t.${id.name} = l.key::${id.type}
-      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR NO KEY UPDATE OF t SKIP LOCKED`,
+      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR UPDATE OF t SKIP LOCKED`,
     [rows.map((row) => row.id)],
   );
   const differing = new Map(found.rows.map(({ log, differs }) => [log, differs]));
@@ -162,7 +162,7 @@ async function restore(
   await client.query(
     `UPDATE ${name} t SET ${set.join(', ')} FROM durable_runbooks.change_log l
        CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, l.before) AS was
-      WHERE l.id = ANY($1::bigint[]) AND t.${id.name} = l.key::${id.type}`,
+      WHERE l.id = ANY($1::bigint[]) AND l.before <> l.after AND t.${id.name} = l.key::${id.type}`,
     [logs],
   );
 }

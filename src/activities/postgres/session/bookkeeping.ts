@@ -78,6 +78,24 @@ const CHANGE_LOG_TABLE = `(
     UNIQUE (run, step, relation, key)
   )`;
 
+/** Steps of repairs that are being taken back: nothing may be added to them. */
+const CLOSED_STEP_TABLE = `(
+    run       text NOT NULL,
+    step      text NOT NULL,
+    holder    text NOT NULL DEFAULT '',
+    closed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run, step)
+  )`;
+
+/** Indexes that the holder of a token builds; what is not here was built by somebody else. */
+const BUILT_INDEX_TABLE = `(
+    target   text NOT NULL,
+    token    bigint NOT NULL,
+    name     text NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (target, token, name)
+  )`;
+
 const TABLES = {
   fence: FENCE_TABLE,
   ledger: LEDGER_TABLE,
@@ -85,6 +103,8 @@ const TABLES = {
   fingerprint: FINGERPRINT_TABLE,
   script: SCRIPT_TABLE,
   change_log: CHANGE_LOG_TABLE,
+  closed_step: CLOSED_STEP_TABLE,
+  built_index: BUILT_INDEX_TABLE,
 };
 
 /**

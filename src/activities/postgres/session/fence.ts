@@ -118,7 +118,11 @@ export async function underFence<T>(
       await takeFence(client, fence, currentActivity().attempt, applicationName(), schema);
       return body();
     },
-    { commit: () => commit(client, `under the fence of ${fence.target}`) },
+    {
+      // What was committed before the fence was free must be seen, whatever the default of the database is.
+      begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+      commit: () => commit(client, `under the fence of ${fence.target}`),
+    },
   );
 }
 
