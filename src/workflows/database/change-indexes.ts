@@ -31,12 +31,11 @@ export async function tryOnCopy(run: Run, place: Place, review: IndexReview): Pr
     return { changes: plain, warnings: [why, ...untried] };
   }
   await obtainBackup(run, backup);
-  const { witnesses, settings, planner } = review;
+  const { changes, witnesses, settings, planner } = review;
   const proof = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
     run.step(
       'Try the indexes on the copy',
-      (act) =>
-        act.proveIndexes({ database: scratchOf(database), changes: tried, witnesses, settings, planner }),
+      (act) => act.proveIndexes({ database: scratchOf(database), changes, witnesses, settings, planner }),
       { kind: 'long', undo: 'read-only', describe: describeProof },
     ),
   );

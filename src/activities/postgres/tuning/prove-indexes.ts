@@ -19,7 +19,8 @@ export interface ToProve {
 
 /**
  * Makes the changes on a copy one after the other and looks at the plans each time; one that does not help enough, or
- * harms another statement, is taken back before the next one is tried. All of it in a transaction that is rolled back.
+ * harms another statement, is taken back before the next one is tried. What is needless goes without a verdict, so that no
+ * plan relies on it. All of it in a transaction that is rolled back.
  */
 export async function proveIndexes(
   client: Client,
@@ -35,6 +36,12 @@ export async function proveIndexes(
       await client.query('SELECT set_config($1, $2, true)', [name, value]).catch(() => undefined);
     for (const table of new Set(changes.map((one) => one.table))) await client.query(`ANALYZE ${table}`);
     for (const [index, change] of changes.entries()) {
+      if (change.needless === true) {
+        // An invalid one is not on a copy.
+        await client.query(`DROP INDEX IF EXISTS ${change.index}`);
+        report(index + 1);
+        continue;
+      }
       const concerned = witnesses.filter(({ tables }) => tables.includes(change.table));
       await client.query('SAVEPOINT change');
       const before = await plannedCosts(client, concerned);

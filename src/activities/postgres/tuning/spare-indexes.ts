@@ -25,14 +25,17 @@ export function invalidIndexes(indexes: IndexFacts[]): SpareIndexes {
   return spare;
 }
 
-/** Of equal ones the first that somebody needs stays, or else the first. */
-export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes {
-  const spare: SpareIndexes = { changes: [], findings: [] };
+/** Of equal ones the first that somebody needs stays, or else the one that is scanned most. */
+export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes & { staying: string[] } {
+  const spare = { changes: [] as IndexChange[], findings: [] as string[], staying: [] as string[] };
   for (const equal of groupsBy(
     indexes.filter(({ valid }) => valid),
     ({ shape, table }) => `${table} ${shape}`,
   )) {
-    const stays = equal.find(({ keptBecause }) => keptBecause !== null) ?? equal[0]!;
+    const stays =
+      equal.find(({ keptBecause }) => keptBecause !== null) ??
+      equal.reduce((most, one) => (one.scans > most.scans ? one : most));
+    spare.staying.push(stays.index);
     for (const one of equal) {
       if (one === stays) continue;
       if (one.keptBecause === null)

@@ -224,7 +224,6 @@ describe('the indexes', () => {
       ['drop', 'public."Odd name"', expect.stringMatching(/^no scan of it since 20/)],
       ['drop', 'public.part', expect.anything()],
       ['drop', 'public.spare', expect.anything()],
-      ['drop', 'public.twin_a', expect.anything()],
     ]);
     expect(findings.join('\n')).toMatch(
       /by_expression .* stays: the planner estimates by the statistics of its expression/,
@@ -234,6 +233,44 @@ describe('the indexes', () => {
     expect((await runActivity(activities.findIndexProblems, db.place)).findings.join('\n')).toMatch(
       /public\.twin_a \(.*\) is the beginning of public\.longer/,
     );
+  });
+
+  it('that are equal never go both: the one that is scanned stays, and the copy is without the other as well', async () => {
+    const { db, activities } = await fresh(
+      'CREATE INDEX twin_a ON orders (status); CREATE INDEX twin_b ON orders (status)',
+      { minTableRows: 1e9, unusedDays: 0.000_001 },
+    );
+    const first = await runActivity(activities.findIndexProblems, db.place);
+    expect(first.changes.map(({ index, why }) => [index, why])).toEqual([
+      ['public.twin_b', 'it finds the same as public.twin_a'],
+    ]);
+    const client = new Client({ connectionString: db.url });
+    await client.connect();
+    await client.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'twin_a'::regclass`);
+    await client.query(`SET enable_seqscan = off; SELECT count(*) FROM orders WHERE status = 'new'`);
+    await client.query(`UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'twin_a'::regclass`);
+    await client.end();
+    await until(async () => {
+      const [row] = await db.query(
+        `SELECT FROM pg_stat_user_indexes WHERE indexrelname = 'twin_b' AND idx_scan > 0`,
+      );
+      return row !== undefined;
+    });
+    const second = await runActivity(activities.findIndexProblems, db.place);
+    expect(second.changes.map(({ index, why }) => [index, why])).toEqual([
+      ['public.twin_a', 'it finds the same as public.twin_b'],
+    ]);
+    const witness = { id: '1', text: 'SELECT * FROM orders WHERE status = $1', calls: 1, meanMs: 1 };
+    const other = dropOf('twin_b', 'CREATE INDEX twin_b ON public.orders USING btree (status)');
+    const both = {
+      changes: [second.changes[0]!, other],
+      witnesses: [{ ...witness, tables: ['public.orders'] }],
+      settings: { minGain: 0.3, maxLoss: 0.05 },
+      planner: { enable_seqscan: 'off' },
+    };
+    expect((await prove(db, both as unknown as IndexReview)).proven).toEqual([
+      { index: 'public.twin_b', ok: false, detail: expect.stringMatching(/^statement 1 would cost more/) },
+    ]);
   });
 
   it('are called unused only after they were watched for long enough', async () => {
