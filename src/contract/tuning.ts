@@ -27,6 +27,8 @@ export interface IndexChange {
   helps: string[];
   /** To drop: it serves no plan whatever the statements are, because an equal one stays or because it is invalid. */
   needless?: boolean;
+  /** To drop: it was invalid when it was planned. */
+  invalid?: boolean;
   /** What pg_get_indexdef does not have. */
   tablespace: string | null;
   comment: string | null;

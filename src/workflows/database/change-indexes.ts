@@ -140,7 +140,7 @@ async function drop(run: Run, place: Place, change: IndexChange, fence: Fence): 
   const title = `Drop ${change.index}`;
   const again = `Create ${change.index} again`;
   // An invalid one is worth nothing, and made again it would be a valid one.
-  const undo: WayBack = change.why.startsWith('it is invalid')
+  const undo: WayBack = change.invalid
     ? { harmless: `the invalid ${change.index} is gone` }
     : { title: again, back: () => build(run, place, change, fence, { takesBack: title }, again) };
   await remove(run, place, change, fence, undo, { title, ours: false });

@@ -19,7 +19,7 @@ export function invalidIndexes(indexes: IndexFacts[]): SpareIndexes {
       );
     else
       spare.changes.push(
-        dropOf(one, 'it is invalid: a build that failed has left it, and no plan may use it', true),
+        needlessDropOf(one, 'it is invalid: a build that failed has left it, and no plan may use it', true),
       );
   }
   return spare;
@@ -39,7 +39,7 @@ export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes & { stayin
     for (const one of equal) {
       if (one === stays) continue;
       if (one.keptBecause === null)
-        spare.changes.push(dropOf(one, `it finds the same as ${stays.index}`, true));
+        spare.changes.push(needlessDropOf(one, `it finds the same as ${stays.index}`, false));
       else spare.findings.push(`${one.index} finds the same as ${stays.index}, but ${one.keptBecause}`);
     }
   }
@@ -72,7 +72,7 @@ export function unusedIndexes(indexes: IndexFacts[], keys: ForeignKey[], since: 
     if (one.scans > 0 || !one.valid) continue;
     const key = keys.find(({ table, columns }) => table === one.table && leadsWith(one, columns));
     const kept = one.keptBecause ?? (key === undefined ? null : `foreign key ${key.name} is checked with it`);
-    if (kept === null) spare.changes.push(dropOf(one, `no scan of it since ${since}`, false));
+    if (kept === null) spare.changes.push(dropOf(one, `no scan of it since ${since}`));
     // That a key or a unique index is not scanned is nothing to tell.
     else if (!/primary key|keeps values apart|needs it/.test(kept))
       spare.findings.push(
@@ -82,20 +82,13 @@ export function unusedIndexes(indexes: IndexFacts[], keys: ForeignKey[], since: 
   return spare;
 }
 
-function dropOf(one: IndexFacts, why: string, needless: boolean): IndexChange {
+function dropOf(one: IndexFacts, why: string): IndexChange {
   const { index, table, definition, bytes: size, tablespace, comment } = one;
-  return {
-    kind: 'drop',
-    index,
-    table,
-    definition,
-    why,
-    bytes: size,
-    helps: [],
-    needless,
-    tablespace,
-    comment,
-  };
+  return { kind: 'drop', index, table, definition, why, bytes: size, helps: [], tablespace, comment };
+}
+
+function needlessDropOf(one: IndexFacts, why: string, invalid: boolean): IndexChange {
+  return { ...dropOf(one, why), needless: true, invalid };
 }
 
 function groupsBy<T>(items: T[], keyOf: (item: T) => string): T[][] {

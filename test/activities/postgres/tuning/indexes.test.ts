@@ -334,6 +334,36 @@ describe('the indexes', () => {
     ]);
   });
 
+  it('that were needless when they were planned stay where they no longer are', async () => {
+    const { db, activities } = await fresh(
+      'CREATE INDEX twin_a ON orders (status); CREATE INDEX twin_b ON orders (status); CREATE INDEX broken ON orders (note)',
+    );
+    await db.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass`);
+    const { changes } = await runActivity(activities.findIndexProblems, db.place);
+    const planned = (name: string) => changes.find(({ index }) => index === `public.${name}`)!;
+    expect([planned('broken').invalid, planned('twin_b').invalid]).toEqual([true, false]);
+    const dropping = (name: string) =>
+      runActivity(activities.dropIndex, { ...db.place, change: planned(name), fence: fence() });
+    await db.query('REINDEX INDEX broken');
+    expect(await failureOf(dropping('broken'))).toMatchObject({
+      type: 'IndexInUse',
+      message: expect.stringContaining('is needed: it is valid by now. It was not dropped.'),
+    });
+    await db.query('DROP INDEX twin_a');
+    expect(await failureOf(dropping('twin_b'))).toMatchObject({
+      type: 'IndexInUse',
+      message: expect.stringContaining('is needed: no valid index is left that finds the same.'),
+    });
+    await db.query('CREATE INDEX twin_c ON orders (status)');
+    expect(await dropping('twin_b')).toMatchObject({ changed: true });
+    await db.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass`);
+    expect(await dropping('broken')).toMatchObject({ changed: true });
+    expect(await indexesOf(db)).toEqual([
+      'CREATE INDEX twin_c ON public.orders USING btree (status)',
+      'CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)',
+    ]);
+  });
+
   it('are left alone when another one has taken the name, and by a run that lost its lease', async () => {
     const { db, activities } = await fresh('CREATE INDEX spare ON orders (note)');
     const change = dropOf('spare', 'CREATE INDEX spare ON public.orders USING btree (status)');
