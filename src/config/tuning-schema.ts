@@ -26,8 +26,10 @@ export const tuningSchema = z
     unusedDays: z
       .number()
       .positive()
-      .default(30)
-      .describe('an index is unused when the statistics have seen no scan of it for that long'),
+      .default(100)
+      .describe(
+        'an index is unused when the statistics have seen no scan of it for that long; some reports come once a quarter',
+      ),
     maxChanges: z.number().int().positive().default(5).describe('indexes that one run may create and drop'),
     manyCalls: z
       .number()

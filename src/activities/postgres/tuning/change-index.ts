@@ -233,7 +233,7 @@ function neededNow(change: IndexChange, there: IndexFacts, all: IndexFacts[]): s
     );
     return stays ? null : 'no valid index is left that finds the same';
   }
-  return there.valid && there.scans > 0 ? `it was scanned ${there.scans} times meanwhile` : null;
+  return there.valid && there.scans > 0 ? `it was scanned meanwhile, ${there.allScans} times in all` : null;
 }
 
 /** Waits for the build of an earlier attempt to end; somebody else's is refused. */

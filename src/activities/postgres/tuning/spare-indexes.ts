@@ -34,7 +34,7 @@ export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes & { stayin
   )) {
     const stays =
       equal.find(({ keptBecause }) => keptBecause !== null) ??
-      equal.reduce((most, one) => (one.scans > most.scans ? one : most));
+      equal.reduce((most, one) => (one.allScans > most.allScans ? one : most));
     spare.staying.push(stays.index);
     for (const one of equal) {
       if (one === stays) continue;
@@ -60,7 +60,7 @@ export function overlappingIndexes(indexes: IndexFacts[]): string[] {
     );
     if (long === undefined || short.keptBecause !== null) return [];
     return [
-      `${short.index} (${bytes(short.bytes)}, ${countOf(short.scans, 'scan')}) is the beginning of ${long.index}; where that is as good: DROP INDEX CONCURRENTLY ${short.index};`,
+      `${short.index} (${bytes(short.bytes)}, ${countOf(short.allScans, 'scan')}) is the beginning of ${long.index}; where that is as good: DROP INDEX CONCURRENTLY ${short.index};`,
     ];
   });
 }
@@ -72,14 +72,19 @@ export function unusedIndexes(indexes: IndexFacts[], keys: ForeignKey[], since: 
     if (one.scans > 0 || !one.valid) continue;
     const key = keys.find(({ table, columns }) => table === one.table && leadsWith(one, columns));
     const kept = one.keptBecause ?? (key === undefined ? null : `foreign key ${key.name} is checked with it`);
-    if (kept === null) spare.changes.push(dropOf(one, `no scan of it since ${since}`));
+    if (kept === null) spare.changes.push(dropOf(one, lastUseOf(one, since)));
     // That a key or a unique index is not scanned is nothing to tell.
     else if (!/primary key|keeps values apart|needs it/.test(kept))
       spare.findings.push(
-        `${one.index} (${bytes(one.bytes)}) was not scanned since ${since}, but stays: ${kept}`,
+        `${one.index} (${bytes(one.bytes)}) stays though it is not used: ${kept}; ${lastUseOf(one, since)}`,
       );
   }
   return spare;
+}
+
+function lastUseOf({ allScans, lastScan }: IndexFacts, since: string): string {
+  if (allScans === 0) return `no scan of it since ${since}`;
+  return `last scan ${lastScan}, ${countOf(allScans, 'scan')} since ${since}`;
 }
 
 function dropOf(one: IndexFacts, why: string): IndexChange {

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { proveIndexes } from '../../../../src/activities/postgres/tuning/prove-indexes';
 import { createTuningActivities } from '../../../../src/activities/postgres/tuning/tuning-activities';
+import { unusedIndexes } from '../../../../src/activities/postgres/tuning/spare-indexes';
 import type { TuningConfig } from '../../../../src/config/tuning-schema';
 import type { IndexChange, IndexReview } from '../../../../src/contract/tuning';
 import {
@@ -226,9 +227,9 @@ describe('the indexes', () => {
       ['drop', 'public.spare', expect.anything()],
     ]);
     expect(findings.join('\n')).toMatch(
-      /by_expression .* stays: the planner estimates by the statistics of its expression/,
+      /by_expression .* stays though it is not used: the planner estimates by the statistics of its expression/,
     );
-    expect(findings.join('\n')).toMatch(/clustered .* stays: CLUSTER goes by it/);
+    expect(findings.join('\n')).toMatch(/clustered .* stays though it is not used: CLUSTER goes by it/);
     await db.query(`UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'longer'::regclass`);
     expect((await runActivity(activities.findIndexProblems, db.place)).findings.join('\n')).toMatch(
       /public\.twin_a \(.*\) is the beginning of public\.longer/,
@@ -332,6 +333,21 @@ describe('the indexes', () => {
     expect((await prove(db, review as unknown as IndexReview)).proven).toEqual([
       { index: 'public.spare', ok: false, detail: expect.stringMatching(/^statement 1 would cost more/) },
     ]);
+  });
+
+  it('whose last scan is too long ago say when it was, and how many there were', () => {
+    const facts = {
+      ...{ index: 'public.quarterly', table: 'public.orders', definition: '', shape: '', columns: ['note'] },
+      ...{ bytes: 1, scans: 0, valid: true, building: false, partial: false, btree: true, keptBecause: null },
+      ...{ tablespace: null, comment: null },
+    };
+    const since = '2026-01-01T00:00:00Z';
+    const whyOf = (allScans: number, lastScan: string | null) =>
+      unusedIndexes([{ ...facts, allScans, lastScan }], [], since).changes.map(({ why }) => why);
+    expect(whyOf(5_000, '2026-07-01T00:00:00Z')).toEqual([
+      'last scan 2026-07-01T00:00:00Z, 5000 scans since 2026-01-01T00:00:00Z',
+    ]);
+    expect(whyOf(0, null)).toEqual(['no scan of it since 2026-01-01T00:00:00Z']);
   });
 
   it('that were needless when they were planned stay where they no longer are', async () => {
