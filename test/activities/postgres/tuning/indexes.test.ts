@@ -335,6 +335,33 @@ describe('the indexes', () => {
     ]);
   });
 
+  it('of whose table a statement cannot be planned stay: nobody knows whether it needs them', async () => {
+    const { db } = await fresh('CREATE INDEX spare ON orders (note)');
+    const spare = dropOf('spare', 'CREATE INDEX spare ON public.orders USING btree (note)');
+    const witness = (id: string, text: string) => ({
+      id,
+      text,
+      tables: ['public.orders'],
+      calls: 1,
+      meanMs: 1,
+    });
+    const proofWith = async (...witnesses: ReturnType<typeof witness>[]) => {
+      const settings = { minGain: 0.3, maxLoss: 0.05 };
+      const review = { changes: [spare], witnesses, settings, planner: {} };
+      return (await prove(db, review as unknown as IndexReview)).proven[0];
+    };
+    const good = witness('1', 'SELECT * FROM orders WHERE id = $1');
+    expect(await proofWith(good, witness('2', 'SELECT gone FROM orders'))).toEqual({
+      ...{ index: 'public.spare', ok: false },
+      detail: 'a statement of its table could not be planned: 2: column "gone" does not exist',
+    });
+    expect(await proofWith(good)).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(/^none of 1 known/),
+    });
+    expect(await proofWith()).toMatchObject({ ok: true, detail: 'no statement of its table is known' });
+  });
+
   it('whose last scan is too long ago say when it was, and how many there were', () => {
     const facts = {
       ...{ index: 'public.quarterly', table: 'public.orders', definition: '', shape: '', columns: ['note'] },
