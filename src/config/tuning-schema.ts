@@ -86,7 +86,9 @@ export const vacuumSchema = z
           .describe('IANA name, e.g. Europe/Berlin'),
       })
       .prefault({})
-      .describe('no vacuum begins at another time; equal times: at any'),
+      .describe(
+        'no vacuum runs at another time, and one that is not done then is ended; equal times: at any',
+      ),
   })
   .describe('tables with many dead rows');
 

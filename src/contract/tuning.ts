@@ -114,6 +114,8 @@ export interface OffPeak {
   open: boolean;
   /** Until it is open; 0 while it is. */
   waitMs: number;
+  /** Until it closes; null where it is always open. */
+  leftMs: number | null;
   /** `01:00-05:00 UTC` */
   window: string;
 }

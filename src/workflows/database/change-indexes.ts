@@ -111,10 +111,11 @@ export async function changeIndexes(
       'Not compared',
       'no statement of these tables can be planned here: nobody knows what becomes of them',
     );
+  // Twice, because an attempt waits for the one before it.
+  const to = { run, place, fence, permittedMs: 2 * review.settings.buildTimeoutMinutes * 60_000 };
   // What is new is there before anything goes.
-  for (const change of changes.filter(({ kind }) => kind === 'create'))
-    await create(run, place, change, fence);
-  for (const change of changes.filter(({ kind }) => kind === 'drop')) await drop(run, place, change, fence);
+  for (const change of changes.filter(({ kind }) => kind === 'create')) await create(to, change);
+  for (const change of changes.filter(({ kind }) => kind === 'drop')) await drop(to, change);
   if (before.length > 0)
     await run.verify(
       'The plans are as good as on the copy',
@@ -125,59 +126,56 @@ export async function changeIndexes(
   await verifySmoke(run, place);
 }
 
-async function create(run: Run, place: Place, change: IndexChange, fence: Fence): Promise<void> {
-  const title = `Create ${change.index}`;
-  await build(run, place, change, fence, {
-    title: `Drop ${change.index} again`,
-    back: () =>
-      remove(
-        run,
-        place,
-        change,
-        fence,
-        { takesBack: title },
-        { title: `Drop ${change.index} again`, ours: true },
-      ),
-  });
+interface Changing {
+  run: Run;
+  place: Place;
+  fence: Fence;
+  /** What the configuration permits one change to take. */
+  permittedMs: number;
 }
 
-async function drop(run: Run, place: Place, change: IndexChange, fence: Fence): Promise<void> {
+async function create(to: Changing, change: IndexChange): Promise<void> {
+  const title = `Create ${change.index}`;
+  const again = `Drop ${change.index} again`;
+  const back = () => remove(to, change, { takesBack: title }, { title: again, ours: true });
+  await build(to, change, { title: again, back });
+}
+
+async function drop(to: Changing, change: IndexChange): Promise<void> {
   const title = `Drop ${change.index}`;
   const again = `Create ${change.index} again`;
   // An invalid one is worth nothing, and made again it would be a valid one.
   const undo: WayBack = change.invalid
     ? { harmless: `the invalid ${change.index} is gone` }
-    : { title: again, back: () => build(run, place, change, fence, { takesBack: title }, again) };
-  await remove(run, place, change, fence, undo, { title, ours: false });
+    : { title: again, back: () => build(to, change, { takesBack: title }, again) };
+  await remove(to, change, undo, { title, ours: false });
 }
 
 function build(
-  run: Run,
-  place: Place,
+  { run, place, fence, permittedMs }: Changing,
   change: IndexChange,
-  fence: Fence,
   undo: WayBack,
   title = `Create ${change.index}`,
 ) {
   return run.step(title, (act) => act.buildIndex({ ...place, change, fence }), {
     kind: 'mutate',
     undo,
+    permittedMs,
     describe: ({ changed, bytes: size, durationMs }) =>
       changed ? `${bytes(size)} in ${duration(durationMs)}` : 'it is there already',
   });
 }
 
 function remove(
-  run: Run,
-  place: Place,
+  { run, place, fence, permittedMs }: Changing,
   change: IndexChange,
-  fence: Fence,
   undo: WayBack,
   { title, ours }: { title: string; ours: boolean },
 ) {
   return run.step(title, (act) => act.dropIndex({ ...place, change, fence, ours }), {
     kind: 'mutate',
     undo,
+    permittedMs,
     describe: ({ changed, bytes: size }) => (changed ? `${bytes(size)} are free` : 'it is gone already'),
   });
 }
