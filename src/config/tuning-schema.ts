@@ -26,8 +26,10 @@ export const tuningSchema = z
     unusedDays: z
       .number()
       .positive()
-      .default(30)
-      .describe('an index is unused when the statistics have seen no scan of it for that long'),
+      .default(100)
+      .describe(
+        'an index is unused when the statistics have seen no scan of it for that long; some reports come once a quarter',
+      ),
     maxChanges: z.number().int().positive().default(5).describe('indexes that one run may create and drop'),
     manyCalls: z
       .number()
@@ -84,7 +86,9 @@ export const vacuumSchema = z
           .describe('IANA name, e.g. Europe/Berlin'),
       })
       .prefault({})
-      .describe('no vacuum begins at another time; equal times: at any'),
+      .describe(
+        'no vacuum runs at another time, and one that is not done then is ended; equal times: at any',
+      ),
   })
   .describe('tables with many dead rows');
 

@@ -27,6 +27,8 @@ export interface IndexChange {
   helps: string[];
   /** To drop: it serves no plan whatever the statements are, because an equal one stays or because it is invalid. */
   needless?: boolean;
+  /** To drop: it was invalid when it was planned. */
+  invalid?: boolean;
   /** What pg_get_indexdef does not have. */
   tablespace: string | null;
   comment: string | null;
@@ -112,6 +114,8 @@ export interface OffPeak {
   open: boolean;
   /** Until it is open; 0 while it is. */
   waitMs: number;
+  /** Until it closes; null where it is always open. */
+  leftMs: number | null;
   /** `01:00-05:00 UTC` */
   window: string;
 }

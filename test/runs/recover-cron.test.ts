@@ -171,6 +171,26 @@ describe('a job whose schedule the platform has lost', () => {
   });
 });
 
+it('a run that was begun for it and comes late is none of its scheduler', async () => {
+  await loseSchedule();
+  delete cron().redeploy;
+  delete cron().schedule;
+  delete cron().expectedSchedule;
+  const lost = await lastRun();
+  const handle = await driver.start('recoverCron');
+  while ((await lastRun()) === lost) await new Promise((resolve) => setTimeout(resolve, 30));
+  const ours = await lastRun();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await fetch(`${app.url}/api/cron/expire-bookings`, {
+    method: 'POST',
+    headers: { 'x-cron-secret': process.env['BOOKING_CRON_SECRET']! },
+  });
+  expect((await lastRun()) > ours).toBe(true);
+  expect((await driver.waiting(handle, 'task')).question).toMatch(/was not started by its scheduler/);
+  setSwitches(app.directory, { cronSchedule: '*/10 * * * * *' });
+  expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+});
+
 it('a job that answers 200 and does nothing is found out, and people are called', async () => {
   setSwitches(app.directory, { expiryWorks: false });
   await untilAge((age) => age > 2_200);

@@ -189,7 +189,7 @@ describe('reviewIndexes', () => {
         ),
       ],
     ]);
-    expect(report.plan?.warnings.join()).toMatch(/no index is called unused before 30 days/);
+    expect(report.plan?.warnings.join()).toMatch(/no index is called unused before 100 days/);
     const handle = await driver.start('reviewIndexes', { mode: 'propose' });
     const { id } = await driver.waiting(handle, 'approval');
     await driver.answer(handle, 'reject', { plan: id, by: 'ben' });

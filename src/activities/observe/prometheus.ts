@@ -39,14 +39,14 @@ class Refused extends Error {}
 async function readNow({ query, fresh }: PrometheusQuery, asking: Asking): Promise<Reading> {
   const [series, old] = await Promise.all([
     select('vector', { query, ...lookBack(asking.maxAgeSeconds) }, asking),
-    isOld(fresh ?? query, asking),
+    isOld(query, fresh, asking),
   ]);
   if (series.length === 0) {
     const older = await select('vector', { query, ...lookBack(FAR_BACK_SECONDS) }, asking);
     return older.length > 0 ? tooOld(asking) : noData(query);
   }
   if (series.length > 1) return several(series);
-  if (old) return tooOld(asking);
+  if (old) return tooOld(asking, fresh);
   const [seconds, text] = series[0]!.value!;
   const value = numberIn(text);
   return value === undefined ? notANumber(text) : { known: true, value, atMs: seconds * 1_000 };
@@ -62,7 +62,7 @@ async function readRange({ query, fresh, over }: PrometheusQuery, asking: Asking
   };
   const [series, old] = await Promise.all([
     select('matrix', { query, ...times, ...lookBack(asking.maxAgeSeconds) }, asking),
-    isOld(fresh ?? query, asking),
+    isOld(query, fresh, asking),
   ]);
   const span = duration(minutes * 60_000);
   if (series.length === 0) return noData(query, ` in the last ${span}`);
@@ -80,7 +80,8 @@ async function readRange({ query, fresh, over }: PrometheusQuery, asking: Asking
       `only ${points.length} of ${expected} points of the last ${span} are numbers, which says nothing`,
     );
   const newest = points.at(-1)!.seconds;
-  if (old || end - newest > asking.maxAgeSeconds + stepSeconds) return tooOld(asking);
+  if (old) return tooOld(asking, fresh);
+  if (end - newest > asking.maxAgeSeconds + stepSeconds) return tooOld(asking);
   return { known: true, value: numberOfPoints(points, how), atMs: newest * 1_000 };
 }
 
@@ -91,19 +92,27 @@ function lookBack(seconds: number): Record<string, string> {
   return { lookback_delta: `${seconds}s` };
 }
 
-/** Known of a plain selector only, whatever the server: anything that is computed is as young as its computation. */
-async function isOld(selector: string, asking: Asking): Promise<boolean> {
-  const query = `time() - max(timestamp((${selector})))`;
-  const found = await select('vector', { query }, asking).catch((error: unknown) => {
+/**
+ * Known of a plain selector only, whatever the server: anything that is computed is as young as its computation. One that is
+ * named as fresh must show a sample: a series that has ended shows none.
+ */
+async function isOld(query: string, fresh: string | undefined, asking: Asking): Promise<boolean> {
+  const age = `time() - max(timestamp((${fresh ?? query})))`;
+  const far = fresh === undefined ? {} : lookBack(asking.maxAgeSeconds);
+  const found = await select('vector', { query: age, ...far }, asking).catch((error: unknown) => {
     // A number that is no vector has no time; what else is wrong, the query itself will say.
-    if (error instanceof Refused) return [];
+    if (error instanceof Refused && fresh === undefined) return [];
     throw error;
   });
+  if (fresh !== undefined && found.length === 0) return true;
   return found.some(({ value }) => Number(value![1]) > asking.maxAgeSeconds);
 }
 
-function tooOld({ maxAgeSeconds }: Asking): Reading {
-  return unknown('old', `the newest sample in Prometheus is older than ${duration(maxAgeSeconds * 1_000)}`);
+function tooOld({ maxAgeSeconds }: Asking, fresh?: string): Reading {
+  const newest = fresh === undefined ? 'the newest sample' : `the newest sample of ${briefly(fresh)}`;
+  const none = fresh === undefined ? '' : ', or there is none';
+  const limit = duration(maxAgeSeconds * 1_000);
+  return unknown('old', `${newest} in Prometheus is older than ${limit}${none}`);
 }
 
 function noData(query: string, when = ''): Reading {

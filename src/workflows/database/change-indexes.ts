@@ -31,12 +31,11 @@ export async function tryOnCopy(run: Run, place: Place, review: IndexReview): Pr
     return { changes: plain, warnings: [why, ...untried] };
   }
   await obtainBackup(run, backup);
-  const { witnesses, settings, planner } = review;
+  const { changes, witnesses, settings, planner } = review;
   const proof = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
     run.step(
       'Try the indexes on the copy',
-      (act) =>
-        act.proveIndexes({ database: scratchOf(database), changes: tried, witnesses, settings, planner }),
+      (act) => act.proveIndexes({ database: scratchOf(database), changes, witnesses, settings, planner }),
       { kind: 'long', undo: 'read-only', describe: describeProof },
     ),
   );
@@ -107,73 +106,76 @@ export async function changeIndexes(
       describe: (costs) => countOf(costs.length, 'statement'),
     });
   const before = statements.length === 0 ? [] : await plans('Look at the plans as they are');
+  if (before.length === 0)
+    run.note(
+      'Not compared',
+      'no statement of these tables can be planned here: nobody knows what becomes of them',
+    );
+  // Twice, because an attempt waits for the one before it.
+  const to = { run, place, fence, permittedMs: 2 * review.settings.buildTimeoutMinutes * 60_000 };
   // What is new is there before anything goes.
-  for (const change of changes.filter(({ kind }) => kind === 'create'))
-    await create(run, place, change, fence);
-  for (const change of changes.filter(({ kind }) => kind === 'drop')) await drop(run, place, change, fence);
+  for (const change of changes.filter(({ kind }) => kind === 'create')) await create(to, change);
+  for (const change of changes.filter(({ kind }) => kind === 'drop')) await drop(to, change);
   if (before.length > 0)
     await run.verify(
       'The plans are as good as on the copy',
       (act) => act.planStatements({ ...place, statements }),
-      (after) => judge(changes, before, after, review.settings),
+      (after) => judge(changes, statements.length, before, after, review.settings),
     );
   await verifyHealth(run, place);
   await verifySmoke(run, place);
 }
 
-async function create(run: Run, place: Place, change: IndexChange, fence: Fence): Promise<void> {
-  const title = `Create ${change.index}`;
-  await build(run, place, change, fence, {
-    title: `Drop ${change.index} again`,
-    back: () =>
-      remove(
-        run,
-        place,
-        change,
-        fence,
-        { takesBack: title },
-        { title: `Drop ${change.index} again`, ours: true },
-      ),
-  });
+interface Changing {
+  run: Run;
+  place: Place;
+  fence: Fence;
+  /** What the configuration permits one change to take. */
+  permittedMs: number;
 }
 
-async function drop(run: Run, place: Place, change: IndexChange, fence: Fence): Promise<void> {
+async function create(to: Changing, change: IndexChange): Promise<void> {
+  const title = `Create ${change.index}`;
+  const again = `Drop ${change.index} again`;
+  const back = () => remove(to, change, { takesBack: title }, { title: again, ours: true });
+  await build(to, change, { title: again, back });
+}
+
+async function drop(to: Changing, change: IndexChange): Promise<void> {
   const title = `Drop ${change.index}`;
   const again = `Create ${change.index} again`;
   // An invalid one is worth nothing, and made again it would be a valid one.
-  const undo: WayBack = change.why.startsWith('it is invalid')
+  const undo: WayBack = change.invalid
     ? { harmless: `the invalid ${change.index} is gone` }
-    : { title: again, back: () => build(run, place, change, fence, { takesBack: title }, again) };
-  await remove(run, place, change, fence, undo, { title, ours: false });
+    : { title: again, back: () => build(to, change, { takesBack: title }, again) };
+  await remove(to, change, undo, { title, ours: false });
 }
 
 function build(
-  run: Run,
-  place: Place,
+  { run, place, fence, permittedMs }: Changing,
   change: IndexChange,
-  fence: Fence,
   undo: WayBack,
   title = `Create ${change.index}`,
 ) {
   return run.step(title, (act) => act.buildIndex({ ...place, change, fence }), {
     kind: 'mutate',
     undo,
+    permittedMs,
     describe: ({ changed, bytes: size, durationMs }) =>
       changed ? `${bytes(size)} in ${duration(durationMs)}` : 'it is there already',
   });
 }
 
 function remove(
-  run: Run,
-  place: Place,
+  { run, place, fence, permittedMs }: Changing,
   change: IndexChange,
-  fence: Fence,
   undo: WayBack,
   { title, ours }: { title: string; ours: boolean },
 ) {
   return run.step(title, (act) => act.dropIndex({ ...place, change, fence, ours }), {
     kind: 'mutate',
     undo,
+    permittedMs,
     describe: ({ changed, bytes: size }) => (changed ? `${bytes(size)} are free` : 'it is gone already'),
   });
 }
@@ -181,6 +183,7 @@ function remove(
 /** Every new index must help, and nothing may cost more than before. */
 function judge(
   changes: IndexChange[],
+  known: number,
   before: PlannedCost[],
   after: PlannedCost[],
   { minGain, maxLoss }: IndexReview['settings'],
@@ -197,11 +200,13 @@ function judge(
   );
   const sum = (of: 'before' | 'after') => Math.round(costs.reduce((total, one) => total + one[of], 0));
   const told = `the plans of ${countOf(costs.length, 'statement')} cost ${sum('after')} instead of ${sum('before')}`;
+  const left = known - costs.length;
   const wrong = [
     ...(worse.length > 0 ? [`more than before: ${worse.join(', ')}`] : []),
     ...idle.map(({ index }) => `${index} is of no use here`),
   ];
-  return { ok: wrong.length === 0, detail: [told, ...wrong].join('; ') };
+  const unseen = left > 0 ? [`warning: nobody knows of ${countOf(left, 'other statement')}`] : [];
+  return { ok: wrong.length === 0, detail: [told, ...unseen, ...wrong].join('; ') };
 }
 
 /** What people have to look at: lines of the report, and one message, because nobody reads a report that went well. */

@@ -276,6 +276,20 @@ describeReal('Prometheus', () => {
     const fresh = { prometheus: { query, fresh: 'stamped' }, maxAgeSeconds: 10 };
     expect(await measure(fresh, { prometheus: { url: prometheus!.url } })).toMatchObject({ unknown: 'old' });
   });
+
+  it('takes a fresh selector at its word: one that shows nothing is old, and one that is refused is refused', async () => {
+    exported = `stamped 1 ${Date.now()}\n`;
+    await until('stamped', (count) => count === 1);
+    const query = 'sum_over_time(stamped[5m]) > 0';
+    const askFresh = (fresh: string) =>
+      measure({ prometheus: { query, fresh } }, { prometheus: { url: prometheus!.url } });
+    expect(await askFresh('stamped')).toMatchObject({ ok: true });
+    const gone = await askFresh('nothing_of_that_name');
+    expect(gone).toMatchObject({ ok: false, unknown: 'old' });
+    expect(gone.detail).toContain('the newest sample of nothing_of_that_name in Prometheus is older than');
+    expect(await askFresh('stamped{')).toMatchObject({ ok: false, unknown: 'refused' });
+    expect(await askFresh('scalar(stamped)')).toMatchObject({ ok: false, unknown: 'refused' });
+  });
 });
 
 describe('a time', () => {

@@ -14,7 +14,7 @@ const vacuumReview: VacuumReview = {
   ...{ database: 'booking', fenceToken: 0, countedSince: '2026-01-01T00:00:00Z', due: [table] },
   ...{ findings: [], warnings: [] },
   settings: { deadShare: 0.2, lockTimeoutSeconds: 10, tableTimeoutMinutes: 120 },
-  offPeak: { open: false, waitMs: 5 * HOUR_MS, window: '01:00-05:00 UTC' },
+  offPeak: { open: false, waitMs: 5 * HOUR_MS, leftMs: 0, window: '01:00-05:00 UTC' },
 };
 const indexReview: IndexReview = {
   ...{ database: 'booking', fenceToken: 0, countedSince: '2026-01-01T00:00:00Z', replicas: ['replica-1'] },
@@ -80,7 +80,7 @@ beforeAll(async () => {
       readOffPeak: async () => {
         const hours = waits.shift() ?? 0;
         done.push(`asked, ${hours} h`);
-        return { open: hours === 0, waitMs: hours * HOUR_MS, window: '01:00-05:00 UTC' };
+        return { open: hours === 0, waitMs: hours * HOUR_MS, leftMs: null, window: '01:00-05:00 UTC' };
       },
       vacuumTable: async () => {
         done.push('vacuum');
@@ -109,6 +109,12 @@ describe('vacuumBloatedTables', () => {
       ['asked, 5 h', 'asked, 1 h', 'asked, 0 h', 'vacuum'],
     ]);
     expect(Date.parse(report.endedAt!) - Date.parse(report.startedAt)).toBeGreaterThanOrEqual(6 * HOUR_MS);
+    const { events } = await handle.fetchHistory();
+    const vacuum = events!
+      .map(({ activityTaskScheduledEventAttributes: scheduled }) => scheduled)
+      .find((scheduled) => scheduled?.activityType?.name === 'vacuumTable');
+    // Twice the 120 minutes of the configuration go on top of what every change has.
+    expect(Number(vacuum?.startToCloseTimeout?.seconds)).toBe(6 * 3_600);
     await environment.replay(handle);
   });
 

@@ -13,7 +13,7 @@ import { processIdOf, withClient } from '../session/connection';
 import { takeFence } from '../session/fence';
 import { listBlockers } from '../session/sessions';
 import { inTransaction } from '../session/transaction';
-import { readIndex, type IndexFacts } from './index-facts';
+import { readIndex, readIndexes, type IndexFacts } from './index-facts';
 
 export interface ChangeInput extends Place {
   change: IndexChange;
@@ -204,20 +204,36 @@ export function dropIndex(
     const there = await settled(client, change, tuningOf(deps, input).unusedDays);
     if (there === undefined) return { changed: false, bytes: 0, durationMs: 0 };
     refuseOther(there, change, label);
-    if (!ours) refuseNeeded(input, there);
+    if (!ours) refuseNeeded(input, there, await readIndexes(client, 0));
     await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${change.index}`);
     return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
   });
 }
 
-function refuseNeeded({ change, service, environment }: ChangeInput, there: IndexFacts): void {
-  const isUsed = change.needless !== true && there.valid && there.scans > 0;
-  if (there.keptBecause === null && !isUsed) return;
-  const why = there.keptBecause ?? `it was scanned ${there.scans} times meanwhile`;
+function refuseNeeded(
+  { change, service, environment }: ChangeInput,
+  there: IndexFacts,
+  all: IndexFacts[],
+): void {
+  const why = there.keptBecause ?? neededNow(change, there, all);
+  if (why === null) return;
   throw fail(
     'IndexInUse',
     `Index ${change.index} on ${service}/${environment} is needed: ${why}. It was not dropped. Start a new run.`,
   );
+}
+
+/** Why it is needed though it was not when it was planned. */
+function neededNow(change: IndexChange, there: IndexFacts, all: IndexFacts[]): string | null {
+  if (change.invalid === true) return there.valid ? 'it is valid by now' : null;
+  if (change.needless === true) {
+    const { table, shape, index } = there;
+    const stays = all.some(
+      (one) => one.valid && one.index !== index && one.table === table && one.shape === shape,
+    );
+    return stays ? null : 'no valid index is left that finds the same';
+  }
+  return there.valid && there.scans > 0 ? `it was scanned meanwhile, ${there.allScans} times in all` : null;
 }
 
 /** Waits for the build of an earlier attempt to end; somebody else's is refused. */

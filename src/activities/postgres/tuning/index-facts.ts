@@ -12,6 +12,10 @@ export interface IndexFacts {
   bytes: number;
   /** Scans that count as use: none of those whose last one is too long ago, where the server says when that was. */
   scans: number;
+  /** Of whatever age. */
+  allScans: number;
+  /** ISO time; null where there was none, or the server does not say. */
+  lastScan: string | null;
   valid: boolean;
   building: boolean;
   partial: boolean;
@@ -49,6 +53,8 @@ const INDEX_SQL = `
          pg_relation_size(c.oid)::float8 AS bytes,
          CASE WHEN (to_jsonb(s) ->> 'last_idx_scan')::timestamptz < clock_timestamp() - make_interval(secs => $1::float8 * 86400) THEN 0
               ELSE coalesce(s.idx_scan, 0) END::float8 AS scans,
+         coalesce(s.idx_scan, 0)::float8 AS "allScans",
+         to_char((to_jsonb(s) ->> 'last_idx_scan')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "lastScan",
          i.indisvalid AND i.indisready AND i.indislive AS valid,
          EXISTS (SELECT FROM pg_stat_progress_create_index p
                   WHERE p.datname = current_database() AND (p.index_relid = c.oid OR p.relid IS NULL OR p.relid = t.oid)) AS building,

@@ -12,8 +12,9 @@ export function offPeakAt(now: Date, { from, to, timeZone }: VacuumConfig['offPe
   const since = (minute - begin + DAY_MINUTES) % DAY_MINUTES;
   const open = length === 0 || since < length;
   // Where clocks change in between it is an hour off: whoever waited looks again.
-  const waitMs = open ? 0 : (DAY_MINUTES - since) * MINUTE_MS - (now.getTime() % MINUTE_MS);
-  return { open, waitMs, window };
+  const until = (minutes: number) => (minutes - since) * MINUTE_MS - (now.getTime() % MINUTE_MS);
+  const leftMs = length === 0 ? null : Math.max(0, until(length));
+  return { open, waitMs: open ? 0 : until(DAY_MINUTES), leftMs, window };
 }
 
 function clockIn(now: Date, timeZone: string): string {

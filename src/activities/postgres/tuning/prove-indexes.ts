@@ -8,7 +8,7 @@ import type {
 } from '../../../contract/tuning';
 import { countOf, percent } from '../../../contract/text';
 import { inTransaction } from '../session/transaction';
-import { plannedCosts } from './planned-costs';
+import { plannedCosts, type Costs } from './planned-costs';
 
 export interface ToProve {
   changes: IndexChange[];
@@ -19,7 +19,8 @@ export interface ToProve {
 
 /**
  * Makes the changes on a copy one after the other and looks at the plans each time; one that does not help enough, or
- * harms another statement, is taken back before the next one is tried. All of it in a transaction that is rolled back.
+ * harms another statement, is taken back before the next one is tried. What is needless goes without a verdict, so that no
+ * plan relies on it. All of it in a transaction that is rolled back.
  */
 export async function proveIndexes(
   client: Client,
@@ -35,11 +36,17 @@ export async function proveIndexes(
       await client.query('SELECT set_config($1, $2, true)', [name, value]).catch(() => undefined);
     for (const table of new Set(changes.map((one) => one.table))) await client.query(`ANALYZE ${table}`);
     for (const [index, change] of changes.entries()) {
+      if (change.needless === true) {
+        // An invalid one is not on a copy.
+        await client.query(`DROP INDEX IF EXISTS ${change.index}`);
+        report(index + 1);
+        continue;
+      }
       const concerned = witnesses.filter(({ tables }) => tables.includes(change.table));
       await client.query('SAVEPOINT change');
       const before = await plannedCosts(client, concerned);
       before.unplanned.forEach((one) => unplanned.add(one));
-      const verdict = await tryChange(client, change, concerned, before.costs, settings);
+      const verdict = await tryChange(client, change, concerned, before, settings);
       if (!verdict.ok) await client.query('ROLLBACK TO SAVEPOINT change');
       await client.query('RELEASE SAVEPOINT change');
       proven.push({ index: change.index, ...verdict });
@@ -56,7 +63,7 @@ async function tryChange(
   client: Client,
   change: IndexChange,
   concerned: KnownStatement[],
-  before: PlannedCost[],
+  before: Costs,
   settings: ToProve['settings'],
 ): Promise<{ ok: boolean; detail: string }> {
   try {
@@ -65,8 +72,12 @@ async function tryChange(
     if ((error as { code?: string }).code === '57014') throw error;
     return { ok: false, detail: `not possible: ${(error as Error).message}` };
   }
-  const { costs } = await plannedCosts(client, concerned);
-  return judgeCosts(change, before, costs, settings);
+  const after = await plannedCosts(client, concerned);
+  const [unknown] = [...before.unplanned, ...after.unplanned];
+  // What is new cannot be needed; what goes may be needed by exactly that one.
+  if (change.kind === 'drop' && unknown !== undefined)
+    return { ok: false, detail: `a statement of its table could not be planned: ${unknown}` };
+  return judgeCosts(change, before.costs, after.costs, settings);
 }
 
 /** Whether a change helps what it is meant for, and harms nothing else that is known. */
@@ -86,7 +97,10 @@ export function judgeCosts(
   if (change.kind === 'drop')
     return {
       ok: true,
-      detail: `none of ${countOf(pairs.length, 'known statement')} of its table would cost more`,
+      detail:
+        pairs.length === 0
+          ? 'no statement of its table is known'
+          : `none of ${countOf(pairs.length, 'known statement')} of its table would cost more`,
     };
   const helped = pairs.filter(({ id }) => change.helps.includes(id));
   if (helped.length === 0)

@@ -46,10 +46,12 @@ export async function reviewSlowQueries(client: Client, config: TuningConfig): P
 export async function reviewAllIndexes(client: Client, config: TuningConfig): Promise<IndexReview> {
   const seen = await look(client);
   const indexes = await readIndexes(client, config.unusedDays);
-  const needless = [invalidIndexes(indexes), duplicateIndexes(indexes)];
+  const doubled = duplicateIndexes(indexes);
+  const needless = [invalidIndexes(indexes), doubled];
   const keys = indexesForKeys(await readForeignKeys(client), seen.tables, indexes, config.minTableRows);
   const gone = new Set(needless.flatMap(({ changes }) => changes.map(({ index }) => index)));
-  const unused = await unusedOf(client, seen, config, gone);
+  // The one that stays serves from now on whatever the others served: its own scans say little yet.
+  const unused = await unusedOf(client, seen, config, new Set([...gone, ...doubled.staying]));
   const findings = [
     ...needless.flatMap((one) => one.findings),
     ...keys.findings,

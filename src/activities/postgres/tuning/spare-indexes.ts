@@ -19,24 +19,27 @@ export function invalidIndexes(indexes: IndexFacts[]): SpareIndexes {
       );
     else
       spare.changes.push(
-        dropOf(one, 'it is invalid: a build that failed has left it, and no plan may use it', true),
+        needlessDropOf(one, 'it is invalid: a build that failed has left it, and no plan may use it', true),
       );
   }
   return spare;
 }
 
-/** Of equal ones the first that somebody needs stays, or else the first. */
-export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes {
-  const spare: SpareIndexes = { changes: [], findings: [] };
+/** Of equal ones the first that somebody needs stays, or else the one that is scanned most. */
+export function duplicateIndexes(indexes: IndexFacts[]): SpareIndexes & { staying: string[] } {
+  const spare = { changes: [] as IndexChange[], findings: [] as string[], staying: [] as string[] };
   for (const equal of groupsBy(
     indexes.filter(({ valid }) => valid),
     ({ shape, table }) => `${table} ${shape}`,
   )) {
-    const stays = equal.find(({ keptBecause }) => keptBecause !== null) ?? equal[0]!;
+    const stays =
+      equal.find(({ keptBecause }) => keptBecause !== null) ??
+      equal.reduce((most, one) => (one.allScans > most.allScans ? one : most));
+    spare.staying.push(stays.index);
     for (const one of equal) {
       if (one === stays) continue;
       if (one.keptBecause === null)
-        spare.changes.push(dropOf(one, `it finds the same as ${stays.index}`, true));
+        spare.changes.push(needlessDropOf(one, `it finds the same as ${stays.index}`, false));
       else spare.findings.push(`${one.index} finds the same as ${stays.index}, but ${one.keptBecause}`);
     }
   }
@@ -57,7 +60,7 @@ export function overlappingIndexes(indexes: IndexFacts[]): string[] {
     );
     if (long === undefined || short.keptBecause !== null) return [];
     return [
-      `${short.index} (${bytes(short.bytes)}, ${countOf(short.scans, 'scan')}) is the beginning of ${long.index}; where that is as good: DROP INDEX CONCURRENTLY ${short.index};`,
+      `${short.index} (${bytes(short.bytes)}, ${countOf(short.allScans, 'scan')}) is the beginning of ${long.index}; where that is as good: DROP INDEX CONCURRENTLY ${short.index};`,
     ];
   });
 }
@@ -69,30 +72,28 @@ export function unusedIndexes(indexes: IndexFacts[], keys: ForeignKey[], since: 
     if (one.scans > 0 || !one.valid) continue;
     const key = keys.find(({ table, columns }) => table === one.table && leadsWith(one, columns));
     const kept = one.keptBecause ?? (key === undefined ? null : `foreign key ${key.name} is checked with it`);
-    if (kept === null) spare.changes.push(dropOf(one, `no scan of it since ${since}`, false));
+    if (kept === null) spare.changes.push(dropOf(one, lastUseOf(one, since)));
     // That a key or a unique index is not scanned is nothing to tell.
     else if (!/primary key|keeps values apart|needs it/.test(kept))
       spare.findings.push(
-        `${one.index} (${bytes(one.bytes)}) was not scanned since ${since}, but stays: ${kept}`,
+        `${one.index} (${bytes(one.bytes)}) stays though it is not used: ${kept}; ${lastUseOf(one, since)}`,
       );
   }
   return spare;
 }
 
-function dropOf(one: IndexFacts, why: string, needless: boolean): IndexChange {
+function lastUseOf({ allScans, lastScan }: IndexFacts, since: string): string {
+  if (allScans === 0) return `no scan of it since ${since}`;
+  return `last scan ${lastScan}, ${countOf(allScans, 'scan')} since ${since}`;
+}
+
+function dropOf(one: IndexFacts, why: string): IndexChange {
   const { index, table, definition, bytes: size, tablespace, comment } = one;
-  return {
-    kind: 'drop',
-    index,
-    table,
-    definition,
-    why,
-    bytes: size,
-    helps: [],
-    needless,
-    tablespace,
-    comment,
-  };
+  return { kind: 'drop', index, table, definition, why, bytes: size, helps: [], tablespace, comment };
+}
+
+function needlessDropOf(one: IndexFacts, why: string, invalid: boolean): IndexChange {
+  return { ...dropOf(one, why), needless: true, invalid };
 }
 
 function groupsBy<T>(items: T[], keyOf: (item: T) => string): T[][] {

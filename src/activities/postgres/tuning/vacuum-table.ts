@@ -31,16 +31,17 @@ const COST_DELAY = '2ms';
 const COUNTED_WITHIN_MS = 10_000;
 
 /**
- * VACUUM (ANALYZE) of one table, never FULL, while it is off-peak. One that cannot have its lock is left alone and says who
+ * VACUUM (ANALYZE) of one table, never FULL, only while it is off-peak: it ends with that, unfinished. One that cannot have its lock is left alone and says who
  * holds it. A cancellation of the activity cancels it on the server. Safe to repeat. Throws TableGone, MissingPrivilege.
  */
 export function vacuumTable(deps: ActivityDeps, input: VacuumInput): Promise<Vacuumed> {
   const { service, environment, table } = input;
   const { vacuum } = serviceOf(deps.config, service);
+  const limitMs = vacuum.tableTimeoutMinutes * 60_000;
   const options = {
     identity: true,
     lockTimeoutMs: vacuum.lockTimeoutSeconds * 1_000,
-    statementTimeoutMs: vacuum.tableTimeoutMinutes * 60_000,
+    statementTimeoutMs: limitMs,
     action: `vacuum ${table}`,
   };
   return withProgress({ phase: `vacuum ${table}`, done: 0, total: 1, unit: 'tables' }, () =>
@@ -56,8 +57,13 @@ export function vacuumTable(deps: ActivityDeps, input: VacuumInput): Promise<Vac
           ...{ table, done: false, why, deadBefore: before.deadRows, deadAfter: before.deadRows },
           durationMs: Date.now() - startedAt,
         });
-        const { open, window } = offPeakAt(new Date(), vacuum.offPeak);
+        const { open, leftMs, window } = offPeakAt(new Date(), vacuum.offPeak);
         if (!open) return left(`it is not off-peak (${window}) any more`);
+        const endsFirst = leftMs !== null && leftMs < limitMs;
+        if (endsFirst)
+          await client.query(`SELECT set_config('statement_timeout', $1, false)`, [
+            String(Math.max(1, leftMs)),
+          ]);
         await client.query(`SELECT set_config('vacuum_cost_delay', $1, false)`, [COST_DELAY]);
         try {
           await client.query(`VACUUM (ANALYZE) ${table}`);
@@ -70,10 +76,14 @@ export function vacuumTable(deps: ActivityDeps, input: VacuumInput): Promise<Vac
             );
           if (state === '57014')
             return left(
-              `not done within ${vacuum.tableTimeoutMinutes} minutes (\`vacuum.tableTimeoutMinutes\`)`,
+              endsFirst
+                ? `not done before it was no longer off-peak (${window})`
+                : `not done within ${vacuum.tableTimeoutMinutes} minutes (\`vacuum.tableTimeoutMinutes\`)`,
             );
           throw error;
         }
+        if (endsFirst)
+          await client.query(`SELECT set_config('statement_timeout', $1, false)`, [String(limitMs)]);
         const after = await counted(client, table, before.vacuums);
         const durationMs = Date.now() - startedAt;
         return { table, done: true, why: '', deadBefore: before.deadRows, deadAfter: after, durationMs };

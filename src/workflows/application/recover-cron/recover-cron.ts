@@ -23,7 +23,9 @@ export const recoverCron = runbook<typeof recoverCronCard>('recoverCron', async 
     return planFor(cron, before);
   });
 
-  const after = mustRun(before) ? await runOnce(run, cron, before) : before;
+  const after = mustRun(before)
+    ? await runOnce(run, cron, before)
+    : { status: before, since: before.lastRunAt };
   const lost = isLost(before);
   if (lost && before.canRedeploy)
     await run.exclusively(applicationIn(cron), (fence) => redeploy(run, cron, fence));

@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { patched, sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
 import type { CronRef, CronRun, CronStatus } from '../../../activities/application/crons';
 import { targetOf } from '../../../contract/place';
@@ -9,8 +9,14 @@ const MAX_REFUSALS = 3;
 const LOOK_EVERY_MS = 1_000;
 const MAX_LOOKS = 60;
 
+export interface LastRun {
+  status: CronStatus;
+  /** ISO time; what runs later is none of ours. Null where it never ran. */
+  since: string | null;
+}
+
 /** Runs the job, and makes sure that it did something. Returns how it is afterwards. */
-export async function runOnce(run: Run, cron: CronRef, before: CronStatus): Promise<CronStatus> {
+export async function runOnce(run: Run, cron: CronRef, before: CronStatus): Promise<LastRun> {
   for (let refusals = 0; refusals < MAX_REFUSALS; refusals += 1) {
     const after = await run.exclusively(applicationIn(cron), async (fence) => {
       const ran = await run.step('Run it once', (act) => act.runCron({ ...cron, fence }), {
@@ -18,13 +24,23 @@ export async function runOnce(run: Run, cron: CronRef, before: CronStatus): Prom
         undo: { irreversible: `what ${cron.job} has done stays done`, unless: (result) => !result.ran },
         describe: ({ detail }) => detail,
       });
-      return ran.refused ? ran : verifyRun(run, cron, before, ran);
+      if (ran.refused) return ran;
+      const endedAt = Date.now();
+      const status = await verifyRun(run, cron, before, ran);
+      return { status, since: sinceOurs(status, endedAt) };
     });
     if (!('refused' in after)) return after;
     // Without the lease: people need their time.
     await run.task(secretTask(cron, after));
   }
   return run.needsHuman(`${cron.job} refuses its secret, also after it was mended ${MAX_REFUSALS} times`);
+}
+
+/** An attempt that was lost may still run, and what it writes is seen that much later. */
+function sinceOurs({ lastRunAt, settleMs }: CronStatus, endedAt: number): string | null {
+  if (!patched('own-runs-settle')) return lastRunAt;
+  const settledAt = new Date(endedAt + settleMs).toISOString();
+  return lastRunAt !== null && lastRunAt > settledAt ? lastRunAt : settledAt;
 }
 
 function secretTask({ job, ...place }: CronRef, { detail }: CronRun): string {

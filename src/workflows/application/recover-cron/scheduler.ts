@@ -5,7 +5,7 @@ import { targetOf, type Fence } from '../../../contract/place';
 import { duration, type Run, type TaskCheck } from '../../kit';
 import { applicationIn } from '../serving';
 import { isLost, isWatched, patienceOf } from './plan';
-import { hasMoved } from './run-once';
+import { hasMoved, type LastRun } from './run-once';
 
 const LOOK_EVERY_MS = 1_000;
 const MAX_LOOKS = 60;
@@ -18,18 +18,19 @@ const REDEPLOYED = 'the application was redeployed';
 export async function mendScheduler(
   run: Run,
   cron: CronRef,
-  last: CronStatus,
+  last: LastRun,
   redeployed: boolean,
 ): Promise<string> {
-  if (isWatched(last) && (redeployed || !isLost(last))) {
+  const { status } = last;
+  if (isWatched(status) && (redeployed || !isLost(status))) {
     if (await runsByItself(run, cron, last)) return redeployed ? REDEPLOYED : 'it was run once';
-    if (last.canRedeploy && !redeployed) {
-      run.note('Finding: its scheduler does not start it', last.scheduleDetail);
+    if (status.canRedeploy && !redeployed) {
+      run.note('Finding: its scheduler does not start it', status.scheduleDetail);
       await run.exclusively(applicationIn(cron), (fence) => redeploy(run, cron, fence));
       if (await runsByItself(run, cron, last)) return REDEPLOYED;
     }
   }
-  await run.task(schedulerTask(cron, last), ownRunCheck(cron, last));
+  await run.task(schedulerTask(cron, status), ownRunCheck(cron, last));
   return 'a person saw to its scheduler';
 }
 
@@ -57,38 +58,36 @@ async function untilKept(act: Activities, cron: CronRef): Promise<CronStatus> {
 }
 
 /** Only that shows that its scheduler is well. */
-async function runsByItself(run: Run, cron: CronRef, last: CronStatus): Promise<boolean> {
+async function runsByItself(run: Run, cron: CronRef, { status: last, since }: LastRun): Promise<boolean> {
   const patienceMs = patienceOf(last);
-  const now = await run.step('Does it run by itself?', (act) => untilOwnRun(act, cron, last, patienceMs), {
+  const now = await run.step('Does it run by itself?', (act) => untilOwnRun(act, cron, since, patienceMs), {
     describe: (status) =>
-      hasMoved(last.lastRunAt, status)
-        ? status.detail
-        : `not within ${duration(patienceMs)}: ${status.detail}`,
+      hasMoved(since, status) ? status.detail : `not within ${duration(patienceMs)}: ${status.detail}`,
   });
-  return hasMoved(last.lastRunAt, now);
+  return hasMoved(since, now);
 }
 
 async function untilOwnRun(
   act: Activities,
   cron: CronRef,
-  last: CronStatus,
+  since: string | null,
   patienceMs: number,
 ): Promise<CronStatus> {
   let now = await act.readCron(cron);
-  for (const deadline = Date.now() + patienceMs; !hasMoved(last.lastRunAt, now) && Date.now() < deadline;) {
+  for (const deadline = Date.now() + patienceMs; !hasMoved(since, now) && Date.now() < deadline;) {
     await sleep(Math.max(LOOK_EVERY_MS, patienceMs / MAX_LOOKS));
     now = await act.readCron(cron);
   }
   return now;
 }
 
-function ownRunCheck(cron: CronRef, last: CronStatus): TaskCheck {
+function ownRunCheck(cron: CronRef, { status: last, since }: LastRun): TaskCheck {
   return {
     title: 'Has it run by itself?',
     everyMs: Math.min(60_000, Math.max(LOOK_EVERY_MS, last.everyMs / 2)),
     call: async (act) => {
       const now = await act.readCron(cron);
-      return { ok: hasMoved(last.lastRunAt, now), detail: now.detail };
+      return { ok: hasMoved(since, now), detail: now.detail };
     },
   };
 }

@@ -16,7 +16,7 @@ export const reviewIndexesCard = card({
   diagnosis: [
     'indexes that a failed build has left invalid',
     'indexes that are the same as another one, or the beginning of another one',
-    'indexes that were not scanned since the statistics began',
+    'indexes that were not scanned for long',
     'foreign keys that no index begins with',
   ],
   resolution: [

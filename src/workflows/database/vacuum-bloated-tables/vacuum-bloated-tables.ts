@@ -25,7 +25,7 @@ export const vacuumBloatedTables = runbook<typeof vacuumBloatedTablesCard>(
     const tables = review.due.map(({ table }) => table);
     const { done, left } = await run.exclusively(
       targetOf(place),
-      (fence) => vacuumAll(run, place, tables, fence),
+      (fence) => vacuumAll(run, place, tables, fence, review.settings.tableTimeoutMinutes),
       review.fenceToken,
     );
     run.fact('tablesVacuumed', done.length);
@@ -83,18 +83,23 @@ async function untilOffPeak(run: Run, place: Place): Promise<void> {
   }
 }
 
+/** Twice, because an attempt waits for the one before it. */
+const attemptsMs = (minutes: number): number => 2 * minutes * 60_000;
+
 /** One at a time: two at once would take twice of the disk's time. */
 async function vacuumAll(
   run: Run,
   place: Place,
   tables: string[],
   fence: Fence,
+  timeoutMinutes: number,
 ): Promise<{ done: string[]; left: string[] }> {
   const done: string[] = [];
   const left: string[] = [];
   for (const table of tables) {
     const result = await run.step(`Vacuum ${table}`, (act) => act.vacuumTable({ ...place, table, fence }), {
       kind: 'mutate',
+      permittedMs: attemptsMs(timeoutMinutes),
       undo: { harmless: `the space of the dead rows of ${table} can be used again` },
       describe: (one) =>
         one.done

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { proveIndexes } from '../../../../src/activities/postgres/tuning/prove-indexes';
 import { createTuningActivities } from '../../../../src/activities/postgres/tuning/tuning-activities';
+import { unusedIndexes } from '../../../../src/activities/postgres/tuning/spare-indexes';
 import type { TuningConfig } from '../../../../src/config/tuning-schema';
 import type { IndexChange, IndexReview } from '../../../../src/contract/tuning';
 import {
@@ -224,16 +225,53 @@ describe('the indexes', () => {
       ['drop', 'public."Odd name"', expect.stringMatching(/^no scan of it since 20/)],
       ['drop', 'public.part', expect.anything()],
       ['drop', 'public.spare', expect.anything()],
-      ['drop', 'public.twin_a', expect.anything()],
     ]);
     expect(findings.join('\n')).toMatch(
-      /by_expression .* stays: the planner estimates by the statistics of its expression/,
+      /by_expression .* stays though it is not used: the planner estimates by the statistics of its expression/,
     );
-    expect(findings.join('\n')).toMatch(/clustered .* stays: CLUSTER goes by it/);
+    expect(findings.join('\n')).toMatch(/clustered .* stays though it is not used: CLUSTER goes by it/);
     await db.query(`UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'longer'::regclass`);
     expect((await runActivity(activities.findIndexProblems, db.place)).findings.join('\n')).toMatch(
       /public\.twin_a \(.*\) is the beginning of public\.longer/,
     );
+  });
+
+  it('that are equal never go both: the one that is scanned stays, and the copy is without the other as well', async () => {
+    const { db, activities } = await fresh(
+      'CREATE INDEX twin_a ON orders (status); CREATE INDEX twin_b ON orders (status)',
+      { minTableRows: 1e9, unusedDays: 0.000_001 },
+    );
+    const first = await runActivity(activities.findIndexProblems, db.place);
+    expect(first.changes.map(({ index, why }) => [index, why])).toEqual([
+      ['public.twin_b', 'it finds the same as public.twin_a'],
+    ]);
+    const client = new Client({ connectionString: db.url });
+    await client.connect();
+    await client.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'twin_a'::regclass`);
+    await client.query(`SET enable_seqscan = off; SELECT count(*) FROM orders WHERE status = 'new'`);
+    await client.query(`UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'twin_a'::regclass`);
+    await client.end();
+    await until(async () => {
+      const [row] = await db.query(
+        `SELECT FROM pg_stat_user_indexes WHERE indexrelname = 'twin_b' AND idx_scan > 0`,
+      );
+      return row !== undefined;
+    });
+    const second = await runActivity(activities.findIndexProblems, db.place);
+    expect(second.changes.map(({ index, why }) => [index, why])).toEqual([
+      ['public.twin_a', 'it finds the same as public.twin_b'],
+    ]);
+    const witness = { id: '1', text: 'SELECT * FROM orders WHERE status = $1', calls: 1, meanMs: 1 };
+    const other = dropOf('twin_b', 'CREATE INDEX twin_b ON public.orders USING btree (status)');
+    const both = {
+      changes: [second.changes[0]!, other],
+      witnesses: [{ ...witness, tables: ['public.orders'] }],
+      settings: { minGain: 0.3, maxLoss: 0.05 },
+      planner: { enable_seqscan: 'off' },
+    };
+    expect((await prove(db, both as unknown as IndexReview)).proven).toEqual([
+      { index: 'public.twin_b', ok: false, detail: expect.stringMatching(/^statement 1 would cost more/) },
+    ]);
   });
 
   it('are called unused only after they were watched for long enough', async () => {
@@ -294,6 +332,78 @@ describe('the indexes', () => {
     };
     expect((await prove(db, review as unknown as IndexReview)).proven).toEqual([
       { index: 'public.spare', ok: false, detail: expect.stringMatching(/^statement 1 would cost more/) },
+    ]);
+  });
+
+  it('of whose table a statement cannot be planned stay: nobody knows whether it needs them', async () => {
+    const { db } = await fresh('CREATE INDEX spare ON orders (note)');
+    const spare = dropOf('spare', 'CREATE INDEX spare ON public.orders USING btree (note)');
+    const witness = (id: string, text: string) => ({
+      id,
+      text,
+      tables: ['public.orders'],
+      calls: 1,
+      meanMs: 1,
+    });
+    const proofWith = async (...witnesses: ReturnType<typeof witness>[]) => {
+      const settings = { minGain: 0.3, maxLoss: 0.05 };
+      const review = { changes: [spare], witnesses, settings, planner: {} };
+      return (await prove(db, review as unknown as IndexReview)).proven[0];
+    };
+    const good = witness('1', 'SELECT * FROM orders WHERE id = $1');
+    expect(await proofWith(good, witness('2', 'SELECT gone FROM orders'))).toEqual({
+      ...{ index: 'public.spare', ok: false },
+      detail: 'a statement of its table could not be planned: 2: column "gone" does not exist',
+    });
+    expect(await proofWith(good)).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(/^none of 1 known/),
+    });
+    expect(await proofWith()).toMatchObject({ ok: true, detail: 'no statement of its table is known' });
+  });
+
+  it('whose last scan is too long ago say when it was, and how many there were', () => {
+    const facts = {
+      ...{ index: 'public.quarterly', table: 'public.orders', definition: '', shape: '', columns: ['note'] },
+      ...{ bytes: 1, scans: 0, valid: true, building: false, partial: false, btree: true, keptBecause: null },
+      ...{ tablespace: null, comment: null },
+    };
+    const since = '2026-01-01T00:00:00Z';
+    const whyOf = (allScans: number, lastScan: string | null) =>
+      unusedIndexes([{ ...facts, allScans, lastScan }], [], since).changes.map(({ why }) => why);
+    expect(whyOf(5_000, '2026-07-01T00:00:00Z')).toEqual([
+      'last scan 2026-07-01T00:00:00Z, 5000 scans since 2026-01-01T00:00:00Z',
+    ]);
+    expect(whyOf(0, null)).toEqual(['no scan of it since 2026-01-01T00:00:00Z']);
+  });
+
+  it('that were needless when they were planned stay where they no longer are', async () => {
+    const { db, activities } = await fresh(
+      'CREATE INDEX twin_a ON orders (status); CREATE INDEX twin_b ON orders (status); CREATE INDEX broken ON orders (note)',
+    );
+    await db.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass`);
+    const { changes } = await runActivity(activities.findIndexProblems, db.place);
+    const planned = (name: string) => changes.find(({ index }) => index === `public.${name}`)!;
+    expect([planned('broken').invalid, planned('twin_b').invalid]).toEqual([true, false]);
+    const dropping = (name: string) =>
+      runActivity(activities.dropIndex, { ...db.place, change: planned(name), fence: fence() });
+    await db.query('REINDEX INDEX broken');
+    expect(await failureOf(dropping('broken'))).toMatchObject({
+      type: 'IndexInUse',
+      message: expect.stringContaining('is needed: it is valid by now. It was not dropped.'),
+    });
+    await db.query('DROP INDEX twin_a');
+    expect(await failureOf(dropping('twin_b'))).toMatchObject({
+      type: 'IndexInUse',
+      message: expect.stringContaining('is needed: no valid index is left that finds the same.'),
+    });
+    await db.query('CREATE INDEX twin_c ON orders (status)');
+    expect(await dropping('twin_b')).toMatchObject({ changed: true });
+    await db.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass`);
+    expect(await dropping('broken')).toMatchObject({ changed: true });
+    expect(await indexesOf(db)).toEqual([
+      'CREATE INDEX twin_c ON public.orders USING btree (status)',
+      'CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)',
     ]);
   });
 

@@ -12,6 +12,10 @@ import {
 } from '../../../support/postgres';
 
 const ANY_TIME = { from: '00:00', to: '00:00' };
+const ALL_BUT_DATE = [
+  ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] as const),
+  ...(['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] as const),
+];
 const fence = (token = 1) => ({ target: 'shop/production', token });
 
 let pg: TestPostgres;
@@ -106,6 +110,26 @@ describe('a table with many dead rows', () => {
     await holder.end();
   });
 
+  it('that is not done when it is no longer off-peak is ended then', async () => {
+    const { db, vacuumTable, input } = await fresh({
+      lockTimeoutSeconds: 60,
+      offPeak: { from: '01:00', to: '05:00' },
+    });
+    const holder = new Client({ connectionString: db.url });
+    await holder.connect();
+    await holder.query('BEGIN; LOCK TABLE bookings IN SHARE ROW EXCLUSIVE MODE');
+    jest.useFakeTimers({ now: new Date('2026-01-15T04:59:59.700Z'), doNotFake: ALL_BUT_DATE });
+    try {
+      expect(await runActivity(vacuumTable, input)).toMatchObject({
+        done: false,
+        why: 'not done before it was no longer off-peak (01:00-05:00 UTC)',
+      });
+    } finally {
+      jest.useRealTimers();
+      await holder.end();
+    }
+  });
+
   it('is really let go of on the server when the run is cancelled', async () => {
     const { db, vacuumTable, input } = await fresh({ lockTimeoutSeconds: 60 });
     const holder = new Client({ connectionString: db.url });
@@ -155,13 +179,13 @@ describe('a table with many dead rows', () => {
 });
 
 describe('off-peak', () => {
-  const at = (time: string, offPeak: { from: string; to: string; timeZone: string }) =>
-    offPeakAt(new Date(`2026-01-15T${time}:30Z`), offPeak);
+  const at = (time: string, window: { from: string; to: string; timeZone: string }) =>
+    offPeakAt(new Date(`2026-01-15T${time}:30Z`), window);
 
   it('reaches over midnight, in the time of its own zone', () => {
     const night = { from: '22:00', to: '05:00', timeZone: 'Europe/Berlin' };
     expect(at('23:30', night)).toMatchObject({ open: true, waitMs: 0, window: '22:00-05:00 Europe/Berlin' });
-    expect(at('03:59', night).open).toBe(true);
+    expect(at('03:59', night)).toMatchObject({ open: true, leftMs: 30_000 });
     expect(at('04:00', night)).toMatchObject({ open: false, waitMs: (17 * 60 - 0.5) * 60_000 });
     expect(at('20:59', night)).toMatchObject({ open: false, waitMs: 30_000 });
     expect(at('21:00', night).open).toBe(true);
@@ -170,6 +194,7 @@ describe('off-peak', () => {
   it('is always where its ends are equal', () => {
     expect(at('12:00', { from: '01:00', to: '01:00', timeZone: 'UTC' })).toMatchObject({
       open: true,
+      leftMs: null,
       window: 'at any time',
     });
   });
