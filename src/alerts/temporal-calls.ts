@@ -1,3 +1,4 @@
+import { within } from '../host/within';
 import type { Client } from '@temporalio/client';
 import { scrub } from '../config/secrets';
 
@@ -84,15 +85,9 @@ export type TemporalCalls = ReturnType<typeof createTemporalCalls>;
 
 /** Throws Unavailable when `work` has not settled by then. */
 export async function by<T>(untilMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(tooLate()), Math.max(0, untilMs - Date.now()));
+  return within(work, untilMs - Date.now(), () => {
+    throw tooLate();
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function tooLate(): Unavailable {

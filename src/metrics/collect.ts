@@ -1,3 +1,4 @@
+import { within } from '../host/within';
 import type { Client } from '@temporalio/client';
 import { Gauge, type Registry } from 'prom-client';
 import type { Project } from '../catalogue/catalogue';
@@ -53,7 +54,11 @@ export function collectFromTemporal(
   const current = async (): Promise<void> => {
     if (!stopped && reading === undefined && Date.now() - triedMs >= freshMs) reading = read();
     if (reading === undefined) return;
-    const inTime = await within(reading, waitMs);
+    const inTime = await within(
+      reading.then(() => true),
+      waitMs,
+      () => false,
+    );
     // Slow is as good as down for whoever looks at the numbers.
     if (!inTime) up = false;
   };
@@ -97,15 +102,4 @@ export function collectFromTemporal(
       await reading;
     },
   };
-}
-
-/** Whether it settled within that time. */
-async function within(promise: Promise<void>, timeMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), timeMs)));
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -3,6 +3,7 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
 import { temporalOptions } from '../config/temporal';
+import { within } from '../host/within';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
@@ -54,18 +55,14 @@ export async function startWorker(
   const { installed = ownPacks } = config;
   const bundle = await readBundle(overrides.workflowBundle ?? (await bundleOf({ ...config, installed })));
   const begun = begin({ ...config, installed }, overrides, bundle);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), startMs);
+  return within(begun, startMs, () => {
+    // Whoever asked has been told that there is none.
+    begun.then(
+      ({ stop }) => stop(),
+      () => undefined,
+    );
+    throw new NoAnswer(startMs);
   });
-  const worker = await Promise.race([begun, late]).finally(() => clearTimeout(timer));
-  if (worker !== undefined) return worker;
-  // Whoever asked has been told that there is none.
-  begun.then(
-    ({ stop }) => stop(),
-    () => undefined,
-  );
-  throw new NoAnswer(startMs);
 }
 
 async function begin(

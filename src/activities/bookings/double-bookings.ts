@@ -1,19 +1,17 @@
 import type { Client } from 'pg';
 import { CANCEL_STEP } from '../../contract/bookings';
-import { databaseIn, type Place } from '../../contract/place';
+import type { Place } from '../../contract/place';
 import { serviceOf } from '../../config/load';
-import { withClient } from '../postgres/session/connection';
-import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
 import { instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
-import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { lookAtBookings, type Looked } from './look';
 import { bookingsOf, type BookingsConfig } from './settings';
 import { endBookings, lockSlots } from './slots';
-import { readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
-import { unconfiguredOf, type State } from './unconfigured';
+import { readBookingTables, writeAudit, type BookingTables } from './tables';
+import type { State } from './unconfigured';
 import { findUniqueIndex, type UniqueIndex } from './unique-index';
 
 /** A confirmed booking, as it was when somebody looked. */
@@ -33,15 +31,12 @@ export interface Conflict {
   bookings: SoldBooking[];
 }
 
-export interface DoubleBookingFacts {
+export interface DoubleBookingFacts extends Looked {
   conflicts: Conflict[];
   index: UniqueIndex;
   keep: BookingsConfig['keep'];
   createIndex: boolean;
-  /** What is missing in the configuration, for the plan. */
-  unconfigured: string[];
   maxDestructive: number;
-  fenceToken: number;
 }
 
 /** Which booking of a slot stays, and which are cancelled. */
@@ -56,8 +51,6 @@ export interface CancelInput extends RepairInput {
 }
 
 const STATES: State[] = ['held', 'confirmed', 'cancelled', 'open', 'reserved'];
-/** The whole table is read, without a lock. */
-const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
 /** Slots that are sold more than once, and an end to it. */
 export function createDoubleBookingActivities(deps: ActivityDeps) {
@@ -67,39 +60,21 @@ export function createDoubleBookingActivities(deps: ActivityDeps) {
      * TooManyTargets, WrongDatabase, DatabaseUnreachable.
      */
     async findDoubleBookings(place: Place): Promise<DoubleBookingFacts> {
-      const config = bookingsOf(deps, place.service);
       const { maxDestructive } = serviceOf(deps.config, place.service);
-      return withClient(
-        deps,
-        databaseIn(place),
-        async (client) => {
-          const tables = await readBookingTables(client, place.service, config);
-          if (config.role !== undefined) await checkRole(client, config.role, writtenTables(tables));
-          return {
-            conflicts: await readConflicts(client, tables, config, maxDestructive),
-            index: await findUniqueIndex(client, tables, config),
-            keep: config.keep,
-            createIndex: config.createIndex,
-            unconfigured: [
-              ...(tables.bookings.columns.confirmedAt === undefined
-                ? [
-                    'which booking of a slot was first is told by when it was created: no column confirmedAt is configured',
-                  ]
-                : []),
-              ...(await unconfiguredOf(client, config, tables, STATES)),
-            ],
-            maxDestructive,
-            fenceToken: await highestFenceToken(client),
-          };
-        },
-        {
-          identity: true,
-          allRows: true,
-          readOnly: true,
-          statementTimeoutMs: SEARCH_TIMEOUT_MS,
-          action: 'look for double bookings',
-        },
-      );
+      const looking = { action: 'look for double bookings', states: STATES };
+      return lookAtBookings(deps, place, looking, async (client, tables, config) => ({
+        conflicts: await readConflicts(client, tables, config, maxDestructive),
+        index: await findUniqueIndex(client, tables, config),
+        keep: config.keep,
+        createIndex: config.createIndex,
+        unconfigured:
+          tables.bookings.columns.confirmedAt === undefined
+            ? [
+                'which booking of a slot was first is told by when it was created: no column confirmedAt is configured',
+              ]
+            : [],
+        maxDestructive,
+      }));
     },
 
     /**

@@ -1,20 +1,18 @@
 import type { Client } from 'pg';
 import { RELEASE_STEP } from '../../contract/bookings';
-import { databaseIn, type Place } from '../../contract/place';
-import { withClient } from '../postgres/session/connection';
-import { highestFenceToken } from '../postgres/session/bookkeeping';
+import type { Place } from '../../contract/place';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
 import { instantParameter, instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
-import { checkRole } from '../postgres/repair/role';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-import { unconfiguredOf, type State } from './unconfigured';
+import type { State } from './unconfigured';
+import { lookAtBookings, type Looked } from './look';
 import { bookingsOf, type BookingsConfig } from './settings';
 import { endBookings, lockSlots } from './slots';
-import { need, readBookingTables, writeAudit, writtenTables, type BookingTables } from './tables';
+import { need, readBookingTables, writeAudit, type BookingTables } from './tables';
 
-export interface StuckHolds {
+export interface StuckHolds extends Looked {
   /** Holds that ended before `cutoff` and are still holds. */
   count: number;
   /** ISO time, by the clock of the database; the run keeps to it. */
@@ -25,9 +23,6 @@ export interface StuckHolds {
   sample: string[];
   graceSeconds: number;
   maxHolds: number;
-  /** What is missing in the configuration, for the plan. */
-  unconfigured: string[];
-  fenceToken: number;
 }
 
 export interface ReleaseInput extends RepairInput {
@@ -38,7 +33,6 @@ export interface ReleaseInput extends RepairInput {
 
 const STATES: State[] = ['held', 'confirmed', 'expired', 'open', 'reserved'];
 const SAMPLE = 10;
-const SEARCH_TIMEOUT_MS = 30 * 60_000;
 
 interface Hold {
   key: string;
@@ -54,29 +48,12 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
      * TooManyTargets, WrongDatabase, DatabaseUnreachable.
      */
     async findStuckHolds(place: Place & { cutoff?: string }): Promise<StuckHolds> {
-      const config = bookingsOf(deps, place.service);
-      return withClient(
-        deps,
-        databaseIn(place),
-        async (client) => {
-          const tables = await readBookingTables(client, place.service, config);
-          if (config.role !== undefined) await checkRole(client, config.role, writtenTables(tables));
-          return {
-            ...(await countHolds(client, tables, config, place)),
-            graceSeconds: config.graceSeconds,
-            maxHolds: config.maxHolds,
-            unconfigured: await unconfiguredOf(client, config, tables, STATES),
-            fenceToken: await highestFenceToken(client),
-          };
-        },
-        {
-          identity: true,
-          allRows: true,
-          readOnly: true,
-          statementTimeoutMs: SEARCH_TIMEOUT_MS,
-          action: 'look for stuck holds',
-        },
-      );
+      const looking = { action: 'look for stuck holds', states: STATES };
+      return lookAtBookings(deps, place, looking, async (client, tables, config) => ({
+        ...(await countHolds(client, tables, config, place)),
+        graceSeconds: config.graceSeconds,
+        maxHolds: config.maxHolds,
+      }));
     },
 
     /**
