@@ -101,6 +101,7 @@ const usage = async () =>
   (await prometheus.query('sum(booking_database_connections) / max(booking_database_connections_max)'))[0]
     ?.value;
 const firing = async () => (await prometheus.query('ALERTS{alertname="BookingConnectionsHigh"}')).length > 0;
+const isStale = async () => (await prometheus.query('ALERTS{alertname="BookingCronStale"}')).length > 0;
 const counted = async (result: string) =>
   (
     await prometheus.query(
@@ -108,10 +109,20 @@ const counted = async (result: string) =>
     )
   )[0]?.value ?? 0;
 async function runsStarted(runbook = 'relieveConnectionPool') {
+  return runs(`WorkflowType = '${runbook}'`);
+}
+async function runs(query: string) {
   const found = [];
-  for await (const info of driver.stack.client.workflow.list({ query: `WorkflowType = '${runbook}'` }))
-    found.push(info);
+  for await (const info of driver.stack.client.workflow.list({ query })) found.push(info);
   return found;
+}
+/** A start that Temporal acknowledged too late counts as unavailable: its sender came again, to a run that was there. */
+async function everyRunIsCounted(): Promise<boolean> {
+  const alerted = (await runs('ExecutionStatus != "Terminated"')).filter(({ workflowId }) =>
+    workflowId.includes('/alert-'),
+  );
+  const started = await counted('started');
+  return started <= alerted.length && started + (await counted('unavailable')) >= alerted.length;
 }
 
 testReal(
@@ -143,7 +154,8 @@ testReal(
     await trouble.ended;
     await until('the end of the symptom', async () => ((await usage()) ?? 1) < 0.5 || undefined);
     await until('the end of the alert', async () => (await firing()) === false || undefined);
-    await until('the count of what was started', async () => (await counted('started')) === 1 || undefined);
+    // Connections that are used up may stop the other jobs of the application too, whose alerts start runs of their own.
+    await until('the count of what was started', async () => (await everyRunIsCounted()) || undefined);
     await until('the count of what is resolved', async () => (await counted('resolved')) >= 1 || undefined);
     expect(await counted('unmatched')).toBe(0);
     expect(await counted('refused')).toBe(0);
@@ -153,15 +165,18 @@ testReal(
 
 testReal('a job that has lost its schedule is noticed by its rule, and runs again', async () => {
   const { client, directory } = driver.stack;
+  await until('the end of what came before', async () => (await isStale()) === false || undefined);
+  for (const { workflowId } of await runsStarted('recoverCron'))
+    await client.workflow.getHandle(workflowId).result();
+  const before = (await runsStarted('recoverCron')).map(({ runId }) => runId);
   setSwitches(directory, { cronSchedule: '' });
-  const started = await until('the run', async () => (await runsStarted('recoverCron'))[0]);
+  const started = await until('the run', async () =>
+    (await runsStarted('recoverCron')).find(({ runId }) => !before.includes(runId)),
+  );
   const { outcome, report } = await driver.end(client.workflow.getHandle(started.workflowId));
   expect([outcome, report.startedBy]).toEqual(['SUCCEEDED', 'alert:alertmanager']);
   expect(readSwitches(directory).cronSchedule).toBe('*/10 * * * * *');
-  await until(
-    'the end of the alert',
-    async () => (await prometheus.query('ALERTS{alertname="BookingCronStale"}')).length === 0 || undefined,
-  );
+  await until('the end of the alert', async () => (await isStale()) === false || undefined);
 });
 
 testReal('the shipped rules work on what the intake really exports', async () => {
