@@ -15,6 +15,11 @@ export function guardId(target: string): string {
   return `guard/${target}`;
 }
 
+/** What the guard of that ID guards. */
+export function targetOfGuard(id: string): string {
+  return id.slice(guardId('').length);
+}
+
 /** The target itself and what it lies in: a pause of `booking` covers `booking/production`. Everything comes first. */
 export function coveringTargets(target: string): string[] {
   const parts = target === GUARD_ALL ? [] : target.split('/');

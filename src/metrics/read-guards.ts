@@ -3,6 +3,7 @@ import {
   GUARD_ALL,
   GUARD_TYPE,
   guardId,
+  targetOfGuard,
   GUARD_MEMO,
   type GuardMemory,
   type GuardState,
@@ -92,7 +93,7 @@ function remembered(
 ): GuardView {
   const now = Date.now();
   return {
-    target: id.slice(guardId('').length),
+    target: targetOfGuard(id),
     paused: paused !== null,
     held: holder !== null,
     open: [...new Set(open.filter(({ until }) => Date.parse(until) > now).map(({ runbook }) => runbook))],

@@ -1,3 +1,4 @@
+import { readGuardMemory, reviveGuards, signalGuard } from '../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../src/contract/guard';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -69,3 +70,26 @@ it('a guard under a storm of signals continues as new, forgets nothing, can be p
   expect(lastToken).toBeGreaterThan(token);
   expect(changes.map(({ what }) => what)).toEqual(['paused', 'resumed', 'paused', 'resumed']);
 });
+
+it('a guard that was terminated goes on from what it knew within the hour, whether or not the configuration names its target', async () => {
+  const { client, config } = driver.stack;
+  const pause = { by: 'ben', reason: 'a service that has left the configuration' };
+  await signalGuard(client, config.temporal.taskQueue, 'former', 'pause', pause);
+  const paused = async () => (await readGuardMemory(client, 'former'))?.memory?.paused?.by === 'ben';
+  const ended = `WorkflowId = 'guard/former' AND ExecutionStatus = 'Terminated'`;
+  await until(paused);
+  await client.workflow.getHandle('guard/former').terminate();
+  await until(async () => (await client.workflow.count(ended)).count === 1);
+
+  await reviveGuards(client, config);
+
+  expect(await readGuardMemory(client, 'former')).toMatchObject({ runs: true, memory: { paused: pause } });
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 120_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error('it never held');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

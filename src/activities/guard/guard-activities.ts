@@ -72,16 +72,26 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
 
     /**
      * The pauses that cover any of these targets, read from the store: it answers also where the guard was terminated, or no
-     * worker answers for it. A guard that is gone while it was paused is started again, before its memory can expire.
+     * worker answers for it. A guard that is gone while it was paused is started again, before its memory can expire. Fails
+     * while a guard has not had its first turn.
      */
     async readSwitch({ targets }: { targets: string[] }): Promise<StandingPause[]> {
       const covering = [...new Set(targets.flatMap(coveringTargets))];
       const found = await Promise.all(
         covering.map(async (target) => {
           const known = await readGuardMemory(need(client), target);
-          const paused = known?.memory?.paused ?? null;
-          if (known === undefined || paused === null) return undefined;
-          if (!known.runs) await reviveGuard(need(client), taskQueue, target);
+          if (known === undefined) return undefined;
+          const { memory, runs } = known;
+          // What is in its memo it heard; it may have been started with the very signal that pauses.
+          if (runs && memory === undefined)
+            throw fail(
+              'GuardUnread',
+              `guard/${target} runs, and has heard nothing yet: a pause may wait for it. Is a worker up that serves its task queue?`,
+              { retryable: true },
+            );
+          const paused = memory?.paused ?? null;
+          if (paused === null) return undefined;
+          if (!runs) await reviveGuard(need(client), taskQueue, target);
           return { target, ...paused };
         }),
       );

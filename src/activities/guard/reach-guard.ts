@@ -1,7 +1,14 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Priority } from '@temporalio/common';
 import type { LoadedConfig } from '../../config/load';
-import { GUARD_ALL, GUARD_MEMO, GUARD_TYPE, guardId, type GuardMemory } from '../../contract/guard';
+import {
+  GUARD_ALL,
+  GUARD_MEMO,
+  GUARD_TYPE,
+  guardId,
+  targetOfGuard,
+  type GuardMemory,
+} from '../../contract/guard';
 
 /** Before every run: each of them waits for its guard. */
 export const ENTITY_PRIORITY: Priority = { priorityKey: 1 };
@@ -68,13 +75,14 @@ export async function reviveGuard(client: Client, taskQueue: string, target: str
   });
 }
 
-/** The same for every target of the configuration. */
-export async function reviveGuards(client: Client, { services, temporal }: LoadedConfig): Promise<void> {
-  const targets = Object.entries(services).flatMap(([service, { environments }]) => [
-    service,
-    ...Object.keys(environments).map((environment) => `${service}/${environment}`),
-  ]);
-  for (const target of [GUARD_ALL, ...targets]) await reviveGuard(client, temporal.taskQueue, target);
+/** The same for every guard that was ended, also of what the configuration does not name any more, and for the kill switch. */
+export async function reviveGuards(client: Client, { temporal }: LoadedConfig): Promise<void> {
+  const targets = new Set([GUARD_ALL]);
+  // One that continued as new runs on; none ever completes.
+  const ended = ['Terminated', 'Failed', 'TimedOut', 'Canceled'].map((status) => `'${status}'`).join(', ');
+  const query = `WorkflowType = '${GUARD_TYPE}' AND TaskQueue = '${temporal.taskQueue}' AND ExecutionStatus IN (${ended})`;
+  for await (const { workflowId } of client.workflow.list({ query })) targets.add(targetOfGuard(workflowId));
+  for (const target of targets) await reviveGuard(client, temporal.taskQueue, target);
 }
 
 function guardStart(taskQueue: string, target: string, before: GuardMemory | undefined) {

@@ -31,6 +31,7 @@ export type FailureType =
   | 'MissingPrivilege'
   | 'EmptySelection'
   | 'TooManyTargets'
+  | 'GuardUnread'
   | 'Cancelled'
   // Other people's; those above still complete in editors.
   | (string & {});

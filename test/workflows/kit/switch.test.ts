@@ -146,4 +146,14 @@ describe('the kill switch', () => {
       const { readSwitch } = createGuardActivities({ config, client: env.client });
       expect(await readSwitch({ targets: ['booking/production'] })).toEqual([]);
     }));
+
+  it('is not taken for off while a guard that was started with a pause has not had its first turn', async () => {
+    const config = { temporal: { taskQueue } } as unknown as LoadedConfig;
+    const { readSwitch } = createGuardActivities({ config, client: env.client });
+    await signalGuard(env.client, 'nobody-serves-this', 'idle', 'pause', words);
+    await expect(readSwitch({ targets: ['idle/production'] })).rejects.toThrow(
+      'guard/idle runs, and has heard nothing yet',
+    );
+    await env.client.workflow.getHandle('guard/idle').terminate();
+  });
 });
