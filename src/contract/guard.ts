@@ -74,6 +74,8 @@ export interface AdmissionNotice extends AdmissionAnswer {
 }
 
 export interface Ending extends Release {
+  /** So that a guard which does not know the run, because the one before it was terminated, can judge its outcome. */
+  runbook?: string;
   /** UNKNOWN where only the place matters. */
   outcome: Outcome | 'UNKNOWN';
 }

@@ -46,11 +46,11 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
     },
 
     /** Gives back what a run was given, and says what came of it. */
-    async leaveGuards({ service, shards, rests, outcome, ...run }: Leaving): Promise<void> {
+    async leaveGuards({ service, shards, rests, outcome, runbook, ...run }: Leaving): Promise<void> {
       const letters: Letter[] = [
         rests
           ? { workflowId: guardId(service), signal: 'rest', argument: run }
-          : { workflowId: guardId(service), signal: 'ended', argument: { ...run, outcome } },
+          : { workflowId: guardId(service), signal: 'ended', argument: { ...run, runbook, outcome } },
         ...shards.map((shard) => ({ workflowId: placesId(shard), signal: 'free', argument: run })),
       ];
       await postLetters(need(client), taskQueue, letters);

@@ -1,18 +1,20 @@
 import { lower, type Mode } from '../../contract/modes';
-import type { Outcome } from '../../contract/report';
 import type {
   Admission,
   AdmissionAnswer,
   PastRun,
   OpenBreaker,
   BreakerState,
+  Ending,
   Release,
 } from '../../contract/guard';
-import { isSame } from './shape';
+import { isRunbook, isSame } from './shape';
 
 const MAX_PAST = 500;
 /** Of alerts that recur. The oldest close first. */
 const MAX_OPEN = 200;
+/** Far more than there are runbooks: anybody can name one. */
+const MAX_CEILINGS = 200;
 
 export function closedBreaker(): BreakerState {
   return { running: [], past: [], open: [], ceilings: {} };
@@ -54,18 +56,25 @@ export function rest(state: BreakerState, run: Release): void {
   if (found !== undefined) found.pool = null;
 }
 
-/** A run ended: its place is free, it counts whatever came of it, and a bad outcome lowers the runbook's mode. */
-export function end(
-  state: BreakerState,
-  run: Release & { outcome: Outcome | 'UNKNOWN' },
-  nowMs: number,
-): void {
+/**
+ * A run ended: its place is free, it counts whatever came of it, and a bad outcome lowers the runbook's mode, also of a run
+ * that only the guard before this one knew.
+ */
+export function end(state: BreakerState, run: Ending, nowMs: number): void {
   const found = state.running.find((one) => isSame(one, run));
-  if (found === undefined) return;
+  if (found === undefined) {
+    const known = Object.keys(state.ceilings).length;
+    if (isRunbook(run.runbook) && known < MAX_CEILINGS) lowerAfter(state, run.runbook, run, nowMs);
+    return;
+  }
   state.running = state.running.filter((one) => one !== found);
   const { runbook, fingerprint, startedAt } = found;
   state.past.push({ runbook, fingerprint, startedAt, endedAt: iso(nowMs), outcome: run.outcome });
   state.past = state.past.slice(-MAX_PAST);
+  lowerAfter(state, runbook, run, nowMs);
+}
+
+function lowerAfter(state: BreakerState, runbook: string, run: Ending, nowMs: number): void {
   const mode = afterOutcome(run.outcome);
   if (mode === undefined || lower(mode, state.ceilings[runbook]?.mode ?? 'auto') !== mode) return;
   state.ceilings[runbook] = {

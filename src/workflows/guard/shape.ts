@@ -2,6 +2,7 @@ import type { Release } from '../../contract/guard';
 import type { PlaceWish } from '../../contract/places';
 
 const MAX_ID = 1_000;
+const RUNBOOK = /^[A-Za-z][A-Za-z0-9]{0,99}$/;
 const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
@@ -21,6 +22,11 @@ export function isRelease<T extends Partial<Release>>(signal: T | null | undefin
 
 export function isSame(a: Release, b: Release): boolean {
   return a.workflowId === b.workflowId && a.runId === b.runId;
+}
+
+/** Whether it may be the name of a runbook. */
+export function isRunbook(name: unknown): name is string {
+  return typeof name === 'string' && RUNBOOK.test(name);
 }
 
 /** Whether all of these are numbers. */

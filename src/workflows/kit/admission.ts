@@ -114,10 +114,11 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
 
   async function sayBye(outcome: Outcome | 'UNKNOWN', rests: boolean): Promise<void> {
     const { workflowId, runId } = workflowInfo();
+    const { runbook } = state.report;
     const shards = [...state.shards];
     state.shards.clear();
     try {
-      await leaveGuards({ service, shards, rests, outcome, workflowId, runId });
+      await leaveGuards({ service, shards, rests, outcome, runbook, workflowId, runId });
     } catch {
       // They find out by themselves.
     }

@@ -121,6 +121,27 @@ describe('the breaker', () => {
     },
   );
 
+  it('steps down for a run that only the guard before it knew', () => {
+    const state = closedBreaker();
+    const { workflowId, runId, runbook } = ask();
+    end(state, { workflowId, runId, runbook, outcome: 'NEEDS_HUMAN' }, START);
+    expect(state.ceilings).toMatchObject({ relieveConnectionPool: { mode: 'observe', by: 'breaker' } });
+  });
+
+  it.each([undefined, '', '__proto__', 'not a name', 'x'.repeat(101), 7 as unknown as string])(
+    'learns nothing about %p from a run that it does not know',
+    (runbook) => {
+      const state = closedBreaker();
+      const { workflowId, runId } = ask();
+      end(
+        state,
+        { workflowId, runId, ...(runbook === undefined ? {} : { runbook }), outcome: 'NEEDS_HUMAN' },
+        START,
+      );
+      expect(state.ceilings).toEqual({});
+    },
+  );
+
   it('is not lifted by a milder outcome later', () => {
     const state = closedBreaker();
     go(state, START, 'NEEDS_HUMAN');
@@ -197,6 +218,9 @@ describe('the breaker', () => {
     for (let turn = 0; turn < 5_000; turn += 1)
       go(state, START + turn * 1_000, 'NOTHING_TO_DO', { fingerprint: `alert-${turn % 2_000}` });
     expect(state.past.length).toBeLessThanOrEqual(500);
+    for (let turn = 0; turn < 1_000; turn += 1)
+      end(state, { workflowId: 'x', runId: `${turn}`, runbook: `r${turn}`, outcome: 'PARTIAL' }, START);
+    expect(Object.keys(state.ceilings).length).toBeLessThanOrEqual(200);
     expect(JSON.stringify(state).length).toBeLessThan(400_000);
   });
 });
