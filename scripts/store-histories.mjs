@@ -46,6 +46,9 @@ const RUNS = [
     deployBadly,
     leadIncident,
   ],
+  ['roll-back-deployment-cancelled', 'rollBackDeployment', {}, watchLong, cancelWhileItVerifies],
+  // Last: it keeps the lease of the application until a person gives it free.
+  ['roll-back-deployment-needs-human', 'rollBackDeployment', {}, deployAndExpectTooMuch],
 ];
 const named = process.argv.slice(2);
 const wanted = (file) => named.length === 0 || named.includes(file);
@@ -147,6 +150,33 @@ async function deployBadly({ directory }) {
   await new Promise((resolve) => setTimeout(resolve, 5_000));
 }
 
+/** Nothing is wrong: going back does not help, and is taken back. */
+async function watchLong(stack) {
+  applicationOf(stack).soakSeconds = 60;
+  applicationOf(stack).errorRate.max = 1;
+}
+
+/** A rate that no release reaches: going back helps, and not enough. */
+async function deployAndExpectTooMuch(stack) {
+  applicationOf(stack).soakSeconds = 5;
+  applicationOf(stack).errorRate.max = -1;
+  await deployBadly(stack);
+}
+
+function applicationOf({ config }) {
+  return config.services.booking.environments.production.application;
+}
+
+async function cancelWhileItVerifies(handle) {
+  // Not before its first turn: until then nobody answers a query.
+  const verifies = async () =>
+    (await handle.query('status').catch(() => ({ timeline: [] }))).timeline.some(
+      ({ movement }) => movement === 'verify',
+    );
+  while (!(await verifies())) await new Promise((resolve) => setTimeout(resolve, 100));
+  await handle.cancel();
+}
+
 /** Over twice the sample's interval of ten seconds when the run looks. */
 async function loseSchedule({ directory }) {
   setSwitches(directory, { cronSchedule: '' });
@@ -190,6 +220,10 @@ async function approveAll(handle) {
       else if (kind === 'decision')
         await handle
           .executeUpdate('decide', { args: [{ question: id, choice: choices[0], by: 'ben' }] })
+          .catch(() => undefined);
+      else if (kind === 'task')
+        await handle
+          .executeUpdate('done', { args: [{ task: id, note: 'seen to it', by: 'ben' }] })
           .catch(() => undefined);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
