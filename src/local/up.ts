@@ -9,6 +9,7 @@ import { readSchedules, type ScheduleState } from '../schedules/read';
 import { timeText } from '../schedules/times';
 import { logBriefly } from '../worker/log';
 import { runAddress, waitingAddress } from '../contract/ui-address';
+import { showSteps } from './show-steps';
 import { createStack, type Stack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
 
@@ -27,7 +28,6 @@ export interface UpOptions {
 
 /** Brings the embedded stack up, runs the tour, stays until Ctrl-C. Returns the exit status: 0 when all went as it should. */
 export async function up({ tour = false, exit = false, data, bookings }: UpOptions): Promise<number> {
-  const { Listr } = await import('listr2');
   logBriefly('ERROR');
   const { steps, stack, stop } = createStack({ directory: data, bookings, intake: true });
   const results: StopResult[] = [];
@@ -66,19 +66,8 @@ export async function up({ tour = false, exit = false, data, bookings }: UpOptio
     }
   }
   try {
-    const list = new Listr(tasks, {
-      fallbackRenderer: 'simple',
-      rendererOptions: {
-        showErrorMessage: true,
-        timer: {
-          condition: true,
-          field: (ms: number) => `${(ms / 1_000).toFixed(1)} s`,
-          format: () => (text: unknown) => String(text),
-        },
-      },
-    } as never);
     const ended = await Promise.race([
-      list.run().then(() => 'ready' as const),
+      showSteps(tasks).then(() => 'ready' as const),
       interrupted.then(() => 'interrupted' as const),
     ]);
     if (ended === 'interrupted') return 130;

@@ -17,7 +17,7 @@ export function addPack(program: Command): void {
       output.document({ folder, files: written });
       for (const file of written) output.line(file);
       output.hint(
-        `\nNext:\n  cd ${folder}\n  npm install\n  npm run build && npm run lint && npm test\nThen name it in the runbooks.yaml of your workers: packs: [./${folder}]`,
+        `\nNext:\n  cd ${folder}\n  npm install\n  npm run build && npm run lint && npm test\n  npx runbooks up --config runbooks.yaml    # Temporal with its UI, and a worker that has it\nThen name it in the runbooks.yaml of your workers: packs: [./${folder}]`,
       );
     });
 }
