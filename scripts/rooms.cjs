@@ -49,6 +49,7 @@ const systems = [
   'guard',
   'incidents',
   'notifications',
+  'payments',
   'policy',
   'postgres',
 ];

@@ -7,6 +7,7 @@ import { recommend } from './features';
 import { addHealth } from './health';
 import { addMetrics, countAnswers } from './metrics';
 import { addOperations } from './operations';
+import { addPaymentProvider } from './payment-provider';
 import { openPools, type AppPools } from './pools';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
@@ -28,6 +29,8 @@ export interface BookingAppOptions {
   cronSecret?: string;
   /** How often it does. */
   expireEveryMs?: number;
+  /** For asking the provider of payments, which answers beside the application. Default: nobody can. */
+  paymentsKey?: string;
   /** Where deployments and switches are; the running application follows them. Default: it changes no more. */
   directory?: string;
 }
@@ -64,6 +67,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   addBookings(server, pools, running);
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
+  if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
   // Before anything runs that would have to be stopped again if it fails.
   const customers = options.traffic ? await someCustomers(pools.current()) : [];
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
@@ -151,10 +155,11 @@ async function someCustomers(pool: Pool): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** As a program: DATABASE_URL, and optionally PORT, TRAFFIC=1, DIRECTORY of deployments and switches, BOOKING_OPERATIONS_TOKEN, BOOKING_CRON_SECRET. */
+/** As a program: DATABASE_URL, and optionally PORT, TRAFFIC=1, DIRECTORY of deployments and switches, BOOKING_OPERATIONS_TOKEN, BOOKING_CRON_SECRET, BOOKING_PAYMENTS_KEY. */
 async function main(): Promise<void> {
   const { DATABASE_URL: databaseUrl, PORT: port, TRAFFIC: traffic, DIRECTORY: directory } = process.env;
   const { BOOKING_OPERATIONS_TOKEN: operationsToken, BOOKING_CRON_SECRET: cronSecret } = process.env;
+  const { BOOKING_PAYMENTS_KEY: paymentsKey } = process.env;
   if (databaseUrl === undefined || databaseUrl === '') throw new Error('DATABASE_URL is not set.');
   const app = await startBookingApp({
     databaseUrl,
@@ -163,6 +168,7 @@ async function main(): Promise<void> {
     directory,
     operationsToken,
     cronSecret,
+    paymentsKey,
   });
   console.log(app.url);
   const stop = (): void => void app.stop().then(() => process.exit(0));

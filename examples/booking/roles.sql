@@ -9,7 +9,7 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup', 'runbooks_repair'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup', 'runbooks_repair', 'runbooks_payments'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
       EXECUTE format('CREATE ROLE %I', role_name);
     END IF;
@@ -54,6 +54,10 @@ GRANT pg_read_all_data, pg_monitor TO runbooks_backup;
 -- As which the runbooks repair rows: it can write what its grants in schema.sql say, and nothing else. Nobody logs in as it.
 ALTER ROLE runbooks_repair NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
 GRANT runbooks_repair TO runbooks_migrator;
+
+-- The same for payments, and apart from it: what puts payments right cannot reach a booking or a slot.
+ALTER ROLE runbooks_payments NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+GRANT runbooks_payments TO runbooks_migrator;
 
 -- Puts repaired rows back exactly as they were, past the triggers: a booking that ended stays ended for everybody else.
 DO $$

@@ -293,7 +293,7 @@ WHERE slots.status = 'open' AND slots.starts_at > now() AND listings.status = 'p
 
 -- The application appends to the audit trail and reads what concerns bookings; the rest is the owner's.
 ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
-CREATE POLICY audit_append ON audit_logs FOR INSERT TO booking_app, runbooks_repair WITH CHECK (true);
+CREATE POLICY audit_append ON audit_logs FOR INSERT TO booking_app, runbooks_repair, runbooks_payments WITH CHECK (true);
 CREATE POLICY audit_read_bookings ON audit_logs FOR SELECT TO booking_app USING (entity_type = 'booking');
 
 GRANT SELECT ON providers, listings, webhook_endpoints, slot_availability TO booking_app;
@@ -307,3 +307,5 @@ GRANT SELECT, UPDATE (status, updated_at) ON bookings TO runbooks_repair;
 GRANT SELECT, UPDATE (status) ON slots TO runbooks_repair;
 GRANT SELECT, UPDATE (used_at) ON action_tokens TO runbooks_repair;
 GRANT INSERT ON audit_logs TO runbooks_repair;
+GRANT SELECT, UPDATE (status, updated_at) ON payments TO runbooks_payments;
+GRANT INSERT ON audit_logs TO runbooks_payments;

@@ -65,6 +65,8 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
     BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
     // So does the scheduler that has holds expire.
     BOOKING_CRON_SECRET: randomBytes(24).toString('base64url'),
+    // Of the provider that takes the money.
+    BOOKING_PAYMENTS_KEY: randomBytes(24).toString('base64url'),
     // Of those who send alerts.
     BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
   };

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { deployVersion } from './deployments';
 import { leaveHolds, sellTwice } from './spoil';
+import { chargeTwice, loseWebhook } from './spoil-payments';
 import { setSwitches } from './switches';
 
 export interface IdleTransactions {
@@ -140,6 +141,22 @@ const troubles: Record<string, Trouble> = {
       setSwitches(stackFolder(), { cronSchedule: '' });
       const holds = await leaveHolds(needVariable('DATABASE_URL'), count);
       console.log(`${holds.length} holds ran out, and the job that releases them has stopped`);
+    },
+  },
+  'lost-webhook': {
+    usage: "with the owner's DATABASE_URL and RUNBOOKS_CONFIG; reconcilePayment ends it",
+    make: async () => {
+      const { booking, payments } = await loseWebhook(needVariable('DATABASE_URL'), stackFolder());
+      console.log(
+        `payment ${payments[0]} of booking ${booking} was taken, and the application calls it failed`,
+      );
+    },
+  },
+  'charged-twice': {
+    usage: "with the owner's DATABASE_URL and RUNBOOKS_CONFIG; reconcilePayment ends it",
+    make: async () => {
+      const { booking, payments } = await chargeTwice(needVariable('DATABASE_URL'), stackFolder());
+      console.log(`booking ${booking} was paid twice, by payments ${payments.join(' and ')}`);
     },
   },
   'tight-limit': {

@@ -2,6 +2,7 @@ import type { createServingActivities } from './application';
 import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createIncidentActivities } from './incidents/incident-activities';
+import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
 
 /** Everything that our own packs can do to the outside world, as our procedures see it. */
@@ -9,4 +10,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createDatabaseActivities> &
   ReturnType<typeof createServingActivities> &
   ReturnType<typeof createBookingActivities> &
+  ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createIncidentActivities>;

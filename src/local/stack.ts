@@ -133,6 +133,7 @@ export function createStack({
           directory,
           operationsToken: booking.environment['BOOKING_OPERATIONS_TOKEN'],
           cronSecret: booking.environment['BOOKING_CRON_SECRET'],
+          paymentsKey: booking.environment['BOOKING_PAYMENTS_KEY'],
         });
         parts.app = app;
         stops.push(() => app.stop());

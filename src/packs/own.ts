@@ -4,6 +4,7 @@ import { databasePack } from './database';
 import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
 import { incidentsPack } from './incidents';
+import { paymentsPack } from './payments';
 import { platformPack } from './platform';
 
 /** Our own packs, in the order of the catalogue. */
@@ -12,6 +13,7 @@ export const ownPacks: readonly Pack[] = [
   databasePack,
   applicationPack,
   bookingsPack,
+  paymentsPack,
   incidentsPack,
 ];
 

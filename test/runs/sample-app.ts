@@ -40,6 +40,7 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     windowSeconds: WINDOW_SECONDS,
     operationsToken: process.env['BOOKING_OPERATIONS_TOKEN'],
     cronSecret: process.env['BOOKING_CRON_SECRET'],
+    paymentsKey: process.env['BOOKING_PAYMENTS_KEY'],
     expireEveryMs: EXPIRE_EVERY_SECONDS * 1_000,
   });
   process.env['BOOKING_APP_URL'] = app.url;

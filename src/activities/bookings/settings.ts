@@ -2,19 +2,9 @@ import { z } from 'zod';
 import { commandSchema, secretText } from '../../config/primitives';
 import type { ServiceConfig } from '../../config/schema';
 import { serviceOf } from '../../config/load';
+import { auditTable, column, identifier, state, tableOf } from '../postgres/repair/mapping-settings';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-
-const identifier = z.string().min(1).max(63);
-const column = (name: string) => identifier.default(name);
-
-/** A table and its columns by what they mean here; names as they stand in the catalogue, unquoted. */
-const tableOf = <Shape extends z.ZodRawShape>(table: string, columns: Shape) =>
-  z.strictObject({
-    schema: identifier.default('public'),
-    table: identifier.default(table),
-    columns: z.strictObject({ id: column('id'), ...columns }).prefault({} as never),
-  });
 
 const tablesSchema = z
   .strictObject({
@@ -32,19 +22,9 @@ const tablesSchema = z
     links: tableOf('action_tokens', { booking: column('booking_id'), usedAt: column('used_at') })
       .optional()
       .describe('what lets a customer act on a booking; void when it ends'),
-    audit: tableOf('audit_logs', {
-      entityType: identifier.optional(),
-      entity: column('entity_id'),
-      action: column('action'),
-      source: identifier.optional(),
-      details: identifier.optional().describe('of type json or jsonb'),
-    })
-      .optional()
-      .describe('where what was done is written down; rows are only added'),
+    audit: auditTable.optional(),
   })
   .describe('tables and columns of the application');
-
-const state = (name: string) => z.string().min(1).default(name);
 
 const statesSchema = z
   .strictObject({

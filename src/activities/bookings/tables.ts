@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { readTables, valueParameter, type MappedTable } from '../postgres/repair/mapping';
+import { appendAudit } from '../postgres/repair/audit-trail';
+import { readTables, type MappedTable } from '../postgres/repair/mapping';
 import { fail } from '../support/failure';
 import type { BookingsConfig } from './settings';
 
@@ -39,29 +40,8 @@ export async function writeAudit(
   action: string,
   entries: AuditEntry[],
 ): Promise<void> {
-  if (table === undefined || entries.length === 0) return;
-  const { entity, action: actionColumn, entityType, source, details } = table.columns;
-  const values = [
-    { column: entity, sql: `e.booking::${entity.type}` },
-    { column: actionColumn, sql: valueParameter(3, actionColumn) },
-    ...(entityType === undefined ? [] : [{ column: entityType, sql: valueParameter(4, entityType) }]),
-    ...(source === undefined ? [] : [{ column: source, sql: valueParameter(5, source) }]),
-    ...(details === undefined ? [] : [{ column: details, sql: `e.details::${details.type}` }]),
-  ];
-  // A policy may only refuse the row, never hide one.
-  await client.query(`SELECT set_config('row_security', 'on', true)`);
-  await client.query(
-    `WITH given(action, kind, source) AS (SELECT $3::text, $4::text, $5::text)
-     INSERT INTO ${table.name} (${values.map(({ column }) => column.name).join(', ')})
-     SELECT ${values.map(({ sql }) => sql).join(', ')} FROM unnest($1::text[], $2::text[]) AS e(booking, details)`,
-    [
-      entries.map(({ booking }) => booking),
-      entries.map((entry) => JSON.stringify(entry.details)),
-      action,
-      audit.entityType,
-      audit.source,
-    ],
-  );
+  const rows = entries.map(({ booking, details }) => ({ entity: booking, details }));
+  await appendAudit(client, table, { ...audit, action }, rows);
 }
 
 /** Columns that only one of the runbooks needs. */

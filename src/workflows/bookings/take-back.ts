@@ -1,7 +1,7 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { LeftAlone, Repaired } from '../../activities/postgres/repair/batches';
 import type { Fence, Place } from '../../contract/place';
-import { countOf, type Run } from '../kit';
+import { countOf, type Call, type Run } from '../kit';
 
 /** By what the change log of the database knows this run, also when it was reset. */
 export function repairKey(): string {
@@ -13,20 +13,31 @@ export async function takeBack(
   run: Run,
   { place, fence, step, title }: { place: Place; fence: Fence; step: string; title: string },
 ): Promise<void> {
+  await putBack(run, { title, noun: 'slot' }, (act) =>
+    act.undoBookingRepair({ ...place, run: repairKey(), step, fence }),
+  );
+}
+
+/** The same of any repair: `noun` is what its units are. */
+export async function putBack(
+  run: Run,
+  { title, noun }: { title: string; noun: string },
+  call: Call<Repaired>,
+): Promise<void> {
   await run.step(
     `Take back: ${title}`,
     async (act) => {
-      const repaired = await act.undoBookingRepair({ ...place, run: repairKey(), step, fence });
+      const repaired = await call(act);
       if (repaired.left.length === 0) return repaired;
       throw ApplicationFailure.nonRetryable(
-        `${countOf(repaired.done, 'slot')} put back as before, but not ${leftText(repaired.left)}`,
+        `${countOf(repaired.done, noun)} put back as before, but not ${leftText(repaired.left)}`,
         'ChangedSince',
       );
     },
     {
       kind: 'mutate',
       undo: { takesBack: title },
-      describe: ({ done }) => `${countOf(done, 'slot')} as before`,
+      describe: ({ done }) => `${countOf(done, noun)} as before`,
     },
   );
 }

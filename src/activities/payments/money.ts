@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import type { Client } from 'pg';
+import type { PaymentState } from '../../contract/payments';
+import { databaseIn, targetOf, type Fence, type Place } from '../../contract/place';
+import { runFencedChange } from '../postgres/session/fenced-change';
+import { withClient } from '../postgres/session/connection';
+import type { ActivityDeps } from '../support/deps';
+import { fail } from '../support/failure';
+import { currentActivity } from '../support/heartbeat';
+import { performOperation } from '../support/operation/perform';
+import type { Refund } from './judge';
+import { readProvider } from './provider';
+import { readPayments, type PaymentRow } from './rows';
+import { paymentsOf, providersOf } from './settings';
+import { readPaymentTables } from './tables';
+
+export interface RefundInput extends Place {
+  booking: string;
+  refund: Refund;
+  fence: Fence;
+}
+
+/** What came of a refund. */
+export interface RefundSent {
+  /** `unknown`: it was refunded when we came, perhaps by an attempt of ours that was lost. */
+  sent: boolean | 'unknown';
+  /** Why it was not sent: something is no longer as it was. */
+  refused: string | null;
+  detail: string;
+}
+
+export interface InformInput extends Place {
+  booking: string;
+  payment: string;
+  /** What became of it. */
+  outcome: PaymentState;
+  amount: number | null;
+  currency: string | null;
+  /** First execution run ID: a customer hears of the same state again after another run. */
+  run: string;
+}
+
+/** What reaches other people's money and mailboxes: nothing brings it back. */
+export function createMoneyActivities(deps: ActivityDeps) {
+  async function readRows(place: Place, payment: string): Promise<PaymentRow[]> {
+    const config = paymentsOf(deps, place.service);
+    const read = async (client: Client) =>
+      readPayments(client, await readPaymentTables(client, place.service, config), config, { payment });
+    const action = 'look at a payment before it is refunded';
+    return withClient(deps, databaseIn(place), read, {
+      identity: true,
+      allRows: true,
+      readOnly: true,
+      action,
+    });
+  }
+
+  return {
+    /**
+     * Gives a payment back that was taken twice, once and for all: it and the one that stays are looked at again right
+     * before, in the application and at their providers, and nothing is sent where either is no longer as it was. The
+     * idempotency key is the same for every attempt of every run. Throws InvalidInput, StaleFencingToken, FenceBusy,
+     * HttpFailed, DatabaseUnreachable.
+     */
+    async refundPayment({ booking, refund, fence, ...place }: RefundInput): Promise<RefundSent> {
+      const { payment, provider, reference, amount, currency, keeps } = refund;
+      const config = providersOf(deps, place).providers[provider]?.refund;
+      if (config === undefined)
+        throw fail(
+          'InvalidInput',
+          `payments.providers.${provider}.refund of ${targetOf(place)} is missing in runbooks.yaml.`,
+        );
+      const rows = await readRows(place, payment);
+      const row = rows.find(({ id }) => id === payment)!;
+      const kept = rows.find(({ id }) => id === keeps.payment);
+      // Of an attempt that was lost nobody knows what it did.
+      const notSent = currentActivity().attempt > 1 ? 'unknown' : false;
+      const refused = (detail: string): RefundSent => ({ sent: notSent, refused: detail, detail });
+      if (row.reference !== reference || row.state !== 'succeeded')
+        return refused(`the application has changed payment ${payment} since, and calls it ${row.word}`);
+      if (kept === undefined || kept.reference !== keeps.reference || kept.state !== 'succeeded')
+        return refused(`the application no longer has payment ${keeps.payment}, which stays, as succeeded`);
+      const stays = await readProvider(deps, place, kept);
+      if (stays.state !== 'succeeded')
+        return refused(`payment ${keeps.payment}, which stays, is no longer whole: ${stays.detail}`);
+      const view = await readProvider(deps, place, row);
+      if (view.state === 'refunded') return { sent: notSent, refused: null, detail: view.detail };
+      if (view.state !== 'succeeded' || view.amount !== amount)
+        return refused(
+          `payment ${payment} is another one: ${view.detail}, amount ${view.amount ?? 'unknown'}`,
+        );
+      const { detail } = await runFencedChange(
+        deps,
+        { ...place, fence },
+        { operation: config },
+        `refund payment ${payment}`,
+        {
+          payment,
+          booking,
+          reference,
+          amount,
+          currency,
+          key: keyOf('refund', place, provider, reference, amount),
+        },
+      );
+      return { sent: true, refused: null, detail };
+    },
+
+    /** Whether the provider shows that a payment was given back. Reads only. */
+    async readRefund({
+      refund,
+      booking,
+      ...place
+    }: Omit<RefundInput, 'fence'>): Promise<{ refunded: boolean; detail: string }> {
+      const { payment: id, provider, reference } = refund;
+      const { state, detail } = await readProvider(deps, place, { id, booking, provider, reference });
+      return { refunded: state === 'refunded', detail };
+    },
+
+    /**
+     * Tells the customer what became of a payment. The idempotency key is the same for every attempt of a run. Throws
+     * InvalidInput, HttpFailed.
+     */
+    async informCustomer({
+      booking,
+      payment,
+      outcome,
+      amount,
+      currency,
+      run,
+      ...place
+    }: InformInput): Promise<{ detail: string }> {
+      const { inform } = providersOf(deps, place);
+      const { service, environment } = place;
+      if (inform === undefined)
+        throw fail('InvalidInput', `payments.inform of ${targetOf(place)} is missing in runbooks.yaml.`);
+      const { detail } = await performOperation(inform, {
+        action: `tell the customer of booking ${booking} about payment ${payment}`,
+        parameters: {
+          service,
+          environment,
+          payment,
+          booking,
+          outcome,
+          amount: amount ?? '',
+          currency: currency ?? '',
+          key: keyOf('inform', place, payment, outcome, run),
+        },
+        directory: deps.config.directory,
+      });
+      return { detail };
+    },
+  };
+}
+
+function keyOf(what: string, { service, environment }: Place, ...parts: (string | number)[]): string {
+  const text = [what, service, environment, ...parts].join('\n');
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
