@@ -11,6 +11,7 @@ const { Client } = require('pg');
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
 const { leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
+const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
@@ -39,6 +40,7 @@ const RUNS = [
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
+  ['reconcile-payment', 'reconcilePayment', payTwice],
   [
     'respond-to-incident',
     'respondToIncident',
@@ -64,7 +66,11 @@ try {
       taskQueue: stack.config.temporal.taskQueue,
       workflowId: `${runbook}/booking/${file}`,
       args: [
-        { service: 'booking', startedBy: 'ana', ...(typeof input === 'function' ? input(stack) : input) },
+        {
+          service: 'booking',
+          startedBy: 'ana',
+          ...(typeof input === 'function' ? await input(stack) : input),
+        },
       ],
     });
     await beside?.(handle);
@@ -81,6 +87,16 @@ process.exit(0);
 function safetyBackup({ directory }) {
   const backups = readdirSync(join(directory, 'backups', 'booking', 'production'));
   return { backupId: backups.find((name) => name.endsWith('-before')) };
+}
+
+/** One payment is taken twice, and the application never heard of the second one. */
+async function payTwice(stack) {
+  const { booking, payments } = await chargeTwice(
+    stack.booking.environment.BOOKING_PRODUCTION_URL,
+    stack.directory,
+  );
+  await asSuperuser(stack, `UPDATE payments SET status = 'failed' WHERE id = '${payments[1]}'`);
+  return { booking, mode: 'propose' };
 }
 
 /** Over the sample's limit of five seconds when the run looks. */

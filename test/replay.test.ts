@@ -76,13 +76,14 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, bookings, incidents] = ownPacks as Pack[];
+    const [platform, database, application, bookings, payments, incidents] = ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
       { ...platform!, entities: [] },
       database!,
       { ...application!, cards: others },
       bookings!,
+      payments!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([

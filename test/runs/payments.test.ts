@@ -162,7 +162,9 @@ describe('a payment that was taken, and that the application calls failed', () =
   it('is corrected once when the worker is killed in the middle, and the customer is told once', async () => {
     const others = await untouchable(booking);
     await driver.sql(
-      `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+      `CREATE TABLE held_up (); INSERT INTO held_up DEFAULT VALUES; GRANT SELECT ON held_up TO PUBLIC;
+       CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN WHILE EXISTS (SELECT FROM held_up) LOOP PERFORM pg_sleep(0.05); END LOOP; RETURN NEW; END $$;
        CREATE TRIGGER dawdle BEFORE UPDATE ON payments FOR EACH ROW WHEN (NEW.id = '${payment}') EXECUTE FUNCTION dawdle()`,
     );
     const handle = await driver.start(PAYMENT, { booking });
@@ -172,9 +174,10 @@ describe('a payment that was taken, and that the application calls failed', () =
       );
     await until(async () => (await changing()).length > 0);
     await worker.kill();
+    await driver.sql('DELETE FROM held_up');
     worker = await startWorkerProcess(driver.stack.configFile);
     const { outcome, message, report } = await driver.end(handle);
-    await driver.sql('DROP TRIGGER dawdle ON payments; DROP FUNCTION dawdle()');
+    await driver.sql('DROP TRIGGER dawdle ON payments; DROP FUNCTION dawdle(); DROP TABLE held_up');
     expect([outcome, message]).toEqual([
       'SUCCEEDED',
       `booking ${booking}: 1 payment corrected, 0 payments refunded; the booking was not touched`,

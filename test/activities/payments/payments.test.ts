@@ -366,6 +366,11 @@ describe('a payment that was taken twice', () => {
     const facts = { refunds } as PaymentFacts;
     const others = await untouchable(world);
     expect(await refund(world, facts)).toMatchObject({ sent: true, refused: null });
+    // A provider that shows it late is asked once more, and knows the key.
+    provider.know(first, {});
+    expect(await refund(world, facts, 2)).toMatchObject({ sent: true });
+    expect(refundsOf(first)).toHaveLength(1);
+    provider.know(first, { refunded: 1_200 });
     expect(await refund(world, facts, 2)).toMatchObject({ sent: 'unknown', refused: null });
     expect(await refund(world, facts)).toMatchObject({ sent: false, refused: null });
     expect(refundsOf(first)).toEqual([{ intent: first, amount: 1_200 }]);
@@ -374,7 +379,8 @@ describe('a payment that was taken twice', () => {
     const after = await find(world);
     expect(after.refunds).toEqual([]);
     const record = { ...world.repair, step: 'record-refunds', corrections: correctionsIn(after) };
-    expect(await runActivity(world.activities.correctPayments, record)).toEqual({ done: 1, left: [] });
+    const recorded = await runActivity(world.activities.correctPayments, record, { activityId: '8' });
+    expect(recorded).toEqual({ done: 1, left: [] });
     expect(await stateOf(world, 1)).toBe('refunded');
     expect((await auditOf(world)).map(({ action }) => action)).toEqual([
       'payment_reconciled',

@@ -23,7 +23,7 @@ export const reconcilePaymentCard = card({
   resolution: [
     'give a payment the state that its provider says, where the application allows that transition, and write it into the audit trail in the same transaction',
     'a payment that somebody changed after the plan was made is left alone and named',
-    'money that was taken twice: refund what came second, when a person has decided so, also in mode auto; both payments are looked at again right before, and no attempt of any run refunds it twice',
+    'money that was taken twice: what the application has applied stays, and the other payment is refunded when a person has decided so, also in mode auto; both payments are looked at again right before, and no attempt of any run refunds it twice',
     'tell the customer what became of it, by the configured operation, else it is a task for a person',
     'what no transition allows, another amount, a payment that the provider does not know: tasks for a person',
     'verify that application and provider agree, and that health checks and smoke test hold',

@@ -3,7 +3,7 @@ import type { PaymentFacts } from '../../../activities/payments/reconciliation';
 import type { Subject } from '../../../activities/payments/rows';
 import { type Place, targetOf } from '../../../contract/place';
 import type { Run } from '../../kit';
-import { correctionOf, factsText, findingText, indexIsTask } from './plan';
+import { correctionOf, correctionText, factsText, findingText, indexIsTask } from './plan';
 
 /** What only people can do, and what is still not well: no success. */
 export async function endWell(
@@ -58,6 +58,10 @@ async function mend(
       call: async (act) => {
         const now = await act.findPayments({ ...place, ...subject });
         const open = [
+          ...now.payments
+            .filter(({ id }) => named.has(id))
+            .flatMap(correctionOf)
+            .map((one) => `not yet recorded: ${correctionText(one)}`),
           ...now.findings.filter(({ payment, shows }) => shows && named.has(payment)).map(findingText),
           ...now.refunds
             .filter(({ payment, provider }) => named.has(payment) && !now.canRefund.includes(provider))
