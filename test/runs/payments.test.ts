@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -5,6 +6,8 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { readProviderState, setIntents } from '../../examples/booking/payment-provider';
 import { chargeTwice, loseWebhook } from '../../examples/booking/spoil-payments';
+import { compileRoutes, planRun, routeOf } from '../../src/alerts/routing';
+import type { Waiting } from '../../src/contract/report';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver, type Ended } from './harness';
@@ -222,7 +225,7 @@ describe('a booking that was paid twice', () => {
     await driver.answer(handle, 'decide', { question: id, choice: choices![1]!, by: 'ben' });
     expect(await driver.end(handle)).toMatchObject({
       outcome: 'REJECTED',
-      message: expect.stringMatching(/decided to leave .* EUR of payment/) as string,
+      message: expect.stringMatching(/decided so, .* EUR of payment .* stays with us$/) as string,
     });
     expect([await paymentsOf(booking), await untouchable(booking), provider()]).toEqual(before);
   });
@@ -250,6 +253,39 @@ describe('a booking that was paid twice', () => {
   });
 });
 
+it('whoever comes with an alert is asked for the booking that it names, and again for what was taken meanwhile', async () => {
+  const { booking, payments } = await chargeTwice(owner(), directory());
+  const { config } = driver.stack;
+  const alert = {
+    source: 'monitor',
+    fingerprint: randomUUID(),
+    startsAt: new Date().toISOString(),
+    status: 'firing' as const,
+    severity: 'warning',
+    title: 'A customer says that she was charged twice',
+    labels: { alertname: 'BookingPaymentMismatch', booking },
+    annotations: {},
+    link: null,
+  };
+  const { runbook, input } = planRun(config, routeOf(compileRoutes(config), alert)!, alert);
+  const handle = await driver.start(runbook, input);
+  const first = await driver.waiting(handle, 'decision');
+  const third = randomUUID();
+  await driver.sql(
+    `INSERT INTO payments (id, booking_id, provider, provider_ref, status, amount_cents, currency)
+     SELECT '${third}', booking_id, provider, 'pi_${third}', status, amount_cents, currency FROM payments WHERE id = '${payments[0]}'`,
+  );
+  setIntents(directory(), { [`pi_${third}`]: provider().intents[await refOf(payments[0]!)]! });
+  const leave = (question: Waiting) =>
+    driver.answer(handle, 'decide', { question: question.id, choice: question.choices![1]!, by: 'ben' });
+  await leave(first);
+  const isThird = ({ question }: Waiting) => question.includes(`Refund payment ${third}`);
+  const { waiting } = await driver.until(handle, (status) => status.waiting.some(isThird));
+  await leave(waiting.find(isThird)!);
+  expect((await driver.end(handle)).outcome).toBe('REJECTED');
+  expect(refundsOf(`pi_${third}`)).toEqual([]);
+});
+
 it('a refund that the provider does not show in time is a task, and is recorded when it shows', async () => {
   const { booking, payments } = await chargeTwice(owner(), directory());
   const ref = await refOf(payments[1]!);
@@ -265,6 +301,25 @@ it('a refund that the provider does not show in time is a task, and is recorded 
   await driver.answer(handle, 'done', { task: task.id, by: 'ben' });
   pretend = false;
   expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  expect(await stateOf(payments[1]!)).toBe('refunded');
+});
+
+it('a refund that cannot be recorded is no success: what was done is said, and the customer hears of the money', async () => {
+  const { booking, payments } = await chargeTwice(owner(), directory());
+  await driver.sql(
+    `CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = 'check_violation'; END $$;
+     CREATE TRIGGER forbid BEFORE UPDATE ON payments FOR EACH ROW WHEN (NEW.id = '${payments[1]}') EXECUTE FUNCTION forbid()`,
+  );
+  const ended = await driver.agree(await driver.start(PAYMENT, { booking }));
+  await driver.sql('DROP TRIGGER forbid ON payments; DROP FUNCTION forbid()');
+  expect([ended.outcome, ended.message]).toEqual([
+    'PARTIAL',
+    expect.stringMatching(/No payment is left to correct: .*were refunded through stripe/),
+  ]);
+  expect(titles(ended)).toContain(`The refund of payment ${payments[1]} is not recorded`);
+  expect(messagesOf(booking)).toEqual([expect.objectContaining({ outcome: 'refunded' })]);
+  // Another run sees the refund and records it.
+  expect((await driver.run(PAYMENT, { booking })).outcome).toBe('SUCCEEDED');
   expect(await stateOf(payments[1]!)).toBe('refunded');
 });
 

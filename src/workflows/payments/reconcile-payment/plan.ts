@@ -18,7 +18,7 @@ const LEAVE = 'leave it';
 
 /**
  * Money goes back only where a person said so, who is asked once for the same payment. Returns whether anybody was asked:
- * meanwhile everything may have changed. In mode `observe` nobody is.
+ * meanwhile anything may have changed. In mode `observe` nobody is.
  */
 export async function askForRefunds(
   run: Run,

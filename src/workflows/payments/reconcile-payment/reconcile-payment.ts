@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import type { Refund } from '../../../activities/payments/judge';
 import type { PaymentFacts } from '../../../activities/payments/reconciliation';
 import type { Subject } from '../../../activities/payments/rows';
 import type { Place } from '../../../contract/place';
@@ -25,12 +26,12 @@ export const reconcilePayment = runbook<typeof reconcilePaymentCard>(
     let decided: Decided | undefined;
     await run.gate(async () => {
       if (decided !== undefined) facts = await diagnose(run, place, subject);
-      if (await askForRefunds(run, facts, answers)) facts = await diagnose(run, place, subject);
+      while (await askForRefunds(run, facts, answers)) facts = await diagnose(run, place, subject);
       decided = decide(facts, answers, observed);
       endWhereNothingIsLeft(run, facts, decided);
       return draftOf(place, facts, decided, { observed, warnings });
     });
-    const { corrections, refunds, tasks } = decided!;
+    const { corrections, refunds, declined, tasks } = decided!;
     const corrected = await correctPayments(run, place, facts, corrections);
     run.fact('paymentsCorrected', corrected.size);
     for (const [id, outcome] of corrected)
@@ -42,7 +43,7 @@ export const reconcilePayment = runbook<typeof reconcilePaymentCard>(
     }
     run.fact('paymentsRefunded', refunds.length);
     await endWell(run, place, subject, facts, tasks);
-    return `booking ${facts.booking}: ${countOf(corrected.size, 'payment')} corrected, ${countOf(refunds.length, 'payment')} refunded; the booking was not touched`;
+    return `booking ${facts.booking}: ${countOf(corrected.size, 'payment')} corrected, ${countOf(refunds.length, 'payment')} refunded${leftOf(declined)}; the booking was not touched`;
   },
 );
 
@@ -84,8 +85,10 @@ function noteEvidence(run: Run, { audit, index, payments }: PaymentFacts): void 
 function endWhereNothingIsLeft(run: Run, facts: PaymentFacts, decided: Decided): void {
   const { corrections, refunds, declined, tasks } = decided;
   if (corrections.length + refunds.length + tasks.length > 0 || indexIsTask(facts)) return;
-  if (declined.length > 0)
-    run.reject(
-      `decided to leave ${declined.map(({ payment, money }) => `${money} of payment ${payment}`).join(', ')}`,
-    );
+  if (declined.length > 0) run.reject(`decided so${leftOf(declined)}`);
+}
+
+function leftOf(declined: Refund[]): string {
+  const each = declined.map(({ payment, money }) => `, ${money} of payment ${payment} stays with us`);
+  return each.join('');
 }
