@@ -2,6 +2,7 @@ import { escapeIdentifier, type Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import {
   inBatches,
+  passTriggersNoMore,
   type BatchResult,
   type Batching,
   type LeftAlone,
@@ -60,6 +61,8 @@ export async function undoRows(
     },
     async (client, units) => {
       const result = await putBack(client, input.run, step, known, units);
+      // What is new has the triggers of the application: one that seals the audit trail, for instance.
+      await passTriggersNoMore(client, batching);
       await afterwards(client, result.units);
       return result;
     },

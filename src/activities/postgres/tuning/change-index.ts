@@ -4,14 +4,14 @@ import { serviceOf } from '../../../config/load';
 import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { IndexChange } from '../../../contract/tuning';
 import type { ActivityDeps } from '../../support/deps';
-import { fail, sqlStateOf } from '../../support/failure';
+import { fail } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
+import { afterBuilds, buildConcurrently, dropConcurrently } from '../indexes/build-concurrently';
 import { replicasFollow } from '../migrations/replica-gate';
 import { quoted } from '../migrations/parse-tree';
 import { ensureBookkeeping } from '../session/bookkeeping';
-import { processIdOf, withClient } from '../session/connection';
+import { withClient } from '../session/connection';
 import { takeFence } from '../session/fence';
-import { listBlockers } from '../session/sessions';
 import { inTransaction } from '../session/transaction';
 import { readIndex, readIndexes, type IndexFacts } from './index-facts';
 
@@ -30,9 +30,6 @@ export interface ChangedIndex {
 const FENCE_TIMEOUT_MS = 5_000;
 /** A build of an earlier attempt ends as soon as its session is ended. */
 const GONE_WITHIN_MS = 30_000;
-/** Dropping waits for old transactions too; what stays is invalid, and the next try drops it. */
-const CLEAN_UP_TIMEOUT_MS = 3_000;
-const BLOCKERS_EVERY_MS = 2_000;
 
 /**
  * Runs `body` in a session of its own while another one holds the fence: no statement CONCURRENTLY runs in a transaction.
@@ -99,7 +96,7 @@ export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<Chan
         stays: `${change.index} was not built`,
         report: () => undefined,
       });
-      await build(deps, input, client, there !== undefined);
+      await build(deps, input, client, label);
     }
     if (change.comment !== null)
       await client.query(`COMMENT ON INDEX ${change.index} IS ${escapeLiteral(change.comment)}`);
@@ -113,46 +110,17 @@ export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<Chan
   });
 }
 
-async function build(deps: ActivityDeps, input: ChangeInput, client: Client, again: boolean): Promise<void> {
-  const { definition, tablespace } = input.change;
+function build(deps: ActivityDeps, input: ChangeInput, client: Client, label: string): Promise<void> {
+  const { change } = input;
+  const { index, definition, tablespace } = change;
   const text = definition.replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ');
-  const where = tablespace === null ? text : withTablespace(text, tablespace);
-  let waitsFor = '';
-  const watching = watchBlockers(deps, input, client, (found) => (waitsFor = found));
-  try {
-    // What a try before this one has left.
-    if (again) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
-    await client.query(where);
-  } catch (error) {
-    const gone = await dropLeftover(deps, input);
-    if (!['57014', '40P01'].includes(sqlStateOf(error) ?? '') || currentActivity().signal.aborted)
-      throw error;
-    throw notInTime(input, waitsFor, gone);
-  } finally {
-    clearInterval(watching);
-  }
-}
-
-/** Who holds it up shows only while it waits. */
-function watchBlockers(
-  deps: ActivityDeps,
-  input: ChangeInput,
-  client: Client,
-  tell: (found: string) => void,
-): NodeJS.Timeout {
-  const pid = processIdOf(client);
-  const look = () =>
-    withClient(deps, databaseOf(input), (watcher) => listBlockers(watcher, pid), {
-      ignoreCancellation: true,
-    });
-  return setInterval(() => {
-    void look().then(
-      (found) =>
-        found.length > 0 &&
-        tell(found.map((one) => `pid ${one.pid} (${one.application || one.user})`).join(', ')),
-      () => undefined,
-    );
-  }, BLOCKERS_EVERY_MS);
+  return buildConcurrently(deps, databaseOf(input), client, {
+    ...{ index, label },
+    statement: tablespace === null ? text : withTablespace(text, tablespace),
+    next: 'raise `tuning.buildTimeoutMinutes`',
+    read: (session) => readIndex(session, index, 0),
+    isOurs: (found) => isSame(found, change),
+  });
 }
 
 /** pg_get_indexdef has none; its place is after WITH and before WHERE. */
@@ -160,33 +128,6 @@ function withTablespace(text: string, tablespace: string): string {
   const clause = ` TABLESPACE ${quoted(tablespace)}`;
   const where = text.indexOf(' WHERE ');
   return where < 0 ? text + clause : text.slice(0, where) + clause + text.slice(where);
-}
-
-function notInTime({ change, service, environment }: ChangeInput, waitsFor: string, gone: boolean): Error {
-  const waited = waitsFor === '' ? '' : `; it waited for ${waitsFor}`;
-  const left = gone ? 'Nothing of it is left' : 'It is left as invalid, and the next run drops it';
-  return fail(
-    'LockTimeout',
-    `Index ${change.index} on ${service}/${environment} was not built in time${waited}. ${left}. End what it waits for, or raise \`tuning.buildTimeoutMinutes\`, then start again.`,
-  );
-}
-
-/** Every write pays for an invalid index and no query gains by it. Returns whether nothing of it is left. */
-async function dropLeftover(deps: ActivityDeps, input: ChangeInput): Promise<boolean> {
-  const options = {
-    identity: true,
-    ignoreCancellation: true,
-    lockTimeoutMs: 0,
-    statementTimeoutMs: CLEAN_UP_TIMEOUT_MS,
-  };
-  const clean = async (client: Client): Promise<boolean> => {
-    const left = await readIndex(client, input.change.index, 0);
-    if (left === undefined) return true;
-    if (left.valid || !isSame(left, input.change)) return false;
-    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
-    return true;
-  };
-  return withClient(deps, databaseOf(input), clean, options).catch(() => false);
 }
 
 /**
@@ -205,7 +146,7 @@ export function dropIndex(
     if (there === undefined) return { changed: false, bytes: 0, durationMs: 0 };
     refuseOther(there, change, label);
     if (!ours) refuseNeeded(input, there, await readIndexes(client, 0));
-    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${change.index}`);
+    await dropConcurrently(client, change.index);
     return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
   });
 }
@@ -242,17 +183,12 @@ async function settled(
   { index }: IndexChange,
   unusedDays: number,
 ): Promise<IndexFacts | undefined> {
-  for (const until = Date.now() + GONE_WITHIN_MS; ;) {
-    const found = await readIndex(client, index, unusedDays);
-    if (found === undefined || found.valid || !found.building) return found;
-    if (Date.now() >= until)
-      throw fail(
-        'LockTimeout',
-        `Index ${index} is being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    currentActivity().signal.throwIfAborted();
-  }
+  const found = await afterBuilds(() => readIndex(client, index, unusedDays), GONE_WITHIN_MS);
+  if (found === undefined || found.valid || !found.building) return found;
+  throw fail(
+    'LockTimeout',
+    `Index ${index} is being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
+  );
 }
 
 function refuseOther(there: IndexFacts, change: IndexChange, label: string): void {
