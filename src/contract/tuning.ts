@@ -10,6 +10,8 @@ export interface KnownStatement {
   /** Since the statistics began; 0 where nobody counted. */
   calls: number;
   meanMs: number;
+  /** Absent where nobody has parsed it. */
+  kind?: 'read' | 'write';
 }
 
 /** One index that is to be created or dropped. */

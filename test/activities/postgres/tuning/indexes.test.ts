@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { proveIndexes } from '../../../../src/activities/postgres/tuning/prove-indexes';
 import { createTuningActivities } from '../../../../src/activities/postgres/tuning/tuning-activities';
@@ -83,6 +85,7 @@ describe('a slow statement', () => {
     await call(db, BY_CUSTOMER, [7, '2000-01-01']);
     const review = await runActivity(activities.findSlowQueries, db.place);
     expect(review.slow.map(({ text }) => text)).toContain(BY_CUSTOMER);
+    expect(review.witnesses).toContainEqual(expect.objectContaining({ text: BY_CUSTOMER, kind: 'read' }));
     expect(changesOf(review)).toEqual([
       expect.stringMatching(
         /^create: CREATE INDEX rb_orders_customer_id_placed_at_\w{8} ON public\.orders USING btree \(customer_id, placed_at\)$/,
@@ -279,8 +282,37 @@ describe('the indexes', () => {
     const { changes, warnings } = await runActivity(activities.findSlowQueries, db.place);
     expect([changes, warnings]).toEqual([
       [],
-      [expect.stringMatching(/^scans are counted since 20.* only: no index is called unused before 30 days/)],
+      [
+        expect.stringMatching(
+          /^scans are counted for certain since 20.* only: no index is called unused before 30 days/,
+        ),
+      ],
     ]);
+  });
+
+  it('are not counted for longer than their database is there, whoever looks', async () => {
+    const serverSince = async () =>
+      (await pg.fresh()).query(
+        `SELECT FROM pg_stat_bgwriter WHERE stats_reset < clock_timestamp() - interval '2 s'`,
+      );
+    await until(async () => (await serverSince()).length > 0);
+    const started = Date.now();
+    const { db, activities } = await fresh(
+      `DO $$ BEGIN CREATE ROLE onlooker LOGIN PASSWORD '${PASSWORD}' IN ROLE pg_read_all_stats; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    );
+    const sinceOf = async (url: string, tuning: typeof activities = activities) => {
+      writeFileSync(join(db.directory, 'url'), url);
+      const { countedSince, warnings } = await runActivity(tuning.findIndexProblems, db.place);
+      return { since: Date.parse(countedSince), warnings };
+    };
+    const seen = await sinceOf(db.url, withTuning(db, { unusedDays: 30 }));
+    const unseen = await sinceOf(
+      pg.urlOf(db.name, { user: 'onlooker', password: PASSWORD }),
+      withTuning(db, { unusedDays: 30 }),
+    );
+    for (const { since } of [seen, unseen]) expect(since).toBeGreaterThanOrEqual(started - 1_000);
+    expect(seen.warnings.join()).not.toMatch(/pg_stat_file/);
+    expect(unseen.warnings.join()).toMatch(/GRANT EXECUTE ON FUNCTION pg_stat_file\(text, boolean\)/);
   });
 
   it('that are dropped come back exactly as they were, and what a known statement needs is not dropped', async () => {
