@@ -103,8 +103,10 @@ export interface VacuumReview {
   database: string;
   fenceToken: number;
   countedSince: string;
-  /** Above both limits, most dead rows first; one more than may be done at once where there are more. */
+  /** Above both limits, most dead rows first; no more than may be done at once. */
   due: TableState[];
+  /** Tables above both limits that are left for the next run. */
+  later?: string[];
   findings: string[];
   warnings: string[];
   settings: { deadShare: number; lockTimeoutSeconds: number; tableTimeoutMinutes: number };

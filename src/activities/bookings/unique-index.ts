@@ -7,6 +7,7 @@ import {
   dropConcurrently,
   type IndexState,
 } from '../postgres/indexes/build-concurrently';
+import { claimOf } from '../postgres/indexes/claims';
 import { withClient } from '../postgres/session/connection';
 import { withHeldFence } from '../postgres/session/held-fence';
 import type { ActivityDeps } from '../support/deps';
@@ -157,7 +158,7 @@ export function createUniqueIndexActivities(deps: ActivityDeps) {
         const read = async (session: Client) => stateOf(await findUniqueIndex(session, tables, config));
         const { found: before } = (await afterBuilds(() => read(client), BUILD_TIMEOUT_MS))!;
         if (before.state !== 'missing' && before.state !== 'invalid') return before;
-        const built = builtIndex(client, input.fence, config, before);
+        const built = claimOf(client, input.fence, qualified(client, config, before), 'build');
         await built.claim();
         try {
           await buildConcurrently(deps, databaseIn(input), client, {
@@ -192,7 +193,7 @@ export function createUniqueIndexActivities(deps: ActivityDeps) {
       return underHeldFence(input, 'drop the unique index', async (client, config, tables) => {
         const found = await findUniqueIndex(client, tables, config);
         if (!['present', 'invalid', 'building'].includes(found.state)) return found;
-        const built = builtIndex(client, input.fence, config, found);
+        const built = claimOf(client, input.fence, qualified(client, config, found), 'build');
         if (!(await built.isClaimed()))
           return { ...found, detail: `index ${found.name} stays: somebody else has built it` };
         await dropConcurrently(client, qualified(client, config, found));
@@ -209,27 +210,4 @@ function stateOf(found: UniqueIndex): IndexState & { found: UniqueIndex } {
 
 function qualified(client: Client, { tables }: BookingsConfig, { name }: UniqueIndex): string {
   return `${client.escapeIdentifier(tables.bookings.schema)}.${client.escapeIdentifier(name)}`;
-}
-
-/** Written down before the build, which no transaction can hold together with it. */
-function builtIndex(
-  client: Client,
-  { target, token }: Fence,
-  { tables }: BookingsConfig,
-  { name }: UniqueIndex,
-) {
-  const key = [target, token, `${tables.bookings.schema}.${name}`];
-  const where = 'target = $1 AND token = $2 AND name = $3';
-  return {
-    claim: () =>
-      client.query(
-        'INSERT INTO durable_runbooks.built_index (target, token, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-        key,
-      ),
-    disclaim: () => client.query(`DELETE FROM durable_runbooks.built_index WHERE ${where}`, key),
-    async isClaimed(): Promise<boolean> {
-      const { rowCount } = await client.query(`SELECT FROM durable_runbooks.built_index WHERE ${where}`, key);
-      return rowCount !== 0;
-    },
-  };
 }

@@ -40,7 +40,7 @@ describe('the unique index', () => {
         /^a slot was sold twice again before index .* was built, so it was not; start again$/,
       ),
     });
-    expect(await world.db.query('SELECT FROM durable_runbooks.built_index')).toEqual([]);
+    expect(await world.db.query('SELECT FROM durable_runbooks.index_claim')).toEqual([]);
     expect((await find(world)).index.state).toBe('missing');
     await world.db
       .query(

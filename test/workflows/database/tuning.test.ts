@@ -12,7 +12,7 @@ const table = {
 };
 const vacuumReview: VacuumReview = {
   ...{ database: 'booking', fenceToken: 0, countedSince: '2026-01-01T00:00:00Z', due: [table] },
-  ...{ findings: [], warnings: [] },
+  ...{ findings: [], warnings: [], later: ['public.slots', 'public.links'] },
   settings: { deadShare: 0.2, lockTimeoutSeconds: 10, tableTimeoutMinutes: 120 },
   offPeak: { open: false, waitMs: 5 * HOUR_MS, leftMs: 0, window: '01:00-05:00 UTC' },
 };
@@ -149,6 +149,13 @@ it.each(['tuneSlowQueries', 'reviewIndexes', 'vacuumBloatedTables'])(
     expect(report.plan?.actions).toHaveLength(1);
   },
 );
+
+it('a plan to vacuum says which tables are left for the next run', async () => {
+  const { plan } = await environment.run('vacuumBloatedTables', { ...input, mode: 'observe' });
+  expect(plan?.warnings).toEqual([
+    '2 tables over the limits are left for the next run, because `maxDestructive` allows 1: public.slots, public.links',
+  ]);
+});
 
 it('a new index that makes writes much slower is taken back', async () => {
   const write: KnownStatement = {

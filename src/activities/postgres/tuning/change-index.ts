@@ -7,6 +7,7 @@ import type { ActivityDeps } from '../../support/deps';
 import { fail } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { afterBuilds, buildConcurrently, dropConcurrently } from '../indexes/build-concurrently';
+import { claimOf } from '../indexes/claims';
 import { replicasFollow } from '../migrations/replica-gate';
 import { quoted } from '../migrations/parse-tree';
 import { ensureBookkeeping } from '../session/bookkeeping';
@@ -21,12 +22,15 @@ export interface ChangeInput extends Place {
 }
 
 export interface ChangedIndex {
-  /** False: it was as wanted before. */
+  /** False: it was as wanted before, or somebody else has seen to it. */
   changed: boolean;
+  /** Where somebody else has: what they did. */
+  why?: string;
   bytes: number;
   durationMs: number;
 }
 
+const NOTHING: ChangedIndex = { changed: false, bytes: 0, durationMs: 0 };
 const FENCE_TIMEOUT_MS = 5_000;
 /** A build of an earlier attempt ends as soon as its session is ended. */
 const GONE_WITHIN_MS = 30_000;
@@ -77,16 +81,21 @@ const databaseOf = ({ service, environment }: Place): DatabaseRef => ({
 
 /**
  * Builds an index CONCURRENTLY, or finds it built; what a failed try of it has left is dropped first. Fails with nothing
- * left of it. Throws IndexConflict (something else has that name), LockTimeout, MissingPrivilege, ReplicaLag.
+ * left of it. `again`: only where this run has dropped it. Throws IndexConflict (something else has that name), LockTimeout, MissingPrivilege, ReplicaLag.
  */
-export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<ChangedIndex> {
-  const { change } = input;
+export function buildIndex(
+  deps: ActivityDeps,
+  input: ChangeInput & { again?: boolean },
+): Promise<ChangedIndex> {
+  const { change, fence, again = false } = input;
   return whileFenced(deps, input, async (client, label) => {
     const startedAt = Date.now();
     await needOwner(client, change, label);
     const there = await settled(client, change, tuningOf(deps, input).unusedDays);
     if (there !== undefined) refuseOther(there, change, label);
     const changed = there?.valid !== true;
+    if (again && there === undefined && !(await claimOf(client, fence, change.index, 'drop').isClaimed()))
+      return { ...NOTHING, why: 'somebody else has dropped it, so it stays gone' };
     if (changed) {
       const { migrations } = serviceOf(deps.config, input.service);
       await replicasFollow({
@@ -96,6 +105,7 @@ export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<Chan
         stays: `${change.index} was not built`,
         report: () => undefined,
       });
+      if (!again) await claimOf(client, fence, change.index, 'build').claim();
       await build(deps, input, client, label);
     }
     if (change.comment !== null)
@@ -131,21 +141,31 @@ function withTablespace(text: string, tablespace: string): string {
 }
 
 /**
- * Drops an index CONCURRENTLY that is still the planned one and still spare, or finds it gone. `ours`: this run has built
- * it, so that it may have been used meanwhile. Throws IndexConflict, IndexInUse, LockTimeout, MissingPrivilege.
+ * Drops an index CONCURRENTLY that is still the planned one and still spare, or finds it gone. `ours`: only where this run
+ * has built it, so that it may have been used meanwhile. Throws IndexConflict, IndexInUse, LockTimeout, MissingPrivilege.
  */
 export function dropIndex(
   deps: ActivityDeps,
   input: ChangeInput & { ours?: boolean },
 ): Promise<ChangedIndex> {
-  const { change, ours = false } = input;
+  const { change, fence, ours = false } = input;
   return whileFenced(deps, input, async (client, label) => {
     const startedAt = Date.now();
     await needOwner(client, change, label);
     const there = await settled(client, change, tuningOf(deps, input).unusedDays);
-    if (there === undefined) return { changed: false, bytes: 0, durationMs: 0 };
+    const dropped = claimOf(client, fence, change.index, 'drop');
+    if (there === undefined)
+      // Of an attempt whose answer was lost.
+      return ours || (await dropped.isClaimed())
+        ? { ...NOTHING, changed: !ours }
+        : { ...NOTHING, why: 'somebody else has dropped it' };
     refuseOther(there, change, label);
-    if (!ours) refuseNeeded(input, there, await readIndexes(client, 0));
+    if (ours && !(await claimOf(client, fence, change.index, 'build').isClaimed()))
+      return { ...NOTHING, why: 'somebody else has built it, so it stays' };
+    if (!ours) {
+      refuseNeeded(input, there, await readIndexes(client, 0));
+      await dropped.claim();
+    }
     await dropConcurrently(client, change.index);
     return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
   });
