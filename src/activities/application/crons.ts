@@ -5,7 +5,7 @@ import type { SourceConfig } from '../../config/source-schema';
 import { targetOf, type Fence, type Place } from '../../contract/place';
 import { duration } from '../../contract/text';
 import { numberOf, timeOf, type Reading } from '../observe/reading';
-import { readSource } from '../observe/source';
+import { FUTURE_MS, readSource } from '../observe/source';
 import { runFencedChange } from '../postgres/session/fenced-change';
 import type { CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
@@ -40,9 +40,6 @@ export interface CronRun extends CommandResult {
   /** It was not run, because it does not accept the secret. */
   refused: boolean;
 }
-
-/** More than clocks differ. */
-const FUTURE_MS = 60_000;
 
 /** Jobs that a scheduler outside of the application starts. */
 export function createCronActivities(deps: ActivityDeps) {
@@ -102,7 +99,7 @@ export function createCronActivities(deps: ActivityDeps) {
         everyMs,
         settleMs: cron.settleSeconds * 1_000,
         undone: left,
-        ...scheduleOf(schedule, cron.expectedSchedule),
+        ...scheduleOf(schedule, cron.schedule, cron.expectedSchedule),
         healsLazily: cron.healsLazily,
         canRedeploy: cron.redeploy !== undefined,
         detail: [
@@ -145,13 +142,16 @@ function isRefusal(error: unknown): error is ApplicationFailure {
   return details?.status === 401 || details?.status === 403;
 }
 
+/** Who keeps it says with an empty one that there is none; a series or an output that is missing says nothing. */
+function keepsIt({ operation, sql }: SourceConfig): boolean {
+  return operation !== undefined || sql !== undefined;
+}
+
 /** Milliseconds; null where it never ran. That nobody can say is no answer. */
 function lastRunOf(reading: Reading, { job, ...place }: CronRef, source: SourceConfig): number | null {
   const whose = `the last run of ${job} on ${targetOf(place)}`;
   if (!reading.known) {
-    // Who keeps the time itself says so with an empty one; a series or an output that is missing says nothing.
-    const keepsIt = source.operation !== undefined || source.sql !== undefined;
-    if (reading.why === 'no-data' && keepsIt) return null;
+    if (reading.why === 'no-data' && keepsIt(source)) return null;
     throw fail('CronUnknown', `${whose} is not known: ${reading.detail}`, {
       retryable: reading.lasting !== true,
     });
@@ -181,10 +181,12 @@ function undoneOf(reading: Reading, { job, ...place }: CronRef): number {
 
 function scheduleOf(
   reading: Reading | undefined,
+  source: SourceConfig | undefined,
   expected = '',
 ): Pick<CronStatus, 'schedule' | 'scheduleDetail'> {
-  if (reading === undefined) return { schedule: null, scheduleDetail: 'no schedule is configured' };
-  if (!reading.known && reading.why !== 'no-data')
+  if (reading === undefined || source === undefined)
+    return { schedule: null, scheduleDetail: 'no schedule is configured' };
+  if (!reading.known && (reading.why !== 'no-data' || !keepsIt(source)))
     return { schedule: 'unknown', scheduleDetail: `the platform's schedule is not known: ${reading.detail}` };
   const said = reading.known ? String(reading.value).trim() : '';
   if (said === expected) return { schedule: 'kept', scheduleDetail: `the platform's schedule is ${said}` };

@@ -22,6 +22,8 @@ export interface SourceCall {
 }
 
 const STATEMENT_TIMEOUT_MS = 20_000;
+/** More than clocks differ. */
+export const FUTURE_MS = 60_000;
 
 /**
  * Reads one value, wherever the configuration says it is. Reads only. What cannot be read is a fact that says why, and
@@ -111,6 +113,11 @@ function readingOf(value: Json | undefined, at: Json | undefined, name: string):
 function notTooOld(reading: Reading, maxAgeSeconds: number): Reading {
   if (!reading.known || reading.atMs === undefined) return reading;
   const ageMs = Date.now() - reading.atMs;
+  if (ageMs < -FUTURE_MS)
+    return unknown(
+      'old',
+      `it is of a time to come, ${new Date(reading.atMs).toISOString()}: nobody knows how old it is. Set the clocks, or correct the source`,
+    );
   if (ageMs <= maxAgeSeconds * 1_000) return reading;
   return unknown('old', `it is ${duration(ageMs)} old, older than ${duration(maxAgeSeconds * 1_000)}`);
 }
