@@ -8,7 +8,7 @@ import type { CronConfig } from '../../src/config/cron-schema';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import { killDuring, startWorkerProcess } from './worker-process';
 
 quietTemporal();
 let driver: Driver;
@@ -294,12 +294,7 @@ it('a worker that is killed while the job runs: the next one runs it again, and 
   let worker = await startWorkerProcess(driver.stack.configFile);
   try {
     const handle = await driver.start('recoverCron');
-    for (let tries = 0; !existsSync(begun); tries += 1) {
-      if (tries > 4_000) throw new Error('the job was never run');
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    await worker.kill();
-    worker = await startWorkerProcess(driver.stack.configFile);
+    worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
     expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
     expect(await statusOf(held)).toBe('expired');

@@ -4,8 +4,9 @@ import { environmentOf, UnknownName } from '../../config/load';
 import type { SourceConfig } from '../../config/source-schema';
 import { targetOf, type Fence, type Place } from '../../contract/place';
 import { duration } from '../../contract/text';
-import { numberOf, timeOf, type Reading } from '../observe/reading';
-import { FUTURE_MS, readSource } from '../observe/source';
+import { lastRunFrom } from '../observe/last-run';
+import { numberOf, type Reading } from '../observe/reading';
+import { readSource } from '../observe/source';
 import { runFencedChange } from '../postgres/session/fenced-change';
 import type { CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
@@ -156,18 +157,9 @@ function lastRunOf(reading: Reading, { job, ...place }: CronRef, source: SourceC
       retryable: reading.lasting !== true,
     });
   }
-  const ms = timeOf(reading.value);
-  if (ms === undefined)
-    throw fail(
-      'CronUnknown',
-      `${whose} is no time with its zone: "${String(reading.value).slice(0, 100)}"; correct lastRun in the configuration.`,
-    );
-  if (ms > Date.now() + FUTURE_MS)
-    throw fail(
-      'CronUnknown',
-      `${whose} lies in the future, at ${new Date(ms).toISOString()}; set the clocks, or correct lastRun in the configuration.`,
-    );
-  return ms;
+  const found = lastRunFrom(reading.value, Date.now());
+  if ('ms' in found) return found.ms;
+  throw fail('CronUnknown', `${whose} ${found.wrong}; correct lastRun in the configuration.`);
 }
 
 function undoneOf(reading: Reading, { job, ...place }: CronRef): number {

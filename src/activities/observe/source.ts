@@ -11,6 +11,7 @@ import { performOperation } from '../support/operation/perform';
 import type { Parameter } from '../support/operation/request';
 import { withClient } from '../postgres/session/connection';
 import { scrub } from '../../config/secrets';
+import { FUTURE_MS } from './last-run';
 import { readPrometheus } from './prometheus';
 import { timeOf, unknown, type Reading } from './reading';
 
@@ -22,8 +23,6 @@ export interface SourceCall {
 }
 
 const STATEMENT_TIMEOUT_MS = 20_000;
-/** More than clocks differ. */
-export const FUTURE_MS = 60_000;
 
 /**
  * Reads one value, wherever the configuration says it is. Reads only. What cannot be read is a fact that says why, and
