@@ -99,7 +99,10 @@ export async function findUniqueIndex(
     );
   if (found.valid) return as('present', `index ${name} is there`);
   return found.building
-    ? as('building', `index ${name} is being built by somebody (pg_stat_progress_create_index)`)
+    ? as(
+        'building',
+        `index ${name} is not valid, and somebody builds an index right now (pg_stat_progress_create_index)`,
+      )
     : as('invalid', `index ${name} is invalid, left by a build that failed`);
 
   /** Whether it holds every confirmed booking: one of fewer rows, or of others, lets a slot be sold twice. */

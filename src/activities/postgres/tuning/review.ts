@@ -85,7 +85,7 @@ async function unusedOf(
 ): Promise<{ changes: IndexChange[]; findings: string[] }> {
   if (countedDays < unusedDays) {
     warnings.push(
-      `scans are counted for certain since ${countedSince} only: no index is called unused before ${unusedDays} days (\`tuning.unusedDays\`)${ageUnseen ? '; GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) to our role lets it see how old the database is' : ''}`,
+      `scans are counted for certain since ${countedSince} only: no index is called unused before ${unusedDays} days (\`tuning.unusedDays\`)${ageUnseen ? '; to let our role see how old the database is, as a superuser in it: GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO that role' : ''}`,
     );
     return { changes: [], findings: [] };
   }
