@@ -12,6 +12,7 @@ const rooms = [
   'report/history',
   'activities/support',
   'activities/postgres/session',
+  'activities/postgres/indexes',
   'activities/observe',
   'activities/postgres/repair',
   'packs/definition',
@@ -40,7 +41,7 @@ const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
 
 /**
  * The systems that activities operate: none knows another. PostgreSQL's session is for everyone, for the fence, and so are
- * the eyes on a service and its repair, for rows.
+ * its builds of indexes, the eyes on a service and its repair, for rows.
  */
 const systems = [
   'application',
@@ -96,7 +97,14 @@ const zones = [
   ...systems.map((system) => ({
     target: inSrc(`activities/${system}`),
     from: inSrc('activities'),
-    except: ['./support', './postgres/session', './postgres/repair', './observe', `./${system}`],
+    except: [
+      './support',
+      './postgres/session',
+      './postgres/indexes',
+      './postgres/repair',
+      './observe',
+      `./${system}`,
+    ],
     message: 'A system knows no other system: what two need is in activities/support or contract.',
   })),
   ...behindTheDoors.map((room) => ({

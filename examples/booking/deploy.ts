@@ -22,7 +22,7 @@ function main([verb, version]: string[]): string {
     const { id } = deployVersion(directory, version);
     return `${version} is in front as ${id}`;
   }
-  if (verb === 'schedule') return readSwitches(directory).cronSchedule;
+  if (verb === 'schedule') return readSwitches(directory).cronSchedule || 'none';
   if (verb === 'again') {
     setSwitches(directory, { cronSchedule: DEFAULT_SWITCHES.cronSchedule });
     return 'deployed again, with its schedules';

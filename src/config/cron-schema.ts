@@ -49,7 +49,9 @@ const cronSchema = z
       .string()
       .min(1)
       .optional()
-      .describe('what `schedule` should say; anything else, or nothing, is a lost one'),
+      .describe(
+        'what `schedule` should say; anything else is a lost one, but a command that prints nothing has said nothing',
+      ),
     redeploy: changeSchema
       .optional()
       .describe('has the platform take the schedule again; running it twice is harmless'),

@@ -10,6 +10,8 @@ export interface KnownStatement {
   /** Since the statistics began; 0 where nobody counted. */
   calls: number;
   meanMs: number;
+  /** Absent where nobody has parsed it. */
+  kind?: 'read' | 'write';
 }
 
 /** One index that is to be created or dropped. */
@@ -101,8 +103,10 @@ export interface VacuumReview {
   database: string;
   fenceToken: number;
   countedSince: string;
-  /** Above both limits, most dead rows first; one more than may be done at once where there are more. */
+  /** Above both limits, most dead rows first; no more than may be done at once. */
   due: TableState[];
+  /** Tables above both limits that are left for the next run. */
+  later?: string[];
   findings: string[];
   warnings: string[];
   settings: { deadShare: number; lockTimeoutSeconds: number; tableTimeoutMinutes: number };

@@ -13,7 +13,7 @@ import type { RunReport } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import { killDuring, startWorkerProcess } from './worker-process';
 
 quietTemporal();
 let driver: Driver;
@@ -447,12 +447,7 @@ it('a worker that is killed while it switches a feature off: the next one does i
   let worker = await startWorkerProcess(driver.stack.configFile);
   try {
     const handle = await driver.start('resolveHighErrorRate');
-    for (let tries = 0; !existsSync(begun); tries += 1) {
-      if (tries > 4_000) throw new Error('the command was never run');
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    await worker.kill();
-    worker = await startWorkerProcess(driver.stack.configFile);
+    worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
     expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
   } finally {

@@ -8,7 +8,7 @@ import type { CronConfig } from '../../src/config/cron-schema';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import { killDuring, startWorkerProcess } from './worker-process';
 
 quietTemporal();
 let driver: Driver;
@@ -124,6 +124,12 @@ describe('a job whose schedule the platform has lost', () => {
     expect(titles(report)).toContain('Not urgent');
     expect([await lastRun(), app.state()]).toEqual(before);
     expect(await statusOf(held)).toBe('held');
+
+    // A command that prints nothing has not said that there is none.
+    const { schedule: asked } = cron();
+    cron().schedule = { ...asked!, command: { ...asked!.command!, run: ['true'] } };
+    const silent = await driver.run('recoverCron', { mode: 'observe' });
+    expect(silent.report.plan?.warnings).toContain('the schedule of the platform cannot be read now');
   });
 
   it('stays as it is without an approval, and needs none when it runs again meanwhile', async () => {
@@ -221,6 +227,25 @@ it('a job that refuses its secret is run again when a person has mended that', a
   expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
 });
 
+it('a job that came back while people mended its secret is not run again', async () => {
+  await loseSchedule();
+  const secret = process.env['BOOKING_CRON_SECRET'];
+  process.env['BOOKING_CRON_SECRET'] = 'the secret of last year';
+  const handle = await driver.start('recoverCron');
+  const { id } = await driver.waiting(handle, 'task');
+  process.env['BOOKING_CRON_SECRET'] = secret;
+  // For so long that it is well for as long as the run needs to see it.
+  cron().everySeconds = 600;
+  setSwitches(app.directory, { cronSchedule: '*/10 * * * * *' });
+  await untilAge((age) => age < 1_500);
+  await driver.answer(handle, 'done', { task: id, by: 'ben' });
+  const { outcome, message } = await driver.end(handle);
+  expect([outcome, message]).toEqual([
+    'NOTHING_TO_DO',
+    expect.stringMatching(/^expire-bookings runs again: /),
+  ]);
+});
+
 it.each<[string, () => void, RegExp]>([
   ['lies in the future', () => (cron().lastRun = time(`now() + interval '1 hour'`)), /lies in the future/],
   ['has no zone', () => (cron().lastRun = time(`'2026-11-22 05:00:00'`)), /is no time with its zone/],
@@ -269,12 +294,7 @@ it('a worker that is killed while the job runs: the next one runs it again, and 
   let worker = await startWorkerProcess(driver.stack.configFile);
   try {
     const handle = await driver.start('recoverCron');
-    for (let tries = 0; !existsSync(begun); tries += 1) {
-      if (tries > 4_000) throw new Error('the job was never run');
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    await worker.kill();
-    worker = await startWorkerProcess(driver.stack.configFile);
+    worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
     expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
     expect(await statusOf(held)).toBe('expired');

@@ -9,7 +9,7 @@ import { parseDocument } from 'yaml';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import { killDuring, startWorkerProcess } from './worker-process';
 
 quietTemporal();
 
@@ -215,12 +215,7 @@ describe('a rollback', () => {
     try {
       deployVersion(app.directory, '1.5.0');
       const handle = await driver.start('rollBackDeployment');
-      for (let tries = 0; app.front() !== 'dep-2'; tries += 1) {
-        if (tries > 4_000) throw new Error('it was never promoted');
-        await new Promise((resolve) => setTimeout(resolve, 30));
-      }
-      await worker.kill();
-      worker = await startWorkerProcess(driver.stack.configFile);
+      worker = await killDuring(worker, driver.stack.configFile, () => app.front() === 'dep-2');
       const { outcome, report } = await driver.end(handle);
       expect(outcome).toBe('SUCCEEDED');
       expect(app.front()).toBe('dep-2');

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/config/version';
+import { until } from '../support/postgres';
 
 export interface WorkerProcess {
   readonly pid: number;
@@ -74,6 +75,17 @@ export async function startWorkerProcess(configFile: string): Promise<WorkerProc
       clearTimeout(impatient);
     },
   };
+}
+
+/** Kills a worker once `isAtIt`, and starts another one in its place. */
+export async function killDuring(
+  worker: WorkerProcess,
+  configFile: string,
+  isAtIt: () => boolean | Promise<boolean>,
+): Promise<WorkerProcess> {
+  await until(isAtIt);
+  await worker.kill();
+  return startWorkerProcess(configFile);
 }
 
 function exitOf(child: ChildProcess): Promise<void> {

@@ -4,7 +4,8 @@ import { environmentOf, UnknownName } from '../../config/load';
 import type { SourceConfig } from '../../config/source-schema';
 import { targetOf, type Fence, type Place } from '../../contract/place';
 import { duration } from '../../contract/text';
-import { numberOf, timeOf, type Reading } from '../observe/reading';
+import { lastRunFrom } from '../observe/last-run';
+import { numberOf, type Reading } from '../observe/reading';
 import { readSource } from '../observe/source';
 import { runFencedChange } from '../postgres/session/fenced-change';
 import type { CommandResult } from '../support/configured-command';
@@ -40,9 +41,6 @@ export interface CronRun extends CommandResult {
   /** It was not run, because it does not accept the secret. */
   refused: boolean;
 }
-
-/** More than clocks differ. */
-const FUTURE_MS = 60_000;
 
 /** Jobs that a scheduler outside of the application starts. */
 export function createCronActivities(deps: ActivityDeps) {
@@ -102,7 +100,7 @@ export function createCronActivities(deps: ActivityDeps) {
         everyMs,
         settleMs: cron.settleSeconds * 1_000,
         undone: left,
-        ...scheduleOf(schedule, cron.expectedSchedule),
+        ...scheduleOf(schedule, cron.schedule, cron.expectedSchedule),
         healsLazily: cron.healsLazily,
         canRedeploy: cron.redeploy !== undefined,
         detail: [
@@ -145,29 +143,23 @@ function isRefusal(error: unknown): error is ApplicationFailure {
   return details?.status === 401 || details?.status === 403;
 }
 
+/** Who keeps it says with an empty one that there is none; a series or an output that is missing says nothing. */
+function keepsIt({ operation, sql }: SourceConfig): boolean {
+  return operation !== undefined || sql !== undefined;
+}
+
 /** Milliseconds; null where it never ran. That nobody can say is no answer. */
 function lastRunOf(reading: Reading, { job, ...place }: CronRef, source: SourceConfig): number | null {
   const whose = `the last run of ${job} on ${targetOf(place)}`;
   if (!reading.known) {
-    // Who keeps the time itself says so with an empty one; a series or an output that is missing says nothing.
-    const keepsIt = source.operation !== undefined || source.sql !== undefined;
-    if (reading.why === 'no-data' && keepsIt) return null;
+    if (reading.why === 'no-data' && keepsIt(source)) return null;
     throw fail('CronUnknown', `${whose} is not known: ${reading.detail}`, {
       retryable: reading.lasting !== true,
     });
   }
-  const ms = timeOf(reading.value);
-  if (ms === undefined)
-    throw fail(
-      'CronUnknown',
-      `${whose} is no time with its zone: "${String(reading.value).slice(0, 100)}"; correct lastRun in the configuration.`,
-    );
-  if (ms > Date.now() + FUTURE_MS)
-    throw fail(
-      'CronUnknown',
-      `${whose} lies in the future, at ${new Date(ms).toISOString()}; set the clocks, or correct lastRun in the configuration.`,
-    );
-  return ms;
+  const found = lastRunFrom(reading.value, Date.now());
+  if ('ms' in found) return found.ms;
+  throw fail('CronUnknown', `${whose} ${found.wrong}; correct lastRun in the configuration.`);
 }
 
 function undoneOf(reading: Reading, { job, ...place }: CronRef): number {
@@ -181,10 +173,12 @@ function undoneOf(reading: Reading, { job, ...place }: CronRef): number {
 
 function scheduleOf(
   reading: Reading | undefined,
+  source: SourceConfig | undefined,
   expected = '',
 ): Pick<CronStatus, 'schedule' | 'scheduleDetail'> {
-  if (reading === undefined) return { schedule: null, scheduleDetail: 'no schedule is configured' };
-  if (!reading.known && reading.why !== 'no-data')
+  if (reading === undefined || source === undefined)
+    return { schedule: null, scheduleDetail: 'no schedule is configured' };
+  if (!reading.known && (reading.why !== 'no-data' || !keepsIt(source)))
     return { schedule: 'unknown', scheduleDetail: `the platform's schedule is not known: ${reading.detail}` };
   const said = reading.known ? String(reading.value).trim() : '';
   if (said === expected) return { schedule: 'kept', scheduleDetail: `the platform's schedule is ${said}` };

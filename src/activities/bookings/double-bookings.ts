@@ -4,7 +4,8 @@ import type { Place } from '../../contract/place';
 import { serviceOf } from '../../config/load';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
-import { instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
+import { lockRows } from '../postgres/repair/lock-rows';
+import { instantText, valueParameter } from '../postgres/repair/mapping';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { lookAtBookings, type Looked } from './look';
@@ -164,7 +165,10 @@ async function cancelBatch(
   config: BookingsConfig,
   items: (Resolution & { unit: string })[],
 ): Promise<BatchResult<Resolution & { unit: string }>> {
-  const found = await lockBookings(client, tables, items);
+  const found = await lockRows(client, tables.bookings, {
+    keys: items.flatMap(({ keep, cancel }) => [keep.id, ...cancel.map(({ id }) => id)]),
+    strength: 'NO KEY UPDATE',
+  });
   const slots = await lockSlots(
     client,
     tables,
@@ -174,10 +178,8 @@ async function cancelBatch(
   const good: typeof items = [];
   for (const item of items) {
     const all = [item.keep, ...item.cancel];
-    const changed = all.filter(
-      ({ id, version }) => found.versions.get(id) !== version && !found.locked.has(id),
-    );
-    if (changed.length > 0) result.left.push({ unit: item.unit, why: changedText(changed, found.versions) });
+    const changed = all.filter(({ id, version }) => found.got.get(id) !== version && !found.locked.has(id));
+    if (changed.length > 0) result.left.push({ unit: item.unit, why: changedText(changed, found.got) });
     else if (all.some(({ id }) => found.locked.has(id)) || slots.locked.has(item.slot))
       result.later.push(item);
     else good.push(item);
@@ -201,29 +203,6 @@ async function cancelBatch(
     ),
   );
   return result;
-}
-
-/** Versions of the rows that are locked now; and those that somebody else has locked. */
-async function lockBookings(
-  client: Client,
-  { bookings: { name, columns } }: BookingTables,
-  items: Resolution[],
-): Promise<{ versions: Map<string, string>; locked: Set<string> }> {
-  const ids = items.flatMap(({ keep, cancel }) => [keep.id, ...cancel.map(({ id }) => id)]);
-  const wanted = `b.${columns.id.name} = ANY(${keysParameter(1, columns.id)})`;
-  const { rows } = await client.query<{ id: string; version: string }>(
-    `SELECT b.${columns.id.name}::text AS id, b.xmin::text AS version FROM ${name} b WHERE ${wanted}
-      ORDER BY b.${columns.id.name} FOR NO KEY UPDATE SKIP LOCKED`,
-    [ids],
-  );
-  const versions = new Map(rows.map(({ id, version }) => [id, version]));
-  const missing = ids.filter((id) => !versions.has(id));
-  if (missing.length === 0) return { versions, locked: new Set() };
-  const there = await client.query<{ id: string }>(
-    `SELECT b.${columns.id.name}::text AS id FROM ${name} b WHERE ${wanted}`,
-    [missing],
-  );
-  return { versions, locked: new Set(there.rows.map(({ id }) => id)) };
 }
 
 function changedText(changed: SoldBooking[], versions: Map<string, string>): string {

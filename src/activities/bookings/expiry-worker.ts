@@ -1,5 +1,6 @@
 import { databaseIn, type Fence, type Place } from '../../contract/place';
 import { resolveSecrets } from '../../config/secrets';
+import { lastRunFrom } from '../observe/last-run';
 import { withClient } from '../postgres/session/connection';
 import { runFencedCommand } from '../postgres/session/fenced-command';
 import type { CommandResult } from '../support/configured-command';
@@ -36,16 +37,16 @@ export function createExpiryWorkerActivities(deps: ActivityDeps) {
         headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, resolve(value)])),
         timeoutMs,
       });
-      const value = valueAt(jsonOf(answer), field);
-      const lastRun = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+      const now = await databaseClock(place);
+      const lastRun = lastRunFrom(valueAt(jsonOf(answer), field), now);
       const canRestart = restart !== undefined;
-      if (Number.isNaN(lastRun))
+      if ('wrong' in lastRun)
         return {
           alive: false,
-          detail: `${hostOf(resolve(url))} names no time of its last run at ${field}`,
+          detail: `${hostOf(resolve(url))} names no time of its last run at ${field}: it ${lastRun.wrong}`,
           canRestart,
         };
-      const ageSeconds = Math.round(((await databaseClock(place)) - lastRun) / 1_000);
+      const ageSeconds = Math.round((now - lastRun.ms) / 1_000);
       const alive = ageSeconds <= maxAgeSeconds;
       const detail = `its last run was ${ageSeconds} s ago; ${maxAgeSeconds} s at most`;
       return { alive, detail, canRestart };

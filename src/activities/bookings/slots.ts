@@ -1,34 +1,17 @@
 import type { Client } from 'pg';
 import { changeRows, withImages, type LogEntry, type RowOfUnit } from '../postgres/repair/change-log';
+import { lockRows, type Locked } from '../postgres/repair/lock-rows';
 import { keysParameter, valueParameter } from '../postgres/repair/mapping';
 import type { BookingsConfig } from './settings';
 import type { BookingTables } from './tables';
 
 /**
- * Locks slots that nobody else has locked. Returns those that it got, and those that are there and locked. A booking comes
- * before its slot, in the order in which an application takes them. FOR UPDATE: a booking of the slot that somebody is
- * adding right now holds its key.
+ * Locks slots that nobody else has locked. A booking comes before its slot, in the order in which an application takes them;
+ * a booking of the slot that somebody is adding right now holds its key.
  */
-export async function lockSlots(
-  client: Client,
-  { slots }: BookingTables,
-  keys: string[],
-): Promise<{ got: Set<string>; locked: Set<string> }> {
-  if (slots === undefined || keys.length === 0) return { got: new Set(), locked: new Set() };
-  const { name, columns } = slots;
-  const wanted = `${columns.id.name} = ANY(${keysParameter(1, columns.id)})`;
-  const { rows } = await client.query<{ key: string }>(
-    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted} ORDER BY ${columns.id.name} FOR UPDATE SKIP LOCKED`,
-    [keys],
-  );
-  const got = new Set(rows.map(({ key }) => key));
-  const missing = keys.filter((key) => !got.has(key));
-  if (missing.length === 0) return { got, locked: new Set() };
-  const there = await client.query<{ key: string }>(
-    `SELECT ${columns.id.name}::text AS key FROM ${name} WHERE ${wanted}`,
-    [missing],
-  );
-  return { got, locked: new Set(there.rows.map(({ key }) => key)) };
+export async function lockSlots(client: Client, { slots }: BookingTables, keys: string[]): Promise<Locked> {
+  if (slots === undefined) return { got: new Map(), locked: new Set() };
+  return lockRows(client, slots, { keys, strength: 'UPDATE' });
 }
 
 /** Bookings to be ended, with what is locked beside them. */

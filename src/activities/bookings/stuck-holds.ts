@@ -3,7 +3,8 @@ import { RELEASE_STEP } from '../../contract/bookings';
 import type { Place } from '../../contract/place';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
-import { instantParameter, instantText, keysParameter, valueParameter } from '../postgres/repair/mapping';
+import { lockRows } from '../postgres/repair/lock-rows';
+import { instantParameter, instantText, valueParameter } from '../postgres/repair/mapping';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import type { State } from './unconfigured';
@@ -92,10 +93,10 @@ export function createStuckHoldActivities(deps: ActivityDeps) {
   };
 }
 
-/** `b` is a hold that ran out before $2. */
-function stuck({ bookings: { columns } }: BookingTables, service: string): string {
+/** `t` is in the state $`first` and ran out before the parameter after that. */
+function stuck({ bookings: { columns } }: BookingTables, service: string, first = 1): string {
   const expiresAt = need(columns.expiresAt, service, 'expiresAt');
-  return `b.${columns.status.name} = ${valueParameter(1, columns.status)} AND b.${expiresAt.name} <= ${instantParameter(2, expiresAt)}`;
+  return `t.${columns.status.name} = ${valueParameter(first, columns.status)} AND t.${expiresAt.name} <= ${instantParameter(first + 1, expiresAt)}`;
 }
 
 async function countHolds(
@@ -112,8 +113,8 @@ async function countHolds(
   );
   const cutoff = given ?? clock[0]!.cutoff;
   const { rows } = await client.query<{ id: string; since: string }>(
-    `SELECT b.${bookings.columns.id.name}::text AS id, ${instantText(expiresAt, 'b')} AS since FROM ${bookings.name} b
-      WHERE ${stuck(tables, service)} ORDER BY b.${expiresAt.name} LIMIT $3`,
+    `SELECT t.${bookings.columns.id.name}::text AS id, ${instantText(expiresAt, 't')} AS since FROM ${bookings.name} t
+      WHERE ${stuck(tables, service)} ORDER BY t.${expiresAt.name} LIMIT $3`,
     [states.held, cutoff, maxHolds + 1],
   );
   if (rows.length > maxHolds)
@@ -135,8 +136,8 @@ async function listHolds(
 ): Promise<Hold[]> {
   const { name, columns } = tables.bookings;
   const { rows } = await client.query<{ key: string; slot: string | null }>(
-    `SELECT b.${columns.id.name}::text AS key, b.${columns.slot.name}::text AS slot FROM ${name} b
-      WHERE ${stuck(tables, service)} ORDER BY b.${need(columns.expiresAt, service, 'expiresAt').name} LIMIT $3`,
+    `SELECT t.${columns.id.name}::text AS key, t.${columns.slot.name}::text AS slot FROM ${name} t
+      WHERE ${stuck(tables, service)} ORDER BY t.${need(columns.expiresAt, service, 'expiresAt').name} LIMIT $3`,
     [states.held, cutoff, most],
   );
   return rows.map((row) => ({ ...row, unit: row.slot === null ? `booking ${row.key}` : `slot ${row.slot}` }));
@@ -154,31 +155,14 @@ async function releaseBatch(
   { log, tables, config, input }: Release,
   items: Hold[],
 ): Promise<BatchResult<Hold>> {
-  const { bookings } = tables;
-  const { id } = bookings.columns;
-  const still = `${stuck(tables, input.service)} AND b.${id.name} = ANY(${keysParameter(3, id)})`;
-  const among = (text: string, keys: string[]) =>
-    client.query<{ key: string }>(`SELECT b.${id.name}::text AS key FROM ${bookings.name} b WHERE ${text}`, [
-      config.states.held,
-      input.cutoff,
-      keys,
-    ]);
-  const { rows } = await among(
-    `${still} ORDER BY b.${id.name} FOR NO KEY UPDATE SKIP LOCKED`,
-    items.map(({ key }) => key),
-  );
-  const got = new Set(rows.map(({ key }) => key));
+  // Whether it is still one is asked again when its row is locked.
+  const { got, locked } = await lockRows(client, tables.bookings, {
+    keys: items.map(({ key }) => key),
+    strength: 'NO KEY UPDATE',
+    where: stuck(tables, input.service, 2),
+    parameters: [config.states.held, input.cutoff],
+  });
   const missing = items.filter(({ key }) => !got.has(key));
-  const locked = new Set(
-    missing.length === 0
-      ? []
-      : (
-          await among(
-            still,
-            missing.map(({ key }) => key),
-          )
-        ).rows.map(({ key }) => key),
-  );
   const mine = items.filter(({ key }) => got.has(key));
   const slots = await lockSlots(client, tables, [...new Set(mine.flatMap(({ slot }) => slot ?? []))]);
   const good = mine.filter(({ slot }) => slot === null || !slots.locked.has(slot));

@@ -66,16 +66,41 @@ async function unknownStates(
   return warnings;
 }
 
+interface FoundTrigger {
+  name: string;
+  always: boolean;
+  /** It may do more than look at its row and set its columns. */
+  reaches: boolean;
+}
+
+/** Words by which the text of a function does something beside its row, and what is no text of it. */
+const REACHES = '\\m(insert|update|delete|merge|truncate|perform|execute|call|notify|select)\\M';
+const NO_CODE = `'[^']*'|--[^\n]*|/[*].*?[*]/`;
+
 /** What they change beside the rows of a repair is in nobody's log. */
 async function passedTriggers(client: Client, tables: BookingTables): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT format('%I on %s', tgname, tgrelid::regclass) AS name FROM pg_trigger
-      WHERE tgrelid = ANY($1::regclass[]) AND NOT tgisinternal AND tgenabled = 'O'
-        AND tgtype & ${TRIGGER.before | TRIGGER.instead} = 0 AND tgtype & ${TRIGGER.update} <> 0 ORDER BY 1`,
-    [changedTables(tables).map(({ name }) => name)],
+  const { rows } = await client.query<FoundTrigger>(
+    `SELECT format('%I on %s', t.tgname, t.tgrelid::regclass) AS name, t.tgenabled = 'A' AS always,
+            t.tgtype & ${TRIGGER.before} = 0 OR l.lanname NOT IN ('plpgsql', 'sql')
+              OR regexp_replace(p.prosrc, $2, '', 'g') ~* $3 AS reaches
+       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
+      WHERE t.tgrelid = ANY($1::regclass[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+        AND t.tgtype & ${TRIGGER.instead} = 0 AND t.tgtype & ${TRIGGER.update} <> 0 ORDER BY 1`,
+    [changedTables(tables).map(({ name }) => name), NO_CODE, REACHES],
   );
-  if (rows.length === 0) return [];
+  const names = (found: FoundTrigger[]) => found.map(({ name }) => name).join(', ');
+  const passed = rows.filter(({ always, reaches }) => !always && reaches);
+  const always = rows.filter((one) => one.always);
   return [
-    `going back passes the triggers of the application, so what they changed in other rows stays: ${rows.map(({ name }) => name).join(', ')}`,
+    ...(passed.length > 0
+      ? [
+          `going back passes the triggers of the application, so what they changed in other rows stays: ${names(passed)}`,
+        ]
+      : []),
+    ...(always.length > 0
+      ? [
+          `triggers that always fire do so on the way back as well, and may refuse it or change columns: ${names(always)}`,
+        ]
+      : []),
   ];
 }

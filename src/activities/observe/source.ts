@@ -11,6 +11,7 @@ import { performOperation } from '../support/operation/perform';
 import type { Parameter } from '../support/operation/request';
 import { withClient } from '../postgres/session/connection';
 import { scrub } from '../../config/secrets';
+import { FUTURE_MS } from './last-run';
 import { readPrometheus } from './prometheus';
 import { timeOf, unknown, type Reading } from './reading';
 
@@ -111,6 +112,11 @@ function readingOf(value: Json | undefined, at: Json | undefined, name: string):
 function notTooOld(reading: Reading, maxAgeSeconds: number): Reading {
   if (!reading.known || reading.atMs === undefined) return reading;
   const ageMs = Date.now() - reading.atMs;
+  if (ageMs < -FUTURE_MS)
+    return unknown(
+      'old',
+      `it is of a time to come, ${new Date(reading.atMs).toISOString()}: nobody knows how old it is. Set the clocks, or correct the source`,
+    );
   if (ageMs <= maxAgeSeconds * 1_000) return reading;
   return unknown('old', `it is ${duration(ageMs)} old, older than ${duration(maxAgeSeconds * 1_000)}`);
 }

@@ -138,7 +138,7 @@ async function create(to: Changing, change: IndexChange): Promise<void> {
   const title = `Create ${change.index}`;
   const again = `Drop ${change.index} again`;
   const back = () => remove(to, change, { takesBack: title }, { title: again, ours: true });
-  await build(to, change, { title: again, back });
+  await build(to, change, { title: again, back }, { title, again: false });
 }
 
 async function drop(to: Changing, change: IndexChange): Promise<void> {
@@ -147,7 +147,7 @@ async function drop(to: Changing, change: IndexChange): Promise<void> {
   // An invalid one is worth nothing, and made again it would be a valid one.
   const undo: WayBack = change.invalid
     ? { harmless: `the invalid ${change.index} is gone` }
-    : { title: again, back: () => build(to, change, { takesBack: title }, again) };
+    : { title: again, back: () => build(to, change, { takesBack: title }, { title: again, again: true }) };
   await remove(to, change, undo, { title, ours: false });
 }
 
@@ -155,14 +155,14 @@ function build(
   { run, place, fence, permittedMs }: Changing,
   change: IndexChange,
   undo: WayBack,
-  title = `Create ${change.index}`,
+  { title, again }: { title: string; again: boolean },
 ) {
-  return run.step(title, (act) => act.buildIndex({ ...place, change, fence }), {
+  return run.step(title, (act) => act.buildIndex({ ...place, change, fence, again }), {
     kind: 'mutate',
     undo,
     permittedMs,
-    describe: ({ changed, bytes: size, durationMs }) =>
-      changed ? `${bytes(size)} in ${duration(durationMs)}` : 'it is there already',
+    describe: ({ changed, why, bytes: size, durationMs }) =>
+      changed ? `${bytes(size)} in ${duration(durationMs)}` : (why ?? 'it is there already'),
   });
 }
 
@@ -176,7 +176,8 @@ function remove(
     kind: 'mutate',
     undo,
     permittedMs,
-    describe: ({ changed, bytes: size }) => (changed ? `${bytes(size)} are free` : 'it is gone already'),
+    describe: ({ changed, why, bytes: size }) =>
+      changed ? `${bytes(size)} are free` : (why ?? 'it is gone already'),
   });
 }
 

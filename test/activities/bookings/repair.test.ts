@@ -211,6 +211,45 @@ describe('double bookings', () => {
     expect(await rowsOf(world)).toEqual(before);
   });
 
+  it('are not cancelled again by a run that was reset after it had taken them back', async () => {
+    const world = await freshWorld(pg);
+    await sellOften(world, 1, 1);
+    const before = await rowsOf(world);
+    const resolutions = firstStays((await find(world)).conflicts);
+    await cancel(world, resolutions);
+    await undo(world, CANCEL_STEP);
+    const again = firstStays((await find(world)).conflicts);
+    expect(await failureOf(cancel(world, again))).toMatchObject({
+      type: 'StaleFencingToken',
+      message: expect.stringMatching(/Start a new run\.$/),
+    });
+    expect(await rowsOf(world)).toEqual(before);
+    const anew = { ...world, repair: { ...world.repair, run: 'run-2' } };
+    expect(await cancel(anew, again)).toEqual({ done: 1, left: [] });
+    expect(await undo(anew, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+  });
+
+  it('go back with triggers for what is new: one that seals the audit trail', async () => {
+    const world = await freshWorld(pg);
+    await world.db.query(
+      `ALTER TABLE audit_logs ADD COLUMN seal text;
+       CREATE FUNCTION seal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.seal := md5(NEW.entity_id); RETURN NEW; END $$;
+       CREATE TRIGGER seals BEFORE INSERT ON audit_logs FOR EACH ROW EXECUTE FUNCTION seal()`,
+    );
+    await sellOften(world, 1, 1);
+    const before = await rowsOf(world);
+    await cancel(world, firstStays((await find(world)).conflicts));
+    expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
+    expect(await rowsOf(world)).toEqual(before);
+    expect(
+      await world.db.query('SELECT action, seal IS NOT NULL AS sealed FROM audit_logs ORDER BY id'),
+    ).toEqual([
+      { action: 'booking_cancelled', sealed: true },
+      { action: 'booking_restored', sealed: true },
+    ]);
+  });
+
   it('are never more than the cap, and never none', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 3);
@@ -230,39 +269,6 @@ describe('double bookings', () => {
     const later = { ...world, repair: { ...world.repair, fence: { target: 'shop/production', token: 2 } } };
     await cancel(later, resolutions);
     expect((await failureOf(undo(world, CANCEL_STEP))).type).toBe('StaleFencingToken');
-  });
-});
-
-describe('the unique index', () => {
-  it('is built, also over what a failed build left, and dropped again', async () => {
-    const world = await freshWorld(pg);
-    const { fence } = world.repair;
-    const index = (what: 'buildUniqueIndex' | 'dropUniqueIndex') =>
-      runActivity(world.activities[what], { ...world.db.place, fence });
-    await sellOften(world, 1, 1);
-    const sold = await failureOf(index('buildUniqueIndex'));
-    expect(sold.type).toBe('IndexNotUnique');
-    expect((await find(world)).index.state).toBe('missing');
-    await world.db
-      .query(
-        `CREATE UNIQUE INDEX CONCURRENTLY idx_bookings_one_confirmed_per_slot ON bookings (slot_id) WHERE status = 'confirmed'`,
-      )
-      .catch(() => undefined);
-    const { conflicts, index: found } = await find(world);
-    expect(found.state).toBe('invalid');
-    await cancel(world, firstStays(conflicts));
-    expect((await index('buildUniqueIndex')).state).toBe('present');
-    expect((await index('dropUniqueIndex')).state).toBe('missing');
-  });
-
-  it('is not dropped where somebody else has built it', async () => {
-    const world = await freshWorld(pg);
-    const input = { ...world.db.place, fence: world.repair.fence };
-    await runActivity(world.activities.buildUniqueIndex, input);
-    expect(await runActivity(world.activities.dropUniqueIndex, input)).toMatchObject({
-      state: 'present',
-      detail: 'index idx_bookings_one_confirmed_per_slot stays: somebody else has built it',
-    });
   });
 });
 
@@ -292,11 +298,24 @@ describe('stuck holds', () => {
       `CREATE FUNCTION free() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE slots SET status = 'open' WHERE id = NEW.slot_id; RETURN NEW; END $$;
        CREATE TRIGGER frees AFTER UPDATE ON bookings FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION free()`,
     );
+    await world.db.query(
+      `CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE resources SET name = name; RETURN NEW; END $$;
+       CREATE TRIGGER counts BEFORE UPDATE ON slots FOR EACH ROW EXECUTE FUNCTION count_up();
+       CREATE FUNCTION look_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+       CREATE TRIGGER looks BEFORE UPDATE ON slots FOR EACH ROW EXECUTE FUNCTION look_on();
+       ALTER TABLE slots ENABLE ALWAYS TRIGGER looks; GRANT UPDATE ON resources TO PUBLIC`,
+    );
     await leaveHolds(world, 1, 2);
     const before = await rowsOf(world);
-    expect((await lookForHolds(world)).unconfigured).toContainEqual(
-      expect.stringMatching(/passes the triggers .*: frees on bookings$/),
+    await world.db.query('REVOKE UPDATE ON resources FROM PUBLIC');
+    const { unconfigured } = await lookForHolds(world);
+    expect(unconfigured).toContainEqual(
+      expect.stringMatching(/passes the triggers .*: counts on slots, frees on bookings$/),
     );
+    expect(unconfigured).toContainEqual(
+      expect.stringMatching(/^triggers that always fire .*: looks on slots$/),
+    );
+    await world.db.query('DROP TRIGGER counts ON slots');
     expect(await release(world)).toEqual({ done: 2, left: [] });
     expect(await world.db.query('SELECT DISTINCT status FROM slots WHERE id < 3')).toEqual([
       { status: 'open' },
@@ -488,6 +507,21 @@ describe('the role of repairs', () => {
       'CREATE TABLE public.mine ()',
     ])
       await expect(other.query(sql)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('is refused what it could not put back, whatever column a trigger has set', async () => {
+    const world = await freshWorld(pg);
+    await leaveHolds(world, 1);
+    const before = await rowsOf(world);
+    await world.db.query('REVOKE UPDATE (updated_at) ON bookings FROM runbooks_repair');
+    expect(await failureOf(release(world))).toMatchObject({
+      type: 'MissingPrivilege',
+      message: expect.stringContaining('GRANT UPDATE (updated_at) ON "public"."bookings" TO runbooks_repair'),
+    });
+    expect(await rowsOf(world)).toEqual(before);
+    expect(await auditOf(world)).toEqual([]);
+    await world.db.query('GRANT UPDATE (updated_at) ON bookings TO runbooks_repair');
+    expect(await release(world)).toEqual({ done: 1, left: [] });
   });
 
   it('is what the rows are changed as, and is refused when it can write more', async () => {

@@ -129,6 +129,11 @@ describe('a statement', () => {
     [`SELECT 'many'`, 'not-a-number', /got "many", wanted a number/],
     [`SELECT 'NaN'::float8`, 'not-a-number', /wanted a number/],
     [`SELECT 1, now() - interval '1 hour' AS at`, 'old', /is 1 h 0 min old, older than 5 min/],
+    [
+      `SELECT 1, now() + interval '1 hour' AS at`,
+      'old',
+      /is of a time to come, 20.*: nobody knows how old it is/,
+    ],
     ['SELECT nothing', 'failed', /Could not measure depth of shop\/production .*nothing/s],
     ['CREATE TABLE x ()', 'failed', /read-only transaction/],
     ['SELECT 1; SELECT 2', 'failed', /multiple commands/],

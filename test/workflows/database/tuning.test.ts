@@ -1,6 +1,6 @@
 import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/testing';
-import type { IndexReview, VacuumReview } from '../../../src/contract/tuning';
-import { judgeTimes } from '../../../src/workflows/database/tune-slow-queries/watch-times';
+import type { IndexChange, IndexReview, KnownStatement, VacuumReview } from '../../../src/contract/tuning';
+import { judgeTimes, watchedBy, type StatementTime } from '../../../src/workflows/database/watch-times';
 import { quietTemporal } from '../../support/quiet';
 
 quietTemporal();
@@ -12,7 +12,7 @@ const table = {
 };
 const vacuumReview: VacuumReview = {
   ...{ database: 'booking', fenceToken: 0, countedSince: '2026-01-01T00:00:00Z', due: [table] },
-  ...{ findings: [], warnings: [] },
+  ...{ findings: [], warnings: [], later: ['public.slots', 'public.links'] },
   settings: { deadShare: 0.2, lockTimeoutSeconds: 10, tableTimeoutMinutes: 120 },
   offPeak: { open: false, waitMs: 5 * HOUR_MS, leftMs: 0, window: '01:00-05:00 UTC' },
 };
@@ -41,6 +41,10 @@ const indexReview: IndexReview = {
   settings: { slowMs: 1, minGain: 0.3, maxLoss: 0.05, buildTimeoutMinutes: 1 },
 };
 
+/** What is wrong with the indexes. */
+let problems = indexReview;
+/** Before the change, and right after it. */
+const times = [0, 1].map(() => ({ id: '5', calls: 100, totalMs: 100 }));
 let environment: TestEnvironment;
 const done: string[] = [];
 /** Hours until it is off-peak, one answer for each time that somebody asks. */
@@ -55,28 +59,26 @@ const vacuumed = {
 };
 let result: typeof vacuumed;
 beforeAll(async () => {
+  const database = {
+    url: '${env:NONE}',
+    identity: { systemIdentifier: '7000000000000000000', database: 'booking' },
+  };
   environment = await startTestEnvironment({
     packs: [],
     timeSkipping: true,
     config: {
       services: {
-        booking: {
+        booking: { mode: 'auto', environments: { production: { database } } },
+        watched: {
           mode: 'auto',
-          environments: {
-            production: {
-              database: {
-                url: '${env:NONE}',
-                identity: { systemIdentifier: '7000000000000000000', database: 'booking' },
-              },
-            },
-          },
+          environments: { production: { database, application: { soakSeconds: 5, soakEverySeconds: 1 } } },
         },
       },
     },
     activities: {
       findBloatedTables: async () => vacuumReview,
       findSlowQueries: async () => indexReview,
-      findIndexProblems: async () => indexReview,
+      findIndexProblems: async () => problems,
       readOffPeak: async () => {
         const hours = waits.shift() ?? 0;
         done.push(`asked, ${hours} h`);
@@ -86,7 +88,16 @@ beforeAll(async () => {
         done.push('vacuum');
         return result;
       },
-      dropIndex: async () => void done.push('drop'),
+      dropIndex: async () => {
+        done.push('drop');
+        return { changed: true, bytes: 1, durationMs: 1 };
+      },
+      buildIndex: async () => {
+        done.push('build');
+        return { changed: true, bytes: 1, durationMs: 1 };
+      },
+      planStatements: async () => [],
+      readStatementTimes: async () => [times.shift() ?? { id: '5', calls: 200, totalMs: 1_100 }],
       readTable: async () => ({ state: { ...table, deadRows: 0 }, detail: 'none' }),
     },
   });
@@ -139,6 +150,33 @@ it.each(['tuneSlowQueries', 'reviewIndexes', 'vacuumBloatedTables'])(
   },
 );
 
+it('a plan to vacuum says which tables are left for the next run', async () => {
+  const { plan } = await environment.run('vacuumBloatedTables', { ...input, mode: 'observe' });
+  expect(plan?.warnings).toEqual([
+    '2 tables over the limits are left for the next run, because `maxDestructive` allows 1: public.slots, public.links',
+  ]);
+});
+
+it('a new index that makes writes much slower is taken back', async () => {
+  const write: KnownStatement = {
+    id: '5',
+    text: 'INSERT',
+    calls: 100,
+    meanMs: 1,
+    tables: ['public.bookings'],
+    kind: 'write',
+  };
+  const create: IndexChange = { ...indexReview.changes[0]!, kind: 'create', index: 'public.new' };
+  problems = { ...indexReview, changes: [create], witnesses: [write] };
+  try {
+    const report = await environment.run('reviewIndexes', { ...input, service: 'watched' });
+    expect([report.outcome, done]).toEqual(['ROLLED_BACK', ['build', 'drop']]);
+    expect(report.summary).toMatch(/100 writes of the tables with a new index took 1\.0 s instead of 100 ms/);
+  } finally {
+    problems = indexReview;
+  }
+});
+
 it('a plan to change indexes says what nobody will notice', async () => {
   const { plan } = await environment.run('tuneSlowQueries', { ...input, mode: 'observe' });
   expect(plan?.warnings).toEqual([
@@ -168,5 +206,31 @@ describe('the times of statements after a change', () => {
         ok: true,
         detail: 'none was called often enough since',
       });
+  });
+
+  it('are those of the writes as well that have a new index to maintain, together and against what is saved', () => {
+    const two = (write: [number, number], read: [number, number]) => [
+      { id: 'write', calls: write[0], totalMs: write[1] },
+      { id: 'read', calls: read[0], totalMs: read[1] },
+    ];
+    const before = two([1_000, 1_000], [10, 5_000]);
+    const judge = (now: StatementTime[]) => judgeTimes(before, before, now, ['write']);
+    expect(judge(two([2_000, 5_000], [10, 5_000]))).toEqual({
+      ok: false,
+      detail:
+        '1000 writes of the tables with a new index took 4.0 s instead of 1.0 s, and the others saved only 0 ms',
+    });
+    // Twenty calls that take 10 ms instead of 500 are worth three seconds of writes.
+    expect(judge(two([2_000, 5_000], [30, 5_200]))).toMatchObject({ ok: true });
+    expect(judge(two([2_000, 2_400], [10, 5_000]))).toMatchObject({ ok: true });
+    const statement = { text: '', calls: 1, meanMs: 1, tables: ['public.bookings'] };
+    const witnesses: KnownStatement[] = [
+      { ...statement, id: 'write', kind: 'write' },
+      { ...statement, id: 'read', kind: 'read' },
+      { ...statement, id: 'elsewhere', kind: 'write', tables: ['public.slots'] },
+    ];
+    const writesOf = (kind: IndexChange['kind']) =>
+      watchedBy({ slow: [], witnesses }, [{ ...indexReview.changes[0]!, kind }]).writes.map(({ id }) => id);
+    expect([writesOf('create'), writesOf('drop')]).toEqual([['write'], []]);
   });
 });

@@ -180,3 +180,14 @@ async function settle(client: Client, role: string | undefined, withoutTriggers:
     [withoutTriggers, role ?? null],
   );
 }
+
+/** For the rest of the transaction. Only our own role may do that. */
+export async function passTriggersNoMore(
+  client: Client,
+  { role, withoutTriggers = false }: Pick<Batching, 'role' | 'withoutTriggers'>,
+): Promise<void> {
+  if (!withoutTriggers) return;
+  await client.query('RESET ROLE');
+  await client.query('SET LOCAL session_replication_role TO DEFAULT');
+  if (role !== undefined) await client.query(`SELECT set_config('role', $1, true)`, [role]);
+}

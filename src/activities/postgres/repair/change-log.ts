@@ -39,8 +39,37 @@ export async function withImages<T>(
     if (table !== undefined && rows.length > 0)
       before.push({ table, rows: await imagesOf(client, table, rows) });
   const result = await change();
-  for (const { table, rows } of before) await writeDown(client, log, table, rows);
+  for (const { table, rows } of before) {
+    await writeDown(client, log, table, rows);
+    await needWayBack(client, log, table, rows);
+  }
   return result;
+}
+
+/**
+ * Which columns change is only known afterwards, because triggers of the application change some: what could not be set
+ * back is not kept either. Throws MissingPrivilege.
+ */
+async function needWayBack(
+  client: ClientBase,
+  { run, step }: LogEntry,
+  { name }: MappedTable,
+  rows: RowOfUnit[],
+): Promise<void> {
+  const { rows: found } = await client.query<{ columns: string | null; role: string }>(
+    `SELECT string_agg(DISTINCT quote_ident(a.attname), ', ') AS columns, quote_ident(current_user) AS role
+       FROM durable_runbooks.change_log l CROSS JOIN LATERAL jsonb_each(l.before) AS was
+       JOIN pg_attribute a ON a.attrelid = $3::text::regclass AND a.attname = was.key AND a.attgenerated = ''
+      WHERE l.run = $1 AND l.step = $2 AND l.relation = $3::text AND l.key = ANY($4)
+        AND was.value IS DISTINCT FROM l.after -> was.key AND NOT has_column_privilege(a.attrelid, a.attnum, 'UPDATE')`,
+    [run, step, name, rows.map(({ key }) => key)],
+  );
+  const { columns, role } = found[0]!;
+  if (columns === null) return;
+  throw fail(
+    'MissingPrivilege',
+    `Triggers of ${name} set ${columns}, which ${role} could not set back. Nothing of this batch was changed: GRANT UPDATE (${columns}) ON ${name} TO ${role}, then start again.`,
+  );
 }
 
 async function imagesOf(

@@ -2,13 +2,15 @@ import { escapeIdentifier, type Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import {
   inBatches,
+  passTriggersNoMore,
   type BatchResult,
   type Batching,
   type LeftAlone,
   type Repaired,
   type RepairInput,
 } from './batches';
-import { keysParameter, type MappedTable } from './mapping';
+import { lockRows } from './lock-rows';
+import type { MappedTable } from './mapping';
 
 interface Unit {
   unit: string;
@@ -60,6 +62,8 @@ export async function undoRows(
     },
     async (client, units) => {
       const result = await putBack(client, input.run, step, known, units);
+      // What is new has the triggers of the application: one that seals the audit trail, for instance.
+      await passTriggersNoMore(client, batching);
       await afterwards(client, result.units);
       return result;
     },
@@ -107,41 +111,35 @@ function byRelation(rows: LoggedRow[]): Map<string, LoggedRow[]> {
 /** Locks the rows that are as they were left; says of the others what is different, and which are locked. */
 async function lockUnchanged(
   client: Client,
-  { name, columns: { id } }: MappedTable,
+  table: MappedTable,
   rows: LoggedRow[],
   { spared, locked }: { spared: Map<string, string>; locked: Set<string> },
 ): Promise<void> {
-  const found = await client.query<{ log: string; differs: string[] }>(
-    `SELECT l.id::text AS log, ARRAY(SELECT now.key FROM jsonb_each(to_jsonb(t)) AS now
-                                    WHERE now.value IS DISTINCT FROM l.after -> now.key ORDER BY 1) AS differs
-       FROM durable_runbooks.change_log l JOIN ${name} t ON t.${id.name} = l.key::${id.type}
-      WHERE l.id = ANY($1::bigint[]) ORDER BY t.${id.name} FOR UPDATE OF t SKIP LOCKED`,
-    [rows.map((row) => row.id)],
-  );
-  const differing = new Map(found.rows.map(({ log, differs }) => [log, differs]));
-  const missing = rows.filter((row) => !differing.has(row.id));
-  const there = await keysThere(client, name, id, missing);
-  for (const row of rows) {
-    const differs = differing.get(row.id);
-    if (differs === undefined && there.has(row.key)) locked.add(row.unit);
-    else if (differs === undefined) spared.set(row.unit, `${name} ${row.key} is gone`);
+  const keys = rows.map(({ key }) => key);
+  const found = await lockRows(client, table, { keys, strength: 'UPDATE' });
+  const differing = await differencesOf(client, table, rows);
+  for (const { id, key, unit } of rows) {
+    const differs = differing.get(id) ?? [];
+    if (found.locked.has(key)) locked.add(unit);
+    else if (!found.got.has(key)) spared.set(unit, `${table.name} ${key} is gone`);
     else if (differs.length > 0)
-      spared.set(row.unit, `${name} ${row.key} was changed since: ${differs.join(', ')}`);
+      spared.set(unit, `${table.name} ${key} was changed since: ${differs.join(', ')}`);
   }
 }
 
-async function keysThere(
+/** Columns that are not as they were left, by row of the change log. */
+async function differencesOf(
   client: Client,
-  name: string,
-  id: MappedTable['columns']['id'],
+  { name, columns: { id } }: MappedTable,
   rows: LoggedRow[],
-): Promise<Set<string>> {
-  if (rows.length === 0) return new Set();
-  const { rows: there } = await client.query<{ key: string }>(
-    `SELECT ${id.name}::text AS key FROM ${name} WHERE ${id.name} = ANY(${keysParameter(1, id)})`,
-    [rows.map(({ key }) => key)],
+): Promise<Map<string, string[]>> {
+  const found = await client.query<{ log: string; differs: string[] }>(
+    `SELECT l.id::text AS log, ARRAY(SELECT now.key FROM jsonb_each(to_jsonb(t)) AS now
+                                    WHERE now.value IS DISTINCT FROM l.after -> now.key ORDER BY 1) AS differs
+       FROM durable_runbooks.change_log l JOIN ${name} t ON t.${id.name} = l.key::${id.type} WHERE l.id = ANY($1::bigint[])`,
+    [rows.map((row) => row.id)],
   );
-  return new Set(there.map(({ key }) => key));
+  return new Map(found.rows.map(({ log, differs }) => [log, differs]));
 }
 
 /** Only what was changed: everything else of the row is as it was. */

@@ -87,13 +87,14 @@ const CLOSED_STEP_TABLE = `(
     PRIMARY KEY (run, step)
   )`;
 
-/** Indexes that the holder of a token builds; what is not here was built by somebody else. */
-const BUILT_INDEX_TABLE = `(
-    target   text NOT NULL,
-    token    bigint NOT NULL,
-    name     text NOT NULL,
-    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (target, token, name)
+/** Indexes that the holder of a token builds or drops; what is not here was done by somebody else. */
+const INDEX_CLAIM_TABLE = `(
+    target     text NOT NULL,
+    token      bigint NOT NULL,
+    name       text NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('build', 'drop')),
+    claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (target, token, name, kind)
   )`;
 
 const TABLES = {
@@ -104,7 +105,7 @@ const TABLES = {
   script: SCRIPT_TABLE,
   change_log: CHANGE_LOG_TABLE,
   closed_step: CLOSED_STEP_TABLE,
-  built_index: BUILT_INDEX_TABLE,
+  index_claim: INDEX_CLAIM_TABLE,
 };
 
 /**

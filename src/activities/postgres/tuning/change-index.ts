@@ -4,14 +4,15 @@ import { serviceOf } from '../../../config/load';
 import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { IndexChange } from '../../../contract/tuning';
 import type { ActivityDeps } from '../../support/deps';
-import { fail, sqlStateOf } from '../../support/failure';
+import { fail } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
+import { afterBuilds, buildConcurrently, dropConcurrently } from '../indexes/build-concurrently';
+import { claimOf } from '../indexes/claims';
 import { replicasFollow } from '../migrations/replica-gate';
 import { quoted } from '../migrations/parse-tree';
 import { ensureBookkeeping } from '../session/bookkeeping';
-import { processIdOf, withClient } from '../session/connection';
+import { withClient } from '../session/connection';
 import { takeFence } from '../session/fence';
-import { listBlockers } from '../session/sessions';
 import { inTransaction } from '../session/transaction';
 import { readIndex, readIndexes, type IndexFacts } from './index-facts';
 
@@ -21,18 +22,18 @@ export interface ChangeInput extends Place {
 }
 
 export interface ChangedIndex {
-  /** False: it was as wanted before. */
+  /** False: it was as wanted before, or somebody else has seen to it. */
   changed: boolean;
+  /** Where somebody else has: what they did. */
+  why?: string;
   bytes: number;
   durationMs: number;
 }
 
+const NOTHING: ChangedIndex = { changed: false, bytes: 0, durationMs: 0 };
 const FENCE_TIMEOUT_MS = 5_000;
 /** A build of an earlier attempt ends as soon as its session is ended. */
 const GONE_WITHIN_MS = 30_000;
-/** Dropping waits for old transactions too; what stays is invalid, and the next try drops it. */
-const CLEAN_UP_TIMEOUT_MS = 3_000;
-const BLOCKERS_EVERY_MS = 2_000;
 
 /**
  * Runs `body` in a session of its own while another one holds the fence: no statement CONCURRENTLY runs in a transaction.
@@ -80,16 +81,21 @@ const databaseOf = ({ service, environment }: Place): DatabaseRef => ({
 
 /**
  * Builds an index CONCURRENTLY, or finds it built; what a failed try of it has left is dropped first. Fails with nothing
- * left of it. Throws IndexConflict (something else has that name), LockTimeout, MissingPrivilege, ReplicaLag.
+ * left of it. `again`: only where this run has dropped it. Throws IndexConflict (something else has that name), LockTimeout, MissingPrivilege, ReplicaLag.
  */
-export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<ChangedIndex> {
-  const { change } = input;
+export function buildIndex(
+  deps: ActivityDeps,
+  input: ChangeInput & { again?: boolean },
+): Promise<ChangedIndex> {
+  const { change, fence, again = false } = input;
   return whileFenced(deps, input, async (client, label) => {
     const startedAt = Date.now();
     await needOwner(client, change, label);
     const there = await settled(client, change, tuningOf(deps, input).unusedDays);
     if (there !== undefined) refuseOther(there, change, label);
     const changed = there?.valid !== true;
+    if (again && there === undefined && !(await claimOf(client, fence, change.index, 'drop').isClaimed()))
+      return { ...NOTHING, why: 'somebody else has dropped it, so it stays gone' };
     if (changed) {
       const { migrations } = serviceOf(deps.config, input.service);
       await replicasFollow({
@@ -99,7 +105,8 @@ export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<Chan
         stays: `${change.index} was not built`,
         report: () => undefined,
       });
-      await build(deps, input, client, there !== undefined);
+      if (!again) await claimOf(client, fence, change.index, 'build').claim();
+      await build(deps, input, client, label);
     }
     if (change.comment !== null)
       await client.query(`COMMENT ON INDEX ${change.index} IS ${escapeLiteral(change.comment)}`);
@@ -113,46 +120,17 @@ export function buildIndex(deps: ActivityDeps, input: ChangeInput): Promise<Chan
   });
 }
 
-async function build(deps: ActivityDeps, input: ChangeInput, client: Client, again: boolean): Promise<void> {
-  const { definition, tablespace } = input.change;
+function build(deps: ActivityDeps, input: ChangeInput, client: Client, label: string): Promise<void> {
+  const { change } = input;
+  const { index, definition, tablespace } = change;
   const text = definition.replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ');
-  const where = tablespace === null ? text : withTablespace(text, tablespace);
-  let waitsFor = '';
-  const watching = watchBlockers(deps, input, client, (found) => (waitsFor = found));
-  try {
-    // What a try before this one has left.
-    if (again) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
-    await client.query(where);
-  } catch (error) {
-    const gone = await dropLeftover(deps, input);
-    if (!['57014', '40P01'].includes(sqlStateOf(error) ?? '') || currentActivity().signal.aborted)
-      throw error;
-    throw notInTime(input, waitsFor, gone);
-  } finally {
-    clearInterval(watching);
-  }
-}
-
-/** Who holds it up shows only while it waits. */
-function watchBlockers(
-  deps: ActivityDeps,
-  input: ChangeInput,
-  client: Client,
-  tell: (found: string) => void,
-): NodeJS.Timeout {
-  const pid = processIdOf(client);
-  const look = () =>
-    withClient(deps, databaseOf(input), (watcher) => listBlockers(watcher, pid), {
-      ignoreCancellation: true,
-    });
-  return setInterval(() => {
-    void look().then(
-      (found) =>
-        found.length > 0 &&
-        tell(found.map((one) => `pid ${one.pid} (${one.application || one.user})`).join(', ')),
-      () => undefined,
-    );
-  }, BLOCKERS_EVERY_MS);
+  return buildConcurrently(deps, databaseOf(input), client, {
+    ...{ index, label },
+    statement: tablespace === null ? text : withTablespace(text, tablespace),
+    next: 'raise `tuning.buildTimeoutMinutes`',
+    read: (session) => readIndex(session, index, 0),
+    isOurs: (found) => isSame(found, change),
+  });
 }
 
 /** pg_get_indexdef has none; its place is after WITH and before WHERE. */
@@ -162,50 +140,33 @@ function withTablespace(text: string, tablespace: string): string {
   return where < 0 ? text + clause : text.slice(0, where) + clause + text.slice(where);
 }
 
-function notInTime({ change, service, environment }: ChangeInput, waitsFor: string, gone: boolean): Error {
-  const waited = waitsFor === '' ? '' : `; it waited for ${waitsFor}`;
-  const left = gone ? 'Nothing of it is left' : 'It is left as invalid, and the next run drops it';
-  return fail(
-    'LockTimeout',
-    `Index ${change.index} on ${service}/${environment} was not built in time${waited}. ${left}. End what it waits for, or raise \`tuning.buildTimeoutMinutes\`, then start again.`,
-  );
-}
-
-/** Every write pays for an invalid index and no query gains by it. Returns whether nothing of it is left. */
-async function dropLeftover(deps: ActivityDeps, input: ChangeInput): Promise<boolean> {
-  const options = {
-    identity: true,
-    ignoreCancellation: true,
-    lockTimeoutMs: 0,
-    statementTimeoutMs: CLEAN_UP_TIMEOUT_MS,
-  };
-  const clean = async (client: Client): Promise<boolean> => {
-    const left = await readIndex(client, input.change.index, 0);
-    if (left === undefined) return true;
-    if (left.valid || !isSame(left, input.change)) return false;
-    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${input.change.index}`);
-    return true;
-  };
-  return withClient(deps, databaseOf(input), clean, options).catch(() => false);
-}
-
 /**
- * Drops an index CONCURRENTLY that is still the planned one and still spare, or finds it gone. `ours`: this run has built
- * it, so that it may have been used meanwhile. Throws IndexConflict, IndexInUse, LockTimeout, MissingPrivilege.
+ * Drops an index CONCURRENTLY that is still the planned one and still spare, or finds it gone. `ours`: only where this run
+ * has built it, so that it may have been used meanwhile. Throws IndexConflict, IndexInUse, LockTimeout, MissingPrivilege.
  */
 export function dropIndex(
   deps: ActivityDeps,
   input: ChangeInput & { ours?: boolean },
 ): Promise<ChangedIndex> {
-  const { change, ours = false } = input;
+  const { change, fence, ours = false } = input;
   return whileFenced(deps, input, async (client, label) => {
     const startedAt = Date.now();
     await needOwner(client, change, label);
     const there = await settled(client, change, tuningOf(deps, input).unusedDays);
-    if (there === undefined) return { changed: false, bytes: 0, durationMs: 0 };
+    const dropped = claimOf(client, fence, change.index, 'drop');
+    if (there === undefined)
+      // Of an attempt whose answer was lost.
+      return ours || (await dropped.isClaimed())
+        ? { ...NOTHING, changed: !ours }
+        : { ...NOTHING, why: 'somebody else has dropped it' };
     refuseOther(there, change, label);
-    if (!ours) refuseNeeded(input, there, await readIndexes(client, 0));
-    await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${change.index}`);
+    if (ours && !(await claimOf(client, fence, change.index, 'build').isClaimed()))
+      return { ...NOTHING, why: 'somebody else has built it, so it stays' };
+    if (!ours) {
+      refuseNeeded(input, there, await readIndexes(client, 0));
+      await dropped.claim();
+    }
+    await dropConcurrently(client, change.index);
     return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
   });
 }
@@ -242,17 +203,12 @@ async function settled(
   { index }: IndexChange,
   unusedDays: number,
 ): Promise<IndexFacts | undefined> {
-  for (const until = Date.now() + GONE_WITHIN_MS; ;) {
-    const found = await readIndex(client, index, unusedDays);
-    if (found === undefined || found.valid || !found.building) return found;
-    if (Date.now() >= until)
-      throw fail(
-        'LockTimeout',
-        `Index ${index} is being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    currentActivity().signal.throwIfAborted();
-  }
+  const found = await afterBuilds(() => readIndex(client, index, unusedDays), GONE_WITHIN_MS);
+  if (found === undefined || found.valid || !found.building) return found;
+  throw fail(
+    'LockTimeout',
+    `Index ${index} is being built by another session (look at pg_stat_progress_create_index). Nothing was changed. Start again when it has ended.`,
+  );
 }
 
 function refuseOther(there: IndexFacts, change: IndexChange, label: string): void {

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { buildingSql } from '../indexes/build-concurrently';
 
 export interface IndexFacts {
   /** Qualified and quoted, as is the table. */
@@ -56,8 +57,7 @@ const INDEX_SQL = `
          coalesce(s.idx_scan, 0)::float8 AS "allScans",
          to_char((to_jsonb(s) ->> 'last_idx_scan')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "lastScan",
          i.indisvalid AND i.indisready AND i.indislive AS valid,
-         EXISTS (SELECT FROM pg_stat_progress_create_index p
-                  WHERE p.datname = current_database() AND (p.index_relid = c.oid OR p.relid IS NULL OR p.relid = t.oid)) AS building,
+         ${buildingSql('c', 't')} AS building,
          i.indpred IS NOT NULL AS partial, am.amname = 'btree' AS btree, ${KEPT_BECAUSE} AS "keptBecause",
          ts.spcname AS tablespace, obj_description(c.oid, 'pg_class') AS comment
     FROM pg_index i

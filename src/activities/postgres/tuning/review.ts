@@ -79,13 +79,13 @@ async function look(client: Client): Promise<Seen> {
 /** Only where it was counted for long enough, and where statements are known on which it can be tried. */
 async function unusedOf(
   client: Client,
-  { statistics: { countedSince, countedDays }, statementsSeen, warnings }: Seen,
+  { statistics: { countedSince, countedDays, ageUnseen }, statementsSeen, warnings }: Seen,
   { unusedDays }: TuningConfig,
   without = new Set<string>(),
 ): Promise<{ changes: IndexChange[]; findings: string[] }> {
   if (countedDays < unusedDays) {
     warnings.push(
-      `scans are counted since ${countedSince} only: no index is called unused before ${unusedDays} days (\`tuning.unusedDays\`)`,
+      `scans are counted for certain since ${countedSince} only: no index is called unused before ${unusedDays} days (\`tuning.unusedDays\`)${ageUnseen ? '; to let our role see how old the database is, as a superuser in it: GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO that role' : ''}`,
     );
     return { changes: [], findings: [] };
   }
@@ -137,8 +137,8 @@ function toReview(
 const MAX_WITNESSES = 60;
 const MAX_SLOW = 20;
 
-function plain({ id, text, tables, calls, meanMs }: KnownStatement): KnownStatement {
-  return { id, text, tables, calls, meanMs };
+function plain({ id, text, tables, calls, meanMs, kind }: KnownStatement): KnownStatement {
+  return { id, text, tables, calls, meanMs, ...(kind === undefined ? {} : { kind }) };
 }
 
 const MAX_FINDINGS = 5;

@@ -44,18 +44,25 @@ export async function readStatements(client: ClientBase, tables: TableFacts[]): 
 }
 
 async function findView(client: ClientBase) {
-  const { rows } = await client.query<{ view: string | null; preloaded: boolean; preload: string }>(
+  const { rows } = await client.query<{
+    view: string | null;
+    preloaded: boolean;
+    /** Null where our role may not see it. */
+    preload: string | null;
+  }>(
     `SELECT (SELECT format('%I.pg_stat_statements', n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
               WHERE e.extname = 'pg_stat_statements') AS view,
             EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS preloaded,
-            coalesce(current_setting('shared_preload_libraries', true), '') AS preload`,
+            (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preload`,
   );
   return rows[0]!;
 }
 
-function howToEnable(preloaded: boolean, preload: string, view: string | null): string {
+function howToEnable(preloaded: boolean, preload: string | null, view: string | null): string {
   const create = view === null ? 'CREATE EXTENSION pg_stat_statements;' : '';
   if (preloaded) return create;
+  if (preload === null)
+    return `add pg_stat_statements to shared_preload_libraries; restart the server; ${create}`.trim();
   const libraries = [...preload.split(',').map((one) => one.trim()), 'pg_stat_statements'].filter(
     (one) => one !== '',
   );

@@ -9,30 +9,60 @@ export interface Statistics {
   fenceToken: number;
   countedSince: string;
   countedDays: number;
+  /** Nobody let us see how old the database is, so that it may have been counted for longer. */
+  ageUnseen: boolean;
   replicas: string[];
   serverVersionNum: number;
   planner: Record<string, string>;
 }
 
 /**
- * A crash empties the statistics and a reset does; only for those of the whole server it is always known when. The later
- * of the two is a time since when everything was counted for certain. Throws MissingPrivilege.
+ * A crash empties the statistics and a reset does; only for those of the whole server it is always known when. A database
+ * that is younger than its server, as a restore makes one, has counted since it is there. The latest of these is a time
+ * since when everything was counted for certain. Throws MissingPrivilege.
  */
 export async function readStatistics(client: ClientBase): Promise<Statistics> {
   await needStatistics(client);
-  const { rows } = await client.query<Omit<Statistics, 'fenceToken' | 'replicas' | 'planner'>>(
+  const born = await bornAt(client);
+  const { rows } = await client.query<Omit<Statistics, 'fenceToken' | 'replicas' | 'planner' | 'ageUnseen'>>(
     `SELECT current_database() AS database, current_setting('server_version_num')::int AS "serverVersionNum",
             to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "countedSince",
             extract(epoch FROM clock_timestamp() - since)::float8 / 86400 AS "countedDays"
-       FROM (SELECT greatest(d.stats_reset, b.stats_reset) AS since
+       FROM (SELECT greatest(b.stats_reset, coalesce(d.stats_reset, $1::timestamptz, clock_timestamp())) AS since
                FROM pg_stat_database d, pg_stat_bgwriter b WHERE d.datname = current_database()) s`,
+    [born.at],
   );
   return {
     ...rows[0]!,
+    ageUnseen: born.unseen,
     fenceToken: await highestFenceToken(client),
     replicas: (await readReplicas(client)).map(({ name }) => name),
     planner: await readPlanner(client),
   };
+}
+
+/**
+ * When this database was there for certain; null where nothing tells. Its own file says it best; else the first of all times
+ * that its statistics still have, which no restore brings along.
+ */
+async function bornAt(client: ClientBase): Promise<{ at: string | null; unseen: boolean }> {
+  const { rows } = await client.query<{ may: boolean; file: string; first: string | null }>(
+    `SELECT has_function_privilege('pg_stat_file(text, boolean)', 'EXECUTE') AS may,
+            regexp_replace(pg_relation_filepath('pg_class'), '[^/]+$', 'PG_VERSION') AS file,
+            (SELECT min(at.value::timestamptz)::text
+               FROM (SELECT relid, to_jsonb(t) AS counted FROM pg_stat_all_tables t
+                     UNION ALL SELECT indexrelid, to_jsonb(i) FROM pg_stat_all_indexes i) s
+               JOIN pg_class c ON c.oid = s.relid AND NOT c.relisshared
+               CROSS JOIN LATERAL jsonb_each_text(s.counted) AS at
+              WHERE at.key LIKE 'last\\_%' AND at.value IS NOT NULL) AS first`,
+  );
+  const { may, file, first } = rows[0]!;
+  if (!may) return { at: first, unseen: true };
+  const { rows: made } = await client.query<{ at: string | null }>(
+    'SELECT (pg_stat_file($1, true)).modification::text AS at',
+    [file],
+  );
+  return { at: made[0]?.at ?? first, unseen: false };
 }
 
 /** Without it the statements and sessions of others are empty, and nobody would seem to be slow. */

@@ -91,7 +91,7 @@ export function createTuningActivities(deps: ActivityDeps) {
     },
 
     /** Builds an index, or finds it built by an earlier attempt: see `buildIndex`. */
-    async buildIndex(input: ChangeInput): Promise<ChangedIndex> {
+    async buildIndex(input: ChangeInput & { again?: boolean }): Promise<ChangedIndex> {
       const phase = `build ${input.change.index}`;
       return withProgress({ phase, done: 0, total: 1, unit: 'statements' }, () => buildIndex(deps, input));
     },
@@ -108,10 +108,12 @@ export function createTuningActivities(deps: ActivityDeps) {
       return read(place, 'look for bloated tables', async (client) => {
         const { database, fenceToken, countedSince } = await readStatistics(client);
         const tables = await readTableStates(client);
-        const due = tables.filter((one) => isDue(one, vacuum)).slice(0, maxDestructive);
+        const allDue = tables.filter((one) => isDue(one, vacuum));
+        const due = allDue.slice(0, maxDestructive);
+        const later = allDue.slice(maxDestructive).map(({ table }) => table);
         const { deadShare, lockTimeoutSeconds, tableTimeoutMinutes } = vacuum;
         return {
-          ...{ database, fenceToken, countedSince, due },
+          ...{ database, fenceToken, countedSince, due, later },
           findings: findingsOf(tables, vacuum),
           warnings: await readHindrances(client),
           settings: { deadShare, lockTimeoutSeconds, tableTimeoutMinutes },

@@ -1,10 +1,11 @@
+import { patched } from '@temporalio/workflow';
 import type { CronRef, CronStatus } from '../../../activities/application/crons';
 import type { InputOf } from '../../../catalogue/card';
 import { duration, runbook, type Run } from '../../kit';
 import { applicationIn } from '../serving';
 import type { recoverCronCard } from './card';
 import { findingOf, isLost, isWell, mustRun, planFor, urgencyOf } from './plan';
-import { runOnce } from './run-once';
+import { runOnce, type LastRun } from './run-once';
 import { mendScheduler, redeploy } from './scheduler';
 
 type Input = InputOf<typeof recoverCronCard>;
@@ -25,11 +26,12 @@ export const recoverCron = runbook<typeof recoverCronCard>('recoverCron', async 
 
   const after = mustRun(before)
     ? await runOnce(run, cron, before)
-    : { status: before, since: before.lastRunAt };
-  const lost = isLost(before);
-  if (lost && before.canRedeploy)
-    await run.exclusively(applicationIn(cron), (fence) => redeploy(run, cron, fence));
-  const mended = await mendScheduler(run, cron, after, lost && before.canRedeploy);
+    : { ran: false, status: before, since: before.lastRunAt };
+  const { redeployed, last } =
+    isLost(before) && before.canRedeploy
+      ? await redeployLost(run, cron, after)
+      : { redeployed: false, last: after };
+  const mended = await mendScheduler(run, cron, last, redeployed);
   return conclude(run, cron, before, mended, startedAt);
 });
 
@@ -50,6 +52,25 @@ async function look(run: Run, cron: CronRef): Promise<CronStatus> {
   run.note(urgencyOf(found).title, urgencyOf(found).why);
   run.fact('urgent', !found.healsLazily);
   return found;
+}
+
+/** Unless its schedule has come back meanwhile. */
+function redeployLost(
+  run: Run,
+  cron: CronRef,
+  last: LastRun,
+): Promise<{ redeployed: boolean; last: LastRun }> {
+  return run.exclusively(applicationIn(cron), async (fence) => {
+    if (patched('read-under-lease')) {
+      const status = await run.step('Is its schedule still lost?', (act) => act.readCron(cron), {
+        describe: ({ scheduleDetail }) => scheduleDetail,
+      });
+      if (!last.ran && isWell(status)) return run.nothingToDo(`${cron.job} runs again: ${status.detail}`);
+      if (!isLost(status)) return { redeployed: false, last: { ...last, status } };
+    }
+    await redeploy(run, cron, fence);
+    return { redeployed: true, last };
+  });
 }
 
 /** What a post-mortem needs. */

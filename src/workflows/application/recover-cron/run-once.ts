@@ -4,21 +4,26 @@ import type { CronRef, CronRun, CronStatus } from '../../../activities/applicati
 import { targetOf } from '../../../contract/place';
 import { causeOf, type Run, type Verdict } from '../../kit';
 import { applicationIn } from '../serving';
+import { isWell, mustRun } from './plan';
 
 const MAX_REFUSALS = 3;
 const LOOK_EVERY_MS = 1_000;
 const MAX_LOOKS = 60;
 
 export interface LastRun {
+  /** By this run of ours. */
+  ran: boolean;
   status: CronStatus;
   /** ISO time; what runs later is none of ours. Null where it never ran. */
   since: string | null;
 }
 
 /** Runs the job, and makes sure that it did something. Returns how it is afterwards. */
-export async function runOnce(run: Run, cron: CronRef, before: CronStatus): Promise<LastRun> {
+export async function runOnce(run: Run, cron: CronRef, planned: CronStatus): Promise<LastRun> {
   for (let refusals = 0; refusals < MAX_REFUSALS; refusals += 1) {
     const after = await run.exclusively(applicationIn(cron), async (fence) => {
+      const before = await readUnderLease(run, cron, planned);
+      if (!mustRun(before)) return { ran: false, status: before, since: before.lastRunAt };
       const ran = await run.step('Run it once', (act) => act.runCron({ ...cron, fence }), {
         kind: 'mutate',
         undo: { irreversible: `what ${cron.job} has done stays done`, unless: (result) => !result.ran },
@@ -27,13 +32,22 @@ export async function runOnce(run: Run, cron: CronRef, before: CronStatus): Prom
       if (ran.refused) return ran;
       const endedAt = Date.now();
       const status = await verifyRun(run, cron, before, ran);
-      return { status, since: sinceOurs(status, endedAt) };
+      return { ran: true, status, since: sinceOurs(status, endedAt) };
     });
     if (!('refused' in after)) return after;
     // Without the lease: people need their time.
     await run.task(secretTask(cron, after));
   }
   return run.needsHuman(`${cron.job} refuses its secret, also after it was mended ${MAX_REFUSALS} times`);
+}
+
+/** While a run waits for its lease, or for people, the job may have come back by itself. Ends the run where it is well. */
+async function readUnderLease(run: Run, cron: CronRef, planned: CronStatus): Promise<CronStatus> {
+  if (!patched('read-under-lease')) return planned;
+  const now = await run.step('Is it still so?', (act) => act.readCron(cron), {
+    describe: ({ detail, scheduleDetail }) => `${detail}; ${scheduleDetail}`,
+  });
+  return isWell(now) ? run.nothingToDo(`${cron.job} runs again: ${now.detail}`) : now;
 }
 
 /** An attempt that was lost may still run, and what it writes is seen that much later. */

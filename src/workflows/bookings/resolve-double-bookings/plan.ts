@@ -5,6 +5,7 @@ import type {
   Resolution,
   SoldBooking,
 } from '../../../activities/bookings/double-bookings';
+import type { UniqueIndex } from '../../../activities/bookings/unique-index';
 import { type Place, targetOf } from '../../../contract/place';
 import { countOf, digest, utc, type PlanDraft, type Run } from '../../kit';
 
@@ -61,16 +62,23 @@ export function bookingText({ id, confirmedAt, createdAt, customer }: SoldBookin
   return `${id} (${when.join(', ')})`;
 }
 
+/** It is there, or there can be none. */
+export function isSettled({ state }: UniqueIndex): boolean {
+  return state === 'present' || state === 'unconfigured' || state === 'impossible';
+}
+
 /** Whether this run builds the index; otherwise it is there, a person's, or nobody's. */
 export function buildsIndex({ index, createIndex }: DoubleBookingFacts): boolean {
-  return createIndex && (index.state === 'missing' || index.state === 'invalid');
+  return createIndex && !indexIsOther(index) && !isSettled(index);
 }
 
 /** Whether a person has to see to the index. */
 export function indexIsTask({ index, createIndex }: DoubleBookingFacts): boolean {
-  return (
-    index.state === 'other' || (!createIndex && (index.state === 'missing' || index.state === 'invalid'))
-  );
+  return indexIsOther(index) || (!createIndex && !isSettled(index));
+}
+
+export function indexIsOther({ state }: UniqueIndex): boolean {
+  return state === 'other';
 }
 
 export function draftOf(
@@ -107,7 +115,7 @@ export function draftOf(
     actions,
     warnings: [
       ...(count > 0 ? [told] : []),
-      ...(index.state === 'unconfigured' ? [index.detail] : []),
+      ...(index.state !== 'present' && isSettled(index) ? [index.detail] : []),
       ...facts.unconfigured,
       ...warnings,
     ],

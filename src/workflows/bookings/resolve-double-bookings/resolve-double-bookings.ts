@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { DoubleBookingFacts, Resolution } from '../../../activities/bookings/double-bookings';
+import type { UniqueIndex } from '../../../activities/bookings/unique-index';
 import type { Repaired } from '../../../activities/postgres/repair/batches';
 import { CANCEL_STEP } from '../../../contract/bookings';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
@@ -7,7 +8,15 @@ import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
 import { countOf, type Run, runbook } from '../../kit';
 import { leftText, repairedText, repairKey, takeBack } from '../take-back';
 import type { resolveDoubleBookingsCard } from './card';
-import { buildsIndex, chooseBookings, conflictText, draftOf, indexIsTask } from './plan';
+import {
+  buildsIndex,
+  chooseBookings,
+  conflictText,
+  draftOf,
+  indexIsOther,
+  indexIsTask,
+  isSettled,
+} from './plan';
 
 /** Leaves one confirmed booking to each slot, and sees to it that there cannot be two again. */
 export const resolveDoubleBookings = runbook<typeof resolveDoubleBookingsCard>(
@@ -27,13 +36,13 @@ export const resolveDoubleBookings = runbook<typeof resolveDoubleBookingsCard>(
       resolutions = await chooseBookings(run, facts, rule, decided);
       return draftOf(place, facts, resolutions, { rule, observed: run.policy.mode === 'observe', warnings });
     });
-    const { done } = await run.exclusively(
+    const { done, index } = await run.exclusively(
       targetOf(place),
       (fence) => resolve(run, place, facts, resolutions, fence),
       facts.fenceToken,
     );
     run.fact('bookingsCancelled', done);
-    await endWell(run, place, facts);
+    await endWell(run, place, index);
     return `${countOf(done, 'booking')} cancelled; no slot of ${targetOf(place)} is sold twice`;
   },
 );
@@ -46,7 +55,7 @@ async function diagnose(run: Run, place: Place): Promise<DoubleBookingFacts> {
     describe: ({ conflicts, index }) => `${conflictText(conflicts)}; ${index.detail}`,
   });
   const { conflicts, index } = facts;
-  const fine = conflicts.length === 0 && (index.state === 'present' || index.state === 'unconfigured');
+  const fine = conflicts.length === 0 && isSettled(index);
   return fine ? run.nothingToDo(`no slot of ${targetOf(place)} is sold twice; ${index.detail}`) : facts;
 }
 
@@ -78,24 +87,29 @@ async function resolve(
   facts: DoubleBookingFacts,
   resolutions: Resolution[],
   fence: Fence,
-): Promise<Repaired> {
+): Promise<{ done: number; index: UniqueIndex | undefined }> {
   const repaired =
     resolutions.length === 0 ? { done: 0, left: [] } : await cancelOthers(run, place, resolutions, fence);
   const left = new Set(repaired.left.map(({ unit }) => unit));
-  const planned = resolutions.map(({ slot }) => slot).filter((slot) => !left.has(`slot ${slot}`));
+  const cancelled = new Set(
+    resolutions.flatMap(({ slot, cancel }) => (left.has(`slot ${slot}`) ? [] : cancel.map(({ id }) => id))),
+  );
+  // One that was sold again meanwhile is no reason to bring these back: the end of the run says so.
   await run.verify(
-    'No slot of the plan is sold twice',
+    'The cancelled bookings are confirmed no more',
     (act) => act.findDoubleBookings(place),
     ({ conflicts }) => {
-      const again = conflicts.filter(({ slot }) => planned.includes(slot));
-      return { ok: again.length === 0, detail: conflictText(again) };
+      const again = conflicts.filter(({ bookings }) => bookings.some(({ id }) => cancelled.has(id)));
+      return { ok: again.length === 0, detail: conflictText(again.length > 0 ? again : conflicts) };
     },
   );
   // It cannot be built over what is left, and says so by itself at the end.
-  if (buildsIndex(facts) && left.size === 0) await buildIndex(run, place, fence);
+  const wanted = indexIsTask(facts) ? facts.index : undefined;
+  const index =
+    buildsIndex(facts) && left.size === 0 ? await tryToBuild(run, place, facts.index, fence) : wanted;
   await verifyHealth(run, place);
   await verifySmoke(run, place);
-  return repaired;
+  return { done: repaired.done, index };
 }
 
 async function cancelOthers(
@@ -126,8 +140,21 @@ async function cancelOthers(
   return repaired;
 }
 
-async function buildIndex(run: Run, place: Place, fence: Fence): Promise<void> {
-  await run.step(BUILD, (act) => act.buildUniqueIndex({ ...place, fence }), {
+/** The bookings stay cancelled without it: two in one slot are worse. Returns the index where a person has to see to it. */
+async function tryToBuild(
+  run: Run,
+  place: Place,
+  index: UniqueIndex,
+  fence: Fence,
+): Promise<UniqueIndex | undefined> {
+  let found = index;
+  const { ok, why } = await run.attempt(async () => (found = await buildIndex(run, place, fence)));
+  if (!ok) return { ...index, detail: `it was not built: ${why}` };
+  return found.state === 'building' || indexIsOther(found) ? found : undefined;
+}
+
+function buildIndex(run: Run, place: Place, fence: Fence): Promise<UniqueIndex> {
+  return run.step(BUILD, (act) => act.buildUniqueIndex({ ...place, fence }), {
     kind: 'long',
     undo: {
       title: 'Drop the unique index',
@@ -143,17 +170,17 @@ async function buildIndex(run: Run, place: Place, fence: Fence): Promise<void> {
 }
 
 /** What only people can do, and what is still not well: no success. */
-async function endWell(run: Run, place: Place, facts: DoubleBookingFacts): Promise<void> {
-  if (indexIsTask(facts)) {
-    const { detail, statement } = facts.index;
+async function endWell(run: Run, place: Place, index: UniqueIndex | undefined): Promise<void> {
+  if (index !== undefined) {
+    const { detail, statement } = index;
     await run.task(
-      `The unique index keeps slots from being sold twice, and ${detail}. Build it: ${statement}`,
+      `The unique index keeps slots from being sold twice, and ${detail}. What builds it: ${statement}`,
       {
         title: 'Is the unique index there?',
         everyMs: 60_000,
         call: async (act) => {
-          const index = await act.readUniqueIndex(place);
-          return { ok: index.state === 'present', detail: index.detail };
+          const now = await act.readUniqueIndex(place);
+          return { ok: now.state === 'present', detail: now.detail };
         },
       },
     );
@@ -161,9 +188,9 @@ async function endWell(run: Run, place: Place, facts: DoubleBookingFacts): Promi
   await run.verify(
     'No slot is sold twice any more',
     (act) => act.findDoubleBookings(place),
-    ({ conflicts, index }) => {
-      const present = index.state === 'present' || index.state === 'unconfigured';
-      return { ok: conflicts.length === 0 && present, detail: `${conflictText(conflicts)}; ${index.detail}` };
-    },
+    (found) => ({
+      ok: found.conflicts.length === 0 && isSettled(found.index),
+      detail: `${conflictText(found.conflicts)}; ${found.index.detail}`,
+    }),
   );
 }

@@ -9,6 +9,7 @@ import {
   tryOnCopy,
 } from '../change-indexes';
 import { uncheckedOf } from '../checks';
+import { notWatched, readTimes, watchedBy, watchTimes } from '../watch-times';
 import type { reviewIndexesCard } from './card';
 
 /** Tells which indexes are invalid, doubled, unused or missing, and mends what was tried on a copy once it may. */
@@ -33,11 +34,19 @@ export const reviewIndexes = runbook<typeof reviewIndexesCard>(
 
     const plan = await tryOnCopy(run, place, review);
     if (plan.changes.length === 0) return nothingHolds(run, place, plan);
-    const unchecked = await uncheckedOf(run, place);
+    const watched = watchedBy(review, plan.changes);
+    const unchecked = [
+      ...(watched.writes.length > 0 ? notWatched(run) : []),
+      ...(await uncheckedOf(run, place)),
+    ];
     await run.gate(() => draftOf(place, review, plan, unchecked));
     await run.exclusively(
       targetOf(place),
-      (fence) => changeIndexes(run, place, review, plan.changes, fence),
+      async (fence) => {
+        const before = watched.writes.length > 0 ? await readTimes(run, place, watched) : [];
+        await changeIndexes(run, place, review, plan.changes, fence);
+        if (watched.writes.length > 0) await watchTimes(run, place, watched, before);
+      },
       review.fenceToken,
     );
     return describeChanges(run, place, plan.changes);

@@ -10,8 +10,8 @@ import {
   tryOnCopy,
 } from '../change-indexes';
 import { uncheckedOf } from '../checks';
+import { notWatched, readTimes, watchedBy, watchTimes } from '../watch-times';
 import type { tuneSlowQueriesCard } from './card';
-import { readTimes, watchTimes } from './watch-times';
 
 /** Finds the statements that take too long, gives them indexes that were tried on a copy, and drops those that nothing uses. */
 export const tuneSlowQueries = runbook<typeof tuneSlowQueriesCard>(
@@ -30,9 +30,10 @@ export const tuneSlowQueries = runbook<typeof tuneSlowQueriesCard>(
     await run.exclusively(
       targetOf(place),
       async (fence) => {
-        const before = await readTimes(run, place, review.slow);
+        const watched = watchedBy(review, plan.changes);
+        const before = await readTimes(run, place, watched);
         await changeIndexes(run, place, review, plan.changes, fence);
-        await watchTimes(run, place, review.slow, before);
+        await watchTimes(run, place, watched, before);
       },
       review.fenceToken,
     );
@@ -72,13 +73,6 @@ async function askApplication(run: Run, place: Place): Promise<string[]> {
   return configured
     ? []
     : ['the application recommends nothing: `application.queryRecommendations` is not configured'];
-}
-
-function notWatched({ policy }: Run): string[] {
-  if (policy.soakMs > 0) return [];
-  return [
-    'nobody watches the times of the statements afterwards: `application.soakSeconds` is 0 or there is no `application`',
-  ];
 }
 
 /** An index is not the answer to every slow statement. */

@@ -12,6 +12,7 @@ export const vacuumBloatedTables = runbook<typeof vacuumBloatedTablesCard>(
     let review = await diagnose(run, place);
     for (const finding of review.findings) run.note('For people to look at', finding);
     for (const warning of review.warnings) run.note('In the way', warning);
+    for (const left of leftForLater(review)) run.note('Left for the next run', left);
     run.fact('findings', review.findings.length);
     if (review.due.length === 0) return run.nothingToDo(enoughSpace(place, review));
 
@@ -60,15 +61,26 @@ function described({ table, deadRows, liveRows }: TableState): string {
 
 const share = (dead: number, live: number): string => percent(dead / Math.max(1, dead + live), 0);
 
+const MAX_NAMED = 20;
+
+function leftForLater({ later = [], due }: VacuumReview): string[] {
+  if (later.length === 0) return [];
+  const more = later.length > MAX_NAMED ? ` and ${later.length - MAX_NAMED} more` : '';
+  return [
+    `${countOf(later.length, 'table')} over the limits ${later.length === 1 ? 'is' : 'are'} left for the next run, because \`maxDestructive\` allows ${due.length}: ${later.slice(0, MAX_NAMED).join(', ')}${more}`,
+  ];
+}
+
 /** Counts come and go by themselves, so only the names of the tables are bound by an approval. */
-function draftOf(place: Place, { due, warnings, settings, offPeak, database }: VacuumReview): PlanDraft {
+function draftOf(place: Place, review: VacuumReview): PlanDraft {
+  const { due, warnings, settings, offPeak, database } = review;
   return {
     actions: due.map(({ table, running }) => ({
       action: 'VACUUM (ANALYZE)',
       target: targetOf(place),
       detail: `${table}, ${offPeak.window}, at most ${settings.tableTimeoutMinutes} min; left alone where its lock is not free within ${settings.lockTimeoutSeconds} s${running ? '; being vacuumed already' : ''}`,
     })),
-    warnings,
+    warnings: [...leftForLater(review), ...warnings],
     facts: { database, tables: due.map(({ table }) => table).join(' ') },
   };
 }

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { proveIndexes } from '../../../../src/activities/postgres/tuning/prove-indexes';
 import { createTuningActivities } from '../../../../src/activities/postgres/tuning/tuning-activities';
@@ -83,6 +85,7 @@ describe('a slow statement', () => {
     await call(db, BY_CUSTOMER, [7, '2000-01-01']);
     const review = await runActivity(activities.findSlowQueries, db.place);
     expect(review.slow.map(({ text }) => text)).toContain(BY_CUSTOMER);
+    expect(review.witnesses).toContainEqual(expect.objectContaining({ text: BY_CUSTOMER, kind: 'read' }));
     expect(changesOf(review)).toEqual([
       expect.stringMatching(
         /^create: CREATE INDEX rb_orders_customer_id_placed_at_\w{8} ON public\.orders USING btree \(customer_id, placed_at\)$/,
@@ -114,7 +117,11 @@ describe('a slow statement', () => {
         { attempt: 2 },
       ),
     ).toMatchObject({ changed: false });
-    await runActivity(activities.dropIndex, { ...db.place, change: change!, fence: fence(2), ours: true });
+    await runActivity(
+      activities.dropIndex,
+      { ...db.place, change: change!, fence: fence(), ours: true },
+      { activityId: '8' },
+    );
     expect(await indexesOf(db)).toHaveLength(1);
     expect((await runActivity(activities.findSlowQueries, db.place)).changes).toHaveLength(2);
   });
@@ -279,8 +286,37 @@ describe('the indexes', () => {
     const { changes, warnings } = await runActivity(activities.findSlowQueries, db.place);
     expect([changes, warnings]).toEqual([
       [],
-      [expect.stringMatching(/^scans are counted since 20.* only: no index is called unused before 30 days/)],
+      [
+        expect.stringMatching(
+          /^scans are counted for certain since 20.* only: no index is called unused before 30 days/,
+        ),
+      ],
     ]);
+  });
+
+  it('are not counted for longer than their database is there, whoever looks', async () => {
+    const serverSince = async () =>
+      (await pg.fresh()).query(
+        `SELECT FROM pg_stat_bgwriter WHERE stats_reset < clock_timestamp() - interval '2 s'`,
+      );
+    await until(async () => (await serverSince()).length > 0);
+    const started = Date.now();
+    const { db, activities } = await fresh(
+      `DO $$ BEGIN CREATE ROLE onlooker LOGIN PASSWORD '${PASSWORD}' IN ROLE pg_read_all_stats; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    );
+    const sinceOf = async (url: string, tuning: typeof activities = activities) => {
+      writeFileSync(join(db.directory, 'url'), url);
+      const { countedSince, warnings } = await runActivity(tuning.findIndexProblems, db.place);
+      return { since: Date.parse(countedSince), warnings };
+    };
+    const seen = await sinceOf(db.url, withTuning(db, { unusedDays: 30 }));
+    const unseen = await sinceOf(
+      pg.urlOf(db.name, { user: 'onlooker', password: PASSWORD }),
+      withTuning(db, { unusedDays: 30 }),
+    );
+    for (const { since } of [seen, unseen]) expect(since).toBeGreaterThanOrEqual(started - 1_000);
+    expect(seen.warnings.join()).not.toMatch(/pg_stat_file/);
+    expect(unseen.warnings.join()).toMatch(/GRANT EXECUTE ON FUNCTION pg_stat_file\(text, boolean\)/);
   });
 
   it('that are dropped come back exactly as they were, and what a known statement needs is not dropped', async () => {
@@ -292,11 +328,7 @@ describe('the indexes', () => {
       await runActivity(activities.dropIndex, { ...db.place, change: odd, fence: fence() }),
     ).toMatchObject({ changed: true });
     expect(await indexesOf(db)).toHaveLength(before.length - 1);
-    // Another attempt finds it gone.
-    expect(
-      await runActivity(activities.dropIndex, { ...db.place, change: odd, fence: fence() }, { attempt: 2 }),
-    ).toMatchObject({ changed: false });
-    await runActivity(activities.buildIndex, { ...db.place, change: odd, fence: fence(2) });
+    await runActivity(activities.buildIndex, { ...db.place, change: odd, fence: fence(), again: true });
     expect(await indexesOf(db)).toEqual(before);
     expect(await db.query(`SELECT obj_description('"Odd name"'::regclass) AS comment`)).toEqual([
       { comment: "it's odd" },
@@ -355,6 +387,16 @@ describe('the indexes', () => {
       ...{ index: 'public.spare', ok: false },
       detail: 'a statement of its table could not be planned: 2: column "gone" does not exist',
     });
+    // Its constants were counted without their types.
+    for (const text of [
+      `INSERT INTO orders (id, note) SELECT $1 + n, $2 || n FROM generate_series($3, $4) n`,
+      `INSERT INTO orders (id, placed_at) SELECT $1, generate_series($2, $3, interval '1 day') FROM generate_series($4, $5)`,
+      `DELETE FROM orders WHERE id = $1 AND placed_at < date_trunc($2, now()) - interval '1 day'`,
+    ])
+      expect(await proofWith(good, witness('2', text))).toMatchObject({
+        ok: true,
+        detail: expect.stringMatching(/^none of 2 known/),
+      });
     expect(await proofWith(good)).toMatchObject({
       ok: true,
       detail: expect.stringMatching(/^none of 1 known/),
@@ -405,6 +447,37 @@ describe('the indexes', () => {
       'CREATE INDEX twin_c ON public.orders USING btree (status)',
       'CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)',
     ]);
+  });
+
+  it('that somebody else has dropped or built meanwhile are no business of a run that goes back', async () => {
+    const { db, activities } = await fresh('CREATE INDEX spare ON orders (note)');
+    const change = dropOf('spare', 'CREATE INDEX spare ON public.orders USING btree (note)');
+    const input = { ...db.place, change, fence: fence() };
+    await db.query('DROP INDEX spare');
+    expect(await runActivity(activities.dropIndex, input)).toMatchObject({
+      changed: false,
+      why: 'somebody else has dropped it',
+    });
+    expect(await runActivity(activities.buildIndex, { ...input, again: true })).toMatchObject({
+      changed: false,
+      why: 'somebody else has dropped it, so it stays gone',
+    });
+    await db.query('CREATE INDEX spare ON orders (note)');
+    expect(await runActivity(activities.buildIndex, input)).toMatchObject({ changed: false });
+    expect(await runActivity(activities.dropIndex, { ...input, ours: true })).toMatchObject({
+      changed: false,
+      why: 'somebody else has built it, so it stays',
+    });
+    expect(await indexesOf(db)).toHaveLength(2);
+    expect(await runActivity(activities.dropIndex, input)).toMatchObject({ changed: true });
+    // The answer was lost.
+    expect(await runActivity(activities.dropIndex, input, { attempt: 2 })).toMatchObject({ changed: true });
+    expect(
+      await runActivity(activities.buildIndex, { ...input, again: true }, { activityId: '8' }),
+    ).toMatchObject({
+      changed: true,
+    });
+    expect(await indexesOf(db)).toHaveLength(2);
   });
 
   it('are left alone when another one has taken the name, and by a run that lost its lease', async () => {

@@ -80,6 +80,15 @@ describe('a table with many dead rows', () => {
     expect(await db.query('SELECT count(*)::int AS rows FROM bookings')).toEqual([{ rows: 3_000 }]);
   });
 
+  it('that is over the most of one run is named all the same', async () => {
+    const { db, find } = await fresh({ minDeadRows: 100 });
+    await db.query('DELETE FROM quiet');
+    await until(async () => (await find()).due.length === 2);
+    db.deps.config.services['shop']!.maxDestructive = 1;
+    const { due, later } = await find();
+    expect([due.map(({ table }) => table), later]).toEqual([['public.bookings'], ['public.quiet']]);
+  });
+
   it('of which half seems to be empty is told to people, and never rewritten', async () => {
     const { db, find } = await fresh({ bloatShare: 0.3 });
     await db.query(
