@@ -37,6 +37,7 @@ const RUNS = [
   ['vacuum-bloated-tables', 'vacuumBloatedTables', { mode: 'propose' }, leaveDeadRows],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
+  ['resolve-slow-responses', 'resolveSlowResponses', { mode: 'propose' }, searchWithoutCache],
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
@@ -191,6 +192,12 @@ async function cancelWhileItVerifies(handle) {
     );
   while (!(await verifies())) await new Promise((resolve) => setTimeout(resolve, 100));
   await handle.cancel();
+}
+
+/** For as long as the sample's latency looks back. */
+async function searchWithoutCache({ directory }) {
+  setSwitches(directory, { interestSeconds: 3, cacheTtlSeconds: 0 });
+  await new Promise((resolve) => setTimeout(resolve, 15_000));
 }
 
 /** Over twice the sample's interval of ten seconds when the run looks. */

@@ -5,9 +5,12 @@ import type { Pool } from 'pg';
 import { addCron, startScheduler } from './cron';
 import { recommend } from './features';
 import { addHealth } from './health';
+import { createInterest } from './interest';
+import { createLoad, type Load } from './load';
 import { addMetrics, countAnswers } from './metrics';
 import { addOperations } from './operations';
 import { addPaymentProvider } from './payment-provider';
+import { addPace } from './pace';
 import { openPools, type AppPools } from './pools';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
@@ -48,15 +51,20 @@ const EXPIRE_EVERY_MS = 10_000;
  */
 export async function startBookingApp(options: BookingAppOptions): Promise<BookingApp> {
   const pools = openPools(options.databaseUrl, options.poolMax ?? 8);
-  const answers = countAnswers(options.windowSeconds ?? 15);
+  const windowSeconds = options.windowSeconds ?? 15;
+  const answers = countAnswers(windowSeconds);
   const server = fastify({ logger: false, forceCloseConnections: true });
-  const countForMetrics = addMetrics(server, pools);
+  const { running, stop: stopFollowing } = followOperators(options.directory);
+  const interest = createInterest(windowSeconds, { switches: () => running.switches });
+  const countForMetrics = addMetrics(server, pools, interest);
+  const countPace = addPace(server, interest, windowSeconds);
   server.addHook('onResponse', async (request, reply) => {
     if (!isBusiness(request.url)) return;
+    const seconds = reply.elapsedTime / 1_000;
     answers.count(reply.statusCode);
-    countForMetrics(reply.statusCode);
+    countForMetrics(reply.statusCode, seconds);
+    countPace(seconds);
   });
-  const { running, stop: stopFollowing } = followOperators(options.directory);
   await server.register(rateLimit, {
     timeWindow: 1_000,
     max: () => running.switches.requestsPerSecond,
@@ -64,7 +72,8 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   });
   addHealth(server, pools, answers, running);
   if (options.operationsToken !== undefined) addOperations(server, pools, options.operationsToken);
-  addBookings(server, pools, running);
+  const load = createLoad(() => running.switches);
+  addBookings(server, pools, { running, interest, load });
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
   if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
@@ -79,6 +88,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     stop: async () => {
       stopFollowing();
       stopScheduler();
+      await load.stop();
       await stopTraffic?.();
       await server.close();
       await pools.end();
@@ -91,7 +101,11 @@ function isBusiness(url: string): boolean {
   return url.startsWith('/slots') || url.startsWith('/bookings');
 }
 
-function addBookings(server: FastifyInstance, pools: AppPools, running: Running): void {
+function addBookings(
+  server: FastifyInstance,
+  pools: AppPools,
+  { running, interest, load }: { running: Running; interest: ReturnType<typeof createInterest>; load: Load },
+): void {
   server.setErrorHandler((error: Error & { statusCode?: number; code?: string }, _request, reply) => {
     const status = error.statusCode ?? (error.code === '22P02' || error.code === '23503' ? 400 : 500);
     // What a database says about itself is not for customers.
@@ -109,7 +123,9 @@ function addBookings(server: FastifyInstance, pools: AppPools, running: Running)
     async ({ query }) => {
       const pool = pools.current();
       const slots = await running.release.findSlots(pool, query.partySize, query.limit);
-      return running.switches.recommendations ? { slots, recommended: await recommend(pool) } : { slots };
+      await load.carry();
+      const found = { slots, interested: await interest.read(pool) };
+      return running.switches.recommendations ? { ...found, recommended: await recommend(pool) } : found;
     },
   );
   server.post<{

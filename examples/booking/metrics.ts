@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { readConnections } from './connections';
 import { readLastRun } from './cron';
+import type { createInterest } from './interest';
 import type { AppPools } from './pools';
 
 export interface Answers {
@@ -49,13 +50,33 @@ export function countAnswers(windowSeconds: number): {
 }
 
 /** Adds GET /metrics for Prometheus. Returns how to count an answer to a customer. */
-export function addMetrics(server: FastifyInstance, pools: AppPools): (status: number) => void {
+export function addMetrics(
+  server: FastifyInstance,
+  pools: AppPools,
+  interest: ReturnType<typeof createInterest>,
+): (status: number, seconds: number) => void {
   const registers = [new Registry()];
   const requests = new Counter({
     name: 'booking_http_requests_total',
     help: 'Answers to customers; health checks and metrics do not count.',
     labelNames: ['status'],
     registers,
+  });
+  const durations = new Histogram({
+    name: 'booking_http_request_duration_seconds',
+    help: 'How long customers waited for their answer.',
+    buckets: [0.05, 0.1, 0.2, 0.4, 0.5, 1, 2, 3, 5, 10],
+    registers,
+  });
+  new Gauge({
+    name: 'booking_cache_hit_rate',
+    help: 'Share of the reads that the cache answered; no sample while nobody reads.',
+    registers,
+    collect() {
+      const { hitRate } = interest.stats();
+      if (hitRate === null) this.remove();
+      else this.set(hitRate);
+    },
   });
   new Gauge({
     name: 'booking_pool_connections',
@@ -92,7 +113,10 @@ export function addMetrics(server: FastifyInstance, pools: AppPools): (status: n
     await readDatabase();
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  return (status) => requests.inc({ status: String(status) });
+  return (status, seconds) => {
+    requests.inc({ status: String(status) });
+    durations.observe(seconds);
+  };
 }
 
 /** What must not be there. No sample while the database is away. */

@@ -7,6 +7,10 @@
  *   switches cron lost                   the platform loses the schedule of the job that has holds expire
  *   switches cron idle                   the job answers, and does nothing
  *   switches cron default
+ *   switches interest 3                  seconds that the statement of the searches takes for who is about to book
+ *   switches cache 0|600|default         seconds that the cache keeps its answer
+ *   switches load 1                      seconds that a search keeps a processor busy, for ten minutes
+ *   switches scale 4|default             instances that share that
  */
 import { join } from 'node:path';
 import { followState, readState, writeState } from './state-file';
@@ -19,6 +23,10 @@ export interface Switches {
   /** What the platform has; empty: it has lost it. */
   cronSchedule: string;
   expiryWorks: boolean;
+  interestSeconds: number;
+  loadSeconds: number;
+  cacheTtlSeconds: number;
+  instances: number;
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -26,7 +34,13 @@ export const DEFAULT_SWITCHES: Switches = {
   requestsPerSecond: 500,
   cronSchedule: '*/10 * * * * *',
   expiryWorks: true,
+  interestSeconds: 0,
+  loadSeconds: 0,
+  cacheTtlSeconds: 30,
+  instances: 1,
 };
+
+const MAX_NUMBER = 3_600;
 
 const fileIn = (directory: string): string => join(directory, 'switches.json');
 
@@ -58,12 +72,27 @@ function main([what, ...rest]: string[]): Switches {
       cronSchedule: rest[0] === 'lost' ? '' : DEFAULT_SWITCHES.cronSchedule,
       expiryWorks: rest[0] !== 'idle',
     });
+  const number = NUMBERS[what ?? ''];
+  const value = rest[0] === 'default' ? undefined : Number(rest[0]);
+  if (number !== undefined && (value === undefined || isSmall(value)))
+    return setSwitches(directory, { [number]: value ?? DEFAULT_SWITCHES[number] });
   const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default',
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale <number>|default',
   );
+}
+
+const NUMBERS: Record<string, 'interestSeconds' | 'loadSeconds' | 'cacheTtlSeconds' | 'instances'> = {
+  interest: 'interestSeconds',
+  load: 'loadSeconds',
+  cache: 'cacheTtlSeconds',
+  scale: 'instances',
+};
+
+function isSmall(value: number): boolean {
+  return Number.isFinite(value) && value >= 0 && value <= MAX_NUMBER;
 }
 
 if (require.main === module) {

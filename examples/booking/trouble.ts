@@ -159,6 +159,21 @@ const troubles: Record<string, Trouble> = {
       console.log(`booking ${booking} was paid twice, by payments ${payments.join(' and ')}`);
     },
   },
+  'slow-search': {
+    usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js interest default ends it',
+    make: async () => {
+      setSwitches(stackFolder(), { interestSeconds: 3, cacheTtlSeconds: 0 });
+      console.log('a statement of the searches takes three seconds, and no cache keeps its answer');
+    },
+  },
+  'busy-search': {
+    usage:
+      'with RUNBOOKS_CONFIG; ends after ten minutes; in the folder of that: node .../switches.js load default',
+    make: async () => {
+      setSwitches(stackFolder(), { loadSeconds: 3 });
+      console.log('each search keeps the processor busy for three seconds');
+    },
+  },
   'tight-limit': {
     usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js limit default ends it',
     make: async () => {

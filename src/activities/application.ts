@@ -1,3 +1,4 @@
+import { createAdjustmentActivities } from './application/adjustments';
 import { createApplicationChangeActivities } from './application/changes';
 import { createCommandActivities } from './application/commands';
 import { createCronActivities } from './application/crons';
@@ -18,6 +19,7 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createApplicationActivities(deps),
     ...createApplicationFactsActivities(deps),
     ...createApplicationChangeActivities(deps),
+    ...createAdjustmentActivities(deps),
     ...createCommandActivities(deps),
     ...createMeasureActivities(deps),
     ...createObserveActivities(deps),

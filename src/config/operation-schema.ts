@@ -73,6 +73,15 @@ const featureSchema = z.strictObject({
   enable: commandSchema,
 });
 
+const adjustmentSchema = z.strictObject({
+  apply: commandSchema.describe('running it twice is harmless'),
+  restore: commandSchema.describe('as it usually is; harmless where nothing was applied'),
+});
+
+/** What gives an application more room, and can be taken back. */
+export const ADJUSTMENTS = ['raiseCacheTtl', 'scaleUp', 'raiseMemoryLimit'] as const;
+export type Adjustment = (typeof ADJUSTMENTS)[number];
+
 export const applicationSchema = z
   .strictObject({
     health: z
@@ -89,15 +98,19 @@ export const applicationSchema = z
     connectionLimit: connectionLimitSchema.optional().describe('e.g. /api/database/connection-limit'),
     slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),
     queryRecommendations: endpoint.optional().describe('e.g. /api/performance/queries/recommendations'),
+    queryStats: endpoint.optional().describe('e.g. /api/performance/queries/stats'),
     rateLimitStatus: rateLimitStatusSchema.optional(),
     externalServices: z.array(externalServiceSchema).default([]),
-    restart: commandSchema.optional(),
+    restart: commandSchema.optional().describe('one instance after the other, where the platform can'),
     setPoolMax: commandSchema.optional().describe('POOL_MAX is in its environment'),
     features: z
       .array(featureSchema)
       .default([])
       .describe('features that can be switched off, least needed first'),
     raiseRateLimits: rateLimitsSchema.optional(),
+    raiseCacheTtl: adjustmentSchema.optional().describe('what is in the cache stays there for longer'),
+    scaleUp: adjustmentSchema.optional().describe('more instances, or larger ones'),
+    raiseMemoryLimit: adjustmentSchema.optional().describe('more memory for each instance'),
     crons: cronsSchema,
     soakSeconds: z.number().min(0).max(86_400).default(60),
     soakEverySeconds: z.number().positive().default(10),

@@ -2,12 +2,13 @@ import type * as Made from '../activities/application';
 import { definePack } from '../doors/pack';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
 import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
+import { resolveSlowResponsesCard } from '../workflows/application/resolve-slow-responses/card';
 import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
 
 /** What is in front of the databases, and how it is deployed. */
 export const applicationPack = definePack({
   name: 'application',
-  cards: [rollBackDeploymentCard, resolveHighErrorRateCard, recoverCronCard],
+  cards: [rollBackDeploymentCard, resolveHighErrorRateCard, recoverCronCard, resolveSlowResponsesCard],
   workflows: require.resolve('../workflows/application'),
   activities: (deps) => {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone

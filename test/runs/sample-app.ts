@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
 import { listDeployments, setUpDeployments } from '../../examples/booking/deployments';
 import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
+import type { ObserveConfig } from '../../src/config/measure-schema';
 import type { ApplicationConfig } from '../../src/config/operation-schema';
 import type { ServiceConfig } from '../../src/config/schema';
 import type { Driver } from './harness';
@@ -13,6 +14,7 @@ export interface SampleApp {
   directory: string;
   service: ServiceConfig;
   application: ApplicationConfig;
+  observe: ObserveConfig;
   /** ID of the deployment in front. */
   front: () => string;
   /** What a run must not change where it only looks. */
@@ -46,13 +48,15 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   process.env['BOOKING_APP_URL'] = app.url;
   const service = stack.config.services['booking'] as ServiceConfig;
   const application = service.environments['production']?.application as ApplicationConfig;
+  const observe = service.environments['production']?.observe as ObserveConfig;
+  for (const measure of Object.values(observe.measures)) measure.windowSeconds = WINDOW_SECONDS;
   Object.assign(application.errorRate as object, { windowSeconds: WINDOW_SECONDS });
   Object.assign(application.crons['expire-bookings'] as object, {
     everySeconds: EXPIRE_EVERY_SECONDS,
     settleSeconds: 2,
   });
   Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
-  const usual = structuredClone({ service, application });
+  const usual = structuredClone({ service, application, observe });
 
   const read = async (): Promise<{ errorRate: number; requests: number }> => {
     const answer = await fetch(`${app.url}/api/metrics/error-rate`);
@@ -71,6 +75,7 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     directory: stack.directory,
     service,
     application,
+    observe,
     front: () => listDeployments(stack.directory).find(({ current }) => current)?.id ?? 'none',
     state: () => STATE.map((name) => readFileSync(join(stack.directory, name), 'utf8')),
     rate: async () => (await read()).errorRate,
@@ -78,6 +83,8 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     reset: async () => {
       Object.assign(service, structuredClone(usual.service), { environments: service.environments });
       Object.assign(application, structuredClone(usual.application));
+      observe.measures = structuredClone(usual.observe.measures);
+      delete observe.prometheus;
       rmSync(join(stack.directory, 'deployments.json'), { force: true });
       setUpDeployments(stack.directory);
       setSwitches(stack.directory, DEFAULT_SWITCHES);

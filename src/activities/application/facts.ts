@@ -6,7 +6,12 @@ import { numberAt, shortened, type Json } from '../support/json';
 import type { Place } from '../../contract/place';
 
 export type ApplicationEndpoint =
-  'detailedHealth' | 'connectionLimit' | 'slowQueries' | 'queryRecommendations' | 'rateLimitStatus';
+  | 'detailedHealth'
+  | 'connectionLimit'
+  | 'slowQueries'
+  | 'queryRecommendations'
+  | 'queryStats'
+  | 'rateLimitStatus';
 
 /** What an endpoint of the application said about itself. */
 export interface ApplicationAnswer {

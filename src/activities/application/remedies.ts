@@ -1,4 +1,5 @@
 import { environmentOf, serviceOf } from '../../config/load';
+import { ADJUSTMENTS, type Adjustment } from '../../config/operation-schema';
 import type { ActivityDeps } from '../support/deps';
 import type { Place } from '../../contract/place';
 
@@ -7,6 +8,8 @@ export interface Remedies {
   restart: boolean;
   /** Names of those that can be switched off, least needed first. */
   features: string[];
+  /** What gives it more room. */
+  adjustments: Adjustment[];
   /** How long raised limits stay; null where they cannot be raised. */
   raiseLimitsMs: number | null;
   /** A deployment younger than this when errors began is suspected; null where there are none to go back to. */
@@ -25,6 +28,7 @@ export function createRemedyActivities({ config }: ActivityDeps) {
       return {
         restart: application?.restart !== undefined,
         features: (application?.features ?? []).map(({ name }) => name),
+        adjustments: ADJUSTMENTS.filter((name) => application?.[name] !== undefined),
         raiseLimitsMs: limits === undefined ? null : limits.minutes * 60_000,
         suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
         maxUtilisation: connections.maxUtilisation,

@@ -69,7 +69,7 @@ function toNumber(reading: Reading): Reading {
 }
 
 function describe(name: string, reading: Reading, config?: MeasureConfig): Measured {
-  const windowMs = (config?.windowSeconds ?? 0) * 1_000;
+  const windowMs = windowOf(config) * 1_000;
   if (!reading.known || config === undefined) {
     const { why, detail } = reading.known ? unknown('not-configured', name) : reading;
     const said = `${name} is not known: ${detail}`;
@@ -81,6 +81,11 @@ function describe(name: string, reading: Reading, config?: MeasureConfig): Measu
   const side = config.is === 'below' ? 'at least' : 'at most';
   const detail = `${name} ${shown(value, config)}, wanted ${side} ${shown(limit, config)}${band === 'objective' ? '' : ` (${band})`}`;
   return { name, value, band, ok: band === 'objective', windowMs, detail };
+}
+
+/** Seconds. A range reaches back at least as far as it is asked for. */
+function windowOf(config?: MeasureConfig): number {
+  return Math.max(config?.windowSeconds ?? 0, (config?.prometheus?.over?.minutes ?? 0) * 60);
 }
 
 /** The band in which a number lies; one on the border is still in the better one. */

@@ -1,3 +1,4 @@
 export { recoverCron } from './recover-cron/recover-cron';
 export { resolveHighErrorRate } from './resolve-high-error-rate/resolve-high-error-rate';
+export { resolveSlowResponses } from './resolve-slow-responses/resolve-slow-responses';
 export { rollBackDeployment } from './roll-back-deployment/roll-back-deployment';

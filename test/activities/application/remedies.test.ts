@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { createAdjustmentActivities } from '../../../src/activities/application/adjustments';
 import { createFeatureActivities } from '../../../src/activities/application/features';
 import { createProbeActivities } from '../../../src/activities/postgres/inspection/probe';
 import { createRateLimitActivities } from '../../../src/activities/application/rate-limits';
@@ -46,6 +47,7 @@ async function start(options: FreshOptions & { application?: Record<string, unkn
   });
   const done = join(db.directory, 'done');
   return {
+    ...createAdjustmentActivities(db.deps),
     ...createFeatureActivities(db.deps),
     ...createRateLimitActivities(db.deps),
     ...createRemedyActivities(db.deps),
@@ -113,7 +115,10 @@ describe('rate limits', () => {
 
 describe('what may be done', () => {
   it('is what the configuration says', async () => {
-    const { readRemedies, place, shop } = await start({ application: { restart: { run: ['true'] } } });
+    const run = { run: ['true'] };
+    const { readRemedies, place, shop } = await start({
+      application: { restart: run, scaleUp: { apply: run, restore: run } },
+    });
     shop.deployments = deploymentsSchema.parse({
       list: { run: ['true'] },
       promote: { run: ['true'] },
@@ -122,6 +127,7 @@ describe('what may be done', () => {
     expect(await runActivity(readRemedies, place)).toEqual({
       restart: true,
       features: ['reminders'],
+      adjustments: ['scaleUp'],
       raiseLimitsMs: 300_000,
       suspectMs: 1_800_000,
       maxUtilisation: 0.8,
@@ -134,8 +140,33 @@ describe('what may be done', () => {
     expect(await runActivity(readRemedies, place)).toMatchObject({
       restart: false,
       features: [],
+      adjustments: [],
       raiseLimitsMs: null,
       suspectMs: null,
+    });
+  });
+});
+
+describe('more room', () => {
+  it('is given and taken back by its commands, under the fence', async () => {
+    const say = (what: string) => ({ run: ['sh', '-c', `echo "${what} $RUNBOOKS_FENCING_TOKEN" >> done`] });
+    const { adjustApplication, place, told } = await start({
+      application: { scaleUp: { apply: say('up'), restore: say('down') } },
+    });
+    const scale = (to: 'apply' | 'restore', token: number) =>
+      runActivity(adjustApplication, { ...place, adjustment: 'scaleUp', to, fence: fence(token) });
+    expect(await scale('apply', 7)).toMatchObject({ ran: true });
+    await scale('restore', 7);
+    expect(await failureOf(scale('apply', 6))).toMatchObject({ type: 'StaleFencingToken' });
+    expect(told()).toEqual(['up 7', 'down 7']);
+  });
+
+  it('that nobody configured is not given, and that is said', async () => {
+    const { adjustApplication, place } = await start();
+    const input = { ...place, adjustment: 'raiseCacheTtl', to: 'apply', fence: fence(1) } as const;
+    expect(await runActivity(adjustApplication, input)).toMatchObject({
+      ran: false,
+      detail: 'no raiseCacheTtl configured',
     });
   });
 });

@@ -1,8 +1,8 @@
 import type { Deployment } from '../../../activities/deployments/deployment-list';
-import { duration, utc } from '../../../contract/text';
 import { currentOf, earlierThan } from '../choose-deployment';
 import { failingChecks, type ErrorFacts } from './facts';
-import { describeDeployment, nameOf } from '../name-deployment';
+import { nameOf } from '../name-deployment';
+import { suspectOf } from '../suspect-deployment';
 
 /** What can be done about failing requests. */
 export type Remedy =
@@ -40,9 +40,6 @@ export function labelOf(remedy: Remedy): string {
       return 'by hand';
   }
 }
-
-// A clock that runs ahead must not acquit a deployment.
-const CLOCK_SKEW_MS = 60_000;
 
 /**
  * Every cause that the facts speak for, in the order in which they are dealt with. What is measured now comes before what
@@ -117,24 +114,15 @@ function featuresBroken({ detailed, remedies }: ErrorFacts): Cause[] {
 }
 
 function deploymentSuspect(facts: ErrorFacts): Cause[] {
-  const found = suspectOf(facts);
+  const found = suspectIn(facts);
   const to = found === undefined ? undefined : earlierThan(found.current, facts.deployments);
   if (found === undefined || to === undefined) return [];
   const { current, cause, evidence } = found;
   return [{ cause, evidence, remedy: { kind: 'rollBack', from: current, to } }];
 }
 
-function suspectOf({ deployments, remedies: { suspectMs }, beganAtMs }: ErrorFacts) {
-  const current = currentOf(deployments);
-  if (current === undefined || suspectMs === null) return undefined;
-  const ageMs = beganAtMs - Date.parse(current.createdAt);
-  if (ageMs > suspectMs || ageMs < -CLOCK_SKEW_MS) return undefined;
-  const seenAt = utc(new Date(beganAtMs).toISOString());
-  return {
-    current,
-    cause: `the deployment of ${nameOf(current)}`,
-    evidence: `${describeDeployment(current)} was deployed ${duration(Math.max(0, ageMs))} before the errors were seen (${seenAt} UTC)`,
-  };
+function suspectIn({ deployments, remedies: { suspectMs }, beganAtMs }: ErrorFacts) {
+  return suspectOf(deployments, { suspectMs, beganAtMs }, 'errors');
 }
 
 const LIMITS = 'the rate limits turn customers away';
@@ -153,7 +141,7 @@ function onlyByHand(facts: ErrorFacts): Cause[] {
     evidence,
     remedy: { kind: 'byHand', task: `Probably ${cause}: ${evidence}. ${what}` },
   });
-  const suspect = suspectOf(facts);
+  const suspect = suspectIn(facts);
   const limits = facts.rateLimits?.tooMany === true && facts.remedies.raiseLimitsMs === null;
   return [
     ...(suspect !== undefined && earlierThan(suspect.current, facts.deployments) === undefined

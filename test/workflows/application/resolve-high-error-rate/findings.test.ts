@@ -47,6 +47,7 @@ const calm: ErrorFacts = {
   remedies: {
     restart: true,
     features: ['reminders'],
+    adjustments: [],
     raiseLimitsMs: MINUTE,
     suspectMs: 60 * MINUTE,
     maxUtilisation: 0.8,
@@ -170,6 +171,7 @@ describe('what speaks for a cause', () => {
     const nothing = {
       restart: false,
       features: [],
+      adjustments: [],
       raiseLimitsMs: null,
       suspectMs: null,
       maxUtilisation: 0.8,

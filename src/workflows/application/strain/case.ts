@@ -1,0 +1,104 @@
+import { CancellationScope } from '@temporalio/workflow';
+import type { Alert } from '../../../contract/alert';
+import type { Fence, Place } from '../../../contract/place';
+import { causeOf, type PlanDraft, type Run } from '../../kit';
+import { applicationIn } from '../serving';
+import { labelOf, type Cause } from './causes';
+import type { Procedure } from './facts';
+import { isBetter, readStrain, verifyRelieved, type Strain } from './strain';
+
+/** What every remedy works with. */
+export interface Case {
+  run: Run;
+  place: Place;
+  procedure: Procedure;
+  finding: Cause;
+  /** Before the remedy. */
+  strain: Strain;
+  /** What nobody looks at. */
+  unseen: string[];
+  startedBy: string;
+  alert: Alert | undefined;
+  /** A person chose this remedy, and that is as good as an approval here. */
+  decided: boolean;
+}
+
+/**
+ * What became of a remedy. `helped`: it is well, and stays so. `partly`: it is clearly better, so the remedy stays, and the
+ * next one is looked for. `failed`: it did not help, and was undone as far as it can be.
+ */
+export type Effect = 'helped' | 'partly' | 'failed';
+
+/** A remedy of our own, under the lease of the application: what did not help is undone before the lease goes back. */
+export async function change(one: Case, act: (fence: Fence) => Promise<unknown>): Promise<Effect> {
+  const { run, place } = one;
+  await allow(one);
+  let effect: Effect = 'helped';
+  const { ok, why } = await run.attempt(() =>
+    run.exclusively(applicationIn(place), async (fence) => {
+      await act(fence);
+      effect = await verifiedOrBetter(one);
+    }),
+  );
+  if (ok) return effect;
+  run.note(`Did not help: ${labelOf(one.finding.remedy)}`, why);
+  return 'failed';
+}
+
+/** Of what nothing of ours can take back. */
+export async function verified(one: Case): Promise<Effect> {
+  let effect: Effect = 'helped';
+  const { ok, why } = await one.run.attempt(async () => void (effect = await verifiedOrBetter(one)));
+  if (ok) return effect;
+  one.run.note(`Did not help: ${labelOf(one.finding.remedy)}`, why);
+  return 'failed';
+}
+
+/** Throws what did not hold, where it is no better than before. */
+async function verifiedOrBetter({ run, place, procedure, strain, finding }: Case): Promise<Effect> {
+  try {
+    await verifyRelieved(run, place, procedure, strain);
+    return 'helped';
+  } catch (error) {
+    const cancelled = CancellationScope.current().consideredCancelled;
+    if (cancelled || causeOf(error).type !== 'VerificationFailed') throw error;
+    const now = await run.step('Did it help?', (act) => readStrain(act, place, procedure), {
+      describe: ({ detail }) => detail,
+    });
+    if (!isBetter(strain, now)) throw error;
+    run.note(
+      `Helped, but not enough, and stays: ${labelOf(finding.remedy)}`,
+      `before: ${strain.detail}; now: ${now.detail}`,
+    );
+    return 'partly';
+  }
+}
+
+/** The plan is made again after an approval: what is over by then needs no remedy. */
+async function allow(one: Case): Promise<void> {
+  const { run, place, procedure, decided } = one;
+  const draft = draftOf(one);
+  if (decided) return void (await run.plan(draft));
+  let first = true;
+  await run.gate(async () => {
+    if (!first) {
+      const now = await run.step('Measure again', (act) => readStrain(act, place, procedure), {
+        describe: ({ detail }) => detail,
+      });
+      if (now.isWell) return run.nothingToDo(`it is over: ${now.detail}`);
+    }
+    first = false;
+    return draft;
+  });
+}
+
+/** Numbers come and go, and are not in it, so that an approval lasts. */
+export function draftOf({ place, finding, unseen }: Case, detail?: string): PlanDraft {
+  const { cause, remedy } = finding;
+  const target = applicationIn(place);
+  return {
+    actions: [{ action: labelOf(remedy), target, ...(detail === undefined ? {} : { detail }) }],
+    warnings: [...unseen, ...(remedy.kind === 'restart' ? ['requests that are under way may fail'] : [])],
+    facts: { cause },
+  };
+}

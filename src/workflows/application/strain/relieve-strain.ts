@@ -1,0 +1,143 @@
+import type { Alert } from '../../../contract/alert';
+import type { Place } from '../../../contract/place';
+import { duration, type Run } from '../../kit';
+import { applicationIn } from '../serving';
+import { labelOf, remediesOf, type Cause, type Remedy } from './causes';
+import { readFacts, type Procedure, type StrainFacts } from './facts';
+import { tryRemedy } from './remedies';
+import { look, measuredFacts, overCheck } from './strain';
+
+interface Input extends Place {
+  startedBy: string;
+  alert?: Alert | undefined;
+}
+
+interface ChosenCause extends Cause {
+  /** A person chose it. */
+  chosen: boolean;
+}
+
+/** More than anybody configures. What comes and goes for days must not fill a history. */
+const MAX_TRIES = 20;
+
+/** Finds what strains an application and tries the remedies that speak to it, one at a time. */
+export async function relieveStrain(run: Run, input: Input, procedure: Procedure): Promise<string> {
+  const place = { service: input.service, environment: input.environment };
+  const startedAt = Date.now();
+  const beganAtMs = input.alert?.startsAt == null ? startedAt : Date.parse(input.alert.startsAt);
+  const before = await look(run, place, procedure);
+  measuredFacts(run, before, 'Before');
+
+  const tried: Remedy[] = [];
+  for (let strain = before; tried.length < MAX_TRIES; strain = await look(run, place, procedure)) {
+    if (strain.isWell)
+      return run.nothingToDo(
+        tried.length === 0 ? strain.detail : `it is over, and no remedy was seen to help: ${strain.detail}`,
+      );
+    const facts = await readFacts(run, place, procedure, { strain, beganAtMs });
+    const finding = await choose(run, place, procedure, facts, tried);
+    run.note(`Finding: ${finding.cause}`, finding.evidence);
+    run.fact('cause', finding.cause);
+    run.fact('evidence', finding.evidence);
+    const effect = await tryRemedy({
+      run,
+      place,
+      procedure,
+      finding,
+      strain,
+      unseen: facts.unseen,
+      startedBy: input.startedBy,
+      alert: input.alert,
+      decided: finding.chosen && mayDecide(run),
+    });
+    tried.push(finding.remedy);
+    if (effect === 'helped') return conclude(run, place, procedure, finding, tried, startedAt);
+  }
+  return run.needsHuman(`${procedure.trouble} come back whatever is tried: ${tried.map(labelOf).join(', ')}`);
+}
+
+/** The first cause whose remedy was not tried, or what a person chooses. */
+async function choose(
+  run: Run,
+  place: Place,
+  procedure: Procedure,
+  facts: StrainFacts,
+  tried: Remedy[],
+): Promise<ChosenCause> {
+  const untried = (remedy: Remedy) => !tried.some((one) => isSame(one, remedy));
+  const causes = procedure.causesOf(facts);
+  for (const { cause, evidence } of causes.slice(1)) run.note(`Speaks for it too: ${cause}`, evidence);
+  const finding = causes.find(({ remedy }) => untried(remedy));
+  if (finding !== undefined) return { ...finding, chosen: false };
+  const evidence = evidenceOfNothing(causes, tried);
+  const said = `${place.service}: ${facts.strain.detail}. ${evidence}.`;
+  const task = `${said} Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
+  const byHand: Remedy = { kind: 'byHand', task };
+  // The first one is what a hurried person pastes.
+  const choices = [byHand, ...remediesOf(facts).filter(untried)];
+  const unknown = { cause: 'unknown', evidence, chosen: true };
+  if (choices.length === 1) return { ...unknown, remedy: byHand };
+  run.note('Finding: unknown', evidence);
+  await run.plan({
+    actions: [
+      {
+        action: 'ask what to do',
+        target: applicationIn(place),
+        detail: choices.map(labelOf).join(', '),
+      },
+    ],
+    warnings: facts.unseen,
+  });
+  const choice = await run.askUnless(
+    overCheck(place, procedure),
+    `${said} What shall be tried?`,
+    choices.map((one) => (one === byHand ? { harmless: labelOf(one) } : labelOf(one))),
+  );
+  if (choice === undefined) return run.nothingToDo('it was over before anybody decided');
+  const remedy = choices.find((one) => labelOf(one) === choice) ?? byHand;
+  return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
+}
+
+/** Tasks of people differ by what they are asked to do. */
+function isSame(one: Remedy, other: Remedy): boolean {
+  if (one.kind === 'byHand' && other.kind === 'byHand') return one.task === other.task;
+  return labelOf(one) === labelOf(other);
+}
+
+function evidenceOfNothing(causes: Cause[], tried: Remedy[]): string {
+  const found = causes.map(({ cause, evidence }) => `${cause} (${evidence})`);
+  const parts = [
+    found.length === 0 ? 'nothing that was looked at explains it' : `found: ${found.join('; ')}`,
+    tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
+  ];
+  return parts.filter((part) => part !== '').join('; ');
+}
+
+/** Where anyone may approve, who chooses has approved. Where not everyone may, the gate still asks those who may. */
+function mayDecide({ policy }: Run): boolean {
+  return !policy.fourEyes && policy.approvers.length === 0;
+}
+
+/** What a post-mortem needs, while everybody still remembers. */
+async function conclude(
+  run: Run,
+  place: Place,
+  procedure: Procedure,
+  { cause, evidence, remedy }: Cause,
+  tried: Remedy[],
+  startedAt: number,
+): Promise<string> {
+  const after = await look(run, place, procedure);
+  measuredFacts(run, after, 'After');
+  const took = Date.now() - startedAt;
+  run.fact('resolvedAfterSeconds', Math.round(took / 1_000));
+  const others = tried.slice(0, -1).map(labelOf);
+  const done = `${labelOf(remedy)}${others.length === 0 ? '' : `; before that: ${others.join(', ')}`}`;
+  run.fact('remedy', done);
+  run.note(
+    'Post-mortem draft',
+    `Cause: ${cause}. Evidence: ${evidence}. Remedy: ${done}, after ${duration(took)}. Open: why it came to that, and what prevents the next time.`,
+  );
+  await run.announce(`${place.service}: ${after.detail}. Cause: ${cause}. Remedy: ${labelOf(remedy)}.`);
+  return `${after.detail}; cause: ${cause}; remedy: ${labelOf(remedy)}`;
+}

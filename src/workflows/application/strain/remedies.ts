@@ -1,0 +1,85 @@
+import type { Adjustment } from '../../../config/operation-schema';
+import type { Fence } from '../../../contract/place';
+import type { WayBack } from '../../kit';
+import { change, draftOf, verified, type Case, type Effect } from './case';
+import { labelOf } from './causes';
+import { overCheck } from './strain';
+
+/** Tries one remedy. */
+export async function tryRemedy(one: Case): Promise<Effect> {
+  const { remedy } = one.finding;
+  switch (remedy.kind) {
+    case 'rollBack':
+      return runChild(one, 'rollBackDeployment', { from: remedy.from.id, deployment: remedy.to.id });
+    case 'relievePool':
+      return runChild(one, 'relieveConnectionPool', { environment: one.place.environment });
+    case 'tuneQueries':
+      return runChild(one, 'tuneSlowQueries', { environment: one.place.environment });
+    case 'adjust':
+      return adjust(one, remedy.adjustment);
+    case 'restart':
+      return change(one, (fence) => restart(one, fence));
+    case 'byHand':
+      return leaveToPeople(one, remedy.task);
+  }
+}
+
+/** Another runbook has its own plan and its own gate: approved there, so that nobody is asked twice for one thing. */
+async function runChild(one: Case, runbook: string, input: Record<string, unknown>): Promise<Effect> {
+  const { run, place, finding, startedBy, alert } = one;
+  const { mode } = run.policy;
+  const where = mode === 'propose' ? ', which asks for its approval in its own run' : '';
+  await run.plan(draftOf(one, `by ${runbook}${where}`));
+  await run.announce(`${place.service}: ${finding.cause} (${finding.evidence}). ${runbook} starts${where}.`);
+  const { outcome, instead, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
+    service: place.service,
+    mode,
+    startedBy,
+    reason: `${finding.cause}: ${finding.evidence}`.slice(0, 500),
+    ...(alert === undefined ? {} : { alert }),
+    ...input,
+  });
+  const asked = instead ?? outcome;
+  if (asked === 'REJECTED' || asked === 'CANCELLED') return run.reject(`${workflowId}: ${summary}`);
+  if (outcome === 'NEEDS_HUMAN') return run.needsHuman(`${workflowId} needs a person: ${summary}`);
+  // It has verified only what it changed itself.
+  return outcome === 'SUCCEEDED' ? verified(one) : 'failed';
+}
+
+/** A restart that did not help cannot be taken back; it did no more than to restart. */
+async function restart({ run, place }: Case, fence: Fence): Promise<void> {
+  await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
+    kind: 'mutate',
+    undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },
+    describe: ({ detail }) => detail,
+  });
+}
+
+async function adjust(one: Case, adjustment: Adjustment): Promise<Effect> {
+  const { run, place, finding } = one;
+  const label = labelOf(finding.remedy);
+  const apply = `${label.charAt(0).toUpperCase()}${label.slice(1)}`;
+  const restore = `Take back: ${label}`;
+  const to = (position: 'apply' | 'restore', fence: Fence, undo: WayBack): Promise<unknown> =>
+    run.step(
+      position === 'apply' ? apply : restore,
+      (act) => act.adjustApplication({ ...place, adjustment, to: position, fence }),
+      { kind: 'mutate', undo, describe: ({ detail }) => detail },
+    );
+  const effect = await change(one, (fence) =>
+    to('apply', fence, { title: restore, back: () => to('restore', fence, { takesBack: apply }) }),
+  );
+  if (effect !== 'failed')
+    await run.announce(
+      `${place.service}: ${label}: that stays until somebody takes it back (application.${adjustment}.restore) when its cause is mended.`,
+    );
+  return effect;
+}
+
+/** Nothing of ours is changed: a person acts, and the run looks from time to time whether that has helped. */
+async function leaveToPeople(one: Case, task: string): Promise<Effect> {
+  const { run, place, procedure } = one;
+  await run.plan(draftOf(one, 'a task for a person'));
+  await run.task(task, overCheck(place, procedure));
+  return verified(one);
+}

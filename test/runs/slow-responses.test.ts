@@ -1,0 +1,428 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { parseDocument } from 'yaml';
+import { deployVersion } from '../../examples/booking/deployments';
+import { readSwitches, setSwitches, type Switches } from '../../examples/booking/switches';
+import { openIdleTransactions } from '../../examples/booking/trouble';
+import { observeSchema } from '../../src/config/measure-schema';
+import type { RunReport } from '../../src/contract/report';
+import { quietTemporal } from '../support/quiet';
+import { startDriver, type Driver } from './harness';
+import { startSampleApp, type SampleApp } from './sample-app';
+import { startWorkerProcess } from './worker-process';
+
+quietTemporal();
+let driver: Driver;
+let app: SampleApp;
+let server: Server;
+let base: string;
+/** What is measured, in numbers that depend on what is really switched and deployed. */
+let numbers: (now: Switches) => object | Promise<object>;
+/** What a server of metrics answers. */
+let prometheus: object = {};
+
+beforeAll(async () => {
+  driver = await startDriver(400, true, {}, { shared_preload_libraries: 'pg_stat_statements' });
+  app = await startSampleApp(driver);
+  server = createServer((request, response) => {
+    const answer = request.url!.startsWith('/api/v1/') ? prometheus : numbers(readSwitches(app.directory));
+    void Promise.resolve(answer).then((body) => response.end(JSON.stringify(body)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+beforeEach(async () => {
+  await app.reset();
+  Object.assign(app.observe.measures, measures());
+});
+afterAll(async () => {
+  await app?.stop();
+  server?.closeAllConnections();
+  server?.close();
+  await driver?.stack.stop();
+});
+
+const RESPONSES = { 'latency-p95': 'latency', 'cache-hit-rate': 'hits', 'cpu-utilisation': 'cpu' };
+const given = () =>
+  Object.fromEntries(
+    Object.entries(RESPONSES).map(([name, field]) => [
+      name,
+      { operation: { url: `${base}/`, field }, windowSeconds: 0.3 },
+    ]),
+  );
+const measures = () => observeSchema.parse({ measures: given() }).measures;
+const WELL = { latency: 0.1, hits: 0.9, cpu: 0.3 };
+
+let alerts = 0;
+const firing = () => ({
+  source: 'prometheus',
+  fingerprint: `slow-${(alerts += 1)}`,
+  startsAt: new Date().toISOString(),
+  status: 'firing',
+  severity: 'warning',
+  title: 'Responses are slow',
+  labels: {},
+  annotations: {},
+  link: null,
+});
+const run = (input = {}) => driver.run('resolveSlowResponses', input);
+const start = (input = {}) => driver.start('resolveSlowResponses', input);
+const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
+const switches = () => readSwitches(app.directory);
+/** A cache that keeps too little, also with what is usual, and is all that is wrong. */
+const coldCache = () => {
+  setSwitches(app.directory, { cacheTtlSeconds: 0 });
+  numbers = ({ cacheTtlSeconds }) => (cacheTtlSeconds > 30 ? WELL : { ...WELL, latency: 3, hits: 0.1 });
+};
+const childOf = async (handle: WorkflowHandle, runbook: string): Promise<WorkflowHandle> => {
+  const { timeline } = await driver.until(handle, (status) =>
+    status.timeline.some(({ detail }) => detail?.includes(`/${runbook}-`)),
+  );
+  const id = timeline.find(({ detail }) => detail?.includes(`/${runbook}-`))!.detail as string;
+  return driver.stack.client.workflow.getHandle(id);
+};
+
+it('slow searches whose answers no cache keeps are kept there again, and really are fast', async () => {
+  const usual = observeSchema.parse({
+    measures: {
+      'latency-p95': {
+        operation: { url: `${app.url}/api/metrics/latency`, field: 'p95Seconds' },
+        info: 1,
+        warning: 2,
+        critical: 60,
+        windowSeconds: 2,
+      },
+      'cache-hit-rate': {
+        operation: { url: `${app.url}/api/cache/stats`, field: 'hitRate' },
+        windowSeconds: 2,
+      },
+    },
+  });
+  app.observe.measures = usual.measures;
+  // So many at a time that somebody is always answered within the window, and that the pool has room.
+  let isOpen = true;
+  const customers = [0, 1, 2].map(async (turn) => {
+    await new Promise((resolve) => setTimeout(resolve, 800 * turn));
+    while (isOpen) {
+      await fetch(`${app.url}/slots`).then((answer) => answer.text());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
+  try {
+    setSwitches(app.directory, { interestSeconds: 2.4, cacheTtlSeconds: 0 });
+    for (let p95 = 0; p95 < 2;) {
+      const answer = await fetch(`${app.url}/api/metrics/latency`);
+      p95 = ((await answer.json()) as { p95Seconds: number | null }).p95Seconds ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const { outcome, message, report } = await run();
+    expect([outcome, message]).toEqual([
+      'SUCCEEDED',
+      expect.stringMatching(
+        /^latency-p95 .*; cause: the cache is hardly used; remedy: keep answers longer in the cache$/,
+      ),
+    ]);
+    expect(switches().cacheTtlSeconds).toBe(600);
+    expect(report.facts['latencyP95Before']).toBeGreaterThan(2);
+    expect(report.facts['latencyP95After']).toBeLessThan(2);
+    expect(report.facts['evidence']).toMatch(/^cache-hit-rate .* wanted at least 70\.00 % \(warning\)$/);
+    expect(titles(report)).toEqual(expect.arrayContaining(['It stays so', 'Post-mortem draft']));
+    const told = driver.stack.inbox.received().map(({ text }) => text);
+    expect(told).toContainEqual(expect.stringContaining('application.raiseCacheTtl.restore'));
+  } finally {
+    isOpen = false;
+    await Promise.all(customers);
+  }
+});
+
+it('responses in time are nothing to do, and neither are those that are only above the objective', async () => {
+  numbers = () => WELL;
+  expect(await run({ alert: firing() })).toMatchObject({
+    outcome: 'NOTHING_TO_DO',
+    message: 'latency-p95 100 ms, wanted at most 200 ms',
+  });
+  numbers = () => ({ ...WELL, latency: 0.3 });
+  expect(await run()).toMatchObject({
+    outcome: 'NOTHING_TO_DO',
+    message: 'latency-p95 300 ms, wanted at most 200 ms (info)',
+  });
+});
+
+describe('a cold cache', () => {
+  it('is only reported in mode observe, with what nobody looks at', async () => {
+    coldCache();
+    delete app.application.scaleUp;
+    delete app.application.queryStats;
+    const before = app.state();
+    const { outcome, report } = await run({ mode: 'observe' });
+    expect(outcome).toBe('OBSERVED');
+    expect(report.plan?.actions.map(({ action }) => action)).toEqual(['keep answers longer in the cache']);
+    expect(report.plan?.warnings).toEqual([
+      'slow-query is not known: observe.measures.slow-query is not configured',
+      'no statement is known: pg_stat_statements is not there',
+      'application.queryStats is not configured: the application is not asked',
+      'application.scaleUp is not configured: that is for people',
+    ]);
+    expect(app.state()).toEqual(before);
+  });
+
+  it('stays as it is without an approval, and needs none when it is over meanwhile', async () => {
+    coldCache();
+    const denied = await start({ mode: 'propose' });
+    const { id } = await driver.waiting(denied, 'approval');
+    await driver.answer(denied, 'reject', { plan: id, by: 'ben' });
+    expect((await driver.end(denied)).outcome).toBe('REJECTED');
+
+    const handle = await start({ mode: 'propose', alert: firing() });
+    await driver.waiting(handle, 'approval');
+    numbers = () => WELL;
+    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    expect((await driver.end(handle)).outcome).toBe('NOTHING_TO_DO');
+
+    coldCache();
+    app.service.approval.expiresAfterMinutes = 0.02;
+    expect((await run({ mode: 'propose' })).outcome).toBe('REJECTED');
+    expect(switches().cacheTtlSeconds).toBe(0);
+  });
+
+  it('is a task for a person where no command is configured, and the run goes on by itself', async () => {
+    coldCache();
+    delete app.application.raiseCacheTtl;
+    const handle = await start({ alert: firing() });
+    const { question } = await driver.waiting(handle, 'task');
+    expect(question).toMatch(
+      /application\.raiseCacheTtl is not configured: keep answers longer in the cache by hand/,
+    );
+    setSwitches(app.directory, { cacheTtlSeconds: 60 });
+    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  });
+});
+
+describe('a remedy', () => {
+  it('that does not help is taken back, and a person chooses what to try next', async () => {
+    setSwitches(app.directory, { cacheTtlSeconds: 0 });
+    numbers = ({ instances, cacheTtlSeconds }) =>
+      instances > 1 ? WELL : { ...WELL, latency: 3, hits: cacheTtlSeconds > 0 ? 0.9 : 0.1 };
+    const handle = await start();
+    const { id, question, choices } = await driver.waiting(handle, 'decision');
+    expect(switches().cacheTtlSeconds).toBe(30);
+    expect(question).toMatch(
+      /tried without success: keep answers longer in the cache\. What shall be tried\?$/,
+    );
+    expect(choices).toEqual([
+      'by hand',
+      'roll back 1.4.1 to 1.4.0',
+      'scale up',
+      'restart the application',
+      'tune the slow queries',
+      'relieve the connection pool',
+    ]);
+    await driver.answer(handle, 'decide', { question: id, choice: 'scale up', by: 'ben' });
+    const { outcome, report } = await driver.end(handle);
+    expect([outcome, report.facts['remedy']]).toEqual([
+      'SUCCEEDED',
+      'scale up; before that: keep answers longer in the cache',
+    ]);
+    expect(switches()).toMatchObject({ instances: 8, cacheTtlSeconds: 30 });
+  });
+
+  it('that helps, though not enough, stays, and the next one is looked for', async () => {
+    setSwitches(app.directory, { cacheTtlSeconds: 0 });
+    numbers = ({ instances, cacheTtlSeconds }) => ({
+      latency: instances > 1 ? 0.1 : cacheTtlSeconds > 0 ? 0.8 : 3,
+      hits: cacheTtlSeconds > 0 ? 0.9 : 0.1,
+      cpu: instances > 1 ? 0.2 : 0.95,
+    });
+    const { outcome, report } = await run();
+    expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'the processors are busy']);
+    expect(titles(report)).toEqual(
+      expect.arrayContaining([
+        'Speaks for it too: the processors are busy',
+        'Helped, but not enough, and stays: keep answers longer in the cache',
+      ]),
+    );
+    expect(switches()).toMatchObject({ instances: 8, cacheTtlSeconds: 600 });
+  });
+
+  it('that makes requests fail is taken back, though responses are fast now', async () => {
+    coldCache();
+    const [program, script] = app.application.scaleUp!.apply.run as [string, string];
+    const breaking = [program, script, 'feature', 'recommendations'];
+    app.application.raiseCacheTtl = {
+      apply: { ...app.application.scaleUp!.apply, run: [...breaking, 'on'] },
+      restore: { ...app.application.scaleUp!.apply, run: [...breaking, 'off'] },
+    };
+    numbers = ({ recommendations }) => (recommendations ? WELL : { ...WELL, latency: 3, hits: 0.1 });
+    // Errors are counted over the last two seconds, and come only once the switch is seen.
+    for (const measure of Object.values(app.observe.measures)) measure.windowSeconds = 4;
+    const handle = await start();
+    await driver.waiting(handle, 'decision');
+    const { timeline } = await driver.until(handle, () => true);
+    expect(timeline.find(({ title }) => title.startsWith('Did not help'))?.detail).toMatch(
+      /more requests fail than before/,
+    );
+    expect(switches().recommendations).toBe(false);
+    await handle.cancel();
+    expect((await driver.end(handle)).outcome).toBe('ROLLED_BACK');
+  });
+
+  it('whose command fails is taken back too, and the run says what failed', async () => {
+    coldCache();
+    app.application.raiseCacheTtl!.apply.run = ['sh', '-c', 'echo no such cache >&2; exit 3'];
+    const handle = await start();
+    await driver.waiting(handle, 'decision');
+    const { timeline } = await driver.until(handle, () => true);
+    expect(timeline.find(({ title }) => title.startsWith('Did not help'))?.detail).toMatch(
+      /ended with status 3: no such cache/,
+    );
+    expect(timeline.map(({ title }) => title)).toContain('Take back: keep answers longer in the cache');
+    await handle.cancel();
+    await driver.end(handle);
+  });
+});
+
+describe('what another runbook mends', () => {
+  it('is a young deployment: it is rolled back', async () => {
+    const { id } = deployVersion(app.directory, '1.4.0');
+    numbers = () => (app.front() === id ? { ...WELL, latency: 3 } : WELL);
+    const { outcome, report } = await run();
+    expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'the deployment of 1.4.0']);
+    expect(report.facts['evidence']).toMatch(/before the slow responses were seen/);
+    expect(app.front()).toBe('dep-2');
+  });
+
+  it('are forgotten transactions: they are ended', async () => {
+    app.service.connections.idleInTransactionSeconds = 0.5;
+    const forgotten = await openIdleTransactions({
+      databaseUrl: driver.stack.booking.urls.production.app,
+      count: 2,
+      forMs: 280_000,
+    });
+    try {
+      const count = async () =>
+        (
+          await driver.sql(
+            `SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND state_change < now() - interval '1 s'`,
+          )
+        ).length;
+      while ((await count()) < 2) await new Promise((resolve) => setTimeout(resolve, 100));
+      numbers = async () => ((await count()) > 0 ? { ...WELL, latency: 3 } : WELL);
+      const { outcome, report } = await run();
+      expect([outcome, report.facts['cause']]).toEqual([
+        'SUCCEEDED',
+        'forgotten transactions hold their locks',
+      ]);
+      expect(titles(report)).toContain('relieve the connection pool');
+    } finally {
+      await forgotten.stop();
+    }
+  });
+
+  it('is denied there, and not asked for twice', async () => {
+    const { id } = deployVersion(app.directory, '1.4.0');
+    numbers = () => (app.front() === id ? { ...WELL, latency: 3 } : WELL);
+    const handle = await start({ mode: 'propose' });
+    const child = await childOf(handle, 'rollBackDeployment');
+    const { id: plan } = await driver.waiting(child, 'approval');
+    await driver.answer(child, 'reject', { plan, by: 'ben', note: 'we mend it' });
+    expect(await driver.end(handle)).toMatchObject({
+      outcome: 'REJECTED',
+      message: expect.stringContaining('we mend it') as string,
+    });
+    expect(app.front()).toBe(id);
+  });
+
+  it('are statements without an index: one is built', async () => {
+    await driver.sql('CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
+    await driver.sql(
+      `CREATE TABLE slow_visits (code int, note text); ALTER TABLE slow_visits OWNER TO booking_owner;
+       INSERT INTO slow_visits SELECT i, repeat('x', 20) FROM generate_series(1, 20000) i; ANALYZE slow_visits`,
+    );
+    app.service.tuning.slowMs = 100;
+    for (let call = 0; call < 5; call += 1)
+      await driver.sql('SELECT *, pg_sleep(0.2) FROM slow_visits WHERE code = 77');
+    const indexes = async () =>
+      (await driver.sql(`SELECT FROM pg_indexes WHERE tablename = 'slow_visits'`)).length;
+    numbers = async () => ((await indexes()) === 0 ? { ...WELL, latency: 3 } : WELL);
+    expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
+    const { outcome, report } = await run();
+    expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'queries are slow']);
+    expect(report.facts['evidence']).toMatch(/^\d+ statements? over 100 ms on average, e\.g\. /);
+    expect(await indexes()).toBe(1);
+    await driver.sql('DROP EXTENSION pg_stat_statements; DROP TABLE slow_visits');
+  });
+});
+
+describe('what nobody knows', () => {
+  const sample = (value: string, metric = {}) => ({ metric, value: [Date.now() / 1_000, value] });
+  const vector = (...result: object[]) => ({ status: 'success', data: { resultType: 'vector', result } });
+  it.each<[string, () => object, RegExp]>([
+    ['that is no number', () => vector(sample('NaN')), /Prometheus says NaN.*nothing happened at all/],
+    ['without a series', () => vector(), /has no series for it/],
+    ['of two series', () => vector(sample('3', { a: '1' }), sample('3', { a: '2' })), /2 series where one/],
+    ['of a server that is down', () => ({ down: true }), /127\.0\.0\.1:1/],
+  ])('%s: nothing is done', async (_, answer, message) => {
+    prometheus = answer();
+    const url = 'down' in prometheus ? 'http://127.0.0.1:1' : base;
+    const found = observeSchema.parse({
+      prometheus: { url, timeoutMs: 2_000 },
+      measures: { 'latency-p95': { prometheus: { query: 'slow' } } },
+    });
+    Object.assign(app.observe, found);
+    const before = app.state();
+    const { outcome, message: said, report } = await run();
+    expect([outcome, said]).toEqual(['FAILED', expect.stringMatching(message)]);
+    expect(said).toMatch(/^FAILED: whether booking\/production suffers from slow responses is not known/);
+    expect(app.state()).toEqual(before);
+    expect(report.plan).toBeUndefined();
+  });
+
+  it('because nobody measures it is said with what to configure', async () => {
+    app.observe.measures = {};
+    const { outcome, message } = await run();
+    expect([outcome, message]).toEqual([
+      'FAILED',
+      expect.stringMatching(/set one of latency-p95, latency-p99 under observe\.measures/),
+    ]);
+  });
+});
+
+// Last: the worker of this process goes.
+it('a worker that is killed while it scales up: the next one does it again, and goes on', async () => {
+  setSwitches(app.directory, { loadSeconds: 0 });
+  numbers = ({ instances }) => (instances > 1 ? WELL : { ...WELL, latency: 3, cpu: 0.95 });
+  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
+  const production = ['services', 'booking', 'environments', 'production'];
+  const [program, script] = app.application.scaleUp!.apply.run as [string, string];
+  document.setIn([...production, 'observe'], { measures: given() });
+  document.setIn([...production, 'application', 'soakSeconds'], 0.5);
+  document.setIn([...production, 'application', 'scaleUp', 'apply'], {
+    run: [
+      'sh',
+      '-c',
+      `echo x >> scale-begun; test $(wc -l < scale-begun) -gt 1 || exec sleep 8; '${program}' '${script}' scale 8`,
+    ],
+  });
+  writeFileSync(driver.stack.configFile, document.toString());
+  await driver.stack.worker.stop();
+  let worker = await startWorkerProcess(driver.stack.configFile);
+  try {
+    const handle = await start();
+    const begun = join(app.directory, 'scale-begun');
+    for (let tries = 0; !existsSync(begun); tries += 1) {
+      if (tries > 4_000) throw new Error('it never scaled up');
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    await worker.kill();
+    worker = await startWorkerProcess(driver.stack.configFile);
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
+    expect(switches().instances).toBe(8);
+  } finally {
+    await worker.stop();
+  }
+});
