@@ -38,6 +38,8 @@ const RUNS = [
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['resolve-slow-responses', 'resolveSlowResponses', { mode: 'propose' }, searchWithoutCache],
+  ['relieve-memory-pressure', 'relieveMemoryPressure', {}, leakMemory],
+  ['relieve-cpu-spike', 'relieveCpuSpike', { mode: 'propose' }, keepProcessorBusy],
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
@@ -198,6 +200,26 @@ async function cancelWhileItVerifies(handle) {
 async function searchWithoutCache({ directory }) {
   setSwitches(directory, { interestSeconds: 3, cacheTtlSeconds: 0 });
   await new Promise((resolve) => setTimeout(resolve, 15_000));
+}
+
+async function leakMemory(stack) {
+  setSwitches(stack.directory, { leakSince: Date.now() });
+  await untilProcess(stack, ({ memoryGrowthBytesAnHour: growth }) => growth > 6e9);
+}
+
+/** Other work on the machine takes its part of the processors. */
+async function keepProcessorBusy(stack) {
+  stack.config.services.booking.environments.production.observe.measures['cpu-utilisation'].warning = 0.25;
+  setSwitches(stack.directory, { busySince: Date.now() });
+  await untilProcess(stack, ({ cpuUtilisation }) => cpuUtilisation > 0.3);
+}
+
+async function untilProcess({ app }, holds) {
+  for (let tries = 0; tries < 1_200; tries += 1) {
+    if (holds(await (await fetch(`${app.url}/api/metrics/process`)).json())) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the process never got there');
 }
 
 /** Over twice the sample's interval of ten seconds when the run looks. */

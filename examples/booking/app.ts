@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
+import { Registry } from 'prom-client';
 import { addCron, startScheduler } from './cron';
 import { recommend } from './features';
 import { addHealth } from './health';
@@ -12,6 +13,7 @@ import { addOperations } from './operations';
 import { addPaymentProvider } from './payment-provider';
 import { addPace } from './pace';
 import { openPools, type AppPools } from './pools';
+import { addProcess } from './process';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import { startTraffic } from './traffic';
@@ -56,7 +58,10 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   const server = fastify({ logger: false, forceCloseConnections: true });
   const { running, stop: stopFollowing } = followOperators(options.directory);
   const interest = createInterest(windowSeconds, { switches: () => running.switches });
-  const countForMetrics = addMetrics(server, pools, interest);
+  const switches = () => running.switches;
+  const registers = [new Registry()];
+  const countForMetrics = addMetrics(server, pools, interest, registers);
+  const stopLooking = addProcess(server, { windowSeconds, switches }, registers);
   const countPace = addPace(server, interest, windowSeconds);
   server.addHook('onResponse', async (request, reply) => {
     if (!isBusiness(request.url)) return;
@@ -71,8 +76,9 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     allowList: ({ url }) => !isBusiness(url),
   });
   addHealth(server, pools, answers, running);
-  if (options.operationsToken !== undefined) addOperations(server, pools, options.operationsToken);
-  const load = createLoad(() => running.switches);
+  const load = createLoad(switches);
+  if (options.operationsToken !== undefined)
+    addOperations(server, pools, { token: options.operationsToken, restarted: load.restart });
   addBookings(server, pools, { running, interest, load });
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
@@ -87,6 +93,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     url,
     stop: async () => {
       stopFollowing();
+      stopLooking();
       stopScheduler();
       await load.stop();
       await stopTraffic?.();

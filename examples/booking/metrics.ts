@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { readConnections } from './connections';
 import { readLastRun } from './cron';
 import type { createInterest } from './interest';
@@ -54,8 +54,8 @@ export function addMetrics(
   server: FastifyInstance,
   pools: AppPools,
   interest: ReturnType<typeof createInterest>,
+  registers: Registry[],
 ): (status: number, seconds: number) => void {
-  const registers = [new Registry()];
   const requests = new Counter({
     name: 'booking_http_requests_total',
     help: 'Answers to customers; health checks and metrics do not count.',

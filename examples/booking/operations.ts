@@ -5,7 +5,11 @@ import type { AppPools } from './pools';
 const POOL_LIMIT = 200;
 
 /** What operators may do to the running application, for whoever has the token. The server listens on loopback only. */
-export function addOperations(server: FastifyInstance, pools: AppPools, token: string): void {
+export function addOperations(
+  server: FastifyInstance,
+  pools: AppPools,
+  { token, restarted }: { token: string; restarted: () => void },
+): void {
   void server.register(
     async (operations) => {
       operations.addHook('onRequest', async (request, reply) => {
@@ -22,6 +26,7 @@ export function addOperations(server: FastifyInstance, pools: AppPools, token: s
       );
       operations.post('/restart', async () => {
         await pools.restart();
+        restarted();
         return { done: `restarted with a pool of at most ${pools.max()} connections` };
       });
     },

@@ -10,7 +10,9 @@
  *   switches interest 3                  seconds that the statement of the searches takes for who is about to book
  *   switches cache 0|600|default         seconds that the cache keeps its answer
  *   switches load 1                      seconds that a search keeps a processor busy, for ten minutes
- *   switches scale 4|default             instances that share that
+ *   switches busy|runaway|leak on|off    keeps a processor busy, in a loop that only a restart ends, or loses memory; for ten minutes
+ *   switches scale 4|default             instances that share work, but not a loop
+ *   switches memory-limit 2000|default   megabytes
  */
 import { join } from 'node:path';
 import { followState, readState, writeState } from './state-file';
@@ -27,6 +29,11 @@ export interface Switches {
   loadSeconds: number;
   cacheTtlSeconds: number;
   instances: number;
+  /** Milliseconds since 1970; 0: not at all. */
+  busySince: number;
+  runawaySince: number;
+  leakSince: number;
+  memoryLimitMegabytes: number;
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -38,9 +45,13 @@ export const DEFAULT_SWITCHES: Switches = {
   loadSeconds: 0,
   cacheTtlSeconds: 30,
   instances: 1,
+  busySince: 0,
+  runawaySince: 0,
+  leakSince: 0,
+  memoryLimitMegabytes: 1_500,
 };
 
-const MAX_NUMBER = 3_600;
+const MAX_NUMBER = 10_000;
 
 const fileIn = (directory: string): string => join(directory, 'switches.json');
 
@@ -72,6 +83,9 @@ function main([what, ...rest]: string[]): Switches {
       cronSchedule: rest[0] === 'lost' ? '' : DEFAULT_SWITCHES.cronSchedule,
       expiryWorks: rest[0] !== 'idle',
     });
+  const burden = BURDENS[what ?? ''];
+  if (burden !== undefined && /^(on|off)$/.test(rest[0] ?? ''))
+    return setSwitches(directory, { [burden]: rest[0] === 'on' ? Date.now() : 0 });
   const number = NUMBERS[what ?? ''];
   const value = rest[0] === 'default' ? undefined : Number(rest[0]);
   if (number !== undefined && (value === undefined || isSmall(value)))
@@ -80,15 +94,25 @@ function main([what, ...rest]: string[]): Switches {
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale <number>|default',
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off',
   );
 }
 
-const NUMBERS: Record<string, 'interestSeconds' | 'loadSeconds' | 'cacheTtlSeconds' | 'instances'> = {
+const BURDENS: Record<string, 'busySince' | 'runawaySince' | 'leakSince'> = {
+  busy: 'busySince',
+  runaway: 'runawaySince',
+  leak: 'leakSince',
+};
+
+const NUMBERS: Record<
+  string,
+  'interestSeconds' | 'loadSeconds' | 'cacheTtlSeconds' | 'instances' | 'memoryLimitMegabytes'
+> = {
   interest: 'interestSeconds',
   load: 'loadSeconds',
   cache: 'cacheTtlSeconds',
   scale: 'instances',
+  'memory-limit': 'memoryLimitMegabytes',
 };
 
 function isSmall(value: number): boolean {

@@ -174,6 +174,30 @@ const troubles: Record<string, Trouble> = {
       console.log('each search keeps the processor busy for three seconds');
     },
   },
+  'busy-processor': {
+    usage:
+      'with RUNBOOKS_CONFIG; ends after ten minutes; in the folder of that: node .../switches.js busy off',
+    make: async () => {
+      setSwitches(stackFolder(), { busySince: Date.now() });
+      console.log('nearly a whole processor is busy, and more instances would share that');
+    },
+  },
+  runaway: {
+    usage:
+      'with RUNBOOKS_CONFIG; ends after ten minutes; in the folder of that: node .../switches.js runaway off',
+    make: async () => {
+      setSwitches(stackFolder(), { runawaySince: Date.now() });
+      console.log('a loop keeps a processor busy, until a restart');
+    },
+  },
+  leak: {
+    usage:
+      'with RUNBOOKS_CONFIG; ends after ten minutes; in the folder of that: node .../switches.js leak off',
+    make: async () => {
+      setSwitches(stackFolder(), { leakSince: Date.now() });
+      console.log('three megabytes a second are lost, 450 at most, until a restart');
+    },
+  },
   'tight-limit': {
     usage: 'with RUNBOOKS_CONFIG; in the folder of that: node .../switches.js limit default ends it',
     make: async () => {

@@ -1,6 +1,8 @@
 import type * as Made from '../activities/application';
 import { definePack } from '../doors/pack';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
+import { relieveCpuSpikeCard } from '../workflows/application/relieve-cpu-spike/card';
+import { relieveMemoryPressureCard } from '../workflows/application/relieve-memory-pressure/card';
 import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
 import { resolveSlowResponsesCard } from '../workflows/application/resolve-slow-responses/card';
 import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
@@ -8,7 +10,14 @@ import { rollBackDeploymentCard } from '../workflows/application/roll-back-deplo
 /** What is in front of the databases, and how it is deployed. */
 export const applicationPack = definePack({
   name: 'application',
-  cards: [rollBackDeploymentCard, resolveHighErrorRateCard, recoverCronCard, resolveSlowResponsesCard],
+  cards: [
+    rollBackDeploymentCard,
+    resolveHighErrorRateCard,
+    recoverCronCard,
+    resolveSlowResponsesCard,
+    relieveMemoryPressureCard,
+    relieveCpuSpikeCard,
+  ],
   workflows: require.resolve('../workflows/application'),
   activities: (deps) => {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- half of what a command loads, for workers alone

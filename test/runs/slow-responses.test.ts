@@ -1,81 +1,41 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { parseDocument } from 'yaml';
 import { deployVersion } from '../../examples/booking/deployments';
-import { readSwitches, setSwitches, type Switches } from '../../examples/booking/switches';
+import { setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';
 import { observeSchema } from '../../src/config/measure-schema';
 import type { RunReport } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import type { Driver } from './harness';
+import type { SampleApp } from './sample-app';
+import { firing, resolved, SILENT, startStrainWorld, type StrainWorld } from './strain-world';
 
 quietTemporal();
+let world: StrainWorld;
 let driver: Driver;
 let app: SampleApp;
-let server: Server;
-let base: string;
-/** What is measured, in numbers that depend on what is really switched and deployed. */
-let numbers: (now: Switches) => object | Promise<object>;
-/** What a server of metrics answers. */
-let prometheus: object = {};
+const numbers: StrainWorld['numbers'] = (make) => world.numbers(make);
+const switches = () => world.switches();
+const FIELDS = { 'latency-p95': 'latency', 'cache-hit-rate': 'hits', 'cpu-utilisation': 'cpu' };
 
 beforeAll(async () => {
-  driver = await startDriver(400, true, {}, { shared_preload_libraries: 'pg_stat_statements' });
-  app = await startSampleApp(driver);
-  server = createServer((request, response) => {
-    const answer = request.url!.startsWith('/api/v1/') ? prometheus : numbers(readSwitches(app.directory));
-    void Promise.resolve(answer).then((body) => response.end(JSON.stringify(body)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  world = await startStrainWorld({ shared_preload_libraries: 'pg_stat_statements' });
+  ({ driver, app } = world);
 });
 beforeEach(async () => {
   await app.reset();
-  Object.assign(app.observe.measures, measures());
+  app.observe.measures = world.measure(FIELDS);
 });
-afterAll(async () => {
-  await app?.stop();
-  server?.closeAllConnections();
-  server?.close();
-  await driver?.stack.stop();
-});
+afterAll(() => world?.stop());
 
-const RESPONSES = { 'latency-p95': 'latency', 'cache-hit-rate': 'hits', 'cpu-utilisation': 'cpu' };
-const given = () =>
-  Object.fromEntries(
-    Object.entries(RESPONSES).map(([name, field]) => [
-      name,
-      { operation: { url: `${base}/`, field }, windowSeconds: 0.3 },
-    ]),
-  );
-const measures = () => observeSchema.parse({ measures: given() }).measures;
 const WELL = { latency: 0.1, hits: 0.9, cpu: 0.3 };
 
-let alerts = 0;
-const firing = () => ({
-  source: 'prometheus',
-  fingerprint: `slow-${(alerts += 1)}`,
-  startsAt: new Date().toISOString(),
-  status: 'firing',
-  severity: 'warning',
-  title: 'Responses are slow',
-  labels: {},
-  annotations: {},
-  link: null,
-});
 const run = (input = {}) => driver.run('resolveSlowResponses', input);
 const start = (input = {}) => driver.start('resolveSlowResponses', input);
 const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
-const switches = () => readSwitches(app.directory);
 /** A cache that keeps too little, also with what is usual, and is all that is wrong. */
 const coldCache = () => {
   setSwitches(app.directory, { cacheTtlSeconds: 0 });
-  numbers = ({ cacheTtlSeconds }) => (cacheTtlSeconds > 30 ? WELL : { ...WELL, latency: 3, hits: 0.1 });
+  numbers(({ cacheTtlSeconds }) => (cacheTtlSeconds > 30 ? WELL : { ...WELL, latency: 3, hits: 0.1 }));
 };
 const childOf = async (handle: WorkflowHandle, runbook: string): Promise<WorkflowHandle> => {
   const { timeline } = await driver.until(handle, (status) =>
@@ -139,12 +99,12 @@ it('slow searches whose answers no cache keeps are kept there again, and really 
 });
 
 it('responses in time are nothing to do, and neither are those that are only above the objective', async () => {
-  numbers = () => WELL;
+  numbers(() => WELL);
   expect(await run({ alert: firing() })).toMatchObject({
     outcome: 'NOTHING_TO_DO',
     message: 'latency-p95 100 ms, wanted at most 200 ms',
   });
-  numbers = () => ({ ...WELL, latency: 0.3 });
+  numbers(() => ({ ...WELL, latency: 0.3 }));
   expect(await run()).toMatchObject({
     outcome: 'NOTHING_TO_DO',
     message: 'latency-p95 300 ms, wanted at most 200 ms (info)',
@@ -178,8 +138,8 @@ describe('a cold cache', () => {
 
     const handle = await start({ mode: 'propose', alert: firing() });
     await driver.waiting(handle, 'approval');
-    numbers = () => WELL;
-    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    numbers(() => WELL);
+    await resolved(handle);
     expect((await driver.end(handle)).outcome).toBe('NOTHING_TO_DO');
 
     coldCache();
@@ -197,7 +157,7 @@ describe('a cold cache', () => {
       /application\.raiseCacheTtl is not configured: keep answers longer in the cache by hand/,
     );
     setSwitches(app.directory, { cacheTtlSeconds: 60 });
-    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    await resolved(handle);
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
   });
 });
@@ -205,8 +165,9 @@ describe('a cold cache', () => {
 describe('a remedy', () => {
   it('that does not help is taken back, and a person chooses what to try next', async () => {
     setSwitches(app.directory, { cacheTtlSeconds: 0 });
-    numbers = ({ instances, cacheTtlSeconds }) =>
-      instances > 1 ? WELL : { ...WELL, latency: 3, hits: cacheTtlSeconds > 0 ? 0.9 : 0.1 };
+    numbers(({ instances, cacheTtlSeconds }) =>
+      instances > 1 ? WELL : { ...WELL, latency: 3, hits: cacheTtlSeconds > 0 ? 0.9 : 0.1 },
+    );
     const handle = await start();
     const { id, question, choices } = await driver.waiting(handle, 'decision');
     expect(switches().cacheTtlSeconds).toBe(30);
@@ -232,11 +193,11 @@ describe('a remedy', () => {
 
   it('that helps, though not enough, stays, and the next one is looked for', async () => {
     setSwitches(app.directory, { cacheTtlSeconds: 0 });
-    numbers = ({ instances, cacheTtlSeconds }) => ({
+    numbers(({ instances, cacheTtlSeconds }) => ({
       latency: instances > 1 ? 0.1 : cacheTtlSeconds > 0 ? 0.8 : 3,
       hits: cacheTtlSeconds > 0 ? 0.9 : 0.1,
       cpu: instances > 1 ? 0.2 : 0.95,
-    });
+    }));
     const { outcome, report } = await run();
     expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'the processors are busy']);
     expect(titles(report)).toEqual(
@@ -256,7 +217,7 @@ describe('a remedy', () => {
       apply: { ...app.application.scaleUp!.apply, run: [...breaking, 'on'] },
       restore: { ...app.application.scaleUp!.apply, run: [...breaking, 'off'] },
     };
-    numbers = ({ recommendations }) => (recommendations ? WELL : { ...WELL, latency: 3, hits: 0.1 });
+    numbers(({ recommendations }) => (recommendations ? WELL : { ...WELL, latency: 3, hits: 0.1 }));
     // Errors are counted over the last two seconds, and come only once the switch is seen.
     for (const measure of Object.values(app.observe.measures)) measure.windowSeconds = 4;
     const handle = await start();
@@ -288,7 +249,7 @@ describe('a remedy', () => {
 describe('what another runbook mends', () => {
   it('is a young deployment: it is rolled back', async () => {
     const { id } = deployVersion(app.directory, '1.4.0');
-    numbers = () => (app.front() === id ? { ...WELL, latency: 3 } : WELL);
+    numbers(() => (app.front() === id ? { ...WELL, latency: 3 } : WELL));
     const { outcome, report } = await run();
     expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'the deployment of 1.4.0']);
     expect(report.facts['evidence']).toMatch(/before the slow responses were seen/);
@@ -310,7 +271,7 @@ describe('what another runbook mends', () => {
           )
         ).length;
       while ((await count()) < 2) await new Promise((resolve) => setTimeout(resolve, 100));
-      numbers = async () => ((await count()) > 0 ? { ...WELL, latency: 3 } : WELL);
+      numbers(async () => ((await count()) > 0 ? { ...WELL, latency: 3 } : WELL));
       const { outcome, report } = await run();
       expect([outcome, report.facts['cause']]).toEqual([
         'SUCCEEDED',
@@ -324,7 +285,7 @@ describe('what another runbook mends', () => {
 
   it('is denied there, and not asked for twice', async () => {
     const { id } = deployVersion(app.directory, '1.4.0');
-    numbers = () => (app.front() === id ? { ...WELL, latency: 3 } : WELL);
+    numbers(() => (app.front() === id ? { ...WELL, latency: 3 } : WELL));
     const handle = await start({ mode: 'propose' });
     const child = await childOf(handle, 'rollBackDeployment');
     const { id: plan } = await driver.waiting(child, 'approval');
@@ -347,7 +308,7 @@ describe('what another runbook mends', () => {
       await driver.sql('SELECT *, pg_sleep(0.2) FROM slow_visits WHERE code = 77');
     const indexes = async () =>
       (await driver.sql(`SELECT FROM pg_indexes WHERE tablename = 'slow_visits'`)).length;
-    numbers = async () => ((await indexes()) === 0 ? { ...WELL, latency: 3 } : WELL);
+    numbers(async () => ((await indexes()) === 0 ? { ...WELL, latency: 3 } : WELL));
     expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
     const { outcome, report } = await run();
     expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'queries are slow']);
@@ -358,27 +319,22 @@ describe('what another runbook mends', () => {
 });
 
 describe('what nobody knows', () => {
-  const sample = (value: string, metric = {}) => ({ metric, value: [Date.now() / 1_000, value] });
-  const vector = (...result: object[]) => ({ status: 'success', data: { resultType: 'vector', result } });
-  it.each<[string, () => object, RegExp]>([
-    ['that is no number', () => vector(sample('NaN')), /Prometheus says NaN.*nothing happened at all/],
-    ['without a series', () => vector(), /has no series for it/],
-    ['of two series', () => vector(sample('3', { a: '1' }), sample('3', { a: '2' })), /2 series where one/],
-    ['of a server that is down', () => ({ down: true }), /127\.0\.0\.1:1/],
-  ])('%s: nothing is done', async (_, answer, message) => {
-    prometheus = answer();
-    const url = 'down' in prometheus ? 'http://127.0.0.1:1' : base;
+  it.each(SILENT)('%s: nothing is done', async (_, answer, message) => {
+    const said = answer();
+    const url = said === undefined ? 'http://127.0.0.1:1' : world.prometheus(said);
     const found = observeSchema.parse({
       prometheus: { url, timeoutMs: 2_000 },
       measures: { 'latency-p95': { prometheus: { query: 'slow' } } },
     });
     Object.assign(app.observe, found);
     const before = app.state();
-    const { outcome, message: said, report } = await run();
-    expect([outcome, said]).toEqual(['FAILED', expect.stringMatching(message)]);
-    expect(said).toMatch(/^FAILED: whether booking\/production suffers from slow responses is not known/);
+    const ended = await run();
+    expect([ended.outcome, ended.message]).toEqual(['FAILED', expect.stringMatching(message)]);
+    expect(ended.message).toMatch(
+      /^FAILED: whether booking\/production suffers from slow responses is not known/,
+    );
     expect(app.state()).toEqual(before);
-    expect(report.plan).toBeUndefined();
+    expect(ended.report.plan).toBeUndefined();
   });
 
   it('because nobody measures it is said with what to configure', async () => {
@@ -393,36 +349,12 @@ describe('what nobody knows', () => {
 
 // Last: the worker of this process goes.
 it('a worker that is killed while it scales up: the next one does it again, and goes on', async () => {
-  setSwitches(app.directory, { loadSeconds: 0 });
-  numbers = ({ instances }) => (instances > 1 ? WELL : { ...WELL, latency: 3, cpu: 0.95 });
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-  const production = ['services', 'booking', 'environments', 'production'];
+  numbers(({ instances }) => (instances > 1 ? WELL : { ...WELL, latency: 3, cpu: 0.95 }));
   const [program, script] = app.application.scaleUp!.apply.run as [string, string];
-  document.setIn([...production, 'observe'], { measures: given() });
-  document.setIn([...production, 'application', 'soakSeconds'], 0.5);
-  document.setIn([...production, 'application', 'scaleUp', 'apply'], {
-    run: [
-      'sh',
-      '-c',
-      `echo x >> scale-begun; test $(wc -l < scale-begun) -gt 1 || exec sleep 8; '${program}' '${script}' scale 8`,
-    ],
+  const { outcome, attempts } = await world.killDuring('resolveSlowResponses', {
+    path: ['scaleUp', 'apply'],
+    then: `'${program}' '${script}' scale 8`,
+    fields: FIELDS,
   });
-  writeFileSync(driver.stack.configFile, document.toString());
-  await driver.stack.worker.stop();
-  let worker = await startWorkerProcess(driver.stack.configFile);
-  try {
-    const handle = await start();
-    const begun = join(app.directory, 'scale-begun');
-    for (let tries = 0; !existsSync(begun); tries += 1) {
-      if (tries > 4_000) throw new Error('it never scaled up');
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    await worker.kill();
-    worker = await startWorkerProcess(driver.stack.configFile);
-    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
-    expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
-    expect(switches().instances).toBe(8);
-  } finally {
-    await worker.stop();
-  }
+  expect([outcome, attempts, switches().instances]).toEqual(['SUCCEEDED', 2, 8]);
 });

@@ -264,7 +264,7 @@ describeReal('Prometheus', () => {
       { prometheus: { query: 'rising', over: { minutes: 60, stepSeconds: 1, take: 'slope' } } },
       { prometheus: { url: prometheus!.url } },
     );
-    expect(long).toMatchObject({ ok: false, unknown: 'gaps' });
+    expect(long).toMatchObject({ ok: false, unknown: 'gaps', windowMs: 3_600_000 });
   });
 
   it('does not pass an old sample off as the present one', async () => {

@@ -1,8 +1,10 @@
 import type { Measured } from '../../../src/activities/observe/measure';
 import type { Deployment } from '../../../src/activities/deployments/deployment-list';
 import type { Offender } from '../../../src/activities/postgres/connections/connection-facts';
+import { busyProcessors } from '../../../src/workflows/application/relieve-cpu-spike/busy-processors';
+import { memoryPressure } from '../../../src/workflows/application/relieve-memory-pressure/memory-pressure';
 import { slowResponses } from '../../../src/workflows/application/resolve-slow-responses/slow-responses';
-import { labelOf, remediesOf } from '../../../src/workflows/application/strain/causes';
+import { isSameTry, labelOf, remediesOf } from '../../../src/workflows/application/strain/causes';
 import type { StrainFacts } from '../../../src/workflows/application/strain/facts';
 import { isBetter, type Strain } from '../../../src/workflows/application/strain/strain';
 
@@ -163,4 +165,58 @@ describe('the causes of slow responses', () => {
       [],
     ],
   ])('%s', (_, facts, causes) => expect(found(facts)).toEqual(causes));
+});
+
+describe('the causes of memory pressure and of busy processors', () => {
+  const suffering = (...names: string[]) => ({
+    ...calm,
+    strain: { ...strain([]), measured: names.map((name) => measured(name, 'warning')) },
+  });
+  const causes = (procedure: typeof slowResponses, facts: StrainFacts) =>
+    procedure.causesOf(facts).map(({ cause, remedy }) => [cause, labelOf(remedy)]);
+  const room = { ...calm.remedies, adjustments: ['raiseMemoryLimit' as const, 'scaleUp' as const] };
+
+  it('a leak goes before a limit, and a cache is for people', () => {
+    const facts = suffering('memory-utilisation', 'memory-growth');
+    const clues = [measured('cache-utilisation', 'warning')];
+    expect(causes(memoryPressure, { ...facts, clues, remedies: room })).toEqual([
+      ['memory leaks', 'restart the application'],
+      ['the memory is too small for what the application does', 'raise the memory limit'],
+      ['a cache has reached its limit, or has none', 'by hand'],
+    ]);
+  });
+
+  it('what is not configured is for people, and says which setting', () => {
+    const remedies = { ...calm.remedies, restart: false, adjustments: [] };
+    const found = memoryPressure.causesOf({
+      ...suffering('memory-utilisation', 'memory-growth'),
+      remedies,
+    });
+    expect(found.map(({ remedy }) => (remedy.kind === 'byHand' ? remedy.task : remedy.kind))).toEqual([
+      expect.stringContaining('application.restart is not configured: restart the application by hand.'),
+      expect.stringContaining('application.raiseMemoryLimit is not configured'),
+    ]);
+  });
+
+  it('a loop, a log and slow queries go before more instances', () => {
+    const clues = ['log-rate', 'event-loop-utilisation', 'slow-query'].map((name) =>
+      measured(name, 'warning'),
+    );
+    expect(causes(busyProcessors, { ...suffering('cpu-utilisation'), clues, remedies: room })).toEqual([
+      ['a loop does not end', 'restart the application'],
+      ['too much is logged', 'by hand'],
+      ['queries are slow', 'tune the slow queries'],
+      ['there is more to do than the processors can', 'scale up'],
+    ]);
+  });
+
+  it('tasks with other numbers are the same one where their cause is the same', () => {
+    const task = (cause: string, text: string) => ({
+      cause,
+      evidence: '',
+      remedy: { kind: 'byHand' as const, task: text },
+    });
+    expect(isSameTry(task('logs', '5,000 lines'), task('logs', '6,000 lines'))).toBe(true);
+    expect(isSameTry(task('logs', ''), task('caches', ''))).toBe(false);
+  });
 });

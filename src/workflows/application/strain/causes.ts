@@ -48,6 +48,12 @@ export function labelOf(remedy: Remedy): string {
   }
 }
 
+/** Numbers in a task change from look to look: what people are asked is the same where its cause is. */
+export function isSameTry(one: Cause, other: Cause): boolean {
+  if (one.remedy.kind === 'byHand' && one.cause !== other.cause) return false;
+  return labelOf(one.remedy) === labelOf(other.remedy);
+}
+
 /** Everything that is configured, for a person to choose from when nothing speaks for anything. */
 export function remediesOf({ remedies, deployments, adjustments }: StrainFacts): Remedy[] {
   const current = currentOf(deployments);
@@ -68,6 +74,11 @@ export function remediesOf({ remedies, deployments, adjustments }: StrainFacts):
 /** A measure that tells the cause and is out of its band; undefined where it is well, not known or not configured. */
 export function badClue({ clues }: StrainFacts, name: string): Measured | undefined {
   return clues.find((one) => one.name === name && isBad(one));
+}
+
+/** The symptom itself, where it is out of its band. */
+export function badSymptom({ strain }: StrainFacts, name: string): Measured | undefined {
+  return strain.measured.find((one) => one.name === name && isBad(one));
 }
 
 export function poolExhausted(facts: StrainFacts): Cause[] {
@@ -140,15 +151,28 @@ export function adjustFor(
   { cause, adjustment }: { cause: string; adjustment: Adjustment },
 ): Cause[] {
   if (clue === undefined) return [];
-  const configured = facts.remedies.adjustments.includes(adjustment);
-  const task = `Probably ${cause}: ${clue.detail}. application.${adjustment} is not configured: ${ADJUSTMENT_LABELS[adjustment]} by hand.`;
-  return [
-    {
-      cause,
-      evidence: clue.detail,
-      remedy: configured ? { kind: 'adjust', adjustment } : { kind: 'byHand', task },
-    },
-  ];
+  if (facts.remedies.adjustments.includes(adjustment))
+    return [{ cause, evidence: clue.detail, remedy: { kind: 'adjust', adjustment } }];
+  const task = `application.${adjustment} is not configured: ${ADJUSTMENT_LABELS[adjustment]} by hand.`;
+  return byHandFor(clue, { cause, task });
+}
+
+/** What a measure tells, and a restart ends; a person where none is configured. */
+export function restartFor({ remedies }: StrainFacts, clue: Measured | undefined, cause: string): Cause[] {
+  if (clue === undefined) return [];
+  if (remedies.restart) return [{ cause, evidence: clue.detail, remedy: { kind: 'restart' } }];
+  const task = 'application.restart is not configured: restart the application by hand.';
+  return byHandFor(clue, { cause, task });
+}
+
+/** What a measure tells, and only a person can mend. */
+export function byHandFor(
+  clue: Measured | undefined,
+  { cause, task }: { cause: string; task: string },
+): Cause[] {
+  if (clue === undefined) return [];
+  const said = `Probably ${cause}: ${clue.detail}. ${task}`;
+  return [{ cause, evidence: clue.detail, remedy: { kind: 'byHand', task: said } }];
 }
 
 const MAX_QUERY = 120;

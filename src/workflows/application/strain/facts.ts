@@ -131,6 +131,7 @@ function notConfigured(
       ? []
       : ['no error rate is configured: nobody notices requests that a remedy makes fail']),
     ...(policy.soakMs > 0 ? [] : ['application.soakSeconds is 0: nobody watches whether it stays so']),
+    ...(remedies.restart ? [] : [setting('restart', 'that is for people')]),
     ...(remedies.suspectMs === null ? ['no deployments are configured: none is suspected'] : []),
     ...Object.keys(answers)
       .filter((name) => answers[name]?.configured === false)

@@ -2,7 +2,7 @@ import type { Alert } from '../../../contract/alert';
 import type { Place } from '../../../contract/place';
 import { duration, type Run } from '../../kit';
 import { applicationIn } from '../serving';
-import { labelOf, remediesOf, type Cause, type Remedy } from './causes';
+import { isSameTry, labelOf, remediesOf, type Cause, type Remedy } from './causes';
 import { readFacts, type Procedure, type StrainFacts } from './facts';
 import { tryRemedy } from './remedies';
 import { look, measuredFacts, overCheck } from './strain';
@@ -28,7 +28,7 @@ export async function relieveStrain(run: Run, input: Input, procedure: Procedure
   const before = await look(run, place, procedure);
   measuredFacts(run, before, 'Before');
 
-  const tried: Remedy[] = [];
+  const tried: Cause[] = [];
   for (let strain = before; tried.length < MAX_TRIES; strain = await look(run, place, procedure)) {
     if (strain.isWell)
       return run.nothingToDo(
@@ -50,10 +50,10 @@ export async function relieveStrain(run: Run, input: Input, procedure: Procedure
       alert: input.alert,
       decided: finding.chosen && mayDecide(run),
     });
-    tried.push(finding.remedy);
+    tried.push(finding);
     if (effect === 'helped') return conclude(run, place, procedure, finding, tried, startedAt);
   }
-  return run.needsHuman(`${procedure.trouble} come back whatever is tried: ${tried.map(labelOf).join(', ')}`);
+  return run.needsHuman(`${procedure.trouble} come back whatever is tried: ${labelsOf(tried)}`);
 }
 
 /** The first cause whose remedy was not tried, or what a person chooses. */
@@ -62,20 +62,20 @@ async function choose(
   place: Place,
   procedure: Procedure,
   facts: StrainFacts,
-  tried: Remedy[],
+  tried: Cause[],
 ): Promise<ChosenCause> {
-  const untried = (remedy: Remedy) => !tried.some((one) => isSame(one, remedy));
+  const untried = (cause: Cause) => !tried.some((one) => isSameTry(one, cause));
   const causes = procedure.causesOf(facts);
   for (const { cause, evidence } of causes.slice(1)) run.note(`Speaks for it too: ${cause}`, evidence);
-  const finding = causes.find(({ remedy }) => untried(remedy));
+  const finding = causes.find(untried);
   if (finding !== undefined) return { ...finding, chosen: false };
   const evidence = evidenceOfNothing(causes, tried);
   const said = `${place.service}: ${facts.strain.detail}. ${evidence}.`;
   const task = `${said} Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
   const byHand: Remedy = { kind: 'byHand', task };
   // The first one is what a hurried person pastes.
-  const choices = [byHand, ...remediesOf(facts).filter(untried)];
   const unknown = { cause: 'unknown', evidence, chosen: true };
+  const choices = [byHand, ...remediesOf(facts).filter((remedy) => untried({ ...unknown, remedy }))];
   if (choices.length === 1) return { ...unknown, remedy: byHand };
   run.note('Finding: unknown', evidence);
   await run.plan({
@@ -98,17 +98,15 @@ async function choose(
   return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
 }
 
-/** Tasks of people differ by what they are asked to do. */
-function isSame(one: Remedy, other: Remedy): boolean {
-  if (one.kind === 'byHand' && other.kind === 'byHand') return one.task === other.task;
-  return labelOf(one) === labelOf(other);
+function labelsOf(tried: Cause[]): string {
+  return tried.map(({ remedy }) => labelOf(remedy)).join(', ');
 }
 
-function evidenceOfNothing(causes: Cause[], tried: Remedy[]): string {
+function evidenceOfNothing(causes: Cause[], tried: Cause[]): string {
   const found = causes.map(({ cause, evidence }) => `${cause} (${evidence})`);
   const parts = [
     found.length === 0 ? 'nothing that was looked at explains it' : `found: ${found.join('; ')}`,
-    tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
+    tried.length === 0 ? '' : `tried without success: ${labelsOf(tried)}`,
   ];
   return parts.filter((part) => part !== '').join('; ');
 }
@@ -124,15 +122,15 @@ async function conclude(
   place: Place,
   procedure: Procedure,
   { cause, evidence, remedy }: Cause,
-  tried: Remedy[],
+  tried: Cause[],
   startedAt: number,
 ): Promise<string> {
   const after = await look(run, place, procedure);
   measuredFacts(run, after, 'After');
   const took = Date.now() - startedAt;
   run.fact('resolvedAfterSeconds', Math.round(took / 1_000));
-  const others = tried.slice(0, -1).map(labelOf);
-  const done = `${labelOf(remedy)}${others.length === 0 ? '' : `; before that: ${others.join(', ')}`}`;
+  const others = labelsOf(tried.slice(0, -1));
+  const done = `${labelOf(remedy)}${others === '' ? '' : `; before that: ${others}`}`;
   run.fact('remedy', done);
   run.note(
     'Post-mortem draft',
