@@ -39,7 +39,7 @@ const RUNS = [
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['resolve-slow-responses', 'resolveSlowResponses', { mode: 'propose' }, searchWithoutCache],
   ['relieve-memory-pressure', 'relieveMemoryPressure', {}, leakMemory],
-  ['relieve-cpu-spike', 'relieveCpuSpike', { mode: 'propose' }, keepProcessorBusy],
+  ['relieve-cpu-spike', 'relieveCpuSpike', {}, keepProcessorBusy],
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
@@ -203,7 +203,7 @@ async function searchWithoutCache({ directory }) {
 }
 
 async function leakMemory(stack) {
-  setSwitches(stack.directory, { leakSince: Date.now() });
+  setSwitches(stack.directory, { leakSince: Date.now(), interestSeconds: 0 });
   await untilProcess(stack, ({ memoryGrowthBytesAnHour: growth }) => growth > 6e9);
 }
 

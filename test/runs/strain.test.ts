@@ -17,13 +17,25 @@ let driver: Driver;
 let app: SampleApp;
 const numbers: StrainWorld['numbers'] = (make) => world.numbers(make);
 const FIELDS = {
+  'latency-p95': 'latency',
+  'cache-hit-rate': 'hits',
   'memory-utilisation': 'memory',
   'cache-utilisation': 'cache',
   'cpu-utilisation': 'cpu',
   'event-loop-utilisation': 'loop',
   'slow-query': 'query',
 };
-const WELL = { memory: 0.4, growth: 0, cache: 0.5, cpu: 0.3, loop: 0.2, query: 0.1, logs: 1 };
+const WELL = {
+  latency: 0.1,
+  hits: 0.9,
+  memory: 0.4,
+  growth: 0,
+  cache: 0.5,
+  cpu: 0.3,
+  loop: 0.2,
+  query: 0.1,
+  logs: 1,
+};
 
 beforeAll(async () => {
   world = await startStrainWorld();
@@ -128,6 +140,12 @@ describe('a sample application in a process of its own', () => {
 });
 
 describe.each([
+  [
+    'resolveSlowResponses',
+    { ...WELL, latency: 3, hits: 0.1 },
+    'keep answers longer in the cache',
+    'slow responses',
+  ],
   ['relieveMemoryPressure', { ...WELL, memory: 0.9 }, 'raise the memory limit', 'signs of memory pressure'],
   ['relieveCpuSpike', { ...WELL, cpu: 0.9 }, 'scale up', 'busy processors'],
 ])('%s', (runbook, strained, action, trouble) => {
@@ -172,7 +190,7 @@ describe.each([
     const said = answer();
     const url = said === undefined ? 'http://127.0.0.1:1' : world.prometheus(said);
     const query = { prometheus: { query: 'x' } };
-    const measures = { 'memory-utilisation': query, 'cpu-utilisation': query };
+    const measures = { 'latency-p95': query, 'memory-utilisation': query, 'cpu-utilisation': query };
     Object.assign(app.observe, observeSchema.parse({ prometheus: { url, timeoutMs: 2_000 }, measures }));
     const before = app.state();
     const ended = await driver.run(runbook);
