@@ -9,9 +9,11 @@ import { addMetrics, countAnswers } from './metrics';
 import { addOperations } from './operations';
 import { addPaymentProvider } from './payment-provider';
 import { openPools, type AppPools } from './pools';
+import { startReceiver, type Receiver } from './receiver';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import { startTraffic } from './traffic';
+import { addWebhooks } from './webhooks';
 
 export interface BookingAppOptions {
   /** Of the role booking_app: least privilege. */
@@ -31,16 +33,23 @@ export interface BookingAppOptions {
   expireEveryMs?: number;
   /** For asking the provider of payments, which answers beside the application. Default: nobody can. */
   paymentsKey?: string;
+  /** Of webhooks: between the first attempt and the second one, and how long a receiver may take. */
+  webhookBackoffMs?: number;
+  webhookTimeoutMs?: number;
   /** Where deployments and switches are; the running application follows them. Default: it changes no more. */
   directory?: string;
 }
 
 export interface BookingApp {
   url: string;
+  /** Who the webhooks go to. */
+  receiver: Receiver;
   stop: () => Promise<void>;
 }
 
 const EXPIRE_EVERY_MS = 10_000;
+const WEBHOOK_BACKOFF_MS = 5_000;
+const WEBHOOK_TIMEOUT_MS = 5_000;
 
 /**
  * Starts the sample application on the loopback address. It survives the loss of its database: requests fail and are
@@ -63,24 +72,38 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     allowList: ({ url }) => !isBusiness(url),
   });
   addHealth(server, pools, answers, running);
-  if (options.operationsToken !== undefined) addOperations(server, pools, options.operationsToken);
+  if (options.operationsToken !== undefined) {
+    addOperations(server, pools, options.operationsToken);
+    addWebhooks(server, pools, {
+      token: options.operationsToken,
+      receiverUrl: () => receiver.url,
+      backoffMs: options.webhookBackoffMs ?? WEBHOOK_BACKOFF_MS,
+      timeoutMs: () => options.webhookTimeoutMs ?? WEBHOOK_TIMEOUT_MS,
+    });
+  }
   addBookings(server, pools, running);
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
   if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
   // Before anything runs that would have to be stopped again if it fails.
   const customers = options.traffic ? await someCustomers(pools.current()) : [];
-  const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+  const receiver = await startReceiver({ switches: () => running.switches });
+  const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 }).catch(async (error) => {
+    await receiver.stop();
+    throw error;
+  });
   const everyMs = options.expireEveryMs ?? EXPIRE_EVERY_MS;
   const stopScheduler = startScheduler(url, { running, secret, everyMs });
   const stopTraffic = options.traffic ? startTraffic(url, customers) : undefined;
   return {
     url,
+    receiver,
     stop: async () => {
       stopFollowing();
       stopScheduler();
       await stopTraffic?.();
       await server.close();
+      await receiver.stop();
       await pools.end();
     },
   };

@@ -7,8 +7,10 @@
  *   switches cron lost                   the platform loses the schedule of the job that has holds expire
  *   switches cron idle                   the job answers, and does nothing
  *   switches cron default
+ *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
 import { join } from 'node:path';
+import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
 import { followState, readState, writeState } from './state-file';
 
 export interface Switches {
@@ -19,6 +21,7 @@ export interface Switches {
   /** What the platform has; empty: it has lost it. */
   cronSchedule: string;
   expiryWorks: boolean;
+  webhookReceiver: ReceiverMood;
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -26,6 +29,7 @@ export const DEFAULT_SWITCHES: Switches = {
   requestsPerSecond: 500,
   cronSchedule: '*/10 * * * * *',
   expiryWorks: true,
+  webhookReceiver: 'well',
 };
 
 const fileIn = (directory: string): string => join(directory, 'switches.json');
@@ -58,11 +62,14 @@ function main([what, ...rest]: string[]): Switches {
       cronSchedule: rest[0] === 'lost' ? '' : DEFAULT_SWITCHES.cronSchedule,
       expiryWorks: rest[0] !== 'idle',
     });
+  const mood = RECEIVER_MOODS.find((one) => one === rest[0]);
+  if (what === 'receiver' && mood !== undefined) return setSwitches(directory, { webhookReceiver: mood });
   const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default',
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches receiver ' +
+      RECEIVER_MOODS.join('|'),
   );
 }
 
