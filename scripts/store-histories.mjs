@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 const { Client } = require('pg');
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
-const { leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
+const { failDeliveries, leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
@@ -44,6 +44,7 @@ const RUNS = [
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
   ['reconcile-payment', 'reconcilePayment', payTwice],
+  ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
   [
     'respond-to-incident',
     'respondToIncident',
@@ -161,6 +162,11 @@ async function leaveStuckHolds({ directory, booking }) {
   setSwitches(directory, { cronSchedule: '' });
   await leaveHolds(booking.environment.BOOKING_PRODUCTION_URL, 4);
   await new Promise((resolve) => setTimeout(resolve, 35_000));
+}
+
+/** More than two rounds. */
+async function leaveFailedWebhooks({ booking }) {
+  await failDeliveries(booking.environment.BOOKING_PRODUCTION_URL, 45);
 }
 
 /** Long enough that customers notice. */

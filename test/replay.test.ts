@@ -76,7 +76,7 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, bookings, payments, incidents] = ownPacks as Pack[];
+    const [platform, database, application, bookings, payments, delivery, incidents] = ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
       { ...platform!, entities: [] },
@@ -84,6 +84,7 @@ describe('the prebuilt bundle', () => {
       { ...application!, cards: others },
       bookings!,
       payments!,
+      delivery!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([

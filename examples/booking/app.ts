@@ -14,9 +14,11 @@ import { addPaymentProvider } from './payment-provider';
 import { addPace } from './pace';
 import { openPools, type AppPools } from './pools';
 import { addProcess } from './process';
+import { startReceiver, type Receiver } from './receiver';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import { startTraffic } from './traffic';
+import { addWebhooks } from './webhooks';
 
 export interface BookingAppOptions {
   /** Of the role booking_app: least privilege. */
@@ -36,16 +38,23 @@ export interface BookingAppOptions {
   expireEveryMs?: number;
   /** For asking the provider of payments, which answers beside the application. Default: nobody can. */
   paymentsKey?: string;
+  /** Of webhooks: between the first attempt and the second one, and how long a receiver may take. */
+  webhookBackoffMs?: number;
+  webhookTimeoutMs?: number;
   /** Where deployments and switches are; the running application follows them. Default: it changes no more. */
   directory?: string;
 }
 
 export interface BookingApp {
   url: string;
+  /** Who the webhooks go to. */
+  receiver: Receiver;
   stop: () => Promise<void>;
 }
 
 const EXPIRE_EVERY_MS = 10_000;
+const WEBHOOK_BACKOFF_MS = 5_000;
+const WEBHOOK_TIMEOUT_MS = 5_000;
 
 /**
  * Starts the sample application on the loopback address. It survives the loss of its database: requests fail and are
@@ -77,20 +86,32 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   });
   addHealth(server, pools, answers, running);
   const load = createLoad(switches);
-  if (options.operationsToken !== undefined)
+  if (options.operationsToken !== undefined) {
     addOperations(server, pools, { token: options.operationsToken, restarted: load.restart });
+    addWebhooks(server, pools, {
+      token: options.operationsToken,
+      receiverUrl: () => receiver.url,
+      backoffMs: options.webhookBackoffMs ?? WEBHOOK_BACKOFF_MS,
+      timeoutMs: () => options.webhookTimeoutMs ?? WEBHOOK_TIMEOUT_MS,
+    });
+  }
   addBookings(server, pools, { running, interest, load });
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
   if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
   // Before anything runs that would have to be stopped again if it fails.
   const customers = options.traffic ? await someCustomers(pools.current()) : [];
-  const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+  const receiver = await startReceiver({ switches: () => running.switches });
+  const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 }).catch(async (error) => {
+    await receiver.stop();
+    throw error;
+  });
   const everyMs = options.expireEveryMs ?? EXPIRE_EVERY_MS;
   const stopScheduler = startScheduler(url, { running, secret, everyMs });
   const stopTraffic = options.traffic ? startTraffic(url, customers) : undefined;
   return {
     url,
+    receiver,
     stop: async () => {
       stopFollowing();
       stopLooking();
@@ -98,6 +119,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
       await load.stop();
       await stopTraffic?.();
       await server.close();
+      await receiver.stop();
       await pools.end();
     },
   };

@@ -144,6 +144,12 @@ function addBookingMetrics(registers: Registry[], { monitor }: AppPools): void {
     'Holds that ran out more than 20 seconds ago and were not released.',
     `SELECT count(*)::int AS count FROM bookings WHERE status = 'held' AND expires_at <= now() - interval '20 s'`,
   );
+  gauge(
+    'booking_webhook_deliveries_overdue',
+    'Webhooks that failed, were due again more than five minutes ago, and were not sent.',
+    `SELECT count(*)::int AS count FROM webhook_deliveries
+      WHERE status = 'pending' AND attempts > 0 AND next_attempt_at <= now() - interval '5 min'`,
+  );
 }
 
 /** As the database sees it: everybody who connects with the application's role counts. No sample while it is away. */

@@ -47,6 +47,21 @@ export async function leaveHolds(databaseUrl: string, count: number): Promise<st
   });
 }
 
+/** Deliveries that were tried once, in vain, and are due again. Returns them. */
+export async function failDeliveries(databaseUrl: string, count: number): Promise<string[]> {
+  return asOwner(databaseUrl, async (client) => {
+    const { rows } = await client.query<{ id: string }>(
+      `INSERT INTO webhook_deliveries (endpoint_id, booking_id, event, payload, attempts, next_attempt_at, last_error)
+       SELECT (SELECT min(id) FROM webhook_endpoints), id, 'booking.' || status, jsonb_build_object('event', 'booking.' || status, 'booking', id),
+              1, now() - interval '10 minutes', 'connect ETIMEDOUT'
+         FROM bookings ORDER BY id LIMIT $1
+       RETURNING id::text`,
+      [count],
+    );
+    return rows.map(({ id }) => id);
+  });
+}
+
 async function asOwner<T>(connectionString: string, body: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString, application_name: 'booking-trouble' });
   await client.connect();

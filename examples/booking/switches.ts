@@ -13,8 +13,10 @@
  *   switches busy|runaway|leak on|off    keeps a processor busy, in a loop that only a restart ends, or loses memory; for ten minutes
  *   switches scale 4|default             instances that share work, but not a loop
  *   switches memory-limit 2000|default   megabytes
+ *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
 import { join } from 'node:path';
+import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
 import { followState, readState, writeState } from './state-file';
 
 export interface Switches {
@@ -34,6 +36,7 @@ export interface Switches {
   runawaySince: number;
   leakSince: number;
   memoryLimitMegabytes: number;
+  webhookReceiver: ReceiverMood;
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -49,6 +52,7 @@ export const DEFAULT_SWITCHES: Switches = {
   runawaySince: 0,
   leakSince: 0,
   memoryLimitMegabytes: 1_500,
+  webhookReceiver: 'well',
 };
 
 const MAX_NUMBER = 10_000;
@@ -90,11 +94,14 @@ function main([what, ...rest]: string[]): Switches {
   const value = rest[0] === 'default' ? undefined : Number(rest[0]);
   if (number !== undefined && (value === undefined || isSmall(value)))
     return setSwitches(directory, { [number]: value ?? DEFAULT_SWITCHES[number] });
+  const mood = RECEIVER_MOODS.find((one) => one === rest[0]);
+  if (what === 'receiver' && mood !== undefined) return setSwitches(directory, { webhookReceiver: mood });
   const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off',
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off, or: switches receiver ' +
+      RECEIVER_MOODS.join('|'),
   );
 }
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { deployVersion } from './deployments';
-import { leaveHolds, sellTwice } from './spoil';
+import { failDeliveries, leaveHolds, sellTwice } from './spoil';
 import { chargeTwice, loseWebhook } from './spoil-payments';
 import { setSwitches } from './switches';
 
@@ -196,6 +196,13 @@ const troubles: Record<string, Trouble> = {
     make: async () => {
       setSwitches(stackFolder(), { leakSince: Date.now() });
       console.log('three megabytes a second are lost, 450 at most, until a restart');
+    },
+  },
+  'failed-webhooks': {
+    usage: "--count 30, with the owner's DATABASE_URL; replayWebhookDeliveries ends it",
+    make: async ({ count }) => {
+      const deliveries = await failDeliveries(needVariable('DATABASE_URL'), count);
+      console.log(`${deliveries.length} webhooks failed once, and nobody sends them again`);
     },
   },
   'tight-limit': {

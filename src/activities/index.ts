@@ -1,6 +1,7 @@
 import type { createServingActivities } from './application';
 import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
+import type { createDeliveryActivities } from './delivery';
 import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
@@ -11,4 +12,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createServingActivities> &
   ReturnType<typeof createBookingActivities> &
   ReturnType<typeof createPaymentActivities> &
+  ReturnType<typeof createDeliveryActivities> &
   ReturnType<typeof createIncidentActivities>;

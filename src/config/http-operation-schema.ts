@@ -124,6 +124,7 @@ function listed(declared: readonly string[]): string {
   return declared.length === 0 ? 'nothing' : declared.map((name) => `{${name}}`).join(', ');
 }
 
-type RequestConfig = z.infer<z.ZodObject<Shape>>;
+/** A request, whatever is read from its answer. */
+export type RequestConfig = z.infer<z.ZodObject<Shape>>;
 export type OperationConfig = RequestConfig & z.infer<z.ZodObject<typeof mapping>>;
 export type AuthenticationConfig = z.infer<typeof authenticationSchema>;

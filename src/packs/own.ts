@@ -3,6 +3,7 @@ import { bookingsPack } from './bookings';
 import { databasePack } from './database';
 import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
+import { deliveryPack } from './delivery';
 import { incidentsPack } from './incidents';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
@@ -14,6 +15,7 @@ export const ownPacks: readonly Pack[] = [
   applicationPack,
   bookingsPack,
   paymentsPack,
+  deliveryPack,
   incidentsPack,
 ];
 

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startBookingApp, type BookingApp } from '../../examples/booking/app';
+import { startBookingApp, type BookingApp, type BookingAppOptions } from '../../examples/booking/app';
 import { listDeployments, setUpDeployments } from '../../examples/booking/deployments';
 import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
 import type { ObserveConfig } from '../../src/config/measure-schema';
@@ -12,6 +12,9 @@ import type { Driver } from './harness';
 export interface SampleApp {
   url: string;
   directory: string;
+  /** Some are looked at again and again. */
+  options: BookingAppOptions;
+  receiver: BookingApp['receiver'];
   service: ServiceConfig;
   application: ApplicationConfig;
   observe: ObserveConfig;
@@ -28,6 +31,7 @@ export interface SampleApp {
 }
 
 const WINDOW_SECONDS = 2;
+const PATIENT_MS = 60_000;
 /** How often holds past their expiry are ended. */
 export const EXPIRE_EVERY_SECONDS = 1;
 const STATE = ['deployments.json', 'switches.json'];
@@ -35,7 +39,7 @@ const STATE = ['deployments.json', 'switches.json'];
 /** Puts an application with a window of two seconds in the place of the stack's own. */
 export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   await stack.app.stop();
-  const app: BookingApp = await startBookingApp({
+  const options: BookingAppOptions = {
     databaseUrl: stack.booking.urls.production.app,
     traffic: true,
     directory: stack.directory,
@@ -44,7 +48,10 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
     cronSecret: process.env['BOOKING_CRON_SECRET'],
     paymentsKey: process.env['BOOKING_PAYMENTS_KEY'],
     expireEveryMs: EXPIRE_EVERY_SECONDS * 1_000,
-  });
+    webhookBackoffMs: 20,
+    webhookTimeoutMs: PATIENT_MS,
+  };
+  const app: BookingApp = await startBookingApp(options);
   process.env['BOOKING_APP_URL'] = app.url;
   const service = stack.config.services['booking'] as ServiceConfig;
   const application = service.environments['production']?.application as ApplicationConfig;
@@ -73,6 +80,8 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   return {
     url: app.url,
     directory: stack.directory,
+    options,
+    receiver: app.receiver,
     service,
     application,
     observe,
@@ -88,6 +97,7 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
       rmSync(join(stack.directory, 'deployments.json'), { force: true });
       setUpDeployments(stack.directory);
       setSwitches(stack.directory, DEFAULT_SWITCHES);
+      options.webhookTimeoutMs = PATIENT_MS;
       await untilRate((rate) => rate === 0);
     },
     stop: () => app.stop(),

@@ -38,7 +38,7 @@ export async function readProvider(
     parameters: { service: place.service, environment: place.environment, payment: id, booking, reference },
     directory: deps.config.directory,
   };
-  return exchange({ ...config.read, fields: {} }, call, (answer, clean) => {
+  return exchange(config.read, call, (answer, clean) => {
     if (answer.status === 404)
       return {
         ...NOT_KNOWN,

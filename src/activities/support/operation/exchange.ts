@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { OperationConfig } from '../../../config/http-operation-schema';
+import type { RequestConfig } from '../../../config/http-operation-schema';
 import { MissingSecret, resolveSecrets } from '../../../config/secrets';
 import { fail } from '../failure';
 import { currentActivity } from '../heartbeat';
@@ -23,7 +23,7 @@ export interface OperationCall {
  * throws, like everything that goes wrong before, names the action and no secret; `clean` takes those of this request out.
  */
 export async function exchange<T>(
-  config: OperationConfig,
+  config: RequestConfig,
   { action, parameters, directory, signal }: OperationCall,
   judge: (answer: HttpAnswer, clean: (text: string) => string) => T,
 ): Promise<T> {

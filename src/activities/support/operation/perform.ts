@@ -30,23 +30,31 @@ export function performOperation(config: OperationConfig, call: OperationCall): 
   });
 }
 
+/** The JSON of an answer as a whole, for who reads more of it than fields. Throws HttpFailed where it is no success. */
+export function readWhole({ success }: Pick<OperationConfig, 'success'>, answer: HttpAnswer): Json {
+  requireSuccess(success, answer);
+  return jsonOf(answer);
+}
+
 /** Throws where the answer is no success; else what was wanted of it. */
 function judge({ success, fields }: OperationConfig, answer: HttpAnswer): Record<string, Json> {
-  const { status, field, equals } = success;
-  requireStatus(answer, status);
-  if (field === undefined && Object.keys(fields).length === 0) return {};
+  requireSuccess(success, answer);
+  if (Object.keys(fields).length === 0) return {};
   const json = jsonOf(answer);
-  if (field !== undefined) {
-    const found = need(json, field, 'success.field', answer);
-    if (equals !== undefined && !equals.some((one) => one === found))
-      throw refusal(answer, `${answer.host} says "${wordOf(found)}" at "${field}", which is no success`);
-  }
   return Object.fromEntries(
     Object.entries(fields).map(([name, path]) => [
       name,
       shortened(need(json, path, `fields.${name}`, answer)),
     ]),
   );
+}
+
+function requireSuccess({ status, field, equals }: OperationConfig['success'], answer: HttpAnswer): void {
+  requireStatus(answer, status);
+  if (field === undefined) return;
+  const found = need(jsonOf(answer), field, 'success.field', answer);
+  if (equals !== undefined && !equals.some((one) => one === found))
+    throw refusal(answer, `${answer.host} says "${wordOf(found)}" at "${field}", which is no success`);
 }
 
 function requireStatus(answer: HttpAnswer, wanted: number[] | undefined): void {

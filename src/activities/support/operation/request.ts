@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { OperationConfig } from '../../../config/http-operation-schema';
+import type { RequestConfig } from '../../../config/http-operation-schema';
 import { fillPlaceholders, onlyPlaceholder } from '../../../config/placeholders';
 import { fail } from '../failure';
 import { currentActivity } from '../heartbeat';
@@ -24,7 +24,7 @@ export interface FilledRequest {
  * Fills a configured request in. What comes from a run, and so from an alert, is encoded for its place, names no secret
  * and leads to no other server or folder. Throws InvalidInput.
  */
-export function fillRequest(config: OperationConfig, filling: Filling): FilledRequest {
+export function fillRequest(config: RequestConfig, filling: Filling): FilledRequest {
   const { headers, idempotencyKey } = config;
   const content = contentOf(config, filling);
   return {
@@ -37,7 +37,7 @@ export function fillRequest(config: OperationConfig, filling: Filling): FilledRe
   };
 }
 
-function addressOf({ url: text, query }: OperationConfig, filling: Filling): URL {
+function addressOf({ url: text, query }: RequestConfig, filling: Filling): URL {
   const address = filled(text, filling, inPath);
   // Whatever is filled in, it goes where the configuration points.
   const server = originOf(filled(text, filling, () => 'x'));
@@ -55,7 +55,7 @@ function originOf(text: string): string | undefined {
   return /^https?:$/.test(protocol) ? origin : undefined;
 }
 
-function contentOf({ body, form }: OperationConfig, filling: Filling): FilledRequest['content'] {
+function contentOf({ body, form }: RequestConfig, filling: Filling): FilledRequest['content'] {
   if (form !== undefined) {
     const fields = new URLSearchParams(mapValues(form, (text) => filled(text, filling, String)));
     return { type: 'application/x-www-form-urlencoded', text: fields.toString() };

@@ -1,0 +1,1 @@
+export { replayWebhookDeliveries } from './replay-webhook-deliveries/replay-webhook-deliveries';
