@@ -64,6 +64,22 @@ export function judge(
   };
 }
 
+/**
+ * Several rows of one payment: an attempt that failed and the one that paid, or one row too many. What the provider says
+ * is true of one of them, and nobody knows of which.
+ */
+export function withoutDoubles(payments: JudgedPayment[]): JudgedPayment[] {
+  return payments.map((payment) => {
+    const { id, provider, reference, verdict, view } = payment;
+    if (verdict.kind !== 'correct' || reference === null) return payment;
+    const others = payments.filter((one) => one.provider === provider && one.reference === reference);
+    const ids = others.filter((one) => one.id !== id).map((one) => one.id);
+    if (ids.length === 0) return payment;
+    const why = `it and payment ${ids.join(', ')} are one and the same for ${provider}: ${view.detail}, and that is true of one row`;
+    return { ...payment, verdict: { kind: 'differs', why } };
+  });
+}
+
 function moneyDiffers(row: PaymentRow, view: ProviderView): string | undefined {
   if (row.amount !== null && view.amount !== null && row.amount !== view.amount)
     return `${row.provider} took ${view.amount}, and the application has ${row.amount}`;
@@ -84,11 +100,10 @@ export function findRefunds(payments: JudgedPayment[]): { refunds: Refund[]; fin
     .sort((a, b) => Number(b.state === 'succeeded') - Number(a.state === 'succeeded'));
   const kept: JudgedPayment[] = [];
   for (const [index, payment] of taken.entries()) {
-    const { id, provider, reference, amount, view } = payment;
+    const { id, provider, reference, amount, currency, view } = payment;
     const before = taken.slice(0, index);
     const one = before.find((other) => other.provider === provider && other.reference === reference);
-    const same = kept.find((other) => other.amount === amount && other.currency === payment.currency);
-    const currency = payment.currency ?? view.currency;
+    const same = kept.find((other) => sameMoney(other, payment));
     if (one !== undefined)
       findings.push({
         payment: id,
@@ -96,24 +111,33 @@ export function findRefunds(payments: JudgedPayment[]): { refunds: Refund[]; fin
         why: `it and payment ${one.id} are one and the same for ${provider}, which took the money once: there is nothing to refund, and one row too many`,
       });
     else if (same === undefined) kept.push(payment);
-    else if (amount === null || view.amount === null || currency === null)
+    else if ([amount, currency, view.amount, same.amount, same.currency].includes(null))
       findings.push({
         payment: id,
         shows: true,
-        why: `${provider} took it as well as payment ${same.id}, and nobody can say whether for the same: amount or currency is not configured`,
+        why: `${provider} took it as well as payment ${same.id}, and nobody can say whether for the same: the application has no amount or no currency of it`,
       });
     else
       refunds.push({
         payment: id,
         provider,
         reference: reference!,
-        amount,
-        currency,
-        money: moneyText(amount, currency),
+        amount: amount!,
+        currency: currency!,
+        money: moneyText(amount!, currency!),
         keeps: { payment: same.id, provider: same.provider, reference: same.reference! },
       });
   }
   return { refunds, findings };
+}
+
+/** What the application does not know, the provider may. */
+function sameMoney(one: JudgedPayment, other: JudgedPayment): boolean {
+  const [a, b] = [one, other].map(({ amount, currency, view }) => ({
+    amount: amount ?? view.amount,
+    currency: currency ?? view.currency,
+  }));
+  return a!.amount === b!.amount && a!.currency === b!.currency;
 }
 
 /** What is left to people, and what they should hear about the payments that are well. */

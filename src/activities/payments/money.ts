@@ -9,7 +9,7 @@ import { fail } from '../support/failure';
 import { currentActivity } from '../support/heartbeat';
 import { performOperation } from '../support/operation/perform';
 import type { Refund } from './judge';
-import { readProvider } from './provider';
+import { readProvider, type ProviderView } from './provider';
 import { readPayments, type PaymentRow } from './rows';
 import { paymentsOf, providersOf } from './settings';
 import { readPaymentTables } from './tables';
@@ -63,7 +63,7 @@ export function createMoneyActivities(deps: ActivityDeps) {
      * HttpFailed, DatabaseUnreachable.
      */
     async refundPayment({ booking, refund, fence, ...place }: RefundInput): Promise<RefundSent> {
-      const { payment, provider, reference, amount, currency, keeps } = refund;
+      const { payment, provider, reference, amount, currency, money, keeps } = refund;
       const config = providersOf(deps, place).providers[provider]?.refund;
       if (config === undefined)
         throw fail(
@@ -76,19 +76,20 @@ export function createMoneyActivities(deps: ActivityDeps) {
       // Of an attempt that was lost nobody knows what it did.
       const notSent = currentActivity().attempt > 1 ? 'unknown' : false;
       const refused = (detail: string): RefundSent => ({ sent: notSent, refused: detail, detail });
-      if (row.reference !== reference || row.state !== 'succeeded')
-        return refused(`the application has changed payment ${payment} since, and calls it ${row.word}`);
-      if (kept === undefined || kept.reference !== keeps.reference || kept.state !== 'succeeded')
-        return refused(`the application no longer has payment ${keeps.payment}, which stays, as succeeded`);
-      const stays = await readProvider(deps, place, kept);
-      if (stays.state !== 'succeeded')
-        return refused(`payment ${keeps.payment}, which stays, is no longer whole: ${stays.detail}`);
-      const view = await readProvider(deps, place, row);
+      const view = await readProvider(deps, place, { id: payment, booking, provider, reference });
+      // Before anything else: the application may have heard of it by itself.
       if (view.state === 'refunded') return { sent: notSent, refused: null, detail: view.detail };
-      if (view.state !== 'succeeded' || view.amount !== amount)
+      if (row.booking !== booking || !isStill(row, refund))
+        return refused(`the application has changed payment ${payment} since, and calls it ${row.word}`);
+      if (kept === undefined || !isStill(kept, { ...refund, ...keeps }))
         return refused(
-          `payment ${payment} is another one: ${view.detail}, amount ${view.amount ?? 'unknown'}`,
+          `the application no longer has payment ${keeps.payment}, which stays, as succeeded with ${money}`,
         );
+      const stays = await readProvider(deps, place, kept);
+      if (stays.state !== 'succeeded' || !takes(stays, refund))
+        return refused(`payment ${keeps.payment}, which stays, is no longer whole: ${viewText(stays)}`);
+      if (view.state !== 'succeeded' || view.amount !== amount || !takes(view, refund))
+        return refused(`payment ${payment} is another one: ${viewText(view)}`);
       const { detail } = await runFencedChange(
         deps,
         { ...place, fence },
@@ -151,6 +152,24 @@ export function createMoneyActivities(deps: ActivityDeps) {
       return { detail };
     },
   };
+}
+
+/** Whether a row is as it was when somebody decided. */
+function isStill(
+  row: PaymentRow,
+  was: Pick<Refund, 'provider' | 'reference' | 'amount' | 'currency'>,
+): boolean {
+  const same = row.provider === was.provider && row.reference === was.reference;
+  return same && row.state === 'succeeded' && row.amount === was.amount && row.currency === was.currency;
+}
+
+/** Whether a provider that says what it took says the same. */
+function takes(view: ProviderView, { amount, currency }: Refund): boolean {
+  return (view.amount ?? amount) === amount && (view.currency ?? currency) === currency;
+}
+
+function viewText({ detail, amount, currency }: ProviderView): string {
+  return `${detail}, amount ${amount ?? 'unknown'}${currency === null ? '' : ` ${currency}`}`;
 }
 
 function keyOf(what: string, { service, environment }: Place, ...parts: (string | number)[]): string {

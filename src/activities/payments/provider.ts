@@ -74,6 +74,12 @@ function viewOf(provider: string, { states, read: { fields } }: ProviderConfig, 
       detail: `${provider} says "${word.slice(0, 100)}", which nobody has explained`,
     };
   const { amount, refunded } = money;
+  if (said === 'refunded' && refunded !== null && refunded < (amount ?? 1))
+    return {
+      ...money,
+      state: null,
+      detail: `${provider} says refunded, and has given back ${refunded} of ${amount ?? 'an unknown amount'}`,
+    };
   // Many go on calling it succeeded.
   if (said !== 'succeeded' || refunded === null || refunded === 0)
     return { ...money, state: said, detail: `${provider} says ${said}` };

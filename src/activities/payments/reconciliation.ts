@@ -6,7 +6,15 @@ import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { withClient } from '../postgres/session/connection';
 import type { ActivityDeps } from '../support/deps';
 import { withProgress } from '../support/heartbeat';
-import { findingsOf, findRefunds, judge, type Finding, type JudgedPayment, type Refund } from './judge';
+import {
+  findingsOf,
+  findRefunds,
+  judge,
+  withoutDoubles,
+  type Finding,
+  type JudgedPayment,
+  type Refund,
+} from './judge';
 import { readProvider } from './provider';
 import {
   readAudit,
@@ -85,7 +93,7 @@ export function createReconciliationActivities(deps: ActivityDeps) {
           judged.push({ ...row, view, verdict: judge(row, view, config.transitions) });
           report({ done: judged.length });
         }
-        return judged;
+        return withoutDoubles(judged);
       });
       const { refunds, findings } = findRefunds(payments);
       const asked = rows.map(({ provider }) => providers[provider]);

@@ -47,6 +47,9 @@ const statesSchema = z
     failed: state('failed'),
     refunded: state('refunded'),
   })
+  .refine((states) => new Set(Object.values(states)).size === PAYMENT_STATES.length, {
+    message: 'a word of its own for each: else a payment that was refunded may count as one that failed',
+  })
   .describe('what the application calls its states');
 
 const next = (...states: (typeof PAYMENT_STATES)[number][]) => z.array(meaning).default(states);
@@ -105,6 +108,9 @@ const MONEY = ['amount', 'currency', 'key'];
 const REFUND = [...REFERENCE, ...MONEY, 'fencingToken'];
 const INFORM = ['service', 'environment', 'payment', 'booking', ...MONEY, 'outcome'];
 
+const namesPayment = (operation: object): boolean =>
+  placeholdersOf(operation).some((name) => name === 'reference' || name === 'payment');
+
 const providerSchema = z
   .strictObject({
     read: operationWith(REFERENCE, viewFields)
@@ -142,6 +148,18 @@ const providerSchema = z
   .refine(({ refund }) => refund === undefined || placeholdersOf(refund).includes('key'), {
     path: ['refund'],
     message: 'with {key}, as the idempotency key: else an answer that is lost refunds twice',
+  })
+  .refine(({ refund }) => refund?.idempotencyKey === undefined, {
+    path: ['refund', 'idempotencyKey'],
+    message: 'not here, it is another one for every run: {key} in `headers`',
+  })
+  .refine(({ read }) => namesPayment(read), {
+    path: ['read'],
+    message: 'with {reference} or {payment}: else every payment of a booking gets the same answer',
+  })
+  .refine(({ refund }) => refund === undefined || namesPayment(refund), {
+    path: ['refund'],
+    message: 'with {reference} or {payment}: else nobody knows which payment goes back',
   });
 
 export const environmentPaymentsSchema = z

@@ -1,0 +1,169 @@
+/** Money that goes back: once, whole, of the right payment, and only as it was decided. */
+import type { PaymentFacts } from '../../../src/activities/payments/reconciliation';
+import { environmentPaymentsSchema, paymentsSchema } from '../../../src/activities/payments/settings';
+import { correctionOf } from '../../../src/workflows/payments/reconcile-payment/plan';
+import { runActivity, type TestPostgres } from '../../support/postgres';
+import { startBookingServer } from '../bookings/bookings-world';
+import {
+  addPayment,
+  configureProviders,
+  freshWorld,
+  idOf,
+  providersAt,
+  startProvider,
+  type Provider,
+  type World,
+} from './payments-world';
+
+let pg: TestPostgres;
+let provider: Provider;
+beforeAll(async () => {
+  [pg, provider] = await Promise.all([startBookingServer(), startProvider()]);
+});
+afterAll(async () => {
+  await provider?.stop();
+  await pg?.stop();
+});
+
+const find = ({ activities, db, booking }: World) =>
+  runActivity(activities.findPayments, { ...db.place, booking });
+const refund = ({ activities, repair, booking, db }: World, { refunds }: PaymentFacts, attempt = 1) =>
+  runActivity(
+    activities.refundPayment,
+    { ...db.place, booking, refund: refunds[0]!, fence: repair.fence },
+    { attempt },
+  );
+const refundsOf = (reference: string) => provider.refunds().filter(({ intent }) => intent === reference);
+const set = ({ db }: World, number: number, change: string) =>
+  db.query(`UPDATE payments SET ${change} WHERE id = '${idOf(number)}'`);
+
+/** Both succeeded, and the second goes back. */
+async function twice(name: string): Promise<{ world: World; facts: PaymentFacts; second: string }> {
+  const world = await freshWorld(pg, provider.url);
+  const second = `pi_${name}_2`;
+  for (const number of [1, 2]) {
+    await addPayment(world, number, { provider_ref: `pi_${name}_${number}` });
+    provider.know(`pi_${name}_${number}`, {});
+  }
+  return { world, facts: await find(world), second };
+}
+
+describe('a refund whose answer was lost', () => {
+  it('is a refund, also where the application has heard of it before the next attempt', async () => {
+    const { world, facts, second } = await twice('heard');
+    provider.know(second, { refunded: 1_200 });
+    await set(world, 2, `status = 'refunded'`);
+    expect(await refund(world, facts, 2)).toMatchObject({ sent: 'unknown', refused: null });
+    expect(refundsOf(second)).toEqual([]);
+  });
+});
+
+describe('a refund that was decided', () => {
+  it.each([
+    ['amount', 2, 'amount_cents = 1100', /payment .*2 since/],
+    ['currency', 2, `currency = 'USD'`, /payment .*2 since/],
+    ['amount of the one that stays', 1, 'amount_cents = 1100', /no longer has payment .*1/],
+    ['currency of the one that stays', 1, `currency = 'USD'`, /no longer has payment .*1/],
+  ] as const)('is not sent where the %s is another one meanwhile', async (_, number, change, why) => {
+    const { world, facts, second } = await twice('changed');
+    await set(world, number, change);
+    expect((await refund(world, facts)).refused).toMatch(why);
+    expect(refundsOf(second)).toEqual([]);
+  });
+
+  it.each([1, 2])('is not sent where the provider names another currency of payment %s', async (number) => {
+    const { world, facts, second } = await twice('dollars');
+    provider.know(`pi_dollars_${number}`, { currency: 'usd' });
+    expect((await refund(world, facts)).refused).toMatch(/USD/);
+    expect(refundsOf(second)).toEqual([]);
+  });
+});
+
+it('without a column of currencies nothing counts as taken twice, as the plan says', async () => {
+  const world = await freshWorld(pg, provider.url, {
+    payments: { tables: { payments: { columns: { amount: 'amount_cents' } }, bookings: {}, audit: {} } },
+  });
+  for (const number of [1, 2]) await addPayment(world, number, { provider_ref: `pi_bare_${number}` });
+  provider.know('pi_bare_1', {});
+  provider.know('pi_bare_2', {});
+  expect(await find(world)).toMatchObject({
+    refunds: [],
+    findings: [{ payment: idOf(2), why: expect.stringMatching(/nobody can say whether for the same/) }],
+  });
+  provider.know('pi_bare_2', { currency: 'usd' });
+  expect(await find(world)).toMatchObject({ refunds: [], findings: [] });
+});
+
+it('a payment that was taken again before the application had its amount is seen', async () => {
+  const world = await freshWorld(pg, provider.url, {
+    sql: 'ALTER TABLE payments ALTER amount_cents DROP NOT NULL',
+  });
+  await addPayment(world, 1, { provider_ref: 'pi_null_1' });
+  await addPayment(world, 2, { provider_ref: 'pi_null_2', amount_cents: null });
+  provider.know('pi_null_1', {});
+  provider.know('pi_null_2', {});
+  const unclear = { refunds: [], findings: [{ payment: idOf(2) }] };
+  expect(await find(world)).toMatchObject(unclear);
+  // Nor is one refunded because of another one of which the amount is not known.
+  await set(world, 1, 'amount_cents = NULL');
+  await set(world, 2, 'amount_cents = 1200');
+  expect(await find(world)).toMatchObject(unclear);
+});
+
+it('of several rows of one payment none is corrected: the first attempt failed, the second paid', async () => {
+  const world = await freshWorld(pg, provider.url, { sql: 'DROP INDEX idx_payments_provider_ref' });
+  await addPayment(world, 1, { provider_ref: 'pi_again', status: 'failed' });
+  await addPayment(world, 2, { provider_ref: 'pi_again' });
+  provider.know('pi_again', {});
+  const facts = await find(world);
+  expect(facts.payments.flatMap(correctionOf)).toEqual([]);
+  expect(facts.refunds).toEqual([]);
+  expect(facts.findings).toEqual([
+    { payment: idOf(1), shows: true, why: expect.stringMatching(/it and payment .*2 are one and the same/) },
+  ]);
+});
+
+it('what a provider calls refunded and has given back in part is left to a person', async () => {
+  const world = await freshWorld(pg, provider.url);
+  const { providers } = providersAt(provider.url);
+  const { states } = providers.stripe;
+  configureProviders(world, {
+    providers: { stripe: { ...providers.stripe, states: { ...states, succeeded: 'refunded' } } },
+  });
+  for (const [number, refunded] of [0, 300, 1_200].entries()) {
+    await addPayment(world, number + 1, { provider_ref: `pi_part_${number}` });
+    provider.know(`pi_part_${number}`, { refunded });
+  }
+  expect((await find(world)).payments.map(({ view }) => view.state)).toEqual([null, null, 'refunded']);
+});
+
+describe('a configuration that could move the wrong money is refused:', () => {
+  const { providers } = providersAt('http://127.0.0.1');
+  const { stripe } = providers;
+  it.each<[string, object, RegExp]>([
+    [
+      'a question that does not name the payment',
+      { read: { ...stripe.read, url: 'http://127.0.0.1/{booking}' } },
+      /with \{reference\} or \{payment\}: else every payment/,
+    ],
+    [
+      'a refund that does not name it',
+      { refund: { ...stripe.refund, form: { amount: '{amount}' } } },
+      /with \{reference\} or \{payment\}: else nobody knows/,
+    ],
+    [
+      'a refund with a key of every step',
+      { refund: { ...stripe.refund, idempotencyKey: 'Idempotency-Key' } },
+      /another one for every run/,
+    ],
+  ])('%s', (_, change, message) => {
+    const given = { providers: { stripe: { ...stripe, ...change } } };
+    const { error } = environmentPaymentsSchema.safeParse(given);
+    expect(error?.issues.map((one) => one.message).join()).toMatch(message);
+  });
+
+  it('one word for two states', () => {
+    const { error } = paymentsSchema.safeParse({ states: { failed: 'cancelled', refunded: 'cancelled' } });
+    expect(error?.issues.map((one) => one.message).join()).toMatch(/a word of its own/);
+  });
+});
