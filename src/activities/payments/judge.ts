@@ -72,11 +72,14 @@ export function withoutDoubles(payments: JudgedPayment[]): JudgedPayment[] {
   return payments.map((payment) => {
     const { id, provider, reference, verdict, view } = payment;
     if (verdict.kind !== 'correct' || reference === null) return payment;
-    const others = payments.filter((one) => one.provider === provider && one.reference === reference);
-    const ids = others.filter((one) => one.id !== id).map((one) => one.id);
-    if (ids.length === 0) return payment;
-    const why = `it and payment ${ids.join(', ')} are one and the same for ${provider}: ${view.detail}, and that is true of one row`;
-    return { ...payment, verdict: { kind: 'differs', why } };
+    const others = payments.filter(
+      (one) => one.id !== id && one.provider === provider && one.reference === reference,
+    );
+    if (others.length === 0) return payment;
+    // Once one of them has it, only a person can say that the rest may stay as they are.
+    const kind = others.some((one) => one.verdict.kind === 'agrees') ? 'unknown' : 'differs';
+    const why = `it and payment ${others.map((one) => one.id).join(', ')} are one and the same for ${provider}: ${view.detail}, and that is true of one row`;
+    return { ...payment, verdict: { kind, why } };
   });
 }
 
