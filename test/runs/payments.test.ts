@@ -253,6 +253,27 @@ describe('a booking that was paid twice', () => {
   });
 });
 
+it('a refund whose answer is lost, and of which the application hears by itself, is a refund', async () => {
+  const { booking, payments } = await chargeTwice(owner(), directory());
+  const [before, second] = [kept, payments[1]!];
+  keepBack = true;
+  const handle = await driver.start(PAYMENT, { booking });
+  const { id, choices } = await driver.waiting(handle, 'decision');
+  await driver.answer(handle, 'decide', { question: id, choice: choices![0]!, by: 'ben' });
+  await until(() => kept > before);
+  await worker.kill();
+  keepBack = false;
+  await driver.sql(`UPDATE payments SET status = 'refunded' WHERE id = '${second}'`);
+  worker = await startWorkerProcess(driver.stack.configFile);
+  const ended = await driver.end(handle);
+  expect([ended.outcome, ended.message]).toEqual([
+    'SUCCEEDED',
+    `booking ${booking}: 0 payments corrected, 1 payment refunded; the booking was not touched`,
+  ]);
+  expect(refundsOf(await refOf(second))).toHaveLength(1);
+  expect(messagesOf(booking)).toEqual([expect.objectContaining({ payment: second, outcome: 'refunded' })]);
+});
+
 it('whoever comes with an alert is asked for the booking that it names, and again for what was taken meanwhile', async () => {
   const { booking, payments } = await chargeTwice(owner(), directory());
   const { config } = driver.stack;
@@ -314,7 +335,7 @@ it('a refund that cannot be recorded is no success: what was done is said, and t
   await driver.sql('DROP TRIGGER forbid ON payments; DROP FUNCTION forbid()');
   expect([ended.outcome, ended.message]).toEqual([
     'PARTIAL',
-    expect.stringMatching(/No payment is left to correct: .*were refunded through stripe/),
+    expect.stringMatching(/No payment is left to correct: .*the refund of payment .* was sent to stripe/),
   ]);
   expect(titles(ended)).toContain(`The refund of payment ${payments[1]} is not recorded`);
   expect(messagesOf(booking)).toEqual([expect.objectContaining({ outcome: 'refunded' })]);

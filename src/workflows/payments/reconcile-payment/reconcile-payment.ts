@@ -37,13 +37,14 @@ export const reconcilePayment = runbook<typeof reconcilePaymentCard>(
     for (const [id, outcome] of corrected)
       if (!refunds.some((refund) => refund.payment === id))
         await tellCustomer(run, place, facts, id, outcome);
+    let refunded = 0;
     for (const refund of refunds) {
-      await refundPayment(run, place, facts, refund);
+      if (await refundPayment(run, place, facts, refund)) refunded += 1;
       await tellCustomer(run, place, facts, refund.payment, 'refunded');
     }
-    run.fact('paymentsRefunded', refunds.length);
+    run.fact('paymentsRefunded', refunded);
     await endWell(run, place, subject, facts, tasks);
-    return `booking ${facts.booking}: ${countOf(corrected.size, 'payment')} corrected, ${countOf(refunds.length, 'payment')} refunded${leftOf(declined)}; the booking was not touched`;
+    return `booking ${facts.booking}: ${countOf(corrected.size, 'payment')} corrected, ${countOf(refunded, 'payment')} refunded${leftOf(declined)}; the booking was not touched`;
   },
 );
 

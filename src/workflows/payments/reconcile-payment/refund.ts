@@ -1,6 +1,6 @@
 import { ApplicationFailure, sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
-import type { Refund } from '../../../activities/payments/judge';
+import type { JudgedPayment, Refund } from '../../../activities/payments/judge';
 import type { PaymentFacts } from '../../../activities/payments/reconciliation';
 import { RECORD_STEP } from '../../../contract/payments';
 import { type Place, targetOf } from '../../../contract/place';
@@ -8,31 +8,39 @@ import { leftText, repairKey } from '../../bookings/take-back';
 import type { Run } from '../../kit';
 import { correctionOf } from './plan';
 
-const LOOK_EVERY_MS = 2_000;
+/** Longer each time: each look is in the history of the run, and a provider may be given an hour. */
+const FIRST_LOOK_MS = 2_000;
+const LOOK_EVERY_MS = 60_000;
 
-/** Gives money back that was taken twice, and writes it down when the provider shows it. */
+/**
+ * Gives money back that was taken twice, and writes it down when the provider shows it. Returns whether this run may have
+ * sent it: somebody else may have been faster.
+ */
 export async function refundPayment(
   run: Run,
   place: Place,
   { booking, settleMs }: PaymentFacts,
   refund: Refund,
-): Promise<void> {
+): Promise<boolean> {
   const { payment, provider, money } = refund;
   const target = targetOf(place);
   const asked = { ...place, booking, refund };
-  const { refused } = await run.exclusively(target, (fence) =>
+  const { refused, sent } = await run.exclusively(target, (fence) =>
     run.step(`Refund payment ${payment}`, (act) => act.refundPayment({ ...asked, fence }), {
       kind: 'mutate',
       undo: {
-        irreversible: `${money} of payment ${payment} were refunded through ${provider}`,
-        unless: ({ sent }) => (sent === 'unknown' ? sent : !sent),
+        // Whether it comes to anything only shows afterwards.
+        irreversible: `the refund of payment ${payment}, ${money}, was sent to ${provider}`,
+        unless: (result) => (result.sent === 'unknown' ? result.sent : !result.sent),
       },
       describe: ({ detail }) => detail,
     }),
   );
   if (refused !== null)
     throw ApplicationFailure.nonRetryable(
-      `payment ${payment} was not refunded: ${refused}. Start again, and it is looked at anew`,
+      sent === 'unknown'
+        ? `whether payment ${payment} was refunded is not known, an attempt was lost: ${refused}. Look at ${provider}, then start again`
+        : `payment ${payment} was not refunded: ${refused}. Start again, and it is looked at anew`,
       'ChangedSince',
     );
   const shows = await run.step(
@@ -58,6 +66,12 @@ export async function refundPayment(
   // The customer hears of the money all the same, and the run does not end well.
   if (!recorded.ok)
     run.note(`The refund of payment ${payment} is not recorded`, recorded.why, { failed: true });
+  return sent !== false;
+}
+
+function notRecordable(one: JudgedPayment | undefined): string {
+  if (one === undefined) return 'it is gone';
+  return 'why' in one.verdict ? one.verdict.why : `it is ${one.word}`;
 }
 
 async function untilShown(
@@ -65,10 +79,11 @@ async function untilShown(
   asked: Parameters<Activities['readRefund']>[0],
   settleMs: number,
 ): ReturnType<Activities['readRefund']> {
-  for (const deadline = Date.now() + settleMs; ;) {
+  const deadline = Date.now() + settleMs;
+  for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(LOOK_EVERY_MS, pauseMs * 2)) {
     const shows = await act.readRefund(asked);
     if (shows.refunded || Date.now() >= deadline) return shows;
-    await sleep(LOOK_EVERY_MS);
+    await sleep(Math.min(pauseMs, Math.max(1, deadline - Date.now())));
   }
 }
 
@@ -79,8 +94,11 @@ async function record(run: Run, place: Place, payment: string): Promise<void> {
       `Record the refund of payment ${payment}`,
       async (act) => {
         const { payments } = await act.findPayments({ ...place, payment });
-        const corrections = payments.filter(({ id }) => id === payment).flatMap(correctionOf);
-        if (corrections.length === 0) return { done: 0, left: [] };
+        const [one] = payments.filter(({ id }) => id === payment);
+        const corrections = one === undefined ? [] : correctionOf(one);
+        const left =
+          one?.state === 'refunded' ? [] : [{ unit: `payment ${payment}`, why: notRecordable(one) }];
+        if (corrections.length === 0) return { done: 0, left };
         const step = { ...place, run: repairKey(), step: RECORD_STEP, fence };
         return act.correctPayments({ ...step, corrections });
       },
