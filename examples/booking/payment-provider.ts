@@ -101,7 +101,9 @@ function refuse(reply: FastifyReply, status: number, message: string): FastifyRe
 /** As with `expand[]=latest_charge`. */
 function intentAnswer(id: string, { status, amount, currency, refunded }: Intent): object {
   const latest_charge = status === 'succeeded' ? { object: 'charge', amount_refunded: refunded } : null;
-  return { id, object: 'payment_intent', status, amount, currency, latest_charge };
+  // What was asked for is not what was taken: a capture may be of a part.
+  const amount_received = status === 'succeeded' ? amount : 0;
+  return { id, object: 'payment_intent', status, amount, amount_received, currency, latest_charge };
 }
 
 function refundAnswer({ id, intent, amount }: ProviderState['refunds'][string]): object {

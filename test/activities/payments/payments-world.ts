@@ -74,7 +74,7 @@ export const providersAt = (url: string) => {
           timeoutMs: 5_000,
           fields: {
             status: 'status',
-            amount: 'amount',
+            amount: 'amount_received',
             currency: 'currency',
             refunded: 'latest_charge.amount_refunded',
           },

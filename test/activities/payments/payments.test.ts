@@ -289,12 +289,17 @@ describe('a provider', () => {
     ['that has another shape', json([{ status: 'succeeded' }]), { type: 'ProviderUnclear' }],
     [
       'that sends euros',
-      json({ status: 'succeeded', amount: 12.5, currency: 'eur', latest_charge: { amount_refunded: 0 } }),
+      json({
+        status: 'succeeded',
+        amount_received: 12.5,
+        currency: 'eur',
+        latest_charge: { amount_refunded: 0 },
+      }),
       { type: 'ProviderUnclear', message: expect.stringMatching(/says 12\.5 for "amount"/) as string },
     ],
     [
       'that hides refunds',
-      json({ status: 'succeeded', amount: 1_200, currency: 'eur', latest_charge: null }),
+      json({ status: 'succeeded', amount_received: 1_200, currency: 'eur', latest_charge: null }),
       { type: 'ProviderUnclear', message: expect.stringMatching(/nothing for "refunded"/) as string },
     ],
   ])('%s changes nothing, and no key is told', async (_, behave, expected) => {
@@ -309,7 +314,7 @@ describe('a provider', () => {
   });
 
   it('of a payment that was not taken need not name a charge', async () => {
-    answer = json({ status: 'canceled', amount: 1_200, currency: 'eur', latest_charge: null });
+    answer = json({ status: 'canceled', amount_received: 1_200, currency: 'eur', latest_charge: null });
     const world = await freshWorld(pg, `http://127.0.0.1:${(wrong.address() as AddressInfo).port}`);
     await addPayment(world, 1, { status: 'pending' });
     expect((await find(world)).payments[0]!.verdict).toEqual({ kind: 'correct', to: 'failed' });
