@@ -169,6 +169,10 @@ export const environmentPaymentsSchema = z
       .optional()
       .describe('tells the customer; {outcome} is the new state; without it that is a task for a person'),
   })
+  .refine(({ inform }) => inform === undefined || placeholdersOf(inform).includes('key'), {
+    path: ['inform'],
+    message: 'with {key}, as the idempotency key: else an answer that is lost tells the customer twice',
+  })
   .describe('who takes the money of this environment');
 
 export type PaymentsConfig = z.infer<typeof paymentsSchema>;

@@ -169,4 +169,11 @@ describe('a configuration that could move the wrong money is refused:', () => {
     const { error } = paymentsSchema.safeParse({ states: { failed: 'cancelled', refunded: 'cancelled' } });
     expect(error?.issues.map((one) => one.message).join()).toMatch(/a word of its own/);
   });
+
+  it('words for the customer that may be sent twice', () => {
+    const { inform } = providersAt('http://127.0.0.1');
+    const { error } = environmentPaymentsSchema.safeParse({ providers, inform: { ...inform, headers: {} } });
+    expect(error?.issues.map((one) => one.message).join()).toMatch(/tells the customer twice/);
+    expect(environmentPaymentsSchema.safeParse({ providers, inform }).success).toBe(true);
+  });
 });
