@@ -167,8 +167,8 @@ describe('what is printable', () => {
 
   it('takes linear time for what never ends', () => {
     const text = '\u001b]'.repeat(50_000) + '\u001b['.repeat(50_000);
-    const startedAt = performance.now();
+    const from = process.cpuUsage().user;
     expect(printable(text)).toBe('');
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(process.cpuUsage().user - from).toBeLessThan(5_000_000);
   });
 });

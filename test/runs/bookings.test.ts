@@ -218,7 +218,7 @@ describe('stuck holds', () => {
     expiry(false);
     const holds = await leaveHolds(owner(), 16);
     await driver.sql(
-      `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END $$;
+      `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
        CREATE TRIGGER dawdle BEFORE UPDATE ON bookings FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION dawdle()`,
     );
     const count = async (table: string) => {
@@ -233,6 +233,9 @@ describe('stuck holds', () => {
     await worker.kill();
     const then = await released();
     expect(then).toBeLessThan(16);
+    await driver.sql(
+      'CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$',
+    );
     worker = await startWorkerProcess(driver.stack.configFile);
     const { outcome, report } = await driver.end(handle);
     await driver.sql('DROP TRIGGER dawdle ON bookings; DROP FUNCTION dawdle()');

@@ -34,15 +34,14 @@ async function holdTable(database: TestDatabase, table = 'orders', name = 'forge
   return holder;
 }
 
-/** A load of short reads; tells the worst wait of any of them, in milliseconds. */
-async function startReaders(database: TestDatabase, count = 4) {
-  const state = { worstMs: 0, reads: 0, over: false };
+/** A load of short reads, none of which may wait for a lock for so long: the server counts, whatever else the machine does. */
+async function startReaders(database: TestDatabase, patienceMs: number, count = 4) {
+  const state = { reads: 0, over: false };
   const readers = Array.from({ length: count }, async (_, index) => {
     const client = await connect(database, `reader-${index}`);
+    await client.query(`SET lock_timeout = ${patienceMs}`);
     while (!state.over) {
-      const startedAt = Date.now();
       await client.query('SELECT count(*) FROM orders WHERE id < 10');
-      state.worstMs = Math.max(state.worstMs, Date.now() - startedAt);
       state.reads += 1;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -60,15 +59,13 @@ describe('applying under load', () => {
   it('keeps readers waiting for no longer than one lock_timeout while a long transaction holds the table', async () => {
     const shop = await server.fresh();
     const migration = writeMigration(shop, '001.sql', 'ALTER TABLE orders ADD COLUMN note text;');
-    const readers = await startReaders(shop);
+    const readers = await startReaders(shop, 1_500);
     const holder = await holdTable(shop);
     const run = startApply(shop, migration);
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     await holder.query('COMMIT');
     const result = await run.result;
-    const { worstMs, reads } = await readers.stop();
-    expect(reads).toBeGreaterThan(500);
-    expect(worstMs).toBeLessThan(1_500);
+    expect((await readers.stop()).reads).toBeGreaterThan(100);
     expect(await hasColumn(shop, 'orders', 'note')).toBe(true);
     expect(result.blockers.map(({ application }) => application)).toContain('forgetful');
     expect(result.totalBlockMs).toBeLessThan(1_500);
@@ -80,12 +77,11 @@ describe('applying under load', () => {
     const migration = writeMigration(shop, '001.sql', 'ALTER TABLE orders ADD COLUMN note text;');
     const holder = await holdTable(shop);
     await new Promise((resolve) => setTimeout(resolve, 700));
-    const readers = await startReaders(shop);
+    const readers = await startReaders(shop, 300);
     const run = startApply(shop, migration);
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const { worstMs } = await readers.stop();
+    await readers.stop();
     await holder.query('COMMIT');
-    expect(worstMs).toBeLessThan(300);
     expect(await run.result).toMatchObject({ lockAttempts: 1, alreadyDone: false });
   });
 

@@ -141,10 +141,9 @@ describe('what is no script', () => {
   });
 
   it('refuses more than 5 MB before parsing them', async () => {
-    const startedAt = Date.now();
-    const { message } = await refused(Buffer.alloc(5 * 1024 * 1024 + 1, 'SELECT 1;'));
+    // A parser would say something else.
+    const { message } = await refused(Buffer.alloc(5 * 1024 * 1024 + 1, 'no SQL;'));
     expect(message).toContain('5242881 bytes, more than 5242880');
-    expect(Date.now() - startedAt).toBeLessThan(200);
   });
 });
 

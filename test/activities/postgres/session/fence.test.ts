@@ -191,10 +191,8 @@ describe('applyMigration under the fence', () => {
     await ghost.query('BEGIN');
     await takeFence(ghost, fence, 1, 'dr:test-run#7/1');
     await ghost.query('ALTER TABLE orders ADD COLUMN note text');
-    const startedAt = Date.now();
     const result = await apply(shop, writeMigration(shop, '001.sql', ADD), {}, { attempt: 2 });
     expect(result.alreadyDone).toBe(false);
-    expect(Date.now() - startedAt).toBeLessThan(3_000);
     await expect(ghost.query('COMMIT')).rejects.toThrow();
     expect(await ledgerOf(shop)).toHaveLength(1);
   });
