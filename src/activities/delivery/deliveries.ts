@@ -32,7 +32,7 @@ export interface Listed {
 
 const MAX_PAGES = 50;
 const MAX_TEXT = 200;
-const NOT_THERE = 404;
+export const NOT_THERE = 404;
 
 /** Every delivery of the list, by its ID, the first ones of very many. Throws HttpFailed, WebhooksUnknown. */
 export async function listDeliveries(
@@ -103,7 +103,13 @@ function itemOf(
   action: string,
   clean: (text: string) => string,
 ): Listed {
-  const id = idOf(valueAt(json, paths.id));
+  const given = valueAt(json, paths.id);
+  if (typeof given === 'number' && !Number.isSafeInteger(given))
+    throw unknown(
+      action,
+      `a delivery has a number at "${paths.id}" that JSON does not carry exactly; have it sent as text, and correct webhooks.deliveries.item.id`,
+    );
+  const id = idOf(given);
   if (id === undefined)
     throw unknown(action, `a delivery has no ID at "${paths.id}"; correct webhooks.deliveries.item.id`);
   const endpoint = idOf(valueAt(json, paths.endpoint)) ?? '';
@@ -162,12 +168,13 @@ function dueOf(value: Json | undefined, id: string, path = '', action: string): 
   );
 }
 
-/** What somebody else's server said. */
+/** What somebody else's server said; of addresses, which may be secret, only their hosts. */
 export function textAt(json: Json, path: string, clean: (text: string) => string): string | null {
   const value = valueAt(json, path);
   if (value === undefined || value === null || value === '') return null;
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return scrub(clean(text.replace(/\s+/g, ' '))).slice(0, MAX_TEXT);
+  const addressless = clean(text.replace(/\s+/g, ' ')).replace(/https?:\/\/[^\s"'<>)]+/gi, hostOf);
+  return scrub(addressless).slice(0, MAX_TEXT);
 }
 
 function unknown(action: string, what: string): Error {

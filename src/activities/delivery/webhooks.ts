@@ -10,7 +10,7 @@ import { withProgress } from '../support/heartbeat';
 import { exchange } from '../support/operation/exchange';
 import { readWhole } from '../support/operation/perform';
 import { numberAt, valueAt, type Json } from '../support/json';
-import { listDeliveries, readDelivery, textAt, type Delivery, type Listed } from './deliveries';
+import { listDeliveries, NOT_THERE, readDelivery, textAt, type Delivery, type Listed } from './deliveries';
 import type { deliverySettings, WebhooksConfig } from './settings';
 
 export type { Delivery } from './deliveries';
@@ -61,6 +61,12 @@ export interface Probe {
 export type Traced = Pick<Delivery, 'id' | 'attempts'>;
 
 const LOOKUPS_AT_ONCE = 4;
+/** It was switched off, or deleted, while deliveries to it are open. */
+const UNKNOWN_ENDPOINT: Probe = {
+  ok: false,
+  status: null,
+  error: 'the application knows no such endpoint',
+};
 
 /** Webhooks that an application sends. */
 export function createWebhookActivities(deps: ActivityDeps) {
@@ -139,7 +145,9 @@ export function createWebhookActivities(deps: ActivityDeps) {
       const action = `probe endpoint ${endpoint} of ${targetOf(place)}`;
       const parameters = { ...place, endpoint };
       return exchange(probe, { action, parameters, directory }, (answer, clean) =>
-        probeOf(readWhole(probe, answer), probe, action, clean),
+        answer.status === NOT_THERE
+          ? UNKNOWN_ENDPOINT
+          : probeOf(readWhole(probe, answer), probe, action, clean),
       );
     },
   };

@@ -149,6 +149,7 @@ test.each<[string, () => { status?: number; body: unknown }, RegExp, string]>([
     /has the state "odd"; .*webhooks\.states/,
     'WebhooksUnknown',
   ],
+  ['an ID that JSON rounds', list([item(2 ** 60)]), /have it sent as text/, 'WebhooksUnknown'],
   ['no ID', list([{ phase: 'again' }]), /no ID at "uid"/, 'WebhooksUnknown'],
   [
     'attempts that are none',
@@ -197,6 +198,21 @@ test.each([
   answer = () => ({ body });
   expect(await runActivity(activities().probeWebhookEndpoint, { ...place, endpoint: '7' })).toEqual(wanted);
   expect(asked).toEqual(['POST /hooks/7/ping']);
+});
+
+test('of an endpoint that nobody knows any more the probe says just that', async () => {
+  answer = () => ({ status: 404, body: {} });
+  expect(await runActivity(activities().probeWebhookEndpoint, { ...place, endpoint: '7' })).toEqual({
+    ok: false,
+    status: null,
+    error: 'the application knows no such endpoint',
+  });
+});
+
+test('of an address in what was said only the host is shown too', async () => {
+  const problem = 'request to https://listen.example/hook?key=very-secret failed: ECONNREFUSED';
+  answer = list([item('a', 'again', { problem })]);
+  expect((await read()).deliveries[0]?.error).toBe('request to listen.example failed: ECONNREFUSED');
 });
 
 test('a probe that says nothing is an error', async () => {

@@ -24,6 +24,14 @@ test.each<[Cause, number | null, string | null]>([
   ['away', null, 'connect ECONNREFUSED 10.0.0.7:443'],
   ['away', null, 'timeout after 5000 ms'],
   ['away', null, 'connect ETIMEDOUT 10.0.4.10:443'],
+  [
+    'away',
+    null,
+    'ECONNRESET Client network socket disconnected before secure TLS connection was established',
+  ],
+  ['away', null, 'net/http: TLS handshake timeout'],
+  ['away', null, '300 ms timeout exceeded'],
+  ['resolver', null, 'getaddrinfo EAI_AGAIN hooks.shop.example'],
   ['unknown', null, null],
   ['unknown', null, 'it has failed'],
 ])('%s: %s %s', (cause, status, error) => {
@@ -36,6 +44,7 @@ test('what only passes is tried again; every cause has something to look at', ()
     'gone',
     'address',
     'dns',
+    'resolver',
     'tls',
     'payload',
     'busy',
@@ -45,6 +54,7 @@ test('what only passes is tried again; every cause has something to look at', ()
     'unknown',
   ];
   expect(causes.filter((cause) => !isLasting(cause))).toEqual([
+    'resolver',
     'busy',
     'away',
     'receiver',

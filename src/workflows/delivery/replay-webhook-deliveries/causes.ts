@@ -6,6 +6,7 @@ export type Cause =
   | 'gone'
   | 'address'
   | 'dns'
+  | 'resolver'
   | 'tls'
   | 'payload'
   | 'busy'
@@ -21,11 +22,16 @@ export interface Fault {
   cause: Cause;
   /** What was said last. */
   said: string;
+  /** It takes test events, and still not these. */
+  takesProbes?: boolean;
   count: number;
 }
 
 const TEXTS: [Cause, RegExp][] = [
-  ['dns', /ENOTFOUND|EAI_AGAIN|EAI_NONAME|getaddrinfo|NXDOMAIN|name or service not known|no such host/i],
+  ['resolver', /EAI_AGAIN|temporary failure in name resolution/i],
+  // Whoever hangs up has not shown a certificate.
+  ['away', /before secure TLS connection|handshake time(d )?out/i],
+  ['dns', /ENOTFOUND|EAI_NONAME|getaddrinfo|NXDOMAIN|name or service not known|no such host/i],
   [
     'tls',
     /\bTLS\b|\bSSL\b|certificate|CERT_|ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|handshake|x509|ALTNAME/i,
@@ -47,7 +53,9 @@ export function causeOfFailure({ status, error }: Pick<Delivery, 'status' | 'err
 
 /** `HTTP 410 Gone`, `503 Service Unavailable`, `status code 404`. */
 function statusIn(text: string): number | null {
-  const found = /(?:^|HTTP(?:\/[\d.]+)? |status(?: code)?:? )([1-5]\d\d)\b/i.exec(text.trim());
+  const found =
+    /^([1-5]\d\d)(?=$|[:;,]| [A-Z])/.exec(text.trim()) ??
+    /(?:HTTP(?:\/[\d.]+)? |status(?: code)?:? )([1-5]\d\d)\b/i.exec(text);
   return found === null ? null : Number(found[1]);
 }
 
@@ -63,7 +71,7 @@ function causeOfStatus(status: number): Cause {
 
 /** Sending again does not help before somebody has mended something. */
 export function isLasting(cause: Cause): boolean {
-  return !['busy', 'away', 'receiver', 'later', 'unknown'].includes(cause);
+  return !['resolver', 'busy', 'away', 'receiver', 'later', 'unknown'].includes(cause);
 }
 
 /** By endpoint and cause, the most frequent ones first. */
@@ -99,6 +107,8 @@ export function adviceFor({ cause, endpoint }: Fault, signatureHeader: string | 
       return `nothing takes it there: compare the address of ${which} with the one that the receiver names, with its path and without a redirect`;
     case 'dns':
       return `its host name is not known: correct the address of ${which}, or have its owner mend the DNS record`;
+    case 'resolver':
+      return `the application cannot resolve names at the moment: look at the DNS server that it asks, which concerns every endpoint`;
     case 'tls':
       return `its certificate is not accepted: have its owner renew it, with the intermediate ones, for exactly this host`;
     case 'payload':

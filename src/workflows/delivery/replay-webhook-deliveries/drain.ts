@@ -19,12 +19,12 @@ const MAX_IDLE = 3;
 /** Each one uses up an attempt. */
 const MAX_FRUITLESS = 2;
 
-/** Has the application send, round by round, until all of `traced` are over or a further round is no use. */
+/** Has the application send, round by round, until all that are followed are over or a further round is no use. */
 export async function drain(
   run: Run,
   place: Place,
   fence: Fence,
-  { status, traced, before }: { status: WebhookStatus; traced: Traced[]; before: Followed },
+  { status, before }: { status: WebhookStatus; before: Followed },
 ): Promise<Drained> {
   let now = before;
   let [rounds, idle, fruitless, later] = [0, 0, 0, false];
@@ -44,24 +44,37 @@ export async function drain(
       },
     );
     const last = now;
-    now = await follow(run, place, traced);
+    now = await follow(run, place, status);
     const tried = now.attempts - last.attempts;
     const ended = last.failed.length - now.failed.length;
     idle = tried === 0 && ended === 0 ? idle + 1 : 0;
     fruitless = tried > 0 && ended === 0 ? fruitless + 1 : 0;
-    if (fruitless > 0 && triedOf(now.failed, traced).every((one) => isLasting(causeOfFailure(one)))) break;
+    if (fruitless > 0 && triedOf(now.failed, before.failed).every((one) => isLasting(causeOfFailure(one))))
+      break;
   }
   await verifyHealth(run, place);
   await verifySmoke(run, place);
   return { ...now, rounds, later, tried: now.attempts - before.attempts };
 }
 
-export function follow(run: Run, place: Place, traced: Traced[]): Promise<Followed> {
-  return run.step('What became of them', (act) => act.followWebhooks({ ...place, traced }), {
+export async function follow(run: Run, place: Place, status: WebhookStatus): Promise<Followed> {
+  const now = await run.step('What became of them', (act) => act.followWebhooks(tracedOf(place, status)), {
     kind: 'long',
     undo: 'read-only',
     describe: followedText,
   });
+  const first = new Map(status.deliveries.map((one) => [one.id, one]));
+  // Of one that is no longer listed nobody says where it goes.
+  const whole = (one: Delivery): Delivery => {
+    const { endpoint, target } = first.get(one.id) ?? one;
+    return one.endpoint === '' ? { ...one, endpoint, target } : one;
+  };
+  return { ...now, terminal: now.terminal.map(whole), failed: now.failed.map(whole) };
+}
+
+/** Those that the run follows, as `followWebhooks` takes them. */
+export function tracedOf(place: Place, { deliveries }: WebhookStatus): Place & { traced: Traced[] } {
+  return { ...place, traced: deliveries.map(({ id, attempts }) => ({ id, attempts })) };
 }
 
 export function followedText({ succeeded, terminal, failed, gone, attempts, backlog }: Followed): string {
@@ -75,14 +88,14 @@ export function followedText({ succeeded, terminal, failed, gone, attempts, back
   ].join(', ');
 }
 
-/** Those that were tried since the run looked first. */
-export function triedOf(failed: Delivery[], traced: Traced[]): Delivery[] {
-  const first = new Map(traced.map(({ id, attempts }) => [id, attempts]));
+/** Those that were tried since they were as in `before`. */
+export function triedOf(failed: Delivery[], before: Traced[]): Delivery[] {
+  const first = new Map(before.map(({ id, attempts }) => [id, attempts]));
   return failed.filter(({ id, attempts }) => attempts > (first.get(id) ?? attempts));
 }
 
 /** Until the first of them is due; where nobody says when, the usual time between two rounds. */
-function waitFor(failed: Delivery[], { roundEveryMs }: WebhookStatus, rounds: number): number {
+export function waitFor(failed: Delivery[], { roundEveryMs }: WebhookStatus, rounds: number): number {
   const due = failed.flatMap(({ dueAt }) => (dueAt === null ? [] : [Date.parse(dueAt)]));
   const usual = rounds === 0 ? 0 : roundEveryMs;
   if (due.length < failed.length) return usual;

@@ -1,14 +1,14 @@
-import type { Delivery, Followed, Traced, WebhookStatus } from '../../../activities/delivery/webhooks';
+import type { Delivery, Followed, WebhookStatus } from '../../../activities/delivery/webhooks';
 import { targetOf, type Place } from '../../../contract/place';
 import { applicationIn } from '../../application/serving';
 import { uncheckedOf } from '../../database/checks';
 import { countOf, runbook, verificationFailed, type Run } from '../../kit';
 import type { replayWebhookDeliveriesCard } from './card';
-import { drain, follow, followedText, triedOf, type Drained } from './drain';
+import { drain, follow, followedText, tracedOf, triedOf, type Drained } from './drain';
 import { endpointsMended } from './people';
 import { deliveriesText, planFor, statusText, targetsText } from './plan';
 
-/** How often people mend something before the run gives up. */
+/** How often something is mended, and they are sent again, before the run gives up. */
 const MAX_CYCLES = 3;
 
 /** Has the application send failed webhooks again, until each is taken or given up. */
@@ -17,31 +17,33 @@ export const replayWebhookDeliveries = runbook<typeof replayWebhookDeliveriesCar
   async ({ service, environment }, run) => {
     const place = { service, environment };
     const status = await look(run, place);
-    const traced = status.deliveries.map(({ id, attempts }) => ({ id, attempts }));
+    const told = new Set<string>();
     run.fact('failedBefore', status.failed);
     const unchecked = await uncheckedOf(run, place);
     let before: Followed | undefined;
     await run.gate(async () => {
       // What failed since is none of this plan; what is over by now makes it no other plan.
-      if (before !== undefined) before = await stillFailing(run, place, traced);
+      if (before !== undefined) before = await stillFailing(run, place, status, told);
       before ??= { ...NOTHING, failed: status.deliveries, backlog: status.failed + status.waiting };
       return planFor(place, status, unchecked);
     });
 
-    let drained: Drained | undefined;
-    for (let cycle = 1; cycle <= MAX_CYCLES; cycle += 1) {
-      const from: Followed = drained ?? before!;
-      drained = await run.exclusively(applicationIn(place), (fence) =>
-        drain(run, place, fence, { status, traced, before: from }),
+    let [from, believed] = [before!, true];
+    for (let cycle = 0; ; cycle += 1) {
+      const drained = await run.exclusively(applicationIn(place), (fence) =>
+        drain(run, place, fence, { status, before: from }),
       );
-      if (drained.failed.length === 0) return conclude(run, place, status, drained, traced);
-      await mustSend(run, place, { status, traced, drained, backlog: before!.backlog });
-      await endpointsMended(run, place, { status, drained, tried: triedOf(drained.failed, traced) });
-      drained = { ...drained, ...(await follow(run, place, traced)) };
+      await tellGivenUp(run, place, drained.terminal, told);
+      if (drained.failed.length === 0) return conclude(run, place, status, drained);
+      await mustSend(run, place, { status, from, drained });
+      if (cycle === MAX_CYCLES)
+        return run.needsHuman(
+          `${deliveriesText(drained.failed.length)} of ${targetOf(place)} still fail, though what is wrong was looked for ${countOf(MAX_CYCLES, 'time')}, and they were sent again each time: ${targetsText(drained.failed)}`,
+        );
+      const tried = triedOf(drained.failed, from.failed);
+      believed = await endpointsMended(run, place, { status, drained, tried, believed });
+      from = await follow(run, place, status);
     }
-    return run.needsHuman(
-      `${deliveriesText(drained!.failed.length)} of ${targetOf(place)} still fail, also after people looked ${countOf(MAX_CYCLES, 'time')}: ${targetsText(drained!.failed)}`,
-    );
   },
 );
 
@@ -58,8 +60,14 @@ async function look(run: Run, place: Place): Promise<WebhookStatus> {
   return run.nothingToDo(`no delivery of ${targetOf(place)} has failed: ${statusText(status)}`);
 }
 
-async function stillFailing(run: Run, place: Place, traced: Traced[]): Promise<Followed> {
-  const now = await follow(run, place, traced);
+async function stillFailing(
+  run: Run,
+  place: Place,
+  status: WebhookStatus,
+  told: Set<string>,
+): Promise<Followed> {
+  const now = await follow(run, place, status);
+  await tellGivenUp(run, place, now.terminal, told);
   if (now.failed.length > 0) return now;
   return run.nothingToDo(`they are over by now: ${followedText(now)}`);
 }
@@ -68,24 +76,21 @@ async function stillFailing(run: Run, place: Place, traced: Traced[]): Promise<F
 async function mustSend(
   run: Run,
   place: Place,
-  {
-    status,
-    traced,
-    drained,
-    backlog,
-  }: { status: WebhookStatus; traced: Traced[]; drained: Drained; backlog: number },
+  { status, from, drained }: { status: WebhookStatus; from: Followed; drained: Drained },
 ): Promise<void> {
   const { rounds, failed, later } = drained;
-  if (later || triedOf(failed, traced).length > 0) return;
+  const { backlog } = from;
+  if (later || triedOf(failed, from.failed).length > 0) return;
   const made = countOf(rounds, 'round');
   const change =
     drained.backlog > backlog
       ? `grows, from ${backlog} to ${drained.backlog}: deliveries come faster than rounds send them`
       : `went from ${backlog} to ${drained.backlog}`;
-  const idle = drained.tried === 0 && drained.succeeded + drained.terminal.length + drained.gone === 0;
+  const idle = drained.tried === 0 && failed.length === from.failed.length;
+  const due = failed.some(({ dueAt }) => dueAt !== null) ? '' : '; whether any of them is due, nobody says';
   const why =
     idle && drained.backlog >= backlog
-      ? `${made} answered well and sent none of ${deliveriesText(failed.length)}; the backlog ${change}`
+      ? `${made} answered well and sent none of ${deliveriesText(failed.length)}; the backlog ${change}${due}`
       : `${made} of ${status.maxRounds} were not enough for ${deliveriesText(failed.length)}; the backlog ${change}`;
   run.fact('backlogAfter', drained.backlog);
   await run.page(
@@ -94,29 +99,17 @@ async function mustSend(
   throw verificationFailed(`Each delivery is tried: ${why}`);
 }
 
-async function conclude(
-  run: Run,
-  place: Place,
-  status: WebhookStatus,
-  drained: Drained,
-  traced: Traced[],
-): Promise<string> {
-  const { succeeded, gone, attempts, backlog } = drained;
-  const first = new Map(status.deliveries.map((one) => [one.id, one]));
-  const terminal = drained.terminal.map((one) => ({
-    ...one,
-    target: first.get(one.id)?.target ?? one.target,
-  }));
+async function conclude(run: Run, place: Place, status: WebhookStatus, drained: Drained): Promise<string> {
+  const { succeeded, terminal, gone, attempts, backlog } = drained;
   run.fact('taken', succeeded);
   run.fact('givenUp', terminal.length);
   run.fact('attemptsMade', attempts);
   run.fact('backlogAfter', backlog);
   await run.verify(
     'Each has ended, after a bounded number of attempts',
-    (act) => act.followWebhooks({ ...place, traced }),
+    (act) => act.followWebhooks(tracedOf(place, status)),
     (now) => verdictOf(now, status),
   );
-  if (terminal.length > 0) await tellGivenUp(run, place, terminal);
   const unknown = gone === 0 ? '' : `, ${gone} no longer listed`;
   return `${deliveriesText(status.deliveries.length)} of ${targetOf(place)} are over: ${succeeded} taken, ${terminal.length} given up${unknown}`;
 }
@@ -135,12 +128,15 @@ function verdictOf(now: Followed, { maxAttempts, tellsEnds }: WebhookStatus) {
   return { ok: true, detail };
 }
 
-/** Nobody sends these again. */
-async function tellGivenUp(run: Run, place: Place, terminal: Delivery[]): Promise<void> {
+/** Nobody sends these again: said once, as soon as it is known, whatever becomes of the others. */
+async function tellGivenUp(run: Run, place: Place, ended: Delivery[], told: Set<string>): Promise<void> {
+  const terminal = ended.filter(({ id }) => !told.has(id));
+  if (terminal.length === 0) return;
+  terminal.forEach(({ id }) => told.add(id));
   const why = [...new Set(terminal.map(({ error }) => error ?? 'nobody says why'))].slice(0, 3).join('; ');
   const where = targetsText(terminal);
   run.note('Finding: given up', `${where}: ${why}`, { failed: true });
   await run.announce(
-    `${place.service}: ${deliveriesText(terminal.length)} were given up (${why}) and will not come any more: ${where}. Tell those who listen there what they have missed.`,
+    `${place.service}: ${deliveriesText(terminal.length)} ${terminal.length === 1 ? 'was' : 'were'} given up (${why}) and will not come any more: ${where}. Tell those who listen there what they have missed.`,
   );
 }
