@@ -4,7 +4,7 @@ import { serviceOf } from '../../../config/load';
 import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { IndexChange } from '../../../contract/tuning';
 import type { ActivityDeps } from '../../support/deps';
-import { fail } from '../../support/failure';
+import { fail, sqlStateOf } from '../../support/failure';
 import { applicationName, currentActivity } from '../../support/heartbeat';
 import { afterBuilds, buildConcurrently, dropConcurrently } from '../indexes/build-concurrently';
 import { claimOf } from '../indexes/claims';
@@ -32,6 +32,7 @@ export interface ChangedIndex {
 
 const NOTHING: ChangedIndex = { changed: false, bytes: 0, durationMs: 0 };
 const FENCE_TIMEOUT_MS = 5_000;
+const CANCELLED = '57014';
 /** A build of an earlier attempt ends as soon as its session is ended. */
 const GONE_WITHIN_MS = 30_000;
 
@@ -166,9 +167,27 @@ export function dropIndex(
       refuseNeeded(input, there, await readIndexes(client, 0));
       await dropped.claim();
     }
-    await dropConcurrently(client, change.index);
+    await dropConcurrently(client, change.index).catch((error: unknown) =>
+      halfDropped(client, change, label, error),
+    );
     return { changed: true, bytes: there.bytes, durationMs: Date.now() - startedAt };
   });
+}
+
+/** What is not dropped in time is invalid already: its first step is over, and it waits for old transactions. */
+async function halfDropped(
+  client: Client,
+  { index }: IndexChange,
+  label: string,
+  error: unknown,
+): Promise<never> {
+  if (sqlStateOf(error) !== CANCELLED || currentActivity().signal.aborted) throw error;
+  const left = await readIndex(client, index, 0);
+  if (left?.valid !== false) throw error;
+  throw fail(
+    'LockTimeout',
+    `Index ${index} on ${label} was not dropped in time, and is invalid now: no query uses it, and every write still pays for it. End the old transactions, then DROP INDEX CONCURRENTLY ${index}; or, to keep it, REINDEX INDEX CONCURRENTLY ${index};`,
+  );
 }
 
 function refuseNeeded(

@@ -498,6 +498,24 @@ describe('the indexes', () => {
   });
 });
 
+it('what an old transaction keeps from being dropped in time is said to be invalid by now', async () => {
+  const { db, activities } = await fresh('CREATE INDEX spare ON orders (note);', {
+    buildTimeoutMinutes: 0.06,
+  });
+  const change = dropOf('spare', 'CREATE INDEX spare ON public.orders USING btree (note)');
+  const old = new Client({ connectionString: db.url, application_name: 'nightly report' });
+  old.on('error', () => undefined);
+  await old.connect();
+  await old.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders');
+  expect(
+    await failureOf(runActivity(activities.dropIndex, { ...db.place, change, fence: fence() })),
+  ).toMatchObject({
+    type: 'LockTimeout',
+    message: expect.stringMatching(/public\.spare .* is invalid now: .*REINDEX INDEX CONCURRENTLY/),
+  });
+  await old.end();
+});
+
 describe('a build', () => {
   it('that waits for an old transaction is given up in time, names it, and leaves nothing; so does one that is cancelled', async () => {
     const { db, activities } = await fresh('', { buildTimeoutMinutes: 0.06 });
