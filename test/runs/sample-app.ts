@@ -30,20 +30,19 @@ export interface SampleApp {
   stop: () => Promise<void>;
 }
 
-const WINDOW_SECONDS = 2;
 const PATIENT_MS = 60_000;
 /** How often holds past their expiry are ended. */
 export const EXPIRE_EVERY_SECONDS = 1;
 const STATE = ['deployments.json', 'switches.json'];
 
-/** Puts an application with a window of two seconds in the place of the stack's own. */
-export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
+/** Puts an application with a short window in the place of the stack's own. */
+export async function startSampleApp({ stack }: Driver, windowSeconds = 2): Promise<SampleApp> {
   await stack.app.stop();
   const options: BookingAppOptions = {
     databaseUrl: stack.booking.urls.production.app,
     traffic: true,
     directory: stack.directory,
-    windowSeconds: WINDOW_SECONDS,
+    windowSeconds,
     operationsToken: process.env['BOOKING_OPERATIONS_TOKEN'],
     cronSecret: process.env['BOOKING_CRON_SECRET'],
     paymentsKey: process.env['BOOKING_PAYMENTS_KEY'],
@@ -56,8 +55,8 @@ export async function startSampleApp({ stack }: Driver): Promise<SampleApp> {
   const service = stack.config.services['booking'] as ServiceConfig;
   const application = service.environments['production']?.application as ApplicationConfig;
   const observe = service.environments['production']?.observe as ObserveConfig;
-  for (const measure of Object.values(observe.measures)) measure.windowSeconds = WINDOW_SECONDS;
-  Object.assign(application.errorRate as object, { windowSeconds: WINDOW_SECONDS });
+  for (const measure of Object.values(observe.measures)) measure.windowSeconds = windowSeconds;
+  Object.assign(application.errorRate as object, { windowSeconds });
   Object.assign(application.crons['expire-bookings'] as object, {
     everySeconds: EXPIRE_EVERY_SECONDS,
     settleSeconds: 2,

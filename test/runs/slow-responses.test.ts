@@ -15,10 +15,12 @@ let driver: Driver;
 let app: SampleApp;
 const numbers: StrainWorld['numbers'] = (make) => world.numbers(make);
 const switches = () => world.switches();
+// So long that somebody is answered within it, however slow a search is on a busy machine.
+const WINDOW_SECONDS = 8;
 const FIELDS = { 'latency-p95': 'latency', 'cache-hit-rate': 'hits', 'cpu-utilisation': 'cpu' };
 
 beforeAll(async () => {
-  world = await startStrainWorld({ shared_preload_libraries: 'pg_stat_statements' });
+  world = await startStrainWorld({ shared_preload_libraries: 'pg_stat_statements' }, WINDOW_SECONDS);
   ({ driver, app } = world);
 });
 beforeEach(async () => {
@@ -53,16 +55,17 @@ it('slow searches whose answers no cache keeps are kept there again, and really 
         info: 1,
         warning: 2,
         critical: 60,
-        windowSeconds: 2,
+        // The last slow answer comes once the switch is seen, and leaves the window after that.
+        windowSeconds: WINDOW_SECONDS + 4,
       },
       'cache-hit-rate': {
         operation: { url: `${app.url}/api/cache/stats`, field: 'hitRate' },
-        windowSeconds: 2,
+        windowSeconds: WINDOW_SECONDS,
       },
     },
   });
   app.observe.measures = usual.measures;
-  // So many at a time that somebody is always answered within the window, and that the pool has room.
+  // So few at a time that the pool has room.
   let isOpen = true;
   const customers = [0, 1, 2].map(async (turn) => {
     await new Promise((resolve) => setTimeout(resolve, 800 * turn));
@@ -194,13 +197,14 @@ describe('a remedy', () => {
     coldCache();
     const [program, script] = app.application.scaleUp!.apply.run as [string, string];
     const breaking = [program, script, 'feature', 'recommendations'];
+    // It has broken something once it ends, however long that takes to show.
+    const shown = `const look = async () => (await (await fetch('${app.url}/api/metrics/error-rate')).json()).errorRate > 0.2 || setTimeout(look, 50); look();`;
+    const breakIt = `"$@" on && exec "$1" -e "${shown}"`;
     app.application.raiseCacheTtl = {
-      apply: { ...app.application.scaleUp!.apply, run: [...breaking, 'on'] },
+      apply: { ...app.application.scaleUp!.apply, run: ['sh', '-c', breakIt, 'sh', ...breaking] },
       restore: { ...app.application.scaleUp!.apply, run: [...breaking, 'off'] },
     };
     numbers(({ recommendations }) => (recommendations ? WELL : { ...WELL, latency: 3, hits: 0.1 }));
-    // Errors are counted over the last two seconds, and come only once the switch is seen.
-    for (const measure of Object.values(app.observe.measures)) measure.windowSeconds = 4;
     const handle = await start();
     await driver.waiting(handle, 'decision');
     const { timeline } = await driver.until(handle, () => true);
@@ -238,7 +242,9 @@ describe('what another runbook mends', () => {
   });
 
   it('are forgotten transactions: they are ended', async () => {
-    app.service.connections.idleInTransactionSeconds = 0.5;
+    // What the application itself is about to end is none of them, however slow the machine is.
+    const forgottenAfter = 10;
+    app.service.connections.idleInTransactionSeconds = forgottenAfter;
     const forgotten = await openIdleTransactions({
       databaseUrl: driver.stack.booking.urls.production.app,
       count: 2,
@@ -248,7 +254,7 @@ describe('what another runbook mends', () => {
       const count = async () =>
         (
           await driver.sql(
-            `SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND state_change < now() - interval '1 s'`,
+            `SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND state_change < now() - interval '${forgottenAfter} s'`,
           )
         ).length;
       while ((await count()) < 2) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -317,5 +323,6 @@ it('a worker that is killed while it scales up: the next one does it again, and 
     then: `'${program}' '${script}' scale 8`,
     fields: FIELDS,
   });
-  expect([outcome, attempts, switches().instances]).toEqual(['SUCCEEDED', 2, 8]);
+  expect([outcome, switches().instances]).toEqual(['SUCCEEDED', 8]);
+  expect(attempts).toBeGreaterThan(1);
 });

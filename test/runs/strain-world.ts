@@ -30,9 +30,16 @@ export interface StrainWorld {
 
 const WINDOW_SECONDS = 0.3;
 
-export async function startStrainWorld(postgres: Record<string, string> = {}): Promise<StrainWorld> {
+/** `windowSeconds` is how far back the application itself looks. */
+export async function startStrainWorld(
+  postgres: Record<string, string> = {},
+  windowSeconds?: number,
+): Promise<StrainWorld> {
   const driver = await startDriver(400, true, {}, postgres);
-  const app = await startSampleApp(driver);
+  const { application } = driver.stack.config.services['booking']!.environments['production']!;
+  // A busy machine is no application that fails.
+  for (const check of application!.health) check.timeoutMs = 60_000;
+  const app = await startSampleApp(driver, windowSeconds);
   const switches = () => readSwitches(app.directory);
   let make: Parameters<StrainWorld['numbers']>[0] = () => ({});
   let answer: object = {};
@@ -64,7 +71,7 @@ export async function startStrainWorld(postgres: Record<string, string> = {}): P
       const production = ['services', 'booking', 'environments', 'production'];
       document.setIn([...production, 'observe'], { measures: given(fields) });
       document.setIn([...production, 'application', 'soakSeconds'], 0.5);
-      const once = 'echo x >> begun; test $(wc -l < begun) -gt 1 || exec sleep 8';
+      const once = 'echo x >> begun; test $(wc -l < begun) -gt 1 || exec sleep 500';
       document.setIn([...production, 'application', ...path], { run: ['sh', '-c', `${once}; ${then}`] });
       writeFileSync(driver.stack.configFile, document.toString());
       await driver.stack.worker.stop();
