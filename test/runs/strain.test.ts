@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { deployVersion } from '../../examples/booking/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { setSwitches } from '../../examples/booking/switches';
 import { observeSchema } from '../../src/config/measure-schema';
@@ -191,7 +192,7 @@ describe.each([
     const url = said === undefined ? 'http://127.0.0.1:1' : world.prometheus(said);
     const query = { prometheus: { query: 'x' } };
     const measures = { 'latency-p95': query, 'memory-utilisation': query, 'cpu-utilisation': query };
-    Object.assign(app.observe, observeSchema.parse({ prometheus: { url, timeoutMs: 2_000 }, measures }));
+    Object.assign(app.observe, observeSchema.parse({ prometheus: { url, timeoutMs: 20_000 }, measures }));
     const before = app.state();
     const ended = await driver.run(runbook);
     expect([ended.outcome, ended.message]).toEqual(['FAILED', expect.stringMatching(message)]);
@@ -211,6 +212,20 @@ describe('memory', () => {
     expect([outcome, report.facts['remedy']]).toEqual(['SUCCEEDED', 'raise the memory limit']);
     expect(titles(report)).toContain('Speaks for it too: a cache has reached its limit, or has none');
     expect(world.switches().memoryLimitMegabytes).toBe(3_000);
+  });
+
+  it('of which two runs take care is restarted once', async () => {
+    app.observe.measures = {
+      ...app.observe.measures,
+      // The other one waits for that long.
+      ...world.measure({ 'memory-growth': 'growth' }, { warning: 1e9, unit: 'bytes', windowSeconds: 8 }),
+    };
+    app.application.restart!.run = ['sh', '-c', 'date +%s%3N >> restarted'];
+    numbers(() => (restartedAt() === undefined ? { ...WELL, growth: 5e9 } : WELL));
+    const both = [driver.run('relieveMemoryPressure'), driver.run('relieveMemoryPressure')];
+    const outcomes = (await Promise.all(both)).map(({ outcome }) => outcome);
+    expect(outcomes.sort()).toEqual(['NOTHING_TO_DO', 'SUCCEEDED']);
+    expect(readFileSync(join(app.directory, 'restarted'), 'utf8').trim().split('\n')).toHaveLength(1);
   });
 
   it('that grows again after a restart is found out, though every trend looks well right after it', async () => {
@@ -267,6 +282,19 @@ describe('busy processors', () => {
   });
 });
 
+describe.each([
+  ['relieveMemoryPressure', { ...WELL, memory: 0.9 }],
+  ['relieveCpuSpike', { ...WELL, cpu: 0.9 }],
+])('a young deployment, though every request is served: %s', (runbook, strained) => {
+  it('rolls it back', async () => {
+    const { id } = deployVersion(app.directory, '1.4.0');
+    numbers(() => (app.front() === id ? strained : WELL));
+    const { outcome, report } = await driver.run(runbook);
+    expect([outcome, report.facts['remedy']]).toEqual(['SUCCEEDED', 'roll back 1.4.0 to 1.4.1']);
+    expect(app.front()).toBe('dep-2');
+  });
+});
+
 // Last: the worker of this process goes.
 it('a worker that is killed while it restarts the application: the next one does it again, and goes on', async () => {
   numbers(() => (restartedAt() === undefined ? { ...WELL, cpu: 0.99, loop: 0.99 } : WELL));
@@ -275,5 +303,6 @@ it('a worker that is killed while it restarts the application: the next one does
     then: 'date +%s%3N > restarted',
     fields: FIELDS,
   });
-  expect([outcome, attempts]).toEqual(['SUCCEEDED', 2]);
+  expect(outcome).toBe('SUCCEEDED');
+  expect(attempts).toBeGreaterThan(1);
 });

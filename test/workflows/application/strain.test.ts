@@ -19,7 +19,7 @@ const measured = (name: string, band: Measured['band']): Measured => ({
   windowMs: 0,
   detail: `${name} is ${band}`,
 });
-const strain = (bands: Measured['band'][], errorRate = 0, failing: string[] = []): Strain => ({
+const strain = (bands: Measured['band'][], errorRate: number | null = 0, failing: string[] = []): Strain => ({
   measured: bands.map((band, index) => measured(`number-${index}`, band)),
   isWell: false,
   isStrained: true,
@@ -45,6 +45,12 @@ describe('a remedy that was not enough', () => {
     ],
     ['did not when a number is no longer known', false, strain(['critical', 'info']), strain(['info', null])],
     ['did not when requests fail now', false, strain(['critical']), strain(['warning'], 0.1)],
+    [
+      'did not when nobody knows any longer what fails',
+      false,
+      strain(['critical']),
+      strain(['warning'], null),
+    ],
     ['did not when a check fails now', false, strain(['critical']), strain(['warning'], 0, ['ready'])],
     [
       'helped when what fails had failed before',

@@ -44,6 +44,13 @@ export const rollBackDeploymentCard = card({
     from: deploymentId
       .optional()
       .describe('only while this one is in front and the symptom lasts; set by runs that start this one'),
+    measures: z
+      .array(z.string().min(1).max(100))
+      .max(10)
+      .optional()
+      .describe(
+        'numbers that are the symptom too, beside errors and health; set by runs that start this one',
+      ),
   },
   example: { service: 'booking', startedBy: 'ana', reason: 'errors since 1.5.0' },
 });

@@ -1,4 +1,5 @@
 import type { Symptoms } from '../../../activities/application/symptoms';
+import type { Measured } from '../../../activities/observe/measure';
 import type { InputOf } from '../../../catalogue/card';
 import { type PlanDraft, type Run, runbook, type Undo } from '../../kit';
 import { chooseDeployment, currentOf, type Candidates } from '../choose-deployment';
@@ -9,6 +10,8 @@ import type { Fence, Place } from '../../../contract/place';
 
 interface Situation extends Candidates {
   symptoms: Symptoms;
+  /** What it is about, where that is neither errors nor health. */
+  measured: Measured[];
 }
 
 type Input = InputOf<typeof rollBackDeploymentCard>;
@@ -18,10 +21,10 @@ export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
   'rollBackDeployment',
   async (input, run) => {
     const place = { service: input.service, environment: 'production' };
-    let found = await look(run, place, input.deployment);
+    let found = await look(run, place, input);
     let fresh = true;
     await run.gate(async () => {
-      if (!fresh) found = await look(run, place, input.deployment);
+      if (!fresh) found = await look(run, place, input);
       fresh = false;
       return planFor(run, place, input, found);
     });
@@ -49,7 +52,11 @@ export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
   },
 );
 
-async function look(run: Run, place: Place, wanted: string | undefined): Promise<Situation> {
+async function look(
+  run: Run,
+  place: Place,
+  { deployment: wanted, measures: names }: Input,
+): Promise<Situation> {
   const deployments = await run.step(
     'List the deployments',
     (act) => act.listDeployments({ service: place.service }),
@@ -59,7 +66,17 @@ async function look(run: Run, place: Place, wanted: string | undefined): Promise
   const symptoms = await run.step('Health and error rate', (act) => act.readSymptoms(place), {
     describe: ({ detail }) => detail,
   });
-  return { ...choice, symptoms };
+  if (names === undefined) return { ...choice, symptoms, measured: [] };
+  const measured = await run.step('Measure', (act) => act.measure({ ...place, names }), {
+    describe: (all) => all.map(({ detail }) => detail).join('; '),
+  });
+  return { ...choice, symptoms, measured };
+}
+
+/** What is not known is not gone. */
+function isGone({ symptoms, measured }: Situation): boolean {
+  const lasts = ({ ok, band, unknown }: Measured) => !ok && band !== 'info' && unknown !== 'not-configured';
+  return symptoms.ok && !measured.some(lasts);
 }
 
 function describeCurrent(deployments: Parameters<typeof currentOf>[0]): string {
@@ -68,13 +85,14 @@ function describeCurrent(deployments: Parameters<typeof currentOf>[0]): string {
 }
 
 /** A person may have reasons that nothing measures; an alert, or another run, wants it only while the symptom lasts. */
-function planFor(run: Run, place: Place, input: Input, { current, target, symptoms }: Situation): PlanDraft {
+function planFor(run: Run, place: Place, input: Input, found: Situation): PlanDraft {
+  const { current, target, symptoms } = found;
   const measured = symptoms.rate !== null || symptoms.checks > 0;
   const forSymptom = input.alert !== undefined || input.from !== undefined;
   if (input.from !== undefined && current.id !== input.from)
     return run.nothingToDo(`${describeDeployment(current)} is in front now, and no longer ${input.from}`);
   if (current.id === target.id) return run.nothingToDo(`${describeDeployment(target)} is in front already`);
-  if (forSymptom && measured && symptoms.ok)
+  if (forSymptom && measured && isGone(found))
     return run.nothingToDo(`the symptom is gone: ${symptoms.detail}`);
   const warnings = ['only the code goes back: what migrations changed since then must fit it'];
   if (!measured)

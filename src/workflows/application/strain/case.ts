@@ -29,15 +29,21 @@ export interface Case {
  */
 export type Effect = 'helped' | 'partly' | 'failed';
 
+/** Whoever waits longer for a lease waited for somebody who changed the application. */
+const SOON_MS = 5_000;
+
 /** A remedy of our own, under the lease of the application: what did not help is undone before the lease goes back. */
 export async function change(one: Case, act: (fence: Fence) => Promise<unknown>): Promise<Effect> {
   const { run, place } = one;
   await allow(one);
+  const askedAt = Date.now();
   let effect: Effect = 'helped';
   const { ok, why } = await run.attempt(() =>
     run.exclusively(applicationIn(place), async (fence) => {
+      const now = Date.now() - askedAt > SOON_MS ? await stopIfOver(one) : one.strain;
       await act(fence);
-      effect = await verifiedOrBetter(one);
+      // What was better before it is not its merit.
+      effect = await verifiedOrBetter({ ...one, strain: now.isStrained ? now : one.strain });
     }),
   );
   if (ok) return effect;
@@ -76,20 +82,22 @@ async function verifiedOrBetter({ run, place, procedure, strain, finding }: Case
 
 /** The plan is made again after an approval: what is over by then needs no remedy. */
 async function allow(one: Case): Promise<void> {
-  const { run, place, procedure, decided } = one;
+  const { run, decided } = one;
   const draft = draftOf(one);
   if (decided) return void (await run.plan(draft));
   let first = true;
   await run.gate(async () => {
-    if (!first) {
-      const now = await run.step('Measure again', (act) => readStrain(act, place, procedure), {
-        describe: ({ detail }) => detail,
-      });
-      if (now.isWell) return run.nothingToDo(`it is over: ${now.detail}`);
-    }
+    if (!first) await stopIfOver(one);
     first = false;
     return draft;
   });
+}
+
+async function stopIfOver({ run, place, procedure }: Case): Promise<Strain> {
+  const now = await run.step('Measure again', (act) => readStrain(act, place, procedure), {
+    describe: ({ detail }) => detail,
+  });
+  return now.isWell ? run.nothingToDo(`it is over: ${now.detail}`) : now;
 }
 
 /** Numbers come and go, and are not in it, so that an approval lasts. */

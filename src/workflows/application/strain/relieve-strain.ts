@@ -5,7 +5,7 @@ import { applicationIn } from '../serving';
 import { isSameTry, labelOf, remediesOf, type Cause, type Remedy } from './causes';
 import { readFacts, type Procedure, type StrainFacts } from './facts';
 import { tryRemedy } from './remedies';
-import { look, measuredFacts, overCheck } from './strain';
+import { look, measuredFacts, overCheck, readStrain } from './strain';
 
 interface Input extends Place {
   startedBy: string;
@@ -29,10 +29,11 @@ export async function relieveStrain(run: Run, input: Input, procedure: Procedure
   measuredFacts(run, before, 'Before');
 
   const tried: Cause[] = [];
+  const stays: Cause[] = [];
   for (let strain = before; tried.length < MAX_TRIES; strain = await look(run, place, procedure)) {
     if (strain.isWell)
       return run.nothingToDo(
-        tried.length === 0 ? strain.detail : `it is over, and no remedy was seen to help: ${strain.detail}`,
+        tried.length === 0 ? strain.detail : `it is over, ${whatHelped(stays)}: ${strain.detail}`,
       );
     const facts = await readFacts(run, place, procedure, { strain, beganAtMs });
     const finding = await choose(run, place, procedure, facts, tried);
@@ -51,6 +52,7 @@ export async function relieveStrain(run: Run, input: Input, procedure: Procedure
       decided: finding.chosen && mayDecide(run),
     });
     tried.push(finding);
+    if (effect === 'partly') stays.push(finding);
     if (effect === 'helped') return conclude(run, place, procedure, finding, tried, startedAt);
   }
   return run.needsHuman(`${procedure.trouble} come back whatever is tried: ${labelsOf(tried)}`);
@@ -98,6 +100,10 @@ async function choose(
   return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
 }
 
+function whatHelped(stays: Cause[]): string {
+  return stays.length === 0 ? 'and no remedy was seen to help' : `after this helped: ${labelsOf(stays)}`;
+}
+
 function labelsOf(tried: Cause[]): string {
   return tried.map(({ remedy }) => labelOf(remedy)).join(', ');
 }
@@ -125,7 +131,10 @@ async function conclude(
   tried: Cause[],
   startedAt: number,
 ): Promise<string> {
-  const after = await look(run, place, procedure);
+  // It has held: that it cannot be measured just now does not make it fail.
+  const after = await run.step('Measure', (act) => readStrain(act, place, procedure), {
+    describe: ({ detail }) => detail,
+  });
   measuredFacts(run, after, 'After');
   const took = Date.now() - startedAt;
   run.fact('resolvedAfterSeconds', Math.round(took / 1_000));

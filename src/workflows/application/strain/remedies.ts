@@ -10,7 +10,12 @@ export async function tryRemedy(one: Case): Promise<Effect> {
   const { remedy } = one.finding;
   switch (remedy.kind) {
     case 'rollBack':
-      return runChild(one, 'rollBackDeployment', { from: remedy.from.id, deployment: remedy.to.id });
+      return runChild(one, 'rollBackDeployment', {
+        from: remedy.from.id,
+        deployment: remedy.to.id,
+        // Every request may be served meanwhile.
+        measures: one.procedure.measures,
+      });
     case 'relievePool':
       return runChild(one, 'relieveConnectionPool', { environment: one.place.environment });
     case 'tuneQueries':

@@ -140,12 +140,15 @@ function verdictOf(before: Strain, { isWell, service, detail }: Strain): Verdict
   const failedBefore = failingIn(before.service);
   const broken = failingIn(service).filter((name) => !failedBefore.includes(name));
   const more = (service.errorRate ?? 0) > (before.service.errorRate ?? 0) + MORE_ERRORS;
+  // A remedy may also have ended whoever says it.
+  const silent = service.errorRate === null && before.service.errorRate !== null;
   const said = [
     detail,
     ...(broken.length === 0 ? [] : [`health fails now and did not before: ${broken.join(', ')}`]),
     ...(more ? [`more requests fail than before: ${service.detail}`] : []),
+    ...(silent ? [`the error rate is no longer known: ${service.detail}`] : []),
   ];
-  return { ok: isWell && broken.length === 0 && !more, detail: said.join('; ') };
+  return { ok: isWell && broken.length === 0 && !more && !silent, detail: said.join('; ') };
 }
 
 function failingIn({ health }: Measurement): string[] {
