@@ -13,6 +13,7 @@
  *   switches busy|runaway|leak on|off    keeps a processor busy, in a loop that only a restart ends, or loses memory; for ten minutes
  *   switches scale 4|default             instances that share work, but not a loop
  *   switches memory-limit 2000|default   megabytes
+ *   switches show cache|scale|memory-limit
  *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
 import { join } from 'node:path';
@@ -78,8 +79,10 @@ export function followSwitches(directory: string, changed: (switches: Switches) 
   );
 }
 
-function main([what, ...rest]: string[]): Switches {
+function main([what, ...rest]: string[]): Switches | number {
   const directory = process.cwd();
+  const shown = NUMBERS[rest[0] ?? ''];
+  if (what === 'show' && shown !== undefined) return readSwitches(directory)[shown];
   if (what === 'feature' && rest[0] === 'recommendations' && /^(on|off)$/.test(rest[1] ?? ''))
     return setSwitches(directory, { recommendations: rest[1] === 'on' });
   if (what === 'cron' && /^(lost|idle|default)$/.test(rest[0] ?? ''))

@@ -76,6 +76,9 @@ const featureSchema = z.strictObject({
 const adjustmentSchema = z.strictObject({
   apply: commandSchema.describe('running it twice is harmless'),
   restore: commandSchema.describe('as it usually is; harmless where nothing was applied'),
+  current: commandSchema
+    .optional()
+    .describe('prints what is set; where `apply` changes nothing of that, `restore` is not run'),
 });
 
 /** What gives an application more room, and can be taken back. */

@@ -175,6 +175,18 @@ describe('a remedy', () => {
     expect(switches()).toMatchObject({ instances: 8, cacheTtlSeconds: 30 });
   });
 
+  it('that was applied before is neither judged nor taken back', async () => {
+    setSwitches(app.directory, { cacheTtlSeconds: 600 });
+    numbers(() => ({ ...WELL, latency: 3, hits: 0.1 }));
+    const handle = await start();
+    await driver.waiting(handle, 'decision');
+    const { timeline } = await driver.until(handle, () => true);
+    expect(timeline.find(({ title }) => title.startsWith('Did not help'))?.detail).toMatch(/applied already/);
+    expect(switches().cacheTtlSeconds).toBe(600);
+    await handle.cancel();
+    await driver.end(handle);
+  });
+
   it('that helps, though not enough, stays, and the next one is looked for', async () => {
     setSwitches(app.directory, { cacheTtlSeconds: 0 });
     numbers(({ instances, cacheTtlSeconds }) => ({

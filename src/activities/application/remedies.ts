@@ -10,6 +10,8 @@ export interface Remedies {
   features: string[];
   /** What gives it more room. */
   adjustments: Adjustment[];
+  /** Those of them of which nobody can say whether they are applied already. */
+  blindAdjustments?: Adjustment[];
   /** How long raised limits stay; null where they cannot be raised. */
   raiseLimitsMs: number | null;
   /** A deployment younger than this when errors began is suspected; null where there are none to go back to. */
@@ -29,6 +31,9 @@ export function createRemedyActivities({ config }: ActivityDeps) {
         restart: application?.restart !== undefined,
         features: (application?.features ?? []).map(({ name }) => name),
         adjustments: ADJUSTMENTS.filter((name) => application?.[name] !== undefined),
+        blindAdjustments: ADJUSTMENTS.filter(
+          (name) => application?.[name] !== undefined && application[name].current === undefined,
+        ),
         raiseLimitsMs: limits === undefined ? null : limits.minutes * 60_000,
         suspectMs: deployments === undefined ? null : deployments.suspectMinutes * 60_000,
         maxUtilisation: connections.maxUtilisation,

@@ -128,6 +128,7 @@ describe('what may be done', () => {
       restart: true,
       features: ['reminders'],
       adjustments: ['scaleUp'],
+      blindAdjustments: ['scaleUp'],
       raiseLimitsMs: 300_000,
       suspectMs: 1_800_000,
       maxUtilisation: 0.8,
@@ -159,6 +160,21 @@ describe('more room', () => {
     await scale('restore', 7);
     expect(await failureOf(scale('apply', 6))).toMatchObject({ type: 'StaleFencingToken' });
     expect(told()).toEqual(['up 7', 'down 7']);
+  });
+
+  it('that is there already is said to be', async () => {
+    const { adjustApplication, place } = await start({
+      application: {
+        scaleUp: {
+          apply: { run: ['sh', '-c', 'echo 8 > size'] },
+          restore: { run: ['sh', '-c', 'echo 3 > size'] },
+          current: { run: ['sh', '-c', 'cat size 2> /dev/null || echo 3'] },
+        },
+      },
+    });
+    const input = { ...place, adjustment: 'scaleUp', to: 'apply', fence: fence(7) } as const;
+    expect(await runActivity(adjustApplication, input)).toMatchObject({ ran: true, already: false });
+    expect(await runActivity(adjustApplication, input)).toMatchObject({ ran: true, already: true });
   });
 
   it('that nobody configured is not given, and that is said', async () => {

@@ -139,6 +139,9 @@ function notConfigured(
     ...adjustments
       .filter((name) => !remedies.adjustments.includes(name))
       .map((name) => setting(name, 'that is for people')),
+    ...(remedies.blindAdjustments ?? [])
+      .filter((name) => adjustments.includes(name))
+      .map((name) => setting(`${name}.current`, 'what was applied before this run is taken back with it')),
   ];
 }
 

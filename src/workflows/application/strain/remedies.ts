@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { Adjustment } from '../../../config/operation-schema';
 import type { Fence } from '../../../contract/place';
 import type { WayBack } from '../../kit';
@@ -65,15 +66,22 @@ async function adjust(one: Case, adjustment: Adjustment): Promise<Effect> {
   const label = labelOf(finding.remedy);
   const apply = `${label.charAt(0).toUpperCase()}${label.slice(1)}`;
   const restore = `Take back: ${label}`;
-  const to = (position: 'apply' | 'restore', fence: Fence, undo: WayBack): Promise<unknown> =>
+  const to = (position: 'apply' | 'restore', fence: Fence, undo: WayBack) =>
     run.step(
       position === 'apply' ? apply : restore,
       (act) => act.adjustApplication({ ...place, adjustment, to: position, fence }),
       { kind: 'mutate', undo, describe: ({ detail }) => detail },
     );
-  const effect = await change(one, (fence) =>
-    to('apply', fence, { title: restore, back: () => to('restore', fence, { takesBack: apply }) }),
-  );
+  const effect = await change(one, async (fence) => {
+    let isOurs = true;
+    const back = async () =>
+      isOurs
+        ? to('restore', fence, { takesBack: apply })
+        : run.note('Nothing to take back', 'it was applied before this run');
+    const { already = false } = await to('apply', fence, { title: restore, back });
+    isOurs = !already;
+    if (already) throw ApplicationFailure.nonRetryable(`${label}: that is applied already`, 'AppliedAlready');
+  });
   if (effect !== 'failed')
     await run.announce(
       `${place.service}: ${label}: that stays until somebody takes it back (application.${adjustment}.restore) when its cause is mended.`,
