@@ -81,7 +81,7 @@ describe('a sample application in a process of its own', () => {
     app.observe.measures = observeSchema.parse({
       measures: {
         'cpu-utilisation': { ...field('cpuUtilisation'), warning: 0.06 },
-        'memory-growth': { ...field('memoryGrowthBytesAnHour'), warning: 6e9, unit: 'bytes' },
+        'memory-growth': { ...field('memoryGrowthBytesAnHour'), warning: 4e9, unit: 'bytes' },
       },
     }).measures;
     const until = async (name: string, isRight: (value: number | null) => boolean) => {
@@ -108,11 +108,14 @@ describe('a sample application in a process of its own', () => {
     try {
       await until('memoryGrowthBytesAnHour', (growth) => growth !== null && growth < 3e9);
       setSwitches(app.directory, { leakSince: Date.now() });
-      await until('memoryGrowthBytesAnHour', (growth) => (growth ?? 0) > 8e9);
+      // For long enough that what is collected meanwhile hides it no longer.
+      let steady = 0;
+      const isSteady = (growth: number | null) => (steady = (growth ?? 0) > 8e9 ? steady + 1 : 0) > 80;
+      await until('memoryGrowthBytesAnHour', isSteady);
       const { outcome, report } = await driver.run('relieveMemoryPressure');
       expect([outcome, report.facts['cause']]).toEqual(['SUCCEEDED', 'memory leaks']);
-      expect(report.facts['memoryGrowthBefore']).toBeGreaterThan(6e9);
-      expect(report.facts['memoryGrowthAfter']).toBeLessThan(6e9);
+      expect(report.facts['memoryGrowthBefore']).toBeGreaterThan(4e9);
+      expect(report.facts['memoryGrowthAfter']).toBeLessThan(4e9);
       expect(titles(report)).toEqual(expect.arrayContaining(['Restart the application', 'It stays so']));
     } finally {
       process.env['BOOKING_APP_URL'] = usual;
