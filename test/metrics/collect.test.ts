@@ -37,12 +37,16 @@ afterEach(async () => {
 });
 
 test('a Temporal that never answers costs a scrape its waiting time and no more, and leaves one reading under way', async () => {
-  const reads = jest.spyOn(client, 'withDeadline');
-  collector = collectFromTemporal(client, config, registry, { freshMs: 0, waitMs: 200, readMs: 2_000 });
+  let giveUp: (error: Error) => void = () => undefined;
+  const reads = jest
+    .spyOn(client, 'withDeadline')
+    .mockImplementation(() => new Promise<never>((_, reject) => (giveUp = reject)));
+  collector = collectFromTemporal(client, config, registry, { freshMs: 0, waitMs: 200 });
   const scrapes = await Promise.all(Array.from({ length: 50 }, () => registry.metrics()));
   scrapes.push(await registry.metrics());
   for (const text of scrapes) expect(parseMetrics(text).get('runbooks_temporal_up')).toBe(0);
   expect(reads).toHaveBeenCalledTimes(1);
+  giveUp(new Error('deadline exceeded'));
 });
 
 test('nothing is claimed about what was never read', async () => {
