@@ -1,13 +1,13 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../config/load';
 import type { PaymentState } from '../../contract/payments';
-import { databaseIn, targetOf } from '../../contract/place';
+import { targetOf } from '../../contract/place';
 import { appendAudit } from '../postgres/repair/audit-trail';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, changeRows, withImages, type LogEntry } from '../postgres/repair/change-log';
-import { keysParameter, valueParameter } from '../postgres/repair/mapping';
-import { canPassTriggers, undoRows } from '../postgres/repair/undo';
-import { withClient } from '../postgres/session/connection';
+import { lockRows } from '../postgres/repair/lock-rows';
+import { valueParameter } from '../postgres/repair/mapping';
+import { undoAudited } from '../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { paymentsOf, type PaymentsConfig } from './settings';
@@ -69,37 +69,18 @@ export function createCorrectionActivities(deps: ActivityDeps) {
      */
     async undoPaymentCorrection({ step, ...input }: RepairInput & { step: string }): Promise<Repaired> {
       const config = paymentsOf(deps, input.service);
-      const withoutTriggers = await withClient(deps, databaseIn(input), canPassTriggers, {
-        readOnly: true,
-        action: 'look at our rights',
-      });
-      let tables: PaymentTables;
-      return undoRows(
+      const { role, maxPayments: batchRows, audit } = config;
+      return undoAudited(
         deps,
         input,
-        { role: config.role, batchRows: config.maxPayments, action: 'put payments back', withoutTriggers },
+        { role, batchRows, action: 'put payments back' },
         {
           step,
-          tables: async (client) => {
-            tables = await readPaymentTables(client, input.service, config);
-            return changedTables(tables);
+          read: async (client) => {
+            const tables = await readPaymentTables(client, input.service, config);
+            return { changed: changedTables(tables), entities: tables.payments, trail: tables.audit };
           },
-          afterwards: async (client, units) => {
-            const { rows } = await client.query<{ payment: string }>(
-              `SELECT key AS payment FROM durable_runbooks.change_log
-                WHERE run = $1 AND step = $2 AND relation = $3 AND unit = ANY($4) AND before <> after`,
-              [input.run, step, tables.payments.name, units],
-            );
-            await appendAudit(
-              client,
-              tables.audit,
-              { ...config.audit, action: config.audit.restored },
-              rows.map(({ payment }) => ({
-                entity: payment,
-                details: { reason: 'undone', step, run: input.run },
-              })),
-            );
-          },
+          as: { ...audit, action: audit.restored },
         },
       );
     },
@@ -136,14 +117,15 @@ async function correctBatch(
   items: Item[],
 ): Promise<BatchResult<Item>> {
   const { payments } = tables;
-  const { versions, locked } = await lockPayments(client, tables, items);
+  const keys = items.map(({ payment }) => payment);
+  const { got, locked } = await lockRows(client, payments, { keys, strength: 'NO KEY UPDATE' });
   const later = items.filter(({ payment }) => locked.has(payment));
-  const good = items.filter(({ payment, version }) => versions.get(payment) === version);
+  const good = items.filter(({ payment, version }) => got.get(payment) === version);
   const left = items
     .filter((item) => !later.includes(item) && !good.includes(item))
     .map(({ payment, unit }) => ({
       unit,
-      why: `it ${versions.has(payment) ? 'was changed' : 'is gone'} since it was looked at`,
+      why: `it ${got.has(payment) ? 'was changed' : 'is gone'} since it was looked at`,
     }));
   const rowOf = ({ payment, unit }: Item) => ({ key: payment, unit });
   const { status, updatedAt } = payments.columns;
@@ -172,27 +154,4 @@ async function correctBatch(
     );
   }
   return { done, left, later };
-}
-
-/** Versions of the rows that are locked now; and those that somebody else has locked. */
-async function lockPayments(
-  client: Client,
-  { payments: { name, columns } }: PaymentTables,
-  items: Item[],
-): Promise<{ versions: Map<string, string>; locked: Set<string> }> {
-  const { id } = columns;
-  const wanted = `p.${id.name} = ANY(${keysParameter(1, id)})`;
-  const { rows } = await client.query<{ id: string; version: string }>(
-    `SELECT p.${id.name}::text AS id, p.xmin::text AS version FROM ${name} p WHERE ${wanted}
-      ORDER BY p.${id.name} FOR NO KEY UPDATE SKIP LOCKED`,
-    [items.map(({ payment }) => payment)],
-  );
-  const versions = new Map(rows.map((row) => [row.id, row.version]));
-  const missing = items.map(({ payment }) => payment).filter((key) => !versions.has(key));
-  if (missing.length === 0) return { versions, locked: new Set() };
-  const there = await client.query<{ id: string }>(
-    `SELECT p.${id.name}::text AS id FROM ${name} p WHERE ${wanted}`,
-    [missing],
-  );
-  return { versions, locked: new Set(there.rows.map((row) => row.id)) };
 }

@@ -18,11 +18,18 @@ export interface AuditRow {
   details: Record<string, string>;
 }
 
+/** What the audit trail calls what was done. */
+export interface AuditWords {
+  action: string;
+  entityType: string;
+  source: string;
+}
+
 /** Adds rows to the audit trail, in the transaction of what they tell; nothing where none is configured. */
 export async function appendAudit(
   client: ClientBase,
   table: AuditTable | undefined,
-  { action, entityType: kind, source: by }: { action: string; entityType: string; source: string },
+  { action, entityType: kind, source: by }: AuditWords,
   rows: AuditRow[],
 ): Promise<void> {
   if (table === undefined || rows.length === 0) return;
