@@ -8,7 +8,7 @@ import { readSwitches, type Switches } from '../../examples/booking/switches';
 import { observeSchema, type ObserveConfig } from '../../src/config/measure-schema';
 import { startDriver, type Driver, type Ended } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { startWorkerProcess } from './worker-process';
+import { killDuring, startWorkerProcess } from './worker-process';
 
 /** A sample application whose measures are what a test says, which may depend on what is really switched and deployed. */
 export interface StrainWorld {
@@ -79,12 +79,7 @@ export async function startStrainWorld(
       try {
         const handle = await driver.start(runbook);
         const begun = join(app.directory, 'begun');
-        for (let tries = 0; !existsSync(begun); tries += 1) {
-          if (tries > 4_000) throw new Error('the command never began');
-          await new Promise((resolve) => setTimeout(resolve, 30));
-        }
-        await worker.kill();
-        worker = await startWorkerProcess(driver.stack.configFile);
+        worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
         const ended = await driver.end(handle);
         return { ...ended, attempts: readFileSync(begun, 'utf8').trim().split('\n').length };
       } finally {

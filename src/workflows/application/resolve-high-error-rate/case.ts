@@ -1,22 +1,16 @@
 import { CancellationScope } from '@temporalio/workflow';
-import type { Alert } from '../../../contract/alert';
 import type { Symptoms } from '../../../activities/application/symptoms';
-import { causeOf, type PlanDraft, type Run } from '../../kit';
+import { causeOf, type PlanDraft } from '../../kit';
 import { labelOf, type Cause } from './findings';
 import { applicationIn, isBetter, verifyServing } from '../serving';
-import type { Fence, Place } from '../../../contract/place';
+import { attempt, gateUnlessOver, type Trial } from '../trial';
+import type { Fence } from '../../../contract/place';
 
 /** What every remedy works with. */
-export interface Case {
-  run: Run;
-  place: Place;
+export interface Case extends Trial {
   finding: Cause;
-  startedBy: string;
-  alert: Alert | undefined;
   /** Before the remedy. */
   symptoms: Symptoms;
-  /** A person chose this remedy, and that is as good as an approval here. */
-  decided: boolean;
 }
 
 /**
@@ -30,7 +24,7 @@ export async function change(one: Case, act: (fence: Fence) => Promise<unknown>)
   const { run, place } = one;
   await allow(one, draftOf(one));
   let effect: Effect = 'helped';
-  const ended = await attempt(one, () =>
+  const ended = await attempt(one, labelOf(one.finding.remedy), () =>
     run.exclusively(applicationIn(place), async (fence) => {
       await act(fence);
       try {
@@ -61,23 +55,22 @@ async function helpedPartly({ run, place, symptoms, finding }: Case, error: unkn
 
 /** Waits until all is well, and watches. */
 export async function verified(one: Case): Promise<Effect> {
-  const well = await attempt(one, async () => void (await verifyServing(one.run, one.place)));
+  const well = await attempt(
+    one,
+    labelOf(one.finding.remedy),
+    async () => void (await verifyServing(one.run, one.place)),
+  );
   return well ? 'helped' : 'failed';
 }
 
-/** The plan is made again after an approval: a symptom that is gone by then needs no remedy. */
-export async function allow({ run, place, decided }: Case, draft: PlanDraft): Promise<void> {
-  if (decided) return void (await run.plan(draft));
-  let first = true;
-  await run.gate(async () => {
-    if (!first) {
-      const now = await run.step('Health and error rate', (act) => act.readSymptoms(place), {
-        describe: ({ detail }) => detail,
-      });
-      if (now.ok) return run.nothingToDo(`the symptom is gone: ${now.detail}`);
-    }
-    first = false;
-    return draft;
+/** Ends the run where the symptom is gone by the time of the approval. */
+export async function allow(one: Case, draft: PlanDraft): Promise<void> {
+  const { run, place } = one;
+  await gateUnlessOver(one, draft, async () => {
+    const now = await run.step('Health and error rate', (act) => act.readSymptoms(place), {
+      describe: ({ detail }) => detail,
+    });
+    if (now.ok) run.nothingToDo(`the symptom is gone: ${now.detail}`);
   });
 }
 
@@ -97,11 +90,4 @@ export function draftOf({ place, finding }: Case, detail?: string): PlanDraft {
         : [],
     facts: { cause, ...(remedy.kind === 'rollBack' ? { evidence } : {}) },
   };
-}
-
-/** False when `body` failed, and what it did is undone. */
-export async function attempt({ run, finding }: Case, body: () => Promise<void>): Promise<boolean> {
-  const { ok, why } = await run.attempt(body);
-  if (!ok) run.note(`Did not help: ${labelOf(finding.remedy)}`, why);
-  return ok;
 }

@@ -1,8 +1,10 @@
 import { sleep } from '@temporalio/workflow';
 import { causeOf, type WayBack } from '../../kit';
 import { duration, utc } from '../../../contract/text';
-import { allow, attempt, draftOf, verified, type Case, type Effect } from './case';
+import { allow, draftOf, verified, type Case, type Effect } from './case';
 import { applicationIn, overCheck, verifyServing } from '../serving';
+import { attempt } from '../trial';
+import { labelOf } from './findings';
 import type { Fence } from '../../../contract/place';
 
 const RAISE = 'Raise the rate limits';
@@ -34,7 +36,7 @@ export async function raiseLimits(one: Case, forMs: number): Promise<Effect> {
         describe: ({ detail }) => detail,
       },
     );
-  const helped = await attempt(one, () =>
+  const helped = await attempt(one, labelOf(finding.remedy), () =>
     run.exclusively(applicationIn(place), async (fence) => {
       await limits('raise', fence, {
         title: RESTORE,

@@ -3,6 +3,7 @@ import { change, draftOf, verified, type Case, type Effect } from './case';
 import { labelOf } from './findings';
 import { raiseLimits } from './limits';
 import { leaveToPeople } from './people';
+import { handOver, restart } from '../trial';
 import type { Fence } from '../../../contract/place';
 
 /** Tries one remedy. */
@@ -25,36 +26,11 @@ export async function tryRemedy(one: Case): Promise<Effect> {
   }
 }
 
-/** Another runbook has its own plan and its own gate: approved there, so that nobody is asked twice for one thing. */
 async function runChild(one: Case, runbook: string, input: Record<string, unknown>): Promise<Effect> {
-  const { run, place, finding, startedBy, alert } = one;
-  const { mode } = run.policy;
-  const where = mode === 'propose' ? ', which asks for its approval in its own run' : '';
-  await run.plan(draftOf(one, `by ${runbook}${where}`));
-  await run.announce(`${place.service}: ${finding.cause} (${finding.evidence}). ${runbook} starts${where}.`);
-  const { outcome, instead, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
-    service: place.service,
-    mode,
-    startedBy,
-    reason: `${finding.cause}: ${finding.evidence}`.slice(0, 500),
-    ...(alert === undefined ? {} : { alert }),
-    ...input,
-  });
-  const asked = instead ?? outcome;
-  if (asked === 'REJECTED' || asked === 'CANCELLED') return run.reject(`${workflowId}: ${summary}`);
-  if (outcome === 'NEEDS_HUMAN') return run.needsHuman(`${workflowId} needs a person: ${summary}`);
-  if (outcome !== 'SUCCEEDED') return 'failed';
+  const said = { label: labelOf(one.finding.remedy), plan: (detail: string) => draftOf(one, detail) };
+  if (!(await handOver(one, said, runbook, input))) return 'failed';
   // A rollback has waited for the errors to go, and watched; of the others each has verified only what it changed.
-  if (runbook === 'rollBackDeployment') return 'helped';
-  return verified(one);
-}
-
-async function restart({ run, place }: Case, fence: Fence): Promise<void> {
-  await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
-    kind: 'mutate',
-    undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },
-    describe: ({ detail }) => detail,
-  });
+  return runbook === 'rollBackDeployment' ? 'helped' : verified(one);
 }
 
 async function switchOff(one: Case, feature: string): Promise<Effect> {

@@ -7,6 +7,7 @@ import { findingsOf, labelOf, remediesOf, type Cause, type Remedy } from './find
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
 import { overCheck, rateFact } from '../serving';
+import { mayDecide } from '../trial';
 import type { Place } from '../../../contract/place';
 
 type Input = InputOf<typeof resolveHighErrorRateCard>;
@@ -98,11 +99,6 @@ function evidenceOfNothing({ detailed }: ErrorFacts, tried: Remedy[]): string {
     tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
   ];
   return parts.filter((part) => part !== '').join('; ');
-}
-
-/** Where anyone may approve, who chooses has approved. Where not everyone may, the gate still asks those who may. */
-function mayDecide({ policy }: Run): boolean {
-  return !policy.fourEyes && policy.approvers.length === 0;
 }
 
 /** What a post-mortem needs, while everybody still remembers. */

@@ -1,26 +1,20 @@
 import { CancellationScope } from '@temporalio/workflow';
-import type { Alert } from '../../../contract/alert';
-import type { Fence, Place } from '../../../contract/place';
-import { causeOf, type PlanDraft, type Run } from '../../kit';
+import type { Fence } from '../../../contract/place';
+import { causeOf, type PlanDraft } from '../../kit';
 import { applicationIn } from '../serving';
+import { attempt, gateUnlessOver, type Trial } from '../trial';
 import { labelOf, type Cause } from './causes';
 import type { Procedure } from './facts';
 import { isBetter, readStrain, verifyRelieved, type Strain } from './strain';
 
 /** What every remedy works with. */
-export interface Case {
-  run: Run;
-  place: Place;
+export interface Case extends Trial {
   procedure: Procedure;
   finding: Cause;
   /** Before the remedy. */
   strain: Strain;
   /** What nobody looks at. */
   unseen: string[];
-  startedBy: string;
-  alert: Alert | undefined;
-  /** A person chose this remedy, and that is as good as an approval here. */
-  decided: boolean;
 }
 
 /**
@@ -35,10 +29,10 @@ const SOON_MS = 5_000;
 /** A remedy of our own, under the lease of the application: what did not help is undone before the lease goes back. */
 export async function change(one: Case, act: (fence: Fence) => Promise<unknown>): Promise<Effect> {
   const { run, place } = one;
-  await allow(one);
+  await gateUnlessOver(one, draftOf(one), () => stopIfOver(one));
   const askedAt = Date.now();
   let effect: Effect = 'helped';
-  const { ok, why } = await run.attempt(() =>
+  const helped = await attempt(one, labelOf(one.finding.remedy), () =>
     run.exclusively(applicationIn(place), async (fence) => {
       const now = Date.now() - askedAt > SOON_MS ? await stopIfOver(one) : one.strain;
       await act(fence);
@@ -46,18 +40,18 @@ export async function change(one: Case, act: (fence: Fence) => Promise<unknown>)
       effect = await verifiedOrBetter({ ...one, strain: now.isStrained ? now : one.strain });
     }),
   );
-  if (ok) return effect;
-  run.note(`Did not help: ${labelOf(one.finding.remedy)}`, why);
-  return 'failed';
+  return helped ? effect : 'failed';
 }
 
 /** Of what nothing of ours can take back. */
 export async function verified(one: Case): Promise<Effect> {
   let effect: Effect = 'helped';
-  const { ok, why } = await one.run.attempt(async () => void (effect = await verifiedOrBetter(one)));
-  if (ok) return effect;
-  one.run.note(`Did not help: ${labelOf(one.finding.remedy)}`, why);
-  return 'failed';
+  const helped = await attempt(
+    one,
+    labelOf(one.finding.remedy),
+    async () => void (effect = await verifiedOrBetter(one)),
+  );
+  return helped ? effect : 'failed';
 }
 
 /** Throws what did not hold, where it is no better than before. */
@@ -78,19 +72,6 @@ async function verifiedOrBetter({ run, place, procedure, strain, finding }: Case
     );
     return 'partly';
   }
-}
-
-/** The plan is made again after an approval: what is over by then needs no remedy. */
-async function allow(one: Case): Promise<void> {
-  const { run, decided } = one;
-  const draft = draftOf(one);
-  if (decided) return void (await run.plan(draft));
-  let first = true;
-  await run.gate(async () => {
-    if (!first) await stopIfOver(one);
-    first = false;
-    return draft;
-  });
 }
 
 async function stopIfOver({ run, place, procedure }: Case): Promise<Strain> {

@@ -2,6 +2,7 @@ import type { Alert } from '../../../contract/alert';
 import type { Place } from '../../../contract/place';
 import { duration, type Run } from '../../kit';
 import { applicationIn } from '../serving';
+import { mayDecide } from '../trial';
 import { isSameTry, labelOf, remediesOf, type Cause, type Remedy } from './causes';
 import { readFacts, type Procedure, type StrainFacts } from './facts';
 import { tryRemedy } from './remedies';
@@ -115,11 +116,6 @@ function evidenceOfNothing(causes: Cause[], tried: Cause[]): string {
     tried.length === 0 ? '' : `tried without success: ${labelsOf(tried)}`,
   ];
   return parts.filter((part) => part !== '').join('; ');
-}
-
-/** Where anyone may approve, who chooses has approved. Where not everyone may, the gate still asks those who may. */
-function mayDecide({ policy }: Run): boolean {
-  return !policy.fourEyes && policy.approvers.length === 0;
 }
 
 /** What a post-mortem needs, while everybody still remembers. */

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { Adjustment } from '../../../config/operation-schema';
 import type { Fence } from '../../../contract/place';
 import type { WayBack } from '../../kit';
+import { handOver, restart } from '../trial';
 import { change, draftOf, verified, type Case, type Effect } from './case';
 import { labelOf } from './causes';
 import { overCheck } from './strain';
@@ -30,35 +31,10 @@ export async function tryRemedy(one: Case): Promise<Effect> {
   }
 }
 
-/** Another runbook has its own plan and its own gate: approved there, so that nobody is asked twice for one thing. */
 async function runChild(one: Case, runbook: string, input: Record<string, unknown>): Promise<Effect> {
-  const { run, place, finding, startedBy, alert } = one;
-  const { mode } = run.policy;
-  const where = mode === 'propose' ? ', which asks for its approval in its own run' : '';
-  await run.plan(draftOf(one, `by ${runbook}${where}`));
-  await run.announce(`${place.service}: ${finding.cause} (${finding.evidence}). ${runbook} starts${where}.`);
-  const { outcome, instead, summary, workflowId } = await run.child(labelOf(finding.remedy), runbook, {
-    service: place.service,
-    mode,
-    startedBy,
-    reason: `${finding.cause}: ${finding.evidence}`.slice(0, 500),
-    ...(alert === undefined ? {} : { alert }),
-    ...input,
-  });
-  const asked = instead ?? outcome;
-  if (asked === 'REJECTED' || asked === 'CANCELLED') return run.reject(`${workflowId}: ${summary}`);
-  if (outcome === 'NEEDS_HUMAN') return run.needsHuman(`${workflowId} needs a person: ${summary}`);
+  const said = { label: labelOf(one.finding.remedy), plan: (detail: string) => draftOf(one, detail) };
   // It has verified only what it changed itself.
-  return outcome === 'SUCCEEDED' ? verified(one) : 'failed';
-}
-
-/** A restart that did not help cannot be taken back; it did no more than to restart. */
-async function restart({ run, place }: Case, fence: Fence): Promise<void> {
-  await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
-    kind: 'mutate',
-    undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },
-    describe: ({ detail }) => detail,
-  });
+  return (await handOver(one, said, runbook, input)) ? verified(one) : 'failed';
 }
 
 async function adjust(one: Case, adjustment: Adjustment): Promise<Effect> {
