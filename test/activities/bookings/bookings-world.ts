@@ -2,9 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createBookingActivities } from '../../../src/activities/bookings';
+import type { Conflict, Resolution } from '../../../src/activities/bookings/double-bookings';
 import { bookingsSchema } from '../../../src/activities/bookings/settings';
 import { PACKAGE_ROOT } from '../../../src/config/version';
-import { runSql, startTestPostgres, type TestDatabase, type TestPostgres } from '../../support/postgres';
+import {
+  runActivity,
+  runSql,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../support/postgres';
 
 const sample = (name: string) => readFileSync(join(PACKAGE_ROOT, 'examples', 'booking', name), 'utf8');
 const PASSWORD = 'migrator-test';
@@ -147,3 +154,11 @@ export const OTHER = {
   },
   uniqueIndex: 'one sale a "unit"',
 };
+
+export const findDoubled = ({ activities, db }: World) =>
+  runActivity(activities.findDoubleBookings, db.place);
+/** As the default rule of the sample decides. */
+export const firstStays = (conflicts: Conflict[]): Resolution[] =>
+  conflicts.map(({ slot, bookings: [keep, ...cancel] }) => ({ slot, keep: keep!, cancel }));
+export const cancelDoubled = ({ activities, repair }: World, resolutions: Resolution[], attempt = 1) =>
+  runActivity(activities.cancelDoubleBookings, { ...repair, resolutions }, { attempt });

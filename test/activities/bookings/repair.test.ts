@@ -1,9 +1,11 @@
 import { Client } from 'pg';
-import type { Conflict, Resolution } from '../../../src/activities/bookings/double-bookings';
 import { CANCEL_STEP, RELEASE_STEP } from '../../../src/contract/bookings';
 import { failureOf, runActivity, startActivity, type TestPostgres } from '../../support/postgres';
 import {
   auditOf,
+  cancelDoubled,
+  findDoubled,
+  firstStays,
   freshWorld,
   leaveHolds,
   OTHER,
@@ -32,11 +34,6 @@ async function customer({ db }: World): Promise<Client> {
   return client;
 }
 
-const find = ({ activities, db }: World) => runActivity(activities.findDoubleBookings, db.place);
-const firstStays = (conflicts: Conflict[]): Resolution[] =>
-  conflicts.map(({ slot, bookings: [keep, ...cancel] }) => ({ slot, keep: keep!, cancel }));
-const cancel = ({ activities, repair }: World, resolutions: Resolution[], attempt = 1) =>
-  runActivity(activities.cancelDoubleBookings, { ...repair, resolutions }, { attempt });
 const undo = ({ activities, repair }: World, step: string) =>
   runActivity(activities.undoBookingRepair, { ...repair, step }, { activityId: '9' });
 const lookForHolds = ({ activities, db }: World) => runActivity(activities.findStuckHolds, db.place);
@@ -86,7 +83,7 @@ describe('double bookings', () => {
                           SELECT 1, 'confirmed', 1, now() FROM generate_series(1, 3);
                           INSERT INTO bookings (customer_id, status, price_cents, expires_at)
                           SELECT 1, unnest(ARRAY['held', 'cancelled']), 1, now() + interval '1 day'`);
-    const { conflicts, index, unconfigured } = await find(world);
+    const { conflicts, index, unconfigured } = await findDoubled(world);
     expect(conflicts.map(({ slot, bookings }) => [slot, bookings.map((one) => one.customer)])).toEqual([
       ['3', ['1', '2', '3']],
       ['4', ['1', '2', '3']],
@@ -103,10 +100,10 @@ describe('double bookings', () => {
     await sellOften(world, 1, 3);
     await world.db.query(`UPDATE slots SET status = 'open' WHERE id = 2`);
     const before = await rowsOf(world);
-    const { conflicts } = await find(world);
-    expect(await cancel(world, firstStays(conflicts))).toEqual({ done: 3, left: [] });
+    const { conflicts } = await findDoubled(world);
+    expect(await cancelDoubled(world, firstStays(conflicts))).toEqual({ done: 3, left: [] });
     // An attempt whose answer was lost has done it.
-    expect(await cancel(world, firstStays(conflicts), 2)).toEqual({ done: 3, left: [] });
+    expect(await cancelDoubled(world, firstStays(conflicts), 2)).toEqual({ done: 3, left: [] });
     expect(await statesOf(world, 1)).toEqual([{ status: 'confirmed' }, { status: 'cancelled' }]);
     const slots = await world.db.query(`SELECT status FROM slots WHERE id < 5 ORDER BY id`);
     expect(slots.map(({ status }) => status)).toEqual(['reserved', 'reserved', 'reserved', 'open']);
@@ -122,7 +119,7 @@ describe('double bookings', () => {
       source: 'system',
       details: { reason: 'double booking', slot: '1', kept: first!.bookings[0]!.id, run: 'run-1' },
     });
-    expect((await find(world)).conflicts).toEqual([]);
+    expect((await findDoubled(world)).conflicts).toEqual([]);
     expect(await undo(world, CANCEL_STEP)).toEqual({ done: 3, left: [] });
     expect(await rowsOf(world)).toEqual(before);
     expect((await auditOf(world)).map(({ action }) => action)).toEqual([
@@ -136,12 +133,12 @@ describe('double bookings', () => {
   it('of which a booking was changed since are left alone, with all others of their slot', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 3);
-    const { conflicts } = await find(world);
+    const { conflicts } = await findDoubled(world);
     const [, kept, gone] = conflicts;
     await world.db.query(`UPDATE bookings SET party_size = 3 WHERE id = $1`, [kept!.bookings[0]!.id]);
     await world.db.query(`DELETE FROM action_tokens WHERE booking_id = $1`, [gone!.bookings[1]!.id]);
     await world.db.query(`DELETE FROM bookings WHERE id = $1`, [gone!.bookings[1]!.id]);
-    const { done, left } = await cancel(world, firstStays(conflicts));
+    const { done, left } = await cancelDoubled(world, firstStays(conflicts));
     expect(done).toBe(1);
     expect(left).toEqual([
       { unit: 'slot 2', why: `booking ${kept!.bookings[0]!.id} was changed since it was looked at` },
@@ -153,8 +150,8 @@ describe('double bookings', () => {
   it('are not brought back over what somebody changed since, and the undo says which', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 3);
-    const { conflicts } = await find(world);
-    await cancel(world, firstStays(conflicts));
+    const { conflicts } = await findDoubled(world);
+    await cancelDoubled(world, firstStays(conflicts));
     const changed = conflicts[1]!.bookings[1]!.id;
     await world.db.query(`UPDATE bookings SET price_cents = 5 WHERE id = $1`, [changed]);
     const { done, left } = await undo(world, CANCEL_STEP);
@@ -169,8 +166,8 @@ describe('double bookings', () => {
   it('are not brought back where the booking that was kept ended since', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 1);
-    const { conflicts } = await find(world);
-    await cancel(world, firstStays(conflicts));
+    const { conflicts } = await findDoubled(world);
+    await cancelDoubled(world, firstStays(conflicts));
     const kept = conflicts[0]!.bookings[0]!.id;
     await world.db.query(`UPDATE bookings SET status = 'cancelled' WHERE id = $1`, [kept]);
     await world.db.query(`UPDATE slots SET status = 'open' WHERE id = 1`);
@@ -185,12 +182,12 @@ describe('double bookings', () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 1);
     const before = await rowsOf(world);
-    const { conflicts } = await find(world);
+    const { conflicts } = await findDoubled(world);
     let early: Awaited<ReturnType<typeof failureOf>> | undefined;
     beforeLastOf([CHANGE, /^COMMIT/], async () => {
       early = await failureOf(undo(world, CANCEL_STEP));
     });
-    expect(await cancel(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
+    expect(await cancelDoubled(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
     expect(early?.type).toBe('FenceBusy');
     expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
     expect(await rowsOf(world)).toEqual(before);
@@ -200,11 +197,11 @@ describe('double bookings', () => {
     const world = await freshWorld(pg, { batchRows: 2 });
     await sellOften(world, 1, 2);
     const before = await rowsOf(world);
-    const { conflicts } = await find(world);
+    const { conflicts } = await findDoubled(world);
     beforeLastOf([CHANGE, /^COMMIT/, /^BEGIN/], async () => {
       expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
     });
-    expect(await failureOf(cancel(world, firstStays(conflicts)))).toMatchObject({
+    expect(await failureOf(cancelDoubled(world, firstStays(conflicts)))).toMatchObject({
       type: 'StaleFencingToken',
       message: expect.stringMatching(/was taken back meanwhile/),
     });
@@ -215,17 +212,17 @@ describe('double bookings', () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 1);
     const before = await rowsOf(world);
-    const resolutions = firstStays((await find(world)).conflicts);
-    await cancel(world, resolutions);
+    const resolutions = firstStays((await findDoubled(world)).conflicts);
+    await cancelDoubled(world, resolutions);
     await undo(world, CANCEL_STEP);
-    const again = firstStays((await find(world)).conflicts);
-    expect(await failureOf(cancel(world, again))).toMatchObject({
+    const again = firstStays((await findDoubled(world)).conflicts);
+    expect(await failureOf(cancelDoubled(world, again))).toMatchObject({
       type: 'StaleFencingToken',
       message: expect.stringMatching(/Start a new run\.$/),
     });
     expect(await rowsOf(world)).toEqual(before);
     const anew = { ...world, repair: { ...world.repair, run: 'run-2' } };
-    expect(await cancel(anew, again)).toEqual({ done: 1, left: [] });
+    expect(await cancelDoubled(anew, again)).toEqual({ done: 1, left: [] });
     expect(await undo(anew, CANCEL_STEP)).toEqual({ done: 1, left: [] });
     expect(await rowsOf(world)).toEqual(before);
   });
@@ -239,7 +236,7 @@ describe('double bookings', () => {
     );
     await sellOften(world, 1, 1);
     const before = await rowsOf(world);
-    await cancel(world, firstStays((await find(world)).conflicts));
+    await cancelDoubled(world, firstStays((await findDoubled(world)).conflicts));
     expect(await undo(world, CANCEL_STEP)).toEqual({ done: 1, left: [] });
     expect(await rowsOf(world)).toEqual(before);
     expect(
@@ -253,21 +250,21 @@ describe('double bookings', () => {
   it('are never more than the cap, and never none', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 3);
-    const resolutions = firstStays((await find(world)).conflicts);
+    const resolutions = firstStays((await findDoubled(world)).conflicts);
     world.db.deps.config.services['shop']!.maxDestructive = 2;
-    const tooMany = await failureOf(cancel(world, resolutions));
+    const tooMany = await failureOf(cancelDoubled(world, resolutions));
     expect([tooMany.type, tooMany.nonRetryable]).toEqual(['TooManyTargets', true]);
-    expect((await failureOf(find(world))).type).toBe('TooManyTargets');
-    expect((await failureOf(cancel(world, []))).type).toBe('EmptySelection');
+    expect((await failureOf(findDoubled(world))).type).toBe('TooManyTargets');
+    expect((await failureOf(cancelDoubled(world, []))).type).toBe('EmptySelection');
     expect(await auditOf(world)).toEqual([]);
   });
 
   it('are refused to a run that lost its lease', async () => {
     const world = await freshWorld(pg);
     await sellOften(world, 1, 1);
-    const resolutions = firstStays((await find(world)).conflicts);
+    const resolutions = firstStays((await findDoubled(world)).conflicts);
     const later = { ...world, repair: { ...world.repair, fence: { target: 'shop/production', token: 2 } } };
-    await cancel(later, resolutions);
+    await cancelDoubled(later, resolutions);
     expect((await failureOf(undo(world, CANCEL_STEP))).type).toBe('StaleFencingToken');
   });
 });
@@ -552,11 +549,11 @@ describe('going back without the right to pass the triggers', () => {
       );
     await right('REVOKE');
     try {
-      const { conflicts, unconfigured } = await find(world);
+      const { conflicts, unconfigured } = await findDoubled(world);
       expect(unconfigured).toContainEqual(
         expect.stringMatching(/our role may not SET session_replication_role$/),
       );
-      await cancel(world, firstStays(conflicts));
+      await cancelDoubled(world, firstStays(conflicts));
       const { message } = await failureOf(undo(world, CANCEL_STEP));
       expect(message).toMatch(/booking .* cannot go from cancelled to confirmed/);
     } finally {
@@ -574,7 +571,7 @@ describe('tables by another name', () => {
         `SELECT r.*::text, u.state FROM "Shop"."Reservation" r JOIN "Shop"."Unit" u ON "unitId" = unit ORDER BY no`,
       );
     const before = await rows();
-    const { conflicts, index, unconfigured } = await find(world);
+    const { conflicts, index, unconfigured } = await findDoubled(world);
     expect(conflicts).toEqual([
       { slot: '1', bookings: [expect.objectContaining({ id: '2' }), expect.objectContaining({ id: '1' })] },
     ]);
@@ -586,7 +583,7 @@ describe('tables by another name', () => {
     expect(index.statement).toContain(
       '"one sale a ""unit""" ON "Shop"."Reservation" ("unit") WHERE "State" = \'CONFIRMED\'',
     );
-    expect(await cancel(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
+    expect(await cancelDoubled(world, firstStays(conflicts))).toEqual({ done: 1, left: [] });
     expect(await release(world)).toEqual({ done: 1, left: [] });
     const states = await world.db.query(`SELECT "State" AS state FROM "Shop"."Reservation" ORDER BY no`);
     // The other hold of unit 2 is still good, so that stays taken.
@@ -610,7 +607,7 @@ describe('tables by another name', () => {
         links: { columns: { id: 'purpose' } },
       },
     });
-    const { type, message } = await failureOf(find(world));
+    const { type, message } = await failureOf(findDoubled(world));
     expect(type).toBe('MappingInvalid');
     for (const problem of [
       'services.shop.bookings.tables.bookings.columns.slot: public.bookings has no column "slot"; it has id, customer_id, slot_id',

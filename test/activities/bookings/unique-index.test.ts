@@ -1,7 +1,14 @@
 import { Client } from 'pg';
-import type { Conflict, Resolution } from '../../../src/activities/bookings/double-bookings';
 import { runActivity, startActivity, until, type TestPostgres } from '../../support/postgres';
-import { freshWorld, sellOften, startBookingServer, type World } from './bookings-world';
+import {
+  cancelDoubled,
+  findDoubled,
+  firstStays,
+  freshWorld,
+  sellOften,
+  startBookingServer,
+  type World,
+} from './bookings-world';
 
 let pg: TestPostgres;
 const clients: Client[] = [];
@@ -20,12 +27,6 @@ async function customer({ db }: World): Promise<Client> {
   return client;
 }
 
-const find = ({ activities, db }: World) => runActivity(activities.findDoubleBookings, db.place);
-const firstStays = (conflicts: Conflict[]): Resolution[] =>
-  conflicts.map(({ slot, bookings: [keep, ...cancel] }) => ({ slot, keep: keep!, cancel }));
-const cancel = ({ activities, repair }: World, resolutions: Resolution[]) =>
-  runActivity(activities.cancelDoubleBookings, { ...repair, resolutions });
-
 describe('the unique index', () => {
   it('is built, also over what a failed build left, and dropped again', async () => {
     const world = await freshWorld(pg);
@@ -41,15 +42,15 @@ describe('the unique index', () => {
       ),
     });
     expect(await world.db.query('SELECT FROM durable_runbooks.index_claim')).toEqual([]);
-    expect((await find(world)).index.state).toBe('missing');
+    expect((await findDoubled(world)).index.state).toBe('missing');
     await world.db
       .query(
         `CREATE UNIQUE INDEX CONCURRENTLY idx_bookings_one_confirmed_per_slot ON bookings (slot_id) WHERE status = 'confirmed'`,
       )
       .catch(() => undefined);
-    const { conflicts, index: found } = await find(world);
+    const { conflicts, index: found } = await findDoubled(world);
     expect(found.state).toBe('invalid');
-    await cancel(world, firstStays(conflicts));
+    await cancelDoubled(world, firstStays(conflicts));
     expect((await index('buildUniqueIndex')).state).toBe('present');
     expect((await index('dropUniqueIndex')).state).toBe('missing');
   });
@@ -78,7 +79,7 @@ describe('the unique index', () => {
     const building = other.query(
       `CREATE UNIQUE INDEX CONCURRENTLY idx_bookings_one_confirmed_per_slot ON bookings (slot_id) WHERE status = 'confirmed'`,
     );
-    await until(async () => (await find(world)).index.state === 'building');
+    await until(async () => (await findDoubled(world)).index.state === 'building');
     const running = startActivity(world.activities.buildUniqueIndex, input);
     await until(async () => {
       const looked = await world.db.query(
@@ -109,7 +110,7 @@ describe('the unique index', () => {
     const world = await freshWorld(pg);
     const name = 'idx_bookings_one_confirmed_per_slot';
     await world.db.query(`DROP INDEX ${name}; CREATE UNIQUE INDEX ${name} ON bookings ${definition}`);
-    const { index } = await find(world);
+    const { index } = await findDoubled(world);
     expect(index.state).toBe(state);
     if (state === 'other')
       expect(index.detail).toMatch(/is another one .* give that another name or drop it first$/);
@@ -123,7 +124,7 @@ describe('the unique index', () => {
        CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
        ALTER TABLE bookings RENAME TO whole; ALTER TABLE parts RENAME TO bookings; GRANT ALL ON bookings TO booking_owner`,
     );
-    expect((await find(world)).index).toMatchObject({
+    expect((await findDoubled(world)).index).toMatchObject({
       state: 'impossible',
       statement: '',
       detail: expect.stringMatching(/is partitioned, and no unique index of it can be on "slot_id" alone/),
