@@ -4,13 +4,13 @@ import { createAnnounceActivities } from '../../../src/activities/notifications/
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { configWith, startReceiver } from '../../activities/notifications/receiver';
 import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { createDevEnvironment } from '../../support/dev-server';
 import { stopKit, withKit, type TestWorld } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
 beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
+  env = await createDevEnvironment();
 });
 afterAll(async () => {
   await stopKit();

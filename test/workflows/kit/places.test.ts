@@ -4,13 +4,13 @@ import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reac
 import type { GuardState } from '../../../src/contract/guard';
 import { shardOf, type PlacesState } from '../../../src/contract/places';
 import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
+import { createDevEnvironment } from '../../support/dev-server';
 import { POLICY, alertOf, stopKit, taskQueue, withKit, type Kit } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
 beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
+  env = await createDevEnvironment();
 });
 afterAll(async () => {
   await stopKit();
@@ -121,7 +121,7 @@ describe('the places of all services', () => {
       const third = await byAlert(kit);
       await queued(kit, third);
       await first.cancel();
-      // This server loses the result of an activity that ends while its cancellation is asked for.
+      // What it does ends only now: the change was made, and is undone.
       const asked = async () =>
         Number((await first.describe()).raw.pendingActivities?.[0]?.state) === CANCEL_REQUESTED;
       while (!(await asked())) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -233,7 +233,6 @@ describe('the places of all services', () => {
       expect((await kit.settled(paused)).outcome).toBe('SUCCEEDED');
     }));
 
-  // Last: after a termination the clock of this server may stand still.
   it('of a run that was terminated are found', () =>
     withKit(env, async (kit) => {
       const door = closeDoor(kit);
@@ -244,7 +243,6 @@ describe('the places of all services', () => {
       kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
       const next = await byAlert(kit);
       await queued(kit, next);
-      await env.sleep('20s');
       await acts(kit, next);
       door.open();
       await kit.settled(next);
