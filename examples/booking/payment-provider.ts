@@ -103,7 +103,8 @@ function intentAnswer(id: string, { status, amount, currency, refunded }: Intent
   const latest_charge = status === 'succeeded' ? { object: 'charge', amount_refunded: refunded } : null;
   // What was asked for is not what was taken: a capture may be of a part.
   const amount_received = status === 'succeeded' ? amount : 0;
-  return { id, object: 'payment_intent', status, amount, amount_received, currency, latest_charge };
+  const livemode = true;
+  return { id, object: 'payment_intent', livemode, status, amount, amount_received, currency, latest_charge };
 }
 
 function refundAnswer({ id, intent, amount }: ProviderState['refunds'][string]): object {

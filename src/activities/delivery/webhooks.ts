@@ -214,6 +214,9 @@ function unconfiguredOf({ delivery, probe, maxAttempts, deliveries }: WebhooksCo
     ...(maxAttempts === undefined
       ? [missing('maxAttempts', 'whether attempts are bounded, nobody notices')]
       : []),
+    ...(deliveries.next === undefined
+      ? [missing('deliveries.next', 'where the list has pages, only what the first one lists is read')]
+      : []),
     ...(deliveries.item.dueAt === undefined
       ? [missing('deliveries.item.dueAt', 'rounds come at fixed intervals, due or not')]
       : []),

@@ -52,6 +52,11 @@ export function judge(
   // Nobody has tried to pay.
   if (reference === null && state === 'created') return { kind: 'agrees' };
   if (view.state === null) return { kind: 'unknown', why: view.detail };
+  if (PAID.includes(view.state) && row.sharedWith.length > 0)
+    return {
+      kind: 'differs',
+      why: `booking ${row.sharedWith.join(', ')} has a payment ${reference} of ${row.provider} as well, and it was paid for one of them`,
+    };
   const money = PAID.includes(view.state) ? moneyDiffers(row, view) : undefined;
   if (money !== undefined) return { kind: 'differs', why: money };
   if (view.state === state) return { kind: 'agrees' };

@@ -45,8 +45,29 @@ export async function readProvider(
         detail: `${provider} answers 404: it has no such payment, or is asked at a wrong address`,
       };
     requireOk(answer);
-    return viewOf(provider, config, mapTexts(jsonOf(answer), clean));
+    const json = jsonOf(answer);
+    checkSubject(provider, config, reference, json);
+    return viewOf(provider, config, mapTexts(json, clean));
   });
+}
+
+/** Throws ProviderUnclear for an answer about another payment, or from another place than the one that is meant. */
+function checkSubject(
+  provider: string,
+  { read: { fields, expect } }: ProviderConfig,
+  reference: string,
+  json: Json,
+): void {
+  const wanted = { ...expect, ...(fields.reference === undefined ? {} : { [fields.reference]: reference }) };
+  for (const [path, value] of Object.entries(wanted)) {
+    const said = valueAt(json, path);
+    if (said === value) continue;
+    const found = said === undefined ? 'nothing' : JSON.stringify(shortened(said)).slice(0, 100);
+    throw fail(
+      'ProviderUnclear',
+      `${provider} was asked for ${reference} and says ${found} at "${path}", where ${JSON.stringify(value)} is expected: it speaks of another payment, or with the key of another account or mode. Nothing was changed; correct its address, its key or read.expect in the configuration.`,
+    );
+  }
 }
 
 function viewOf(provider: string, { states, read: { fields } }: ProviderConfig, json: Json): ProviderView {

@@ -32,6 +32,8 @@ export interface PaymentRow {
   hashed: boolean | null;
   /** Other payments with the same hash. */
   sameHash: string[];
+  /** Other bookings that have a payment with the same key of the same provider. */
+  sharedWith: string[];
 }
 
 /** What the audit trail says of payments, oldest first. */
@@ -109,7 +111,10 @@ async function selectPayments(
             p.${columns.status.name}::text AS word, ${text(amount)} AS amount, ${text(currency)} AS currency,
             ${instantText(columns.createdAt, 'p')} AS "createdAt",
             ${hash === undefined ? 'NULL' : `p.${hash.name} IS NOT NULL`} AS hashed,
-            ${hash === undefined ? `'{}'::text[]` : `ARRAY(SELECT s.${id.name}::text FROM ${name} s WHERE s.${hash.name} = p.${hash.name} AND s.${id.name} <> p.${id.name} ORDER BY 1 LIMIT 5)`} AS "sameHash"
+            ${hash === undefined ? `'{}'::text[]` : `ARRAY(SELECT s.${id.name}::text FROM ${name} s WHERE s.${hash.name} = p.${hash.name} AND s.${id.name} <> p.${id.name} ORDER BY 1 LIMIT 5)`} AS "sameHash",
+            ARRAY(SELECT DISTINCT s.${columns.booking.name}::text FROM ${name} s
+                   WHERE s.${columns.provider.name} = p.${columns.provider.name} AND s.${columns.reference.name} = p.${columns.reference.name}
+                     AND s.${columns.booking.name} <> p.${columns.booking.name} ORDER BY 1 LIMIT 5) AS "sharedWith"
        FROM ${name} p WHERE p.${columns.booking.name} = ${wanted}
       ORDER BY p.${columns.createdAt.name} NULLS LAST, p.${id.name} LIMIT ${maxPayments + 1}`,
     [payment ?? booking],

@@ -96,11 +96,20 @@ const viewFields = {
   fields: z
     .strictObject({
       status: z.string().min(1),
+      reference: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("the provider's own key again: an answer about another payment is refused"),
       amount: z.string().min(1).optional().describe('what was taken'),
       currency: z.string().min(1).optional(),
       refunded: z.string().min(1).optional().describe('what of it was given back'),
     })
     .describe('dot paths in the answer'),
+  expect: z
+    .record(z.string().min(1), z.union([z.string(), z.number(), z.boolean()]))
+    .default({})
+    .describe('what must stand at other dot paths of every answer, e.g. livemode: true'),
 };
 
 const REFERENCE = ['service', 'environment', 'payment', 'booking', 'reference'];

@@ -105,6 +105,22 @@ test('all pages of another application are read, by its own words, and of an add
   expect(JSON.stringify(found)).not.toContain('very-secret');
 });
 
+test('a list of which only the first page is read says so, and the application that has no other pages is asked once', async () => {
+  answer = list([item('a')]);
+  const { unconfigured } = await read({
+    deliveries: {
+      url: `${base}/hooks/attempts`,
+      list: 'data.items',
+      item: { id: 'uid', state: 'phase', attempts: 'tries.count' },
+    },
+  });
+  expect(asked).toHaveLength(1);
+  expect(unconfigured).toContainEqual(
+    expect.stringMatching(/^webhooks\.deliveries\.next is not configured: /),
+  );
+  expect((await read()).unconfigured.join()).not.toContain('deliveries.next');
+});
+
 test('one run follows no more than it may, and endless pages end', async () => {
   let pages = 0;
   answer = () => ({ body: page([item(`d${(pages += 1)}`)], `p${pages}`) });

@@ -72,8 +72,10 @@ export const providersAt = (url: string) => {
           url: `${url}/v1/payment_intents/{reference}`,
           auth,
           timeoutMs: 5_000,
+          expect: { livemode: true },
           fields: {
             status: 'status',
+            reference: 'id',
             amount: 'amount_received',
             currency: 'currency',
             refunded: 'latest_charge.amount_refunded',

@@ -164,6 +164,7 @@ describe('only transitions that the application allows', () => {
       amount: 1_200,
       currency: 'EUR',
       provider: 'stripe',
+      sharedWith: [],
     };
     expect(judge(row as never, view, paymentsSchema.parse({}).transitions).kind).toBe(kind);
   });
@@ -218,6 +219,22 @@ describe('what only a person can tell', () => {
     ]);
   });
 
+  it('is to which of two bookings a payment belongs that both have', async () => {
+    const world = await freshWorld(pg, provider.url, { sql: 'DROP INDEX idx_payments_provider_ref;' });
+    const other = (await world.db.query<{ id: string }>('SELECT id FROM bookings WHERE customer_id = 2'))[0]!;
+    await addPayment(world, 1, { status: 'failed' });
+    const twin = await addPayment(world, 2, { provider_ref: 'pi_1' });
+    await world.db.query(`UPDATE payments SET booking_id = '${other.id}' WHERE id = '${twin}'`);
+    provider.know('pi_1', {});
+    expect(await find(world)).toMatchObject({
+      payments: [{ verdict: { kind: 'differs' } }],
+      refunds: [],
+      findings: [
+        { payment: idOf(1), why: expect.stringContaining(`booking ${other.id} has a payment pi_1`) },
+      ],
+    });
+  });
+
   it('is said of a webhook that was applied twice, of the index that is gone, and of one payment with two rows', async () => {
     const world = await freshWorld(pg, provider.url, {
       sql: 'DROP INDEX idx_payments_webhook_payload_hash; DROP INDEX idx_payments_provider_ref;',
@@ -265,6 +282,14 @@ describe('a provider', () => {
   const json = (body: unknown) => (response: ServerResponse) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
+  const TAKEN = {
+    id: 'pi_1',
+    livemode: true,
+    status: 'succeeded',
+    amount_received: 1_200,
+    currency: 'eur',
+    latest_charge: { amount_refunded: 0 },
+  };
   const page = (status: number) => (response: ServerResponse) => {
     response.writeHead(status, { 'content-type': 'text/html' }).end('<html>sign in</html>');
   };
@@ -280,7 +305,7 @@ describe('a provider', () => {
     ['that refuses the key', page(401), { type: 'HttpFailed', nonRetryable: true }],
     [
       'that says nothing',
-      json({}),
+      json({ ...TAKEN, status: undefined }),
       {
         type: 'ProviderUnclear',
         message: expect.stringMatching(/: stripe says nothing for "status"/) as string,
@@ -289,17 +314,25 @@ describe('a provider', () => {
     ['that has another shape', json([{ status: 'succeeded' }]), { type: 'ProviderUnclear' }],
     [
       'that sends euros',
-      json({
-        status: 'succeeded',
-        amount_received: 12.5,
-        currency: 'eur',
-        latest_charge: { amount_refunded: 0 },
-      }),
+      json({ ...TAKEN, amount_received: 12.5 }),
       { type: 'ProviderUnclear', message: expect.stringMatching(/says 12\.5 for "amount"/) as string },
     ],
     [
+      'that speaks of another payment',
+      json({ ...TAKEN, id: 'pi_2' }),
+      {
+        type: 'ProviderUnclear',
+        message: expect.stringMatching(/for pi_1 and says "pi_2" at "id"/) as string,
+      },
+    ],
+    [
+      'that is asked with the key of its test mode',
+      json({ ...TAKEN, livemode: false }),
+      { type: 'ProviderUnclear', message: expect.stringMatching(/says false at "livemode"/) as string },
+    ],
+    [
       'that hides refunds',
-      json({ status: 'succeeded', amount_received: 1_200, currency: 'eur', latest_charge: null }),
+      json({ ...TAKEN, latest_charge: null }),
       { type: 'ProviderUnclear', message: expect.stringMatching(/nothing for "refunded"/) as string },
     ],
   ])('%s changes nothing, and no key is told', async (_, behave, expected) => {
@@ -314,7 +347,7 @@ describe('a provider', () => {
   });
 
   it('of a payment that was not taken need not name a charge', async () => {
-    answer = json({ status: 'canceled', amount_received: 1_200, currency: 'eur', latest_charge: null });
+    answer = json({ ...TAKEN, status: 'canceled', latest_charge: null });
     const world = await freshWorld(pg, `http://127.0.0.1:${(wrong.address() as AddressInfo).port}`);
     await addPayment(world, 1, { status: 'pending' });
     expect((await find(world)).payments[0]!.verdict).toEqual({ kind: 'correct', to: 'failed' });

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { escapeLiteral } from 'pg';
 import { serviceOf } from '../../../config/load';
-import type { DatabaseRef, Fence, Place } from '../../../contract/place';
+import { databaseIn, type Fence, type Place } from '../../../contract/place';
 import type { IndexChange } from '../../../contract/tuning';
 import type { ActivityDeps } from '../../support/deps';
 import { fail, sqlStateOf } from '../../support/failure';
@@ -45,7 +45,7 @@ async function whileFenced<T>(
   input: ChangeInput,
   body: (client: Client, label: string) => Promise<T>,
 ): Promise<T> {
-  const database = databaseOf(input);
+  const database = databaseIn(input);
   const label = `${input.service}/${input.environment}`;
   const { buildTimeoutMinutes } = tuningOf(deps, input);
   const action = `${input.change.kind} index ${input.change.index}`;
@@ -73,12 +73,6 @@ async function whileFenced<T>(
 }
 
 const tuningOf = (deps: ActivityDeps, { service }: Place) => serviceOf(deps.config, service).tuning;
-
-const databaseOf = ({ service, environment }: Place): DatabaseRef => ({
-  kind: 'service',
-  service,
-  environment,
-});
 
 /**
  * Builds an index CONCURRENTLY, or finds it built; what a failed try of it has left is dropped first. Fails with nothing
@@ -125,7 +119,7 @@ function build(deps: ActivityDeps, input: ChangeInput, client: Client, label: st
   const { change } = input;
   const { index, definition, tablespace } = change;
   const text = definition.replace(/^CREATE (UNIQUE )?INDEX /, 'CREATE $1INDEX CONCURRENTLY ');
-  return buildConcurrently(deps, databaseOf(input), client, {
+  return buildConcurrently(deps, databaseIn(input), client, {
     ...{ index, label },
     statement: tablespace === null ? text : withTablespace(text, tablespace),
     next: 'raise `tuning.buildTimeoutMinutes`',
