@@ -3,6 +3,7 @@ import { targetOf } from '../../contract/place';
 import { environmentOf } from '../../config/load';
 import type { EnvironmentWith } from '../../config/settings';
 import { runFencedChange } from '../postgres/session/fenced-change';
+import { isLate, problemOf } from '../support/http';
 import type { CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -128,11 +129,22 @@ export function createWebhookActivities(deps: ActivityDeps) {
 
     /**
      * Has the application send once more what is due. A retry does it again: whoever configures it makes that harmless.
-     * Throws InvalidInput, StaleFencingToken, FenceBusy, WrongDatabase, DatabaseUnreachable, HttpFailed.
+     * One that is not over in time is no failure: rounds are counted, and the list shows what it sent. Throws InvalidInput, StaleFencingToken, FenceBusy, WrongDatabase, DatabaseUnreachable, HttpFailed.
      */
     async runWebhookDeliveries({ fence, ...place }: Place & { fence: Fence }): Promise<CommandResult> {
       const operation = webhooksOf(place).run;
-      return runFencedChange(deps, { ...place, fence }, { operation }, 'run the deliveries of webhooks');
+      const startedAt = Date.now();
+      try {
+        return await runFencedChange(
+          deps,
+          { ...place, fence },
+          { operation },
+          'run the deliveries of webhooks',
+        );
+      } catch (error) {
+        if (!isLate(error)) throw error;
+        return { ran: true, detail: problemOf(error), durationMs: Date.now() - startedAt };
+      }
     },
 
     /**

@@ -73,7 +73,9 @@ export async function ask(wanted: HttpRequest): Promise<HttpAnswer> {
     if (cancelled.aborted) throw cancelled.reason;
     if (isHttpFailure(error)) throw error;
     const why = timer.aborted ? ` within ${timeoutMs / 1_000} s` : `: ${reasonOf(error)}`;
-    throw fail('HttpFailed', `no answer from ${url.host}${why}`, { retryable: true });
+    // It may have heard us.
+    const details = timer.aborted ? { late: true } : undefined;
+    throw fail('HttpFailed', `no answer from ${url.host}${why}`, { retryable: true, details });
   }
 }
 
@@ -126,6 +128,12 @@ export function problemOf(error: unknown): string {
 /** Whether no usable answer came, and not something else went wrong. */
 export function isHttpFailure(error: unknown): boolean {
   return (error as { type?: string } | null)?.type === 'HttpFailed';
+}
+
+/** Whether no answer came in time: what was asked for may be done, or be under way. */
+export function isLate(error: unknown): boolean {
+  const { details } = (error ?? {}) as { details?: unknown[] };
+  return isHttpFailure(error) && (details?.[0] as { late?: boolean } | undefined)?.late === true;
 }
 
 /** The host of an address, for messages: the rest of it may be a secret. */

@@ -4,19 +4,24 @@ import type { z } from 'zod';
 import { createDeliveryActivities } from '../../../src/activities/delivery';
 import { webhooksSchema } from '../../../src/activities/delivery/settings';
 import type { LoadedConfig } from '../../../src/config/load';
-import { failureOf, runActivity } from '../../support/postgres';
+import { failureOf, runActivity, startTestPostgres } from '../../support/postgres';
 
 /** Another application than the sample: other paths, other words, another shape. */
 let server: Server;
 let base: string;
 let asked: string[];
-let answer: (path: string) => { status?: number; body: unknown; headers?: Record<string, string> };
+/** Undefined: never. */
+let answer: (
+  path: string,
+) => { status?: number; body: unknown; headers?: Record<string, string> } | undefined;
 
 beforeAll(async () => {
   process.env['HOOKS_TEST_TOKEN'] = 'tok-of-hooks';
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    const { status = 200, body, headers = {} } = answer(request.url ?? '');
+    const given = answer(request.url ?? '');
+    if (given === undefined) return;
+    const { status = 200, body, headers = {} } = given;
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   });
@@ -237,4 +242,33 @@ test('a probe that says nothing is an error', async () => {
     runActivity(activities().probeWebhookEndpoint, { ...place, endpoint: '7' }),
   );
   expect(failure.message).toMatch(/neither "code" nor "why"/);
+});
+
+test('a round that is not over in time counts as one, and is not sent again', async () => {
+  const pg = await startTestPostgres();
+  try {
+    const db = await pg.fresh();
+    const webhooks = webhooksSchema.parse({
+      deliveries: { url: `${base}/list` },
+      run: { method: 'POST', url: `${base}/slow`, timeoutMs: 200 },
+    });
+    Object.assign(db.deps.config.services['shop']!.environments['production']!, { webhooks });
+    answer = () => undefined;
+    const fence = { target: 'shop/production', token: 1 };
+    const { runWebhookDeliveries } = createDeliveryActivities(db.deps);
+    expect(await runActivity(runWebhookDeliveries, { ...db.place, fence })).toMatchObject({
+      ran: true,
+      detail: expect.stringMatching(
+        /^Could not run the deliveries of webhooks of shop\/production: no answer from .* within 0\.2 s$/,
+      ) as string,
+    });
+    expect(asked).toEqual(['POST /slow']);
+    answer = () => ({ status: 503, body: {} });
+    expect(await failureOf(runActivity(runWebhookDeliveries, { ...db.place, fence }))).toMatchObject({
+      type: 'HttpFailed',
+      nonRetryable: false,
+    });
+  } finally {
+    await pg.stop();
+  }
 });
