@@ -49,6 +49,7 @@ export async function bundlePacks(
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
     failureConverterPath: require.resolve('../workflows/kit/failure-converter'),
+    workflowInterceptorModules: [require.resolve('../workflows/kit/ahead-of-history')],
     logger: silent,
     webpackConfigHook: (config) => ({
       ...config,

@@ -17,7 +17,11 @@ let bundles = 0;
 const makers: Makers = {
   bundle: async (path) => {
     const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-    const { code } = await bundleWorkflowCode({ workflowsPath: path, logger: new DefaultLogger('ERROR') });
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: path,
+      workflowInterceptorModules: [require.resolve('../../../src/workflows/kit/ahead-of-history')],
+      logger: new DefaultLogger('ERROR'),
+    });
     const file = join(directory, `bundle-${(bundles += 1)}.js`);
     writeFileSync(file, code);
     return file;
