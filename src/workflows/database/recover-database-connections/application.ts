@@ -20,7 +20,8 @@ const LOOK_EVERY_MS = 2_000;
  */
 export async function bringBack(one: Recovery): Promise<string | undefined> {
   const { run, place } = one;
-  if (await comesBack(run, place)) {
+  // Where the database answered all the time the application has had its time.
+  if (await comesBack(run, place, one.tried.size > 0 ? PATIENCE_MS : 0)) {
     await verified(run, place);
     return undefined;
   }
@@ -48,9 +49,9 @@ export async function bringBack(one: Recovery): Promise<string | undefined> {
   });
 }
 
-async function comesBack(run: Run, place: Place): Promise<boolean> {
+async function comesBack(run: Run, place: Place, patienceMs: number): Promise<boolean> {
   const { ok } = await run.check('The application comes back by itself', async (act) => {
-    const health = await untilHealthy(act, place);
+    const health = await untilHealthy(act, place, patienceMs);
     return health.length === 0
       ? { ok: true, detail: 'not known: no health check is configured' }
       : allHold(health);
@@ -58,9 +59,9 @@ async function comesBack(run: Run, place: Place): Promise<boolean> {
   return ok;
 }
 
-async function untilHealthy(act: Activities, place: Place): Promise<Check[]> {
+async function untilHealthy(act: Activities, place: Place, patienceMs: number): Promise<Check[]> {
   let health = await act.checkHealth(place);
-  for (const deadline = Date.now() + PATIENCE_MS; health.some(({ ok }) => !ok) && Date.now() < deadline;) {
+  for (const deadline = Date.now() + patienceMs; health.some(({ ok }) => !ok) && Date.now() < deadline;) {
     await sleep(LOOK_EVERY_MS);
     health = await act.checkHealth(place);
   }
