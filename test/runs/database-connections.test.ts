@@ -214,9 +214,16 @@ it('too many connections are relieved by the runbook that can do that, as a part
 describe('an application that does not come back although the database answers', () => {
   let server: Server;
   let isWell: () => boolean;
+  let asked: number;
+  let onAsked: () => Promise<unknown>;
   beforeEach(async () => {
     rmSync(file('restarted'), { force: true });
-    server = createServer((_, response) => response.writeHead(isWell() ? 200 : 503).end());
+    asked = 0;
+    onAsked = () => Promise.resolve();
+    server = createServer((_, response) => {
+      asked += 1;
+      void onAsked().then(() => response.writeHead(isWell() ? 200 : 503).end());
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     app.application.health = [{ name: 'ready', url: `http://127.0.0.1:${port}/`, timeoutMs: 5_000 }];
@@ -238,6 +245,27 @@ describe('an application that does not come back although the database answers',
       expect.stringMatching(/serves again: .*changed and not undone: the application was restarted$/),
     ]);
     expect(existsSync(file('restarted'))).toBe(true);
+  });
+
+  // Behind the others: it keeps the lease of the application.
+  it('is not restarted where the database takes no writes again by then', async () => {
+    isWell = () => false;
+    const readOnly = (how: string) =>
+      driver.sql(`ALTER DATABASE booking_production ${how}`, 'postgres').catch(() => undefined);
+    // After the look at whether it comes back by itself, and before the one under the lease.
+    onAsked = async () => asked === 3 && (await readOnly('SET default_transaction_read_only = on'));
+    try {
+      const { outcome, message } = await driver.run(RUNBOOK);
+      expect([outcome, message]).toEqual([
+        'NEEDS_HUMAN',
+        expect.stringMatching(
+          /was not restarted, because the database does not answer again: the database is read-only/,
+        ),
+      ]);
+      expect(existsSync(file('restarted'))).toBe(false);
+    } finally {
+      await readOnly('RESET default_transaction_read_only');
+    }
   });
 });
 
