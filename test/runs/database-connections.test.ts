@@ -64,8 +64,11 @@ const suspend = async () => {
   writeFileSync(file('status'), 'suspended');
 };
 /** It looks every minute, and when this comes. */
-const lookNow = (handle: WorkflowHandle) =>
-  handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+const lookNow = async (handle: WorkflowHandle) => {
+  // It may have been resolved before.
+  for (const status of ['firing', 'resolved'])
+    await handle.signal('alert', { status, count: 1, at: new Date().toISOString() });
+};
 const alert = () => ({
   source: 'alertmanager',
   fingerprint: randomUUID(),
