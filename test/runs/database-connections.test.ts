@@ -7,7 +7,6 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { parseDocument } from 'yaml';
 import type { RunReport } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
-import { until } from '../support/postgres';
 import { makeTrouble, sessionsOf } from './connections-world';
 import { startDriver, type Driver } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
@@ -285,7 +284,7 @@ it('a worker that is killed while the server is started: the next one starts it 
     startable('sh', '-c', script),
   );
   writeFileSync(driver.stack.configFile, document.toString());
-  await driver.stack.worker!.stop();
+  await driver.stack.worker.stop();
   await suspend();
   let worker = await startWorkerProcess(driver.stack.configFile);
   try {
