@@ -1,7 +1,7 @@
 // Stores the histories that test/replay.test.ts replays, or only those that are named: `store-histories.mjs guard`. Run it
 // only when a runbook was changed on purpose, and say in the commit why its stored histories had to change.
 import { createRequire } from 'node:module';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,6 +32,7 @@ const RUNS = [
   // Needs the one before it, which makes the safety backup.
   ['release-backup', 'releaseBackup', safetyBackup],
   ['relieve-connection-pool', 'relieveConnectionPool', { mode: 'propose' }, forgetTransactions],
+  ['recover-database-connections', 'recoverDatabaseConnections', { mode: 'propose' }, pauseDatabase],
   ['tune-slow-queries', 'tuneSlowQueries', { mode: 'propose' }, searchSlowly],
   ['review-indexes', 'reviewIndexes', { mode: 'propose' }, doubleIndexes],
   ['vacuum-bloated-tables', 'vacuumBloatedTables', { mode: 'propose' }, leaveDeadRows],
@@ -107,6 +108,26 @@ async function payTwice(stack) {
 async function forgetTransactions({ booking }) {
   await openIdleTransactions({ databaseUrl: booking.urls.production.app, count: 3, forMs: 120_000 });
   await new Promise((resolve) => setTimeout(resolve, 6_000));
+}
+
+/** A provider has paused it, and starts it when it is told to. */
+async function pauseDatabase({ config, directory, postgres }) {
+  const wanted = join(directory, 'start-wanted');
+  const status = join(directory, 'status');
+  const command = (...run) => ({ run, directory: '.', environment: {}, timeoutSeconds: 60 });
+  config.services.booking.environments.production.database.server = {
+    status: { command: command('cat', status), maxAgeSeconds: 300 },
+    paused: ['suspended'],
+    start: { command: command('touch', wanted) },
+    settleSeconds: 120,
+  };
+  writeFileSync(status, 'suspended');
+  await postgres.stop();
+  const starting = setInterval(() => {
+    if (!existsSync(wanted)) return;
+    clearInterval(starting);
+    void postgres.restart().then(() => writeFileSync(status, 'available'));
+  }, 100);
 }
 
 /** Over the default of a second on average, in a table as large as is looked at, and with a backup to try an index on. */

@@ -160,6 +160,11 @@ function addDatabaseMetrics(registers: Registry[], pools: AppPools): () => Promi
     labelNames: ['state'],
     registers,
   });
+  const up = new Gauge({
+    name: 'booking_database_up',
+    help: '1 where the application has a connection to its database, else 0.',
+    registers,
+  });
   const allowed = new Gauge({
     name: 'booking_database_connections_max',
     help: "Connections that the application's role may have in the database.",
@@ -169,6 +174,7 @@ function addDatabaseMetrics(registers: Registry[], pools: AppPools): () => Promi
     used.reset();
     allowed.remove();
     const found = await readConnections(pools.monitor).catch(() => undefined);
+    up.set(found === undefined ? 0 : 1);
     if (found === undefined) return;
     allowed.set(found.allowed);
     for (const [state, count] of Object.entries(found.states)) used.set({ state }, count);

@@ -61,6 +61,8 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
   const environment: Record<string, string> = {
     BOOKING_PRODUCTION_URL: production.migrator,
     BOOKING_STAGING_URL: staging.migrator,
+    // The application's own, which is tried out where its connections fail.
+    BOOKING_APP_DATABASE_URL: production.app,
     // The application gets it too.
     BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
     // So does the scheduler that has holds expire.

@@ -1,7 +1,7 @@
 /** Jobs that a scheduler outside of the application starts again and again. */
 import { z } from 'zod';
-import { operationSchema } from './http-operation-schema';
-import { commandSchema, plainName } from './primitives';
+import { changeSchema } from './change-schema';
+import { plainName } from './primitives';
 import { checkSource, sourceShape } from './source-schema';
 
 /** What requests and commands about a job may use: in a command JOB, RUNBOOKS_SERVICE, RUNBOOKS_ENVIRONMENT. */
@@ -9,14 +9,7 @@ const DECLARED = ['service', 'environment', 'job'];
 
 const sourceSchema = z.strictObject(sourceShape(DECLARED)).superRefine(checkSource);
 
-const changeSchema = z
-  .strictObject({
-    operation: operationSchema([...DECLARED, 'fencingToken']).optional(),
-    command: commandSchema.optional(),
-  })
-  .refine(({ operation, command }) => (operation === undefined) !== (command === undefined), {
-    message: 'one of operation, command',
-  });
+const cronChangeSchema = changeSchema(DECLARED);
 
 const cronSchema = z
   .strictObject({
@@ -28,7 +21,7 @@ const cronSchema = z
     lastRun: sourceSchema.describe(
       'when it ran last: a time with its zone, or seconds or milliseconds since 1970',
     ),
-    run: changeSchema.describe('runs it once; running it twice is harmless'),
+    run: cronChangeSchema.describe('runs it once; running it twice is harmless'),
     settleSeconds: z
       .number()
       .min(0)
@@ -52,7 +45,7 @@ const cronSchema = z
       .describe(
         'what `schedule` should say; anything else is a lost one, but a command that prints nothing has said nothing',
       ),
-    redeploy: changeSchema
+    redeploy: cronChangeSchema
       .optional()
       .describe('has the platform take the schedule again; running it twice is harmless'),
   })
@@ -68,4 +61,3 @@ export const cronsSchema = z
   .describe('jobs that a scheduler starts again and again, by their names');
 
 export type CronConfig = z.infer<typeof cronSchema>;
-export type ChangeConfig = z.infer<typeof changeSchema>;

@@ -97,6 +97,9 @@ export const applicationSchema = z
       )
       .default([]),
     errorRate: errorRateSchema.optional(),
+    databaseUrl: secretText
+      .optional()
+      .describe('the DATABASE_URL that the application has; tried out and reviewed, never changed'),
     detailedHealth: endpoint.optional().describe('e.g. /api/health/detailed'),
     connectionLimit: connectionLimitSchema.optional().describe('e.g. /api/database/connection-limit'),
     slowQueries: endpoint.optional().describe('e.g. /api/performance/queries/slow'),

@@ -12,6 +12,7 @@ import { notificationSchema } from './notification-schema';
 import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
+import { serverSchema } from './server-schema';
 import { temporalSchema } from './temporal-schema';
 import { tuningSchema, vacuumSchema } from './tuning-schema';
 
@@ -31,6 +32,7 @@ const databaseSchema = z
         database: z.string().min(1),
       })
       .describe('checked in the same session before anything is changed; `runbooks check` prints it'),
+    server: serverSchema.optional(),
   })
   .describe('one PostgreSQL database');
 

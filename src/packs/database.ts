@@ -4,6 +4,7 @@ import { backUpDatabaseCard } from '../workflows/database/back-up-database/card'
 import { checkBackupsCard } from '../workflows/database/check-backups/card';
 import { drillRestoreCard } from '../workflows/database/drill-restore/card';
 import { migrateDatabaseCard } from '../workflows/database/migrate-database/card';
+import { recoverDatabaseConnectionsCard } from '../workflows/database/recover-database-connections/card';
 import { releaseBackupCard } from '../workflows/database/release-backup/card';
 import { relieveConnectionPoolCard } from '../workflows/database/relieve-connection-pool/card';
 import { restoreDatabaseCard } from '../workflows/database/restore-database/card';
@@ -22,6 +23,7 @@ export const databasePack = definePack({
     restoreDatabaseCard,
     releaseBackupCard,
     relieveConnectionPoolCard,
+    recoverDatabaseConnectionsCard,
     tuneSlowQueriesCard,
     reviewIndexesCard,
     vacuumBloatedTablesCard,

@@ -70,7 +70,7 @@ export async function handOver(
 }
 
 /** A restart that did not help cannot be taken back; it did no more than to restart. */
-export async function restart({ run, place }: Trial, fence: Fence): Promise<void> {
+export async function restart({ run, place }: Pick<Trial, 'run' | 'place'>, fence: Fence): Promise<void> {
   await run.step('Restart the application', (act) => act.restartApplication({ ...place, fence }), {
     kind: 'mutate',
     undo: { irreversible: 'the application was restarted', unless: ({ ran }) => !ran },

@@ -121,7 +121,7 @@ const ASK_AGAIN_MS = 200;
 export async function openClient(endpoint: Endpoint, options: ConnectionOptions = {}): Promise<Client> {
   for (const deadline = Date.now() + STARTING_MS; ;) {
     try {
-      return await openOnce(endpoint, options);
+      return await connectOnce(endpoint.url, options);
     } catch (error) {
       const isStarting = (error as { code?: unknown }).code === STARTING;
       if (!isStarting || Date.now() > deadline || currentActivity().signal.aborted)
@@ -131,9 +131,10 @@ export async function openClient(endpoint: Endpoint, options: ConnectionOptions 
   }
 }
 
-async function openOnce(endpoint: Endpoint, options: ConnectionOptions): Promise<Client> {
+/** The same, once, and with the error as the driver has it: for who wants to know why. Never let it out. */
+export async function connectOnce(url: string, options: ConnectionOptions = {}): Promise<Client> {
   const client = new Client({
-    connectionString: driverUrl(endpoint.url),
+    connectionString: driverUrl(url),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: nameFor(options),
     keepAlive: true,

@@ -1,4 +1,4 @@
-import type { ChangeConfig } from '../../../config/cron-schema';
+import type { ChangeConfig } from '../../../config/change-schema';
 import type { OperationConfig } from '../../../config/http-operation-schema';
 import { databaseIn, targetOf, type Fence, type Place } from '../../../contract/place';
 import type { CommandResult } from '../../support/configured-command';
