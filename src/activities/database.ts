@@ -4,6 +4,7 @@ import { createOffsiteActivities } from './postgres/backups/offsite/offsite-acti
 import { createBackupActivities } from './postgres/backups/take-backup';
 import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
+import { createActivityReaders } from './postgres/connections/lock-waits';
 import { createAdditionActivities } from './postgres/inspection/additions';
 import { createContentsActivities } from './postgres/inspection/contents-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
@@ -34,6 +35,7 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createProbeActivities(deps),
     ...createFactsActivities(deps),
     ...createConnectionActivities(deps),
+    ...createActivityReaders(deps),
     ...createCanaryActivities(deps),
     ...createVerifyActivities(deps),
     ...offsite,
