@@ -115,6 +115,11 @@ it('a sound service is green all over, in one report, and nobody is called', asy
   expect(recordOf(ended).items.map(({ name }) => name)).toEqual(ALL);
   expect(itemsOf(ended)['backups']!.figure).toMatch(/^newest backup .* old and whole$/);
   expect(itemsOf(ended)['backups']!.objective).toBe('younger than 26 h 0 min, whole, retention kept');
+  expect(itemsOf(ended)['error rate']!.objective).toBe('at most 90.00 %');
+  expect(itemsOf(ended)['queue-depth']).toMatchObject({
+    figure: 'queue-depth 0',
+    objective: 'at most 1000000000000',
+  });
   expect(ended.report.plan).toMatchObject({ actions: [], warnings: [] });
   // A table of the report, and of the page that Temporal shows.
   expect(renderMarkdown(ended.report)).toMatch(/\| Lock waits \| green: none; wanted: none for longer than/);
@@ -188,7 +193,8 @@ describe('what is red', () => {
     void waiter.query('SELECT pg_advisory_lock(77)').catch(() => undefined);
     await until(async () => {
       const [found] = await driver.sql<{ waits: boolean }>(
-        `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND waitstart < now() - interval '2 s') AS waits`,
+        `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'reports'
+                         AND query_start < now() - interval '2 s') AS waits`,
       );
       return found!.waits;
     });

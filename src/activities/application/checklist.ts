@@ -6,6 +6,7 @@ import type { CommandConfig, ServiceConfig } from '../../config/schema';
 import type { ChecklistRecord, Counters } from '../../contract/checklist';
 import { targetOf, type Place } from '../../contract/place';
 import { searchAttributes } from '../../contract/search-attributes';
+import { objectiveOf } from '../observe/measure';
 import { longestRunMs } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -14,9 +15,10 @@ import { fail } from '../support/failure';
 export interface ChecklistScope {
   /** How many health checks each environment of the service has. */
   health: Record<string, number>;
-  errorRate: boolean;
-  /** Names of all measures that are configured; that of the error rate is none of them. */
-  measures: string[];
+  /** The objective; null where nothing measures it. */
+  errorRate: number | null;
+  /** All that are configured but the error rate. */
+  measures: { name: string; objective: string }[];
   crons: string[];
   logs: (Pick<LogsConfig, 'errors' | 'watch'> & { permittedMs: number }) | null;
   /** The smoke test of which environment; null where it has none, or there is no such environment. */
@@ -41,8 +43,10 @@ export function createChecklistActivities({ config, client }: ActivityDeps) {
       const logs = observe?.logs;
       return {
         health: healthOf(found),
-        errorRate: errorRateBands({ application, observe }) !== undefined,
-        measures: Object.keys(observe?.measures ?? {}).filter((name) => name !== ERROR_RATE),
+        errorRate: errorRateBands({ application, observe })?.max ?? null,
+        measures: Object.entries(observe?.measures ?? {})
+          .filter(([name]) => name !== ERROR_RATE)
+          .map(([name, measure]) => ({ name, objective: objectiveOf(measure) })),
         crons: Object.keys(application?.crons ?? {}),
         logs:
           logs === undefined

@@ -2,7 +2,7 @@ import type { ChecklistScope } from '../../../activities/application/checklist';
 import type { Measured } from '../../../activities/observe/measure';
 import type { ChecklistItem, Color } from '../../../contract/checklist';
 import { targetOf, type Place } from '../../../contract/place';
-import { countOf, duration } from '../../kit';
+import { countOf, duration, percent } from '../../kit';
 import { notConfigured, type Item, type Seen } from './item';
 
 /** Which runbook deals with a measure, by the beginning of its name. */
@@ -26,9 +26,9 @@ export function applicationItems(place: Place, scope: ChecklistScope): (Item | C
   return [
     ...readinessItems(place, scope, limitMs),
     smokeItem(service, scope, limitMs),
-    scope.errorRate
-      ? errorRateItem(place, limitMs)
-      : missing(environment, 'error rate', 'application.errorRate'),
+    scope.errorRate === null
+      ? missing(environment, 'error rate', 'application.errorRate')
+      : errorRateItem(place, scope.errorRate, limitMs),
     ...measureItems(place, scope, limitMs),
     ...scope.crons.map((job) => cronItem(place, job, limitMs)),
     ...(scope.crons.length === 0 ? [missing(environment, 'jobs', 'application.crons')] : []),
@@ -98,37 +98,41 @@ function colorOfBand(band: Measured['band']): Color {
   return band === 'objective' ? 'green' : 'red';
 }
 
-function errorRateItem(place: Place, limitMs: number): Item {
+function errorRateItem(place: Place, max: number, limitMs: number): Item {
   return {
     name: 'error rate',
-    objective: 'within its objective',
+    objective: `at most ${percent(max)}`,
     next: 'resolveHighErrorRate',
     limitMs,
     read: async (run) => {
-      const { band, detail } = await run.step('Error rate', (act) => act.readErrorRate(place), {
+      const { band, rate, detail } = await run.step('Error rate', (act) => act.readErrorRate(place), {
         describe: (rate) => rate.detail,
       });
-      return { color: colorOfBand(band), figure: detail };
+      return { color: colorOfBand(band), figure: rate === null ? detail : percent(rate) };
     },
   };
 }
 
 function measureItems(place: Place, { measures }: ChecklistScope, limitMs: number): (Item | ChecklistItem)[] {
   const { environment } = place;
-  const has = (prefix: string): boolean => measures.some((name) => name.startsWith(prefix));
+  const has = (prefix: string): boolean => measures.some(({ name }) => name.startsWith(prefix));
   return [
     ...(has('latency') ? [] : [missing(environment, 'latency', 'observe.measures.latency-p95')]),
     ...(has(QUEUES)
       ? []
       : [missing(environment, 'queues', 'observe.measures.queue-delay and queue-failed-share')]),
-    ...measures.map((name) => measureItem(place, name, limitMs)),
+    ...measures.map((measure) => measureItem(place, measure, limitMs)),
   ];
 }
 
-function measureItem(place: Place, name: string, limitMs: number): Item {
+function measureItem(
+  place: Place,
+  { name, objective }: ChecklistScope['measures'][number],
+  limitMs: number,
+): Item {
   return {
     name,
-    objective: 'within its bands',
+    objective,
     next: nextOf(name),
     limitMs,
     read: async (run): Promise<Seen> => {
@@ -139,7 +143,10 @@ function measureItem(place: Place, name: string, limitMs: number): Item {
           describe: (found) => found[0]?.detail ?? '',
         },
       );
-      return { color: colorOfBand(measured!.band), figure: measured!.detail };
+      return {
+        color: colorOfBand(measured!.band),
+        figure: measured!.detail.replace(`, wanted ${objective}`, ''),
+      };
     },
   };
 }

@@ -123,7 +123,11 @@ function deadlocksItem(
       // Fewer than before: somebody has reset them.
       const known = earlier !== undefined && earlier <= deadlocks;
       const fresh = known ? deadlocks - earlier : deadlocks;
-      const since = known ? sinceOf(before) : countedSince === null ? 'ever' : `${utc(countedSince)} UTC`;
+      const since = known
+        ? sinceOf(before)
+        : countedSince === null
+          ? 'they are counted'
+          : `${utc(countedSince)} UTC`;
       return { color: colorOf(fresh, limits.deadlocks), figure: `${fresh} since ${since}` };
     },
   };
