@@ -1,6 +1,5 @@
 import { createLogActivities } from '../../../src/activities/observe/logs';
 import { parseLog } from '../../../src/activities/observe/log-events';
-import type { ActivityDeps } from '../../../src/activities/support/deps';
 import { configSchema } from '../../../src/config/schema';
 
 const database = {
@@ -12,7 +11,7 @@ const readerOf = (script: string, watch: object[] = [], timeoutSeconds = 60) => 
   const production = { database, observe: { logs: { command, watch } } };
   const parsed = configSchema.parse({ services: { shop: { environments: { production } } } });
   const config = { ...parsed, file: 'runbooks.yaml', directory: process.cwd() };
-  return createLogActivities({ config } as unknown as ActivityDeps);
+  return createLogActivities({ config });
 };
 const AT = { service: 'shop', environment: 'production', since: '2026-01-01T00:00:00.000Z' };
 const print = (lines: (string | object)[]) =>

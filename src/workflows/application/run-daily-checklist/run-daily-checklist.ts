@@ -23,7 +23,9 @@ export const runDailyChecklist = runbook<typeof runDailyChecklistCard>(
     const scope = await run.step('What is on the checklist', (act) => act.readChecklist(place));
     const record: ChecklistRecord = { items: [], counters: { at: now() } };
     const items = await itemsOf(run, input, place, scope, record.counters);
-    record.items = await Promise.all(items.map((item) => ('read' in item ? readItem(run, item) : item)));
+    record.items = await Promise.all(
+      items.map(async (item) => ('read' in item ? readItem(run, item) : item)),
+    );
     showItems(run, record);
 
     await run.plan(planOf(place, record.items));
