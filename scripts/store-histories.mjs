@@ -17,6 +17,8 @@ const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'))
 const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
 
 const RUNS = [
+  // First: there is no backup yet, so it opens an incident.
+  ['run-daily-checklist', 'runDailyChecklist', {}],
   ['back-up-database', 'backUpDatabase', {}],
   ['check-backups', 'checkBackups', {}],
   ['drill-restore', 'drillRestore', {}],

@@ -8,6 +8,7 @@ import { recommend } from './features';
 import { addHealth } from './health';
 import { createInterest } from './interest';
 import { createLoad, type Load } from './load';
+import { createLog } from './log';
 import { addMetrics, countAnswers } from './metrics';
 import { addOperations } from './operations';
 import { addPaymentProvider } from './payment-provider';
@@ -95,7 +96,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
       timeoutMs: () => options.webhookTimeoutMs ?? WEBHOOK_TIMEOUT_MS,
     });
   }
-  addBookings(server, pools, { running, interest, load });
+  addBookings(server, pools, { running, interest, load, log: createLog(options.directory) });
   const secret = options.cronSecret ?? randomBytes(24).toString('base64url');
   addCron(server, pools, running, secret);
   if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
@@ -133,10 +134,25 @@ function isBusiness(url: string): boolean {
 function addBookings(
   server: FastifyInstance,
   pools: AppPools,
-  { running, interest, load }: { running: Running; interest: ReturnType<typeof createInterest>; load: Load },
+  {
+    running,
+    interest,
+    load,
+    log,
+  }: {
+    running: Running;
+    interest: ReturnType<typeof createInterest>;
+    load: Load;
+    log: ReturnType<typeof createLog>;
+  },
 ): void {
-  server.setErrorHandler((error: Error & { statusCode?: number; code?: string }, _request, reply) => {
+  server.setErrorHandler((error: Error & { statusCode?: number; code?: string }, request, reply) => {
     const status = error.statusCode ?? (error.code === '22P02' || error.code === '23503' ? 400 : 500);
+    const { id: requestId, url: path } = request;
+    if (status >= 500)
+      log({ level: 'error', message: error.message, requestId, path, status, stack: error.stack });
+    // A transition that a booking cannot make.
+    else if (status === 409) log({ level: 'warn', message: error.message, requestId, path, status });
     // What a database says about itself is not for customers.
     return reply
       .code(status)

@@ -1,5 +1,6 @@
 import { createAdjustmentActivities } from './application/adjustments';
 import { createApplicationChangeActivities } from './application/changes';
+import { createChecklistActivities } from './application/checklist';
 import { createCommandActivities } from './application/commands';
 import { createCronActivities } from './application/crons';
 import { createExternalServiceActivities } from './application/external-services';
@@ -10,6 +11,7 @@ import { createRateLimitActivities } from './application/rate-limits';
 import { createRemedyActivities } from './application/remedies';
 import { createApplicationActivities } from './application/symptoms';
 import { createDeploymentActivities } from './deployments/deployment-activities';
+import { createLogActivities } from './observe/logs';
 import { createObserveActivities } from './observe/measure';
 import type { ActivityDeps } from './support/deps';
 
@@ -20,9 +22,11 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createApplicationFactsActivities(deps),
     ...createApplicationChangeActivities(deps),
     ...createAdjustmentActivities(deps),
+    ...createChecklistActivities(deps),
     ...createCommandActivities(deps),
     ...createMeasureActivities(deps),
     ...createObserveActivities(deps),
+    ...createLogActivities(deps),
     ...createCronActivities(deps),
     ...createDeploymentActivities(deps),
     ...createExternalServiceActivities(deps),

@@ -5,6 +5,7 @@ import { createBackupActivities } from './postgres/backups/take-backup';
 import { createVerifyActivities } from './postgres/backups/verify-activities';
 import { createConnectionActivities } from './postgres/connections/connection-activities';
 import { createDiagnoseActivities } from './postgres/connections/diagnose-activities';
+import { createActivityReaders } from './postgres/connections/lock-waits';
 import { createAdditionActivities } from './postgres/inspection/additions';
 import { createContentsActivities } from './postgres/inspection/contents-activities';
 import { createFactsActivities } from './postgres/inspection/facts';
@@ -36,6 +37,7 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createFactsActivities(deps),
     ...createConnectionActivities(deps),
     ...createDiagnoseActivities(deps),
+    ...createActivityReaders(deps),
     ...createCanaryActivities(deps),
     ...createVerifyActivities(deps),
     ...offsite,

@@ -1,5 +1,6 @@
 /** What is measured at a service, and from where on it is too much. */
 import { z } from 'zod';
+import { logsSchema } from './log-schema';
 import { plainName } from './primitives';
 import { checkSource, prometheusServerSchema, sourceShape } from './source-schema';
 
@@ -72,6 +73,7 @@ export const observeSchema = z
   .strictObject({
     prometheus: prometheusServerSchema.optional(),
     measures: measuresSchema.default({}).describe('numbers that are looked at, by their names'),
+    logs: logsSchema.optional(),
   })
   .superRefine(({ prometheus, measures }, context) => {
     for (const [name, measure] of Object.entries(measures))

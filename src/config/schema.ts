@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { alertsSchema } from './alert-schema';
 import { approvalSchema } from './approval-schema';
 import { backupsSchema, canarySchema, restoreSchema, type offsiteSchema } from './backup-schema';
+import { checklistSchema } from './checklist-schema';
 import { observeSchema } from './measure-schema';
 import { migrationsSchema } from './migration-schema';
 import { notificationSchema } from './notification-schema';
@@ -52,6 +53,7 @@ export const environmentSchema = z
     application: applicationSchema.optional(),
     observe: observeSchema.optional(),
     smoke: commandSchema.optional(),
+    checklist: checklistSchema.optional(),
   })
   .describe('one environment of a service, e.g. production or staging');
 

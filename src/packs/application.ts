@@ -6,6 +6,7 @@ import { relieveMemoryPressureCard } from '../workflows/application/relieve-memo
 import { resolveHighErrorRateCard } from '../workflows/application/resolve-high-error-rate/card';
 import { resolveSlowResponsesCard } from '../workflows/application/resolve-slow-responses/card';
 import { rollBackDeploymentCard } from '../workflows/application/roll-back-deployment/card';
+import { runDailyChecklistCard } from '../workflows/application/run-daily-checklist/card';
 
 /** What is in front of the databases, and how it is deployed. */
 export const applicationPack = definePack({
@@ -17,6 +18,7 @@ export const applicationPack = definePack({
     resolveSlowResponsesCard,
     relieveMemoryPressureCard,
     relieveCpuSpikeCard,
+    runDailyChecklistCard,
   ],
   workflows: require.resolve('../workflows/application'),
   activities: (deps) => {

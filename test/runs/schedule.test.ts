@@ -88,6 +88,7 @@ it('the schedules of the sample are applied, and one more that fails every minut
   const states = await readSchedules(client, config);
   expect(states.map(({ id, applied, overdueSeconds }) => [id, applied, overdueSeconds])).toEqual([
     ['daily-backup', true, 0],
+    ['daily-checklist', true, 0],
     ['daily-backup-check', true, 0],
     ['hourly-holds', true, 0],
     ['weekly-restore-test', true, 0],

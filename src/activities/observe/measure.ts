@@ -77,9 +77,7 @@ function describe(name: string, reading: Reading, config?: MeasureConfig): Measu
   }
   const value = Number(reading.value);
   const band = bandOf(value, config);
-  const limit = limitOf(config);
-  const side = config.is === 'below' ? 'at least' : 'at most';
-  const detail = `${name} ${shown(value, config)}, wanted ${side} ${shown(limit, config)}${band === 'objective' ? '' : ` (${band})`}`;
+  const detail = `${name} ${shown(value, config)}, wanted ${objectiveOf(config)}${band === 'objective' ? '' : ` (${band})`}`;
   return { name, value, band, ok: band === 'objective', windowMs, detail };
 }
 
@@ -104,6 +102,11 @@ export function limitOf({
   critical,
 }: Pick<MeasureConfig, Exclude<Band, 'objective'>>): number {
   return info ?? warning ?? critical ?? Number.NaN;
+}
+
+/** `at most 200 ms`. */
+export function objectiveOf(config: MeasureConfig): string {
+  return `${config.is === 'below' ? 'at least' : 'at most'} ${shown(limitOf(config), config)}`;
 }
 
 function shown(value: number, { unit, prometheus }: MeasureConfig): string {

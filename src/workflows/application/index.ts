@@ -4,3 +4,4 @@ export { relieveMemoryPressure } from './relieve-memory-pressure/relieve-memory-
 export { resolveHighErrorRate } from './resolve-high-error-rate/resolve-high-error-rate';
 export { resolveSlowResponses } from './resolve-slow-responses/resolve-slow-responses';
 export { rollBackDeployment } from './roll-back-deployment/roll-back-deployment';
+export { runDailyChecklist } from './run-daily-checklist/run-daily-checklist';

@@ -6,6 +6,7 @@ import { createAdmission, type Origin } from './admission';
 import { createChildren } from './children';
 import { causeOf, Stop } from './failure';
 import { createGates } from './gates';
+import { createLauncher } from './launcher';
 import { acquireLease, keepLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
 import { createQuestions } from './questions';
@@ -32,6 +33,7 @@ export function createEngine(state: RunState, policy: Policy, origin: Origin) {
     ...createQuestions(state, policy, tell, steps.step),
     ...createBrackets(state, undos),
     ...createChildren(state),
+    ...createLauncher(state),
     ...messenger,
     ...createTelling(state),
     defer,

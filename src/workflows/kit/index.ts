@@ -5,6 +5,7 @@ export type {
   Call,
   ChildRun,
   Choice,
+  Launched,
   PageOptions,
   Run,
   Sections,

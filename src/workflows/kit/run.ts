@@ -53,6 +53,13 @@ export interface ChildRun {
   instead?: string;
 }
 
+/** A runbook that goes on when this run has ended. */
+export interface Launched {
+  workflowId: string;
+  /** False where it ran already. */
+  isNew: boolean;
+}
+
 export interface PageOptions {
   /** Of the ladder; 0, the default, is the first. Past its end the last one is paged again. */
   rung?: number;
@@ -188,6 +195,13 @@ export interface Run<A = Activities> {
     input: Record<string, unknown>,
     began?: (workflowId: string) => void,
   ): Promise<ChildRun>;
+
+  /**
+   * Starts another runbook that outlives this run, where none with that key of the service is open. One that is hears that
+   * there is more of it, as from an alert that fires again.
+   * @example await run.launch('Open an incident', 'respondToIncident', 'checklist', { service, title, startedBy })
+   */
+  launch(title: string, runbook: string, key: string, input: Record<string, unknown>): Promise<Launched>;
 
   /** A status message, to a rung of the ladder or to every channel. Returns the channels that took it; never fails. @example await run.announce('Writes stop now.') */
   announce(text: string, to?: { rung?: string; severity?: Severity }): Promise<string[]>;

@@ -43,7 +43,7 @@ export async function readStatements(client: ClientBase, tables: TableFacts[]): 
   return { statements, leftOut };
 }
 
-async function findView(client: ClientBase) {
+export async function findView(client: ClientBase) {
   const { rows } = await client.query<{
     view: string | null;
     preloaded: boolean;
@@ -58,7 +58,7 @@ async function findView(client: ClientBase) {
   return rows[0]!;
 }
 
-function howToEnable(preloaded: boolean, preload: string | null, view: string | null): string {
+export function howToEnable(preloaded: boolean, preload: string | null, view: string | null): string {
   const create = view === null ? 'CREATE EXTENSION pg_stat_statements;' : '';
   if (preloaded) return create;
   if (preload === null)

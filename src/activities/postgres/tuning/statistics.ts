@@ -66,7 +66,7 @@ async function bornAt(client: ClientBase): Promise<{ at: string | null; unseen: 
 }
 
 /** Without it the statements and sessions of others are empty, and nobody would seem to be slow. */
-async function needStatistics(client: ClientBase): Promise<void> {
+export async function needStatistics(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ me: string; may: boolean }>(
     `SELECT quote_ident(session_user) AS me, pg_has_role('pg_read_all_stats', 'USAGE') AS may`,
   );

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
+import type { Counters } from '../../../contract/checklist';
 import type { DatabaseRef, Place } from '../../../contract/place';
 import type {
   IndexProof,
@@ -19,6 +20,7 @@ import { offPeakAt } from './off-peak';
 import { plannedCosts } from './planned-costs';
 import { proveIndexes, type ToProve } from './prove-indexes';
 import { reviewAllIndexes, reviewSlowQueries } from './review';
+import { readSlowStatements, type SlowStatements } from './slow-statements';
 import { readTimes } from './statements';
 import { readStatistics } from './statistics';
 import {
@@ -88,6 +90,15 @@ export function createTuningActivities(deps: ActivityDeps) {
     /** Calls of these statements and their time so far; empty where nobody counts. Reads only. */
     async readStatementTimes({ ids, ...place }: Place & { ids: string[] }) {
       return read(place, 'read the times of the statements', (client) => readTimes(client, ids));
+    },
+
+    /** Statements that were slow since they were counted the last time. Reads only. Throws MissingPrivilege, WrongDatabase. */
+    async readSlowStatements({
+      before,
+      ...place
+    }: Place & { before?: Counters['statements'] }): Promise<SlowStatements> {
+      const { slowMs } = tuningOf(place);
+      return read(place, 'look for slow statements', (client) => readSlowStatements(client, slowMs, before));
     },
 
     /** Builds an index, or finds it built by an earlier attempt: see `buildIndex`. */

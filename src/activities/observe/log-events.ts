@@ -1,0 +1,95 @@
+import { scrub } from '../../config/secrets';
+
+/** One warning or error of a log, as it may be shown: its numbers and what looks like a secret are taken out. */
+export interface LogEvent {
+  level: 'warning' | 'error';
+  message: string;
+  stack: string;
+}
+
+/** What a command prints is cut there, at its beginning. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_EVENTS = 50_000;
+const MAX_MESSAGE = 160;
+const MAX_STACK = 300;
+const FRAMES = 3;
+
+/** Whose stack trace may still go on in the lines after it. */
+type OpenEvent = Omit<LogEvent, 'stack'> & { stack: string[] };
+
+/** The warnings and errors of a log; everything else in it is left out. */
+export function parseLog(printed: string): { events: LogEvent[]; cut: boolean } {
+  const lines = printed.split('\n');
+  const cut = Buffer.byteLength(printed) >= MAX_BYTES;
+  // Half a line.
+  if (cut) lines.shift();
+  const events: LogEvent[] = [];
+  let open: OpenEvent | undefined;
+  for (const line of [...lines, '']) {
+    if (/^\s+at /.test(line)) {
+      open?.stack.push(line.trim());
+      continue;
+    }
+    if (open !== undefined) events.push({ ...open, stack: shownStack(open.stack) });
+    if (events.length >= MAX_EVENTS) return { events, cut: true };
+    open = eventOf(line);
+  }
+  return { events, cut };
+}
+
+function eventOf(line: string): OpenEvent | undefined {
+  const json = line.startsWith('{') ? parse(line) : undefined;
+  if (json === undefined) {
+    const level = levelOf(/\b(WARN(ING)?|ERROR|FATAL|CRITICAL)\b/.exec(line)?.[0]);
+    return level === undefined ? undefined : { level, message: shown(line), stack: [] };
+  }
+  const level = levelOf(json['level'] ?? json['severity'] ?? json['lvl']);
+  if (level === undefined) return undefined;
+  const error = json['err'] ?? json['error'];
+  const inner = error !== null && typeof error === 'object' ? (error as Record<string, unknown>) : {};
+  const message = firstText(json['message'], json['msg'], inner['message'], error);
+  const stack = firstText(json['stack'], inner['stack']) ?? '';
+  const frames = stack.split('\n').filter((one) => /^\s+at /.test(one));
+  return { level, message: shown(message ?? 'without a message'), stack: frames.map((one) => one.trim()) };
+}
+
+function firstText(...given: unknown[]): string | undefined {
+  return given.find((one): one is string => typeof one === 'string' && one !== '');
+}
+
+function parse(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Words of people, or the numbers of pino and bunyan. */
+function levelOf(level: unknown): LogEvent['level'] | undefined {
+  if (typeof level === 'number') return level >= 50 ? 'error' : level >= 40 ? 'warning' : undefined;
+  if (typeof level !== 'string') return undefined;
+  if (/^warn(ing)?$/i.test(level)) return 'warning';
+  return /^(error|err|fatal|crit(ical)?|alert|emerg(ency)?)$/i.test(level) ? 'error' : undefined;
+}
+
+/** Whose it was and when is not what it is about; and a log has secrets that no configuration knows. */
+function shown(text: string): string {
+  return scrub(text.slice(0, 4 * MAX_MESSAGE))
+    .replace(/\b(bearer|basic)\s+\S+/gi, '$1 ***')
+    .replace(
+      /\b([\w-]{0,30}(?:token|secret|passw(?:or)?d|api[_-]?key|authorization|cookie))(["']?\s*[=:]\s*)\S+/gi,
+      '$1$2***',
+    )
+    .replace(/[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,63}/g, '***@***')
+    .replace(/\b[\w]{0,8}_[A-Za-z0-9]{12,}\b/g, '#')
+    .replace(/\b(?=[0-9a-f-]*\d)[0-9a-f]{8}[0-9a-f-]*\b/gi, '#')
+    .replace(/\d+/g, '#')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, MAX_MESSAGE);
+}
+
+function shownStack(frames: string[]): string {
+  return scrub(frames.slice(0, FRAMES).join(' < ')).slice(0, MAX_STACK);
+}

@@ -1,0 +1,39 @@
+/** Where the log lines of an environment are, and how many of which kind are too many. */
+import { z } from 'zod';
+import { patternProblem } from './pattern';
+import { commandSchema } from './primitives';
+
+const count = (fallback: number) => z.number().int().min(0).default(fallback);
+
+const watchSchema = z.strictObject({
+  name: z.string().trim().min(1).max(60).describe('for people, e.g. booking transitions'),
+  pattern: z
+    .string()
+    .min(1)
+    .superRefine((pattern, context) => {
+      const problem = patternProblem(pattern);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    })
+    .describe('regular expression (RE2) that is looked for in the message, whatever its case'),
+  warning: count(2).describe('more warnings and errors than these are yellow'),
+  critical: count(50).describe('more than these are red'),
+});
+
+export const logsSchema = z
+  .strictObject({
+    command: commandSchema.describe(
+      'prints what was logged since RUNBOOKS_SINCE, an ISO time: one event a line, as JSON (level, message, stack) or as text with WARN or ERROR in it',
+    ),
+    errors: z
+      .strictObject({ warning: count(0), critical: count(50) })
+      .prefault({})
+      .describe('more errors than these are yellow, or red'),
+    watch: z
+      .array(watchSchema)
+      .max(20)
+      .default([])
+      .describe('what is looked for in warnings too, e.g. booking transitions and payment webhooks'),
+  })
+  .describe('the log of an environment');
+
+export type LogsConfig = z.infer<typeof logsSchema>;

@@ -1,0 +1,95 @@
+import { createLogActivities } from '../../../src/activities/observe/logs';
+import { parseLog } from '../../../src/activities/observe/log-events';
+import { configSchema } from '../../../src/config/schema';
+
+const database = {
+  url: 'postgresql://x/y',
+  identity: { systemIdentifier: '7000000000000000000', database: 'y' },
+};
+const readerOf = (script: string, watch: object[] = [], timeoutSeconds = 60) => {
+  const command = { run: [process.execPath, '-e', script], timeoutSeconds };
+  const production = { database, observe: { logs: { command, watch } } };
+  const parsed = configSchema.parse({ services: { shop: { environments: { production } } } });
+  const config = { ...parsed, file: 'runbooks.yaml', directory: process.cwd() };
+  return createLogActivities({ config });
+};
+const AT = { service: 'shop', environment: 'production', since: '2026-01-01T00:00:00.000Z' };
+const print = (lines: (string | object)[]) =>
+  `console.log(${JSON.stringify(lines.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join('\n'))})`;
+
+it('counts kinds of errors and warnings, whatever the numbers in them, with the top of a stack trace', async () => {
+  const stack = 'Error: no slot\n    at hold (store.js:12:3)\n    at main (app.js:1:1)';
+  const script = print([
+    { level: 'error', message: 'booking 17: no slot', stack },
+    { level: 50, msg: 'booking 18: no slot' },
+    { level: 40, msg: 'Webhook of payment 7 came twice' },
+    { level: 'info', message: 'ERROR in words only' },
+    '2026-01-01 08:00:01 WARN webhook for payment 8 is late',
+    '2026-01-01 08:00:02 ERROR cannot write',
+    '    at write (disk.js:4:4)',
+    'all is well',
+    '{ half',
+  ]);
+  const found = await readerOf(script, [
+    { name: 'payment webhooks', pattern: 'webhook.*payment' },
+    { name: 'refunds', pattern: 'refund' },
+  ]).readLogs(AT);
+  expect(found).toEqual({
+    errors: 3,
+    warnings: 2,
+    topErrors: [
+      {
+        level: 'error',
+        message: 'booking #: no slot',
+        count: 2,
+        stack: 'at hold (store.js:12:3) < at main (app.js:1:1)',
+      },
+      {
+        level: 'error',
+        message: '#-#-# #:#:# ERROR cannot write',
+        count: 1,
+        stack: 'at write (disk.js:4:4)',
+      },
+    ],
+    watched: [
+      {
+        name: 'payment webhooks',
+        count: 2,
+        top: { level: 'warning', message: 'Webhook of payment # came twice', count: 1, stack: '' },
+      },
+      { name: 'refunds', count: 0, top: null },
+    ],
+    cut: false,
+  });
+});
+
+it('shows no secret of a log, and nobody by name', async () => {
+  const script = print([
+    { level: 'error', message: 'refused: Authorization: Bearer abcdefgh.ijklmnop for ana.b+c@example.com' },
+    { level: 'error', message: 'cannot connect to postgres://app:hunter22@db/shop with api_key=topsecret9' },
+    { level: 'error', message: 'pi_3OaBcDeFgHiJkLmN of {"token": "tok-verysecret"} failed' },
+  ]);
+  const text = JSON.stringify(await readerOf(script).readLogs(AT));
+  expect(text).not.toMatch(/abcdefgh|ana\.b|hunter22|topsecret9|3OaBcDeFg|verysecret/);
+  expect(text).toMatch(/refused: Authorization: \*\*\*/);
+});
+
+it('gives the time since when, and fails where the command does', async () => {
+  const since = await readerOf(
+    'console.log("ERROR since " + (process.env.RUNBOOKS_SINCE === "2026-01-01T00:00:00.000Z"))',
+  ).readLogs(AT);
+  expect(since.topErrors[0]!.message).toBe('ERROR since true');
+  await expect(readerOf('process.exit(3)').readLogs(AT)).rejects.toThrow(/ended with status 3/);
+  await expect(readerOf('setInterval(() => {}, 1000)', [], 0.5).readLogs(AT)).rejects.toThrow(
+    /ran longer than 0\.5 s and was stopped/,
+  );
+});
+
+it('reads the end of a log that is too long, and no half line', () => {
+  const line = `${JSON.stringify({ level: 'error', message: 'again' })}\n`;
+  const long = `rror","message":"half"}\n${line.repeat(Math.ceil((4 * 1024 * 1024) / line.length))}`;
+  const { events, cut } = parseLog(long);
+  expect(cut).toBe(true);
+  expect(events).toHaveLength(50_000);
+  expect(new Set(events.map(({ message }) => message))).toEqual(new Set(['again']));
+});
