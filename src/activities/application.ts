@@ -1,4 +1,5 @@
 import { createAdjustmentActivities } from './application/adjustments';
+import { createBlockedActivities } from './application/blocked';
 import { createApplicationChangeActivities } from './application/changes';
 import { createCommandActivities } from './application/commands';
 import { createCronActivities } from './application/crons';
@@ -28,6 +29,7 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),
     ...createRateLimitActivities(deps),
+    ...createBlockedActivities(deps),
     ...createRemedyActivities(deps),
   };
 }

@@ -9,14 +9,16 @@ const DECLARED = ['service', 'environment', 'job'];
 
 const sourceSchema = z.strictObject(sourceShape(DECLARED)).superRefine(checkSource);
 
-const changeSchema = z
-  .strictObject({
-    operation: operationSchema([...DECLARED, 'fencingToken']).optional(),
-    command: commandSchema.optional(),
-  })
-  .refine(({ operation, command }) => (operation === undefined) !== (command === undefined), {
-    message: 'one of operation, command',
-  });
+/** A change by a request or by a command; in the request the `declared` names may be filled in. */
+export function changeSchemaFor(declared: readonly string[]) {
+  return z
+    .strictObject({ operation: operationSchema(declared).optional(), command: commandSchema.optional() })
+    .refine(({ operation, command }) => (operation === undefined) !== (command === undefined), {
+      message: 'one of operation, command',
+    });
+}
+
+const changeSchema = changeSchemaFor([...DECLARED, 'fencingToken']);
 
 const cronSchema = z
   .strictObject({
