@@ -3,6 +3,7 @@ import { environmentOf } from '../../config/load';
 import type { ApplicationConfig } from '../../config/operation-schema';
 import type { RateLimitingConfig } from '../../config/rate-limit-schema';
 import { targetOf, type Fence, type Place } from '../../contract/place';
+import { ONE_CALLER } from '../../contract/rate-limits';
 import { scrub } from '../../config/secrets';
 import { numberOf } from '../observe/reading';
 import { readSource } from '../observe/source';
@@ -50,7 +51,6 @@ export interface ExceptionRef extends Place {
 }
 
 const MAX_BLOCKED = 20;
-const WHO = /^[\w.:@+-]{1,100}$/;
 
 /** Whom the limits of an application refuse, and exceptions for single ones. */
 export function createBlockedActivities(deps: ActivityDeps) {
@@ -91,8 +91,7 @@ export function createBlockedActivities(deps: ActivityDeps) {
         'InvalidInput',
         `${targetOf(place)} has no exception "${exception}"; known: ${Object.keys(exceptions).join(', ') || 'none'}.`,
       );
-    // Never a network, an option or a pattern, whoever named it.
-    if (!WHO.test(who) || who.startsWith('-'))
+    if (!ONE_CALLER.test(who))
       throw fail('InvalidInput', `"${who.slice(0, 100)}" is no single address or user.`);
     return runFencedChange(deps, { ...place, fence }, config[to], `${to} ${exception} for ${who}`, {
       who,

@@ -39,7 +39,7 @@ export const adjustRateLimitsCard = card({
     environment: databaseEnvironment.describe('environment whose application is meant'),
     who: z
       .string()
-      .regex(/^[\w.:@+-]{1,100}$/, 'one address or user')
+      .regex(/^[\w.:@+][\w.:@+-]{0,99}$/, 'one address or user')
       .optional()
       .describe('whom to exempt; default: found out'),
     exception: z

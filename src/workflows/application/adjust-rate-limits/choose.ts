@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Blocked, LimitFacts } from '../../../activities/application/blocked';
 import type { InputOf } from '../../../catalogue/card';
+import { ONE_CALLER } from '../../../contract/rate-limits';
 import { targetOf, type Place } from '../../../contract/place';
 import type { Run, TaskCheck } from '../../kit';
 import type { adjustRateLimitsCard } from './card';
@@ -106,9 +107,10 @@ function mostOf(trusted: Blocked[], { refusedRequests, tooMany }: LimitFacts): b
 }
 
 function choicesOf({ blocked, raiseMs }: LimitFacts, exception: string): string[] {
+  const callers = blocked.map(({ who }) => who).filter((who) => ONE_CALLER.test(who));
   return [
     ...(raiseMs === null ? [] : [RAISE]),
-    ...(exception === '' ? [] : blocked.slice(0, MAX_CHOICES).map(({ who }) => `exempt ${who}`)),
+    ...(exception === '' ? [] : callers.slice(0, MAX_CHOICES).map((who) => `exempt ${who}`)),
   ];
 }
 
