@@ -47,6 +47,7 @@ const RUNS = [
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
   ['reconcile-payment', 'reconcilePayment', payTwice],
+  ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
   [
     'respond-to-incident',
@@ -185,6 +186,12 @@ async function leaveStuckHolds({ directory, booking }) {
   setSwitches(directory, { cronSchedule: '' });
   await leaveHolds(booking.environment.BOOKING_PRODUCTION_URL, 4);
   await new Promise((resolve) => setTimeout(resolve, 35_000));
+}
+
+/** For long enough that it shows. */
+async function tightenLimit({ directory }) {
+  setSwitches(directory, { requestsPerSecond: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
 }
 
 /** More than two rounds. */

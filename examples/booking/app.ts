@@ -16,8 +16,10 @@ import { addPace } from './pace';
 import { openPools, type AppPools } from './pools';
 import { addProcess } from './process';
 import { startReceiver, type Receiver } from './receiver';
+import { addRefusals, countRefusals } from './refusals';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
+import type { Switches } from './switches';
 import { startTraffic } from './traffic';
 import { addWebhooks } from './webhooks';
 
@@ -65,7 +67,9 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   const pools = openPools(options.databaseUrl, options.poolMax ?? 8);
   const windowSeconds = options.windowSeconds ?? 15;
   const answers = countAnswers(windowSeconds);
-  const server = fastify({ logger: false, forceCloseConnections: true });
+  const refusals = countRefusals(windowSeconds);
+  // Behind a proxy of this machine an address is the one that the proxy names.
+  const server = fastify({ logger: false, forceCloseConnections: true, trustProxy: 'loopback' });
   const { running, stop: stopFollowing } = followOperators(options.directory);
   const interest = createInterest(windowSeconds, { switches: () => running.switches });
   const switches = () => running.switches;
@@ -77,18 +81,20 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     if (!isBusiness(request.url)) return;
     const seconds = reply.elapsedTime / 1_000;
     answers.count(reply.statusCode);
+    refusals.count(request.ip, reply.statusCode, request.method === 'POST' && reply.statusCode === 201);
     countForMetrics(reply.statusCode, seconds);
     countPace(seconds);
   });
   await server.register(rateLimit, {
     timeWindow: 1_000,
-    max: () => running.switches.requestsPerSecond,
-    allowList: ({ url }) => !isBusiness(url),
+    max: (_request, address) => exceptionOf(running, address)?.limit ?? running.switches.requestsPerSecond,
+    allowList: ({ url }, address) => !isBusiness(url) || exceptionOf(running, address)?.limit === null,
   });
   addHealth(server, pools, answers, running);
   const load = createLoad(switches);
   if (options.operationsToken !== undefined) {
     addOperations(server, pools, { token: options.operationsToken, restarted: load.restart });
+    addRefusals(server, refusals, options.operationsToken);
     addWebhooks(server, pools, {
       token: options.operationsToken,
       receiverUrl: () => receiver.url,
@@ -129,6 +135,12 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
 /** Health and metrics are no customers: they would thin the error rate out. */
 function isBusiness(url: string): boolean {
   return url.startsWith('/slots') || url.startsWith('/bookings');
+}
+
+/** One that is over by itself is none. */
+function exceptionOf({ switches }: Running, address: string): Switches['exceptions'][string] | undefined {
+  const found = switches.exceptions[address];
+  return found !== undefined && Date.parse(found.until) > Date.now() ? found : undefined;
 }
 
 function addBookings(

@@ -4,6 +4,9 @@
  *   switches feature recommendations on|off
  *   switches limit 50                    requests a second for each address
  *   switches limit default
+ *   switches exempt                      the address in WHO, until the time in UNTIL
+ *   switches own-limit 50                the same, with a limit of its own
+ *   switches usual                       the usual limit again for WHO
  *   switches cron lost                   the platform loses the schedule of the job that has holds expire
  *   switches cron idle                   the job answers, and does nothing
  *   switches cron default
@@ -38,6 +41,8 @@ export interface Switches {
   leakSince: number;
   memoryLimitMegabytes: number;
   webhookReceiver: ReceiverMood;
+  /** By address; a limit of null: none. */
+  exceptions: Record<string, { limit: number | null; until: string }>;
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -54,6 +59,7 @@ export const DEFAULT_SWITCHES: Switches = {
   leakSince: 0,
   memoryLimitMegabytes: 1_500,
   webhookReceiver: 'well',
+  exceptions: {},
 };
 
 const MAX_NUMBER = 10_000;
@@ -79,6 +85,17 @@ export function followSwitches(directory: string, changed: (switches: Switches) 
   );
 }
 
+/** For WHO, until UNTIL; without a limit the usual one is back. */
+function setException(directory: string, limit: number | null | undefined): Switches {
+  const { WHO: who = '', UNTIL: until = '' } = process.env;
+  if (who === '' || (limit !== undefined && Number.isNaN(Date.parse(until))))
+    throw new Error('WHO and UNTIL say for whom, and until when as an ISO time');
+  const { [who]: _, ...others } = readSwitches(directory).exceptions;
+  return setSwitches(directory, {
+    exceptions: limit === undefined ? others : { ...others, [who]: { limit, until } },
+  });
+}
+
 function main([what, ...rest]: string[]): Switches | number {
   const directory = process.cwd();
   const shown = NUMBERS[rest[0] ?? ''];
@@ -97,13 +114,16 @@ function main([what, ...rest]: string[]): Switches | number {
   const value = rest[0] === 'default' ? undefined : Number(rest[0]);
   if (number !== undefined && (value === undefined || isSmall(value)))
     return setSwitches(directory, { [number]: value ?? DEFAULT_SWITCHES[number] });
+  if (what === 'exempt') return setException(directory, null);
+  if (what === 'own-limit' && Number(rest[0]) > 0) return setException(directory, Number(rest[0]));
+  if (what === 'usual') return setException(directory, undefined);
   const mood = RECEIVER_MOODS.find((one) => one === rest[0]);
   if (what === 'receiver' && mood !== undefined) return setSwitches(directory, { webhookReceiver: mood });
   const limit = rest[0] === 'default' ? DEFAULT_SWITCHES.requestsPerSecond : Number(rest[0]);
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off, or: switches receiver ' +
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off, or: switches exempt|own-limit <number>|usual, or: switches receiver ' +
       RECEIVER_MOODS.join('|'),
   );
 }

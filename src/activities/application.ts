@@ -1,4 +1,5 @@
 import { createAdjustmentActivities } from './application/adjustments';
+import { createBlockedActivities } from './application/blocked';
 import { createApplicationChangeActivities } from './application/changes';
 import { createChecklistActivities } from './application/checklist';
 import { createCommandActivities } from './application/commands';
@@ -32,6 +33,7 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),
     ...createRateLimitActivities(deps),
+    ...createBlockedActivities(deps),
     ...createRemedyActivities(deps),
   };
 }

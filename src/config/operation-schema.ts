@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { cronsSchema } from './cron-schema';
 import { commandSchema, plainName, secretText } from './primitives';
+import { rateLimitingSchema } from './rate-limit-schema';
 
 const endpoint = z
   .strictObject({
@@ -45,6 +46,7 @@ const rateLimitStatusSchema = endpoint
   .extend({
     field: z.string().default('refusedShare').describe('dot path of the share of requests that were refused'),
     max: z.number().min(0).max(1).default(0.05).describe('above it the limit is a cause of errors'),
+    limit: z.string().optional().describe('dot path of the limit itself, which is shown to whoever decides'),
   })
   .describe('answers JSON to a GET, e.g. /api/rate-limit/status');
 
@@ -117,6 +119,7 @@ export const applicationSchema = z
     raiseCacheTtl: adjustmentSchema.optional().describe('what is in the cache stays there for longer'),
     scaleUp: adjustmentSchema.optional().describe('more instances, or larger ones'),
     raiseMemoryLimit: adjustmentSchema.optional().describe('more memory for each instance'),
+    rateLimits: rateLimitingSchema.optional(),
     crons: cronsSchema,
     soakSeconds: z.number().min(0).max(86_400).default(60),
     soakEverySeconds: z.number().positive().default(10),

@@ -1,5 +1,6 @@
 import type * as Made from '../activities/application';
 import { definePack } from '../doors/pack';
+import { adjustRateLimitsCard } from '../workflows/application/adjust-rate-limits/card';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
 import { relieveCpuSpikeCard } from '../workflows/application/relieve-cpu-spike/card';
 import { relieveMemoryPressureCard } from '../workflows/application/relieve-memory-pressure/card';
@@ -19,6 +20,7 @@ export const applicationPack = definePack({
     relieveMemoryPressureCard,
     relieveCpuSpikeCard,
     runDailyChecklistCard,
+    adjustRateLimitsCard,
   ],
   workflows: require.resolve('../workflows/application'),
   activities: (deps) => {

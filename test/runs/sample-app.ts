@@ -61,6 +61,7 @@ export async function startSampleApp({ stack }: Driver, windowSeconds = 2): Prom
     everySeconds: EXPIRE_EVERY_SECONDS,
     settleSeconds: 2,
   });
+  Object.assign(application.rateLimits as object, { settleSeconds: windowSeconds });
   Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
   const usual = structuredClone({ service, application, observe });
 

@@ -1,11 +1,13 @@
 import { environmentOf } from '../../config/load';
 import { createApplicationFactsActivities } from './facts';
 import type { ActivityDeps } from '../support/deps';
-import { numberAt } from '../support/json';
+import { numberAt, valueAt, type Json } from '../support/json';
 import { runFencedCommand } from '../postgres/session/fenced-command';
 import type { Fence, Place } from '../../contract/place';
 import { percent } from '../../contract/text';
 import type { CommandResult } from '../support/configured-command';
+
+const MAX_TEXT = 100;
 
 /** Whether the application turns customers away. */
 export interface RateLimitFacts {
@@ -13,6 +15,8 @@ export interface RateLimitFacts {
   refusedShare: number | null;
   /** More are refused than the configuration bears. */
   tooMany: boolean;
+  /** The limit itself, as the application says it; null where it does not. */
+  limit: string | null;
   detail: string;
 }
 
@@ -34,14 +38,16 @@ export function createRateLimitActivities(deps: ActivityDeps) {
       const config = applicationOf(place)?.rateLimitStatus;
       const { body, detail } = await readApplication({ ...place, what: 'rateLimitStatus' });
       const share = config === undefined ? null : numberAt(body, config.field);
+      const limit = textOf(config?.limit === undefined ? undefined : valueAt(body, config.limit));
       if (config === undefined || share === null)
         return {
           refusedShare: null,
           tooMany: false,
+          limit,
           detail: body === null ? detail : `${detail}, without a share`,
         };
       const said = `${percent(share, 1)} of the requests are refused`;
-      return { refusedShare: share, tooMany: share > config.max, detail: said };
+      return { refusedShare: share, tooMany: share > config.max, limit, detail: said };
     },
 
     /** Raises the limits. A retry runs the command again. Throws StaleFencingToken, DatabaseUnreachable, CommandFailed. */
@@ -54,4 +60,8 @@ export function createRateLimitActivities(deps: ActivityDeps) {
       return set(input, 'restore');
     },
   };
+}
+
+function textOf(value: Json | undefined): string | null {
+  return typeof value === 'number' || typeof value === 'string' ? String(value).slice(0, MAX_TEXT) : null;
 }

@@ -21,7 +21,7 @@ export function mayDecide({ policy }: Run): boolean {
 
 /** The plan is made again after an approval: `stopIfOver` ends the run where nothing needs a remedy any more. */
 export async function gateUnlessOver(
-  { run, decided }: Trial,
+  { run, decided }: Pick<Trial, 'run' | 'decided'>,
   draft: PlanDraft,
   stopIfOver: () => Promise<unknown>,
 ): Promise<void> {

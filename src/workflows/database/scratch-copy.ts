@@ -40,7 +40,11 @@ async function restoreInto(
 ): Promise<RestoredCopy> {
   const { scratch } = cluster;
   const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
-  run.defer(`Drop the disposable cluster ${scratch}`, (act) => act.dropScratch({ scratch }));
+  run.defer(
+    `Drop the disposable cluster ${scratch}`,
+    (act) => act.dropScratch({ scratch }),
+    'Its time to live will remove it.',
+  );
   const { directory } = await run.step(
     'Start a disposable cluster',
     (act) => act.openScratch({ scratch, ...place, backupId }),

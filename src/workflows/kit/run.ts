@@ -181,8 +181,12 @@ export interface Run<A = Activities> {
    */
   attempt(body: () => Promise<unknown>): Promise<{ ok: boolean; why: string }>;
 
-  /** Tidies up when the run ends, whatever came of it; kept when a person is needed. @example run.defer('Drop the copy', (act) => act.dropScratch({ scratch })) */
-  defer(title: string, call: Call<unknown, A>): void;
+  /**
+   * Tidies up when the run ends, whatever came of it; kept when a person is needed. `otherwise` says what becomes of it
+   * where that fails.
+   * @example run.defer('Drop the copy', (act) => act.dropScratch({ scratch }), 'Its time to live will remove it.')
+   */
+  defer(title: string, call: Call<unknown, A>, otherwise?: string): void;
 
   /**
    * Runs another runbook to its end, and takes over what it changed. A bad outcome of it is a result, no error. `began` is

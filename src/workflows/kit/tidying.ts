@@ -6,20 +6,20 @@ import type { Steps } from './steps';
 
 /** Cleaning up at the end of a run, whatever came of it. */
 export function createTidying(state: RunState, step: Steps['step']) {
-  const deferred: { title: string; call: Call<unknown> }[] = [];
+  const deferred: { title: string; call: Call<unknown>; otherwise: string }[] = [];
 
   /** Something to tidy up when the run ends, whatever came of it; kept when a person is needed. */
-  function defer(title: string, call: Call<unknown>): void {
-    deferred.push({ title, call });
+  function defer(title: string, call: Call<unknown>, otherwise = ''): void {
+    deferred.push({ title, call, otherwise });
   }
 
   async function tidy(): Promise<void> {
     await CancellationScope.nonCancellable(async () => {
-      for (const { title, call } of deferred.splice(0).reverse()) {
+      for (const { title, call, otherwise } of deferred.splice(0).reverse()) {
         try {
           await step(title, call, { kind: 'long', undo: 'disposable' });
         } catch (error) {
-          addNote(state, `${title} failed`, `${causeOf(error).message}. Its time to live will remove it.`);
+          addNote(state, `${title} failed`, [causeOf(error).message, otherwise].filter(Boolean).join('. '));
         }
       }
     });

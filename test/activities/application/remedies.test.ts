@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createAdjustmentActivities } from '../../../src/activities/application/adjustments';
+import { createBlockedActivities } from '../../../src/activities/application/blocked';
 import { createFeatureActivities } from '../../../src/activities/application/features';
 import { createProbeActivities } from '../../../src/activities/postgres/inspection/probe';
 import { createRateLimitActivities } from '../../../src/activities/application/rate-limits';
@@ -50,6 +51,7 @@ async function start(options: FreshOptions & { application?: Record<string, unkn
     ...createAdjustmentActivities(db.deps),
     ...createFeatureActivities(db.deps),
     ...createRateLimitActivities(db.deps),
+    ...createBlockedActivities(db.deps),
     ...createRemedyActivities(db.deps),
     ...createProbeActivities(db.deps),
     db,
@@ -110,6 +112,85 @@ describe('rate limits', () => {
     answer = body;
     const { readRateLimits, place } = await start();
     expect(await runActivity(readRateLimits, place)).toMatchObject(expected);
+  });
+});
+
+describe('whom the limits refuse', () => {
+  const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const exempt = (name: string) => ({
+    command: { run: ['sh', '-c', `echo "${name} $WHO $RUNBOOKS_FENCING_TOKEN" >> done`] },
+  });
+  const limited = () =>
+    start({
+      application: {
+        rateLimitStatus: { url: url(), limit: 'limit' },
+        rateLimits: {
+          blocked: { url: url(), item: { known: 'customer' } },
+          trusted: ['203.0.113.0/24', '2001:db8::7'],
+          exceptions: { 'allow-list': { set: exempt('set'), unset: exempt('unset') } },
+          store: { command: { run: ['echo', '12'] }, max: 10 },
+        },
+      },
+    });
+
+  it('is told by rank, and of whom it was asked about whatever the rank', async () => {
+    const many = Array.from({ length: 30 }, (_, rank) => ({
+      who: `198.51.100.${rank}`,
+      refused: 100 - rank,
+    }));
+    const blocked = [
+      ...many,
+      { who: '203.0.113.5', refused: 200, customer: true },
+      { who: '2001:db8::7', refused: 1 },
+      { who: 'idle', refused: 0 },
+    ];
+    answer = JSON.stringify({ refusedShare: 0.5, limit: 20, blocked });
+    const { readLimits, place } = await limited();
+    const facts = await runActivity(readLimits, { ...place, about: ['2001:db8::7'] });
+    expect(facts.blocked).toHaveLength(21);
+    expect(facts.blocked[0]).toEqual({ who: '203.0.113.5', refused: 200, trusted: true, known: true });
+    expect(facts.blocked.at(-1)).toEqual({ who: '2001:db8::7', refused: 1, trusted: true, known: null });
+    expect(facts).toMatchObject({
+      limit: '20',
+      store: { keys: 12, tooMany: true },
+      storeDetail: '12 keys; 10 at most',
+      unconfigured: [],
+      blockedDetail: expect.stringMatching(
+        /^203\.0\.113\.5 \(200 refused, trusted\), .* and 27 more$/,
+      ) as string,
+    });
+  });
+
+  it('is not told where nothing is configured for that, and that is said', async () => {
+    answer = '{"refusedShare":0.5}';
+    const { readLimits, place } = await start();
+    const facts = await runActivity(readLimits, place);
+    expect(facts).toMatchObject({
+      blocked: [],
+      blockedDetail: 'not looked at: none is configured',
+      store: null,
+    });
+    expect(facts.unconfigured.map((text) => text.split(' ')[0])).toEqual([
+      'application.rateLimitStatus.limit',
+      'application.rateLimits.blocked',
+      'application.rateLimits.exceptions',
+      'application.rateLimits.store',
+    ]);
+  });
+
+  it('are exempted one by one, under the fence', async () => {
+    const { setException, unsetException, place, told } = await limited();
+    const one = { ...place, exception: 'allow-list', who: '198.51.100.1', until: '2026-11-22T12:00:00Z' };
+    await runActivity(setException, { ...one, fence: fence(7) });
+    expect(await failureOf(runActivity(setException, { ...one, fence: fence(6) }))).toMatchObject({
+      type: 'StaleFencingToken',
+    });
+    for (const who of ['0.0.0.0/0', '--all', '*', ''])
+      expect(await failureOf(runActivity(setException, { ...one, who, fence: fence(7) }))).toMatchObject({
+        type: 'InvalidInput',
+      });
+    await runActivity(unsetException, { ...one, fence: fence(7) });
+    expect(told()).toEqual(['set 198.51.100.1 7', 'unset 198.51.100.1 7']);
   });
 });
 

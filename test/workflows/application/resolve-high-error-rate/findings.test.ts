@@ -64,7 +64,7 @@ const calm: ErrorFacts = {
   pool: pool(2, 0),
   external: [{ name: 'twilio', state: 'healthy', detail: 'says "none"' }],
   deployments: [deployed('new', 5_000, true), deployed('old', 9_000)],
-  rateLimits: { refusedShare: 0, tooMany: false, detail: 'none' },
+  rateLimits: { refusedShare: 0, tooMany: false, limit: null, detail: 'none' },
 };
 const labels = (more: Partial<ErrorFacts>) =>
   findingsOf({ ...calm, ...more }).map(({ remedy }) => labelOf(remedy));
@@ -73,7 +73,7 @@ const full = { reachable: false, full: true, utilisation: 1, detail: 'too many c
 const away = { reachable: false, full: false, utilisation: null, detail: 'connection refused' };
 const young = [deployed('new', 30, true), deployed('old', 9_000)];
 const broken = { ...calm.detailed!, body: { checks: { reminders: { ok: false, error: 'no such table' } } } };
-const limited = { refusedShare: 0.3, tooMany: true, detail: '30 %' };
+const limited = { refusedShare: 0.3, tooMany: true, limit: null, detail: '30 %' };
 const sick = [{ name: 'twilio', state: 'unhealthy' as const, detail: 'says "major"' }];
 const dead = symptoms({ rate: 1, rateKnown: false });
 const mute = { configured: true, ok: false, status: null, body: null, detail: 'no answer' };
