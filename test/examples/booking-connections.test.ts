@@ -82,6 +82,7 @@ test('Prometheus sees answers, the pool, and the connections of the role', async
     booking_pool_max: 2,
     'booking_pool_connections{state="busy"}': 0,
     'booking_pool_connections{state="waiting"}': 0,
+    booking_database_up: 1,
     booking_database_connections_max: 40,
     'booking_database_connections{state="idle in transaction"}': 0,
   });
@@ -182,7 +183,8 @@ test('without its database it still answers Prometheus, and claims nothing about
   app = await startBookingApp({ databaseUrl: 'postgresql://booking_app:x@127.0.0.1:1/booking' });
   const samples = await metrics();
   expect(samples['booking_pool_max']).toBe(8);
-  expect(Object.keys(samples).filter((name) => name.startsWith('booking_database'))).toEqual([]);
+  expect(samples['booking_database_up']).toBe(0);
+  expect(Object.keys(samples).filter((name) => name.startsWith('booking_database_conn'))).toEqual([]);
   expect(await limit()).toMatchObject({ limit: null, poolMax: 8, poolUsed: 0 });
 });
 
