@@ -2,8 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
+import type { ActivateInput } from '@temporalio/workflow';
 import { createDevEnvironment } from '../../support/dev-server';
 import { quietTemporal } from '../../support/quiet';
+import { interceptors } from '../../../src/workflows/kit/ahead-of-history';
 import { askFor } from '../../support/shared/ask';
 import { ACTIVITIES } from './ahead/workflow';
 
@@ -77,4 +79,27 @@ it('a run is not moved on by a query that the next worker hears first: it decide
     await handle.result();
     await replay();
   });
+});
+
+it('what is new is refused until a task has begun for it, and not what comes within a task', () => {
+  const [guarded] = interceptors().internals!;
+  const moved: number[] = [];
+  const move = (historyLength: number, seconds: number, historySizeBytes: number, more = {}) => {
+    const activation = {
+      ...{ historyLength, historySizeBytes, timestamp: { seconds, nanos: 1 } },
+      ...{ isReplaying: false, jobs: [{ resolveActivity: {} }] },
+      ...more,
+    };
+    const input = { activation, batchIndex: 0 } as unknown as ActivateInput;
+    guarded!.activate!(input, () => void moved.push(historyLength));
+  };
+  move(3, 10, 300, { isReplaying: true });
+  move(3, 11, 300, { isReplaying: true });
+  expect(() => move(8, 11, 300)).toThrow(/ask again in a moment/);
+  move(9, 20, 900);
+  // A local activity of the same task.
+  move(9, 20, 900);
+  move(14, 20, 1_400);
+  move(17, 20, 1_400, { jobs: [{ queryWorkflow: {} }] });
+  expect(moved).toEqual([3, 3, 9, 9, 14, 17]);
 });
