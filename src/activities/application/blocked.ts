@@ -51,6 +51,7 @@ export interface ExceptionRef extends Place {
 }
 
 const MAX_BLOCKED = 20;
+const MAX_WHO = 100;
 
 /** Whom the limits of an application refuse, and exceptions for single ones. */
 export function createBlockedActivities(deps: ActivityDeps) {
@@ -171,13 +172,14 @@ function blockedOf(
       'HttpFailed',
       `one of those that are refused has no "${paths.who}", or no number at "${paths.refused}"; correct rateLimits.blocked.item in the configuration.`,
     );
-  const name = scrub(String(who)).slice(0, 100);
+  // One longer than a caller may be stays too long for an exception: its beginning may be somebody else.
+  const name = scrub(String(who)).slice(0, MAX_WHO + 1);
   const version = isIP(name);
   const known = paths.known === undefined ? undefined : valueAt(item, paths.known);
   return {
     who: name,
     refused,
-    trusted: version !== 0 && trusted.check(name, version === 4 ? 'ipv4' : 'ipv6'),
+    trusted: version !== 0 && ONE_CALLER.test(name) && trusted.check(name, version === 4 ? 'ipv4' : 'ipv6'),
     known: typeof known === 'boolean' ? known : null,
   };
 }

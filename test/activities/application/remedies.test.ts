@@ -161,6 +161,20 @@ describe('whom the limits refuse', () => {
     });
   });
 
+  it('is nobody else where a name is too long, and no address with a zone is trusted', async () => {
+    const blocked = ['u'.repeat(200), '2001:db8::7%eth0'].map((who) => ({ who, refused: 1 }));
+    answer = JSON.stringify({ refusedShare: 0.5, blocked });
+    const { readLimits, setException, place } = await limited();
+    const facts = await runActivity(readLimits, place);
+    expect(facts.blocked.map(({ trusted }) => trusted)).toEqual([false, false]);
+    for (const { who } of facts.blocked)
+      expect(
+        await failureOf(
+          runActivity(setException, { ...place, exception: 'allow-list', who, until: '', fence: fence(7) }),
+        ),
+      ).toMatchObject({ type: 'InvalidInput' });
+  });
+
   it('is not told where nothing is configured for that, and that is said', async () => {
     answer = '{"refusedShare":0.5}';
     const { readLimits, place } = await start();
