@@ -2,6 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Blocked, LimitFacts } from '../../../src/activities/application/blocked';
 import type { CommandResult } from '../../../src/activities/support/configured-command';
+import type { RunStatus } from '../../../src/contract/report';
 import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/testing';
 import { quietTemporal } from '../../support/quiet';
 
@@ -131,6 +132,15 @@ it('nothing is changed where nobody answers', async () => {
   expect([outcome, done]).toEqual(['REJECTED', []]);
 });
 
+it('a store that is too large is said to people also where nobody is refused', async () => {
+  facts = { ...usual, ...well, store: { keys: 9, tooMany: true }, storeDetail: '9 keys; 5 at most' };
+  const { outcome } = await environment.end(await start());
+  expect([outcome, told.map(({ text }) => text)]).toEqual([
+    'NOTHING_TO_DO',
+    [expect.stringMatching(/the store of the rate limiter is too large \(9 keys; 5 at most\)/)],
+  ]);
+});
+
 it('nobody needs to answer where it went away by itself', async () => {
   facts = { ...usual, blocked: [] };
   const handle = await start();
@@ -147,11 +157,13 @@ it('people are called where somebody says that it is an attack, and nothing is c
     const { id, choices } = await environment.waiting(handle, 'decision');
     await environment.answer(handle, 'decide', { question: id, choice: choices!.at(-1)!, by: 'ben' });
     const { outcome, summary } = await environment.end(handle);
-    expect([outcome, summary]).toEqual(['REJECTED', expect.stringContaining('it is an attack')]);
+    expect([outcome, summary]).toEqual(['FAILED', expect.stringContaining('it is an attack')]);
   }
   expect(done).toEqual([]);
   const pages = told.filter(({ text }) => text.includes('Lead it as an incident'));
   expect(pages.map(({ kind }) => kind)).toEqual(['page', 'page']);
+  // Nobody hears that it is over.
+  expect(told.filter(({ kind }) => kind === 'resolved')).toEqual([]);
 });
 
 it('one exception that cannot be ended keeps none of the others, and people are paged once and told what stays', async () => {
@@ -185,4 +197,38 @@ it('what never became better is taken back after as long as it may take', async 
   expect([outcome, summary]).toEqual(['ROLLED_BACK', expect.stringMatching(/Fewer are refused: 40\.0 %/)]);
   expect(whats()).toEqual(['exempt 203.0.113.1', 'end 203.0.113.1']);
   expect(done[1]!.atMs - done[0]!.atMs).toBeGreaterThanOrEqual(MINUTE_MS);
+});
+
+const until = async (holds: () => Promise<boolean> | boolean) => {
+  while (!(await holds())) await new Promise((again) => setTimeout(again, 20));
+};
+
+it('nothing is changed where it went away while another run had the lease', async () => {
+  helps = false;
+  const first = await start();
+  await until(() => whats().length > 0);
+  const second = await start();
+  await until(async () =>
+    (await second.query<RunStatus>('status')).summary.startsWith('waiting for the lease of'),
+  );
+  facts = { ...usual, ...well };
+  expect((await environment.end(second)).outcome).toBe('NOTHING_TO_DO');
+  expect((await environment.end(first)).outcome).toBe('SUCCEEDED');
+  expect(whats()).toEqual(['exempt 203.0.113.1', 'end 203.0.113.1']);
+});
+
+// Last: the lease stays with the run that is stuck.
+it('people are called where another run keeps the lease that going back needs', async () => {
+  const first = await start();
+  const isTold = (text: string) => until(() => told.some((one) => one.text.includes(text)));
+  await isTold('allow-list for 203.0.113.1, for');
+  const others = [blocked('203.0.113.2')];
+  [facts, failing, helps] = [{ ...usual, blocked: others, settleMs: 0 }, ['end 203.0.113.2'], false];
+  const second = await start({ who: '203.0.113.2' });
+  await environment.waiting(second, 'task');
+  const ended = environment.end(first).catch(() => undefined);
+  await isTold('another run has the lease of shop/production/application');
+  expect(whats()).toEqual(['exempt 203.0.113.1', 'exempt 203.0.113.2']);
+  await Promise.allSettled([first.terminate(), second.terminate()]);
+  await ended;
 });

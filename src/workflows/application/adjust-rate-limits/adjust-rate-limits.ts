@@ -20,8 +20,9 @@ export const adjustRateLimits = runbook<typeof adjustRateLimitsCard>(
     const remedy = await chooseRemedy(run, input, before);
     const draft = draftOf(place, remedy, before, unchecked);
     const decided = remedy.decided && mayDecide(run);
-    await gateUnlessOver({ run, decided }, draft, () => look(run, input));
-    await adjustForAWhile(run, place, remedy, before);
+    const stopIfOver = () => look(run, input);
+    await gateUnlessOver({ run, decided }, draft, stopIfOver);
+    await adjustForAWhile(run, place, remedy, { facts: before, stopIfOver });
     return conclude(run, place, remedy, before);
   },
 );
@@ -34,7 +35,7 @@ async function look(run: Run, input: Input): Promise<LimitFacts> {
   });
   if (facts.refusedShare === null)
     throw ApplicationFailure.nonRetryable(
-      `${targetOf(place)} does not say how many requests its limits refuse (${facts.detail}): set application.rateLimitStatus in the configuration, then start again`,
+      `${targetOf(place)} does not say how many requests its limits refuse (${facts.detail}): application.rateLimitStatus in the configuration must be there and its URL must answer with the share; then start again`,
       'NoRateLimitStatus',
     );
   if (facts.store?.tooMany === true)
@@ -44,6 +45,7 @@ async function look(run: Run, input: Input): Promise<LimitFacts> {
       { failed: true },
     );
   if (!isWanted(facts, input)) {
+    await announceStore(run, place, facts);
     const store =
       facts.store?.tooMany === true ? `; the limiter's store is too large: ${facts.storeDetail}` : '';
     return run.nothingToDo(`${facts.detail}; refused: ${facts.blockedDetail}${store}`);
@@ -86,9 +88,17 @@ async function conclude(run: Run, place: Place, remedy: Remedy, before: LimitFac
       `${targetOf(place)}: with the usual limits ${limitText(after)}, again (${after.blockedDetail}). Set limits that fit for good: higher ones, one for each user, or trusted addresses; or take care of the attack.`,
       overCheck(place),
     );
-  if (after.store?.tooMany === true)
-    await run.announce(
-      `${place.service}: the store of the rate limiter is too large (${after.storeDetail}). Look whether its keys expire.`,
-    );
+  await announceStore(run, place, after);
   return `${titleOf(remedy)} for ${duration(remedy.forMs)}; the usual limits are back, and ${after.detail}`;
+}
+
+async function announceStore(
+  run: Run,
+  { service }: Place,
+  { store, storeDetail }: LimitFacts,
+): Promise<void> {
+  if (store?.tooMany === true)
+    await run.announce(
+      `${service}: the store of the rate limiter is too large (${storeDetail}). Look whether its keys expire.`,
+    );
 }

@@ -31,8 +31,8 @@ export const adjustRateLimitsCard = card({
     'an alert on the share of refused requests',
   ],
   escalation: [
-    'limits that cannot be taken back: the ladder is paged',
-    'an attack: where a person says so, the ladder is paged, and nothing is changed',
+    'limits that cannot be taken back, or wait for the lease of another run: the ladder is paged',
+    'an attack: where a person says so, the ladder is paged, nothing is changed, and the run fails: the page stays open',
   ],
   changes: 'the rate limits of all, or an exception for one, for a while',
   input: {

@@ -81,11 +81,13 @@ async function isCustomer(run: Run, input: Input, who: string, facts: LimitFacts
 }
 
 async function leave(run: Run, { service }: Input, facts: LimitFacts, choice: string): Promise<never> {
-  if (choice === ATTACK)
-    await run.page(
-      `${service}: somebody says that this is an attack: ${limitText(facts)}; refused: ${facts.blockedDetail}. The limits stay as they are. Lead it as an incident.`,
-    );
-  return run.reject(`the limits stay as they are, as decided: "${choice}"`);
+  const decision = `the limits stay as they are, as decided: "${choice}"`;
+  if (choice !== ATTACK) return run.reject(decision);
+  await run.page(
+    `${service}: somebody says that this is an attack: ${limitText(facts)}; refused: ${facts.blockedDetail}. The limits stay as they are. Lead it as an incident.`,
+  );
+  // Not as rejected: that would say to whoever was paged that it is over.
+  throw ApplicationFailure.nonRetryable(decision, 'Attack');
 }
 
 /** For questions and tasks: people need not say that it is over. */

@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { condition, sleep } from '@temporalio/workflow';
 import type { LimitFacts } from '../../../activities/application/blocked';
 import type { Activities } from '../../../activities';
 import type { Fence, Place } from '../../../contract/place';
@@ -11,13 +11,17 @@ const MAX_LOOKS = 60;
 const GRACE_MS = 5_000;
 /** The run takes an exception back itself; what lapses later is for a run that somebody terminates. */
 const LAPSE_MS = 15 * 60_000;
+const LATE_MS = 5 * 60_000;
 
-/** Changes the limits, and has them as usual again after that time, whatever comes. */
+/**
+ * Changes the limits, and has them as usual again after that time, whatever comes. `stopIfOver` ends the run where nobody
+ * is refused any more once it is its turn: others may have had the lease for hours.
+ */
 export async function adjustForAWhile(
   run: Run,
   place: Place,
   remedy: Remedy,
-  facts: LimitFacts,
+  { facts, stopIfOver }: { facts: LimitFacts; stopIfOver: () => Promise<unknown> },
 ): Promise<void> {
   const { forMs } = remedy;
   let changed = false;
@@ -27,10 +31,10 @@ export async function adjustForAWhile(
   };
   // Before anything is changed: whenever the run is cancelled, they go back.
   run.defer('Rate limits are as usual', async () => {
-    if (changed)
-      await run.exclusively(applicationIn(place), back).catch((error) => callForHelp(run, place, error));
+    if (changed) await takeBack(run, place, remedy, back).catch((error) => callForHelp(run, place, error));
   });
   await run.exclusively(applicationIn(place), async (fence) => {
+    await stopIfOver();
     const until = new Date(Date.now() + facts.settleMs + forMs + LAPSE_MS).toISOString();
     await change(run, place, remedy, { until, fence, back, begin: () => (changed = true) });
     const now = await run.verify(
@@ -45,7 +49,7 @@ export async function adjustForAWhile(
   await run.announce(`${place.service}: ${titleOf(remedy)}, for ${duration(forMs)}.`);
   const ill = await watch(run, place, forMs);
   // Where that fails, tidying up tries once more, and calls for help.
-  await run.exclusively(applicationIn(place), back);
+  await takeBack(run, place, remedy, back);
   if (ill !== undefined) throw verificationFailed(`It stays well with them: ${ill}`);
 }
 
@@ -99,6 +103,34 @@ async function restore(run: Run, place: Place, { who, exception }: Remedy, fence
     },
     { kind: 'mutate', undo: { takesBack: CHANGE }, describe: (detail) => detail },
   );
+}
+
+/** The lease may be with a run that waits for people, for days: somebody must know what lasts longer than was meant. */
+async function takeBack(
+  run: Run,
+  place: Place,
+  remedy: Remedy,
+  back: (fence: Fence) => Promise<void>,
+): Promise<void> {
+  const target = applicationIn(place);
+  let waits = true;
+  const call = async (): Promise<void> => {
+    if (await condition(() => !waits, LATE_MS)) return;
+    await run.page(
+      `${place.service}: ${titleOf(remedy)}, and cannot go back: another run has the lease of ${target}. See \`runbooks guard ${target}\`, and end that run or have the usual limits again by hand.`,
+    );
+  };
+  // Where the run is cancelled, tidying up waits in its place.
+  const called = call().catch(() => undefined);
+  try {
+    await run.exclusively(target, (fence) => {
+      waits = false;
+      return back(fence);
+    });
+  } finally {
+    waits = false;
+    await called;
+  }
 }
 
 /** One that cannot be taken back keeps none of the others. */
