@@ -9,7 +9,7 @@ export interface LogEvent {
 
 /** What a command prints is cut there, at its beginning. */
 const MAX_BYTES = 4 * 1024 * 1024;
-const MAX_EVENTS = 50_000;
+const MAX_LINES = 50_000;
 const MAX_MESSAGE = 160;
 const MAX_STACK = 300;
 const FRAMES = 3;
@@ -17,13 +17,23 @@ const FRAMES = 3;
 /** Whose stack trace may still go on in the lines after it. */
 type OpenEvent = Omit<LogEvent, 'stack'> & { stack: string[] };
 
+export interface ParsedLog {
+  events: LogEvent[];
+  /** Only its end was read. */
+  cut: boolean;
+  /** How many lines are JSON, and of how many of them nobody can tell how bad they are. */
+  json: { lines: number; mute: number };
+}
+
 /** The warnings and errors of a log; everything else in it is left out. */
-export function parseLog(printed: string): { events: LogEvent[]; cut: boolean } {
-  const lines = printed.split('\n');
-  const cut = Buffer.byteLength(printed) >= MAX_BYTES;
-  // Half a line.
-  if (cut) lines.shift();
+export function parseLog(printed: string): ParsedLog {
+  const lines = printed.trimEnd().split('\n');
+  const half = Buffer.byteLength(printed) >= MAX_BYTES;
+  if (half) lines.shift();
+  const cut = half || lines.length > MAX_LINES;
+  if (lines.length > MAX_LINES) lines.splice(0, lines.length - MAX_LINES);
   const events: LogEvent[] = [];
+  const json = { lines: 0, mute: 0 };
   let open: OpenEvent | undefined;
   for (const line of [...lines, '']) {
     if (/^\s+at /.test(line)) {
@@ -31,19 +41,33 @@ export function parseLog(printed: string): { events: LogEvent[]; cut: boolean } 
       continue;
     }
     if (open !== undefined) events.push({ ...open, stack: shownStack(open.stack) });
-    if (events.length >= MAX_EVENTS) return { events, cut: true };
-    open = eventOf(line);
+    const fields = line.startsWith('{') ? parse(line) : undefined;
+    open = fields === undefined ? eventOfText(line) : eventOfJson(fields);
+    if (fields === undefined) continue;
+    json.lines += 1;
+    if (saidLevel(fields) === undefined) json.mute += 1;
   }
-  return { events, cut };
+  return { events, cut, json };
 }
 
-function eventOf(line: string): OpenEvent | undefined {
-  const json = line.startsWith('{') ? parse(line) : undefined;
-  if (json === undefined) {
-    const level = levelOf(/\b(WARN(ING)?|ERROR|FATAL|CRITICAL)\b/.exec(line)?.[0]);
-    return level === undefined ? undefined : { level, message: shown(line), stack: [] };
-  }
-  const level = levelOf(json['level'] ?? json['severity'] ?? json['lvl']);
+function eventOfText(line: string): OpenEvent | undefined {
+  const said = /\b(?:level|lvl|severity)="?(\w+)/i.exec(line)?.[1];
+  const word =
+    /\b(WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC)\b/.exec(line)?.[0] ??
+    /\[(?:\w+:)?(warn|error|crit|alert|emerg)\]/.exec(line)?.[1];
+  const level = levelOf(said) ?? levelOf(word);
+  return level === undefined ? undefined : { level, message: shown(line), stack: [] };
+}
+
+const LEVELS = ['level', 'severity', 'lvl', 'levelname', 'log.level', '@level', '@l'];
+
+function saidLevel(json: Record<string, unknown>): unknown {
+  const name = LEVELS.find((one) => json[one] !== undefined && json[one] !== null);
+  return name === undefined ? undefined : json[name];
+}
+
+function eventOfJson(json: Record<string, unknown>): OpenEvent | undefined {
+  const level = levelOf(saidLevel(json));
   if (level === undefined) return undefined;
   const error = json['err'] ?? json['error'];
   const inner = error !== null && typeof error === 'object' ? (error as Record<string, unknown>) : {};
@@ -70,17 +94,20 @@ function levelOf(level: unknown): LogEvent['level'] | undefined {
   if (typeof level === 'number') return level >= 50 ? 'error' : level >= 40 ? 'warning' : undefined;
   if (typeof level !== 'string') return undefined;
   if (/^warn(ing)?$/i.test(level)) return 'warning';
-  return /^(error|err|fatal|crit(ical)?|alert|emerg(ency)?)$/i.test(level) ? 'error' : undefined;
+  return /^(error|err|fatal|crit(ical)?|alert|emerg(ency)?|panic|severe)$/i.test(level) ? 'error' : undefined;
 }
+
+/** The value may stand in quotes, and those may be escaped. */
+const SECRET_FIELD =
+  /\b([\w-]{0,30}(?:token|secret|passw(?:or)?d|passphrase|pwd|(?:api|access|private)[_-]?key|session[_-]?id|signature))(\\?["']?\s*[=:]\s*)(?:\\?"[^"]*"|'[^']*'|\S+)/gi;
 
 /** Whose it was and when is not what it is about; and a log has secrets that no configuration knows. */
 function shown(text: string): string {
   return scrub(text.slice(0, 4 * MAX_MESSAGE))
     .replace(/\b(bearer|basic)\s+\S+/gi, '$1 ***')
-    .replace(
-      /\b([\w-]{0,30}(?:token|secret|passw(?:or)?d|api[_-]?key|authorization|cookie))(["']?\s*[=:]\s*)\S+/gi,
-      '$1$2***',
-    )
+    .replace(/\b([\w-]{0,30}(?:authorization|cookie)\\?["']?\s*[=:]).*/gi, '$1 ***')
+    .replace(SECRET_FIELD, '$1$2***')
+    .replace(/\beyJ[\w-]{5,}(?:\.[\w-]+)*/g, '#')
     .replace(/[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{1,63}/g, '***@***')
     .replace(/\b[\w]{0,8}_[A-Za-z0-9]{12,}\b/g, '#')
     .replace(/\b(?=[0-9a-f-]*\d)[0-9a-f]{8}[0-9a-f-]*\b/gi, '#')

@@ -47,7 +47,12 @@ export function createLogActivities(deps: ActivityDeps) {
         RUNBOOKS_ENVIRONMENT: environment,
         RUNBOOKS_SINCE: since,
       });
-      const { events, cut } = parseLog(printed);
+      const { events, cut, json } = parseLog(printed);
+      if (json.lines > 0 && json.mute === json.lines)
+        throw fail(
+          'CommandFailed',
+          `None of the ${json.lines} lines of JSON of the log of ${targetOf(place)} says its level, so nobody knows which are errors. Have observe.logs.command print it as "level", one of error, warn and info.`,
+        );
       return { ...review(events, logs), cut };
     },
   };

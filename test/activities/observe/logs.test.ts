@@ -74,6 +74,38 @@ it('shows no secret of a log, and nobody by name', async () => {
   expect(text).toMatch(/refused: Authorization: \*\*\*/);
 });
 
+it('shows no secret that stands in quotes, in a cookie or alone', async () => {
+  const script = print([
+    '2026-01-01 ERROR body {\\"password\\":\\"hunter22 is mine\\"} refused',
+    { level: 'error', message: 'login failed: passphrase="correct horse battery" pwd=letmein1' },
+    { level: 'error', message: 'cookie: sid=abcabcabc; refresh=defdefdef' },
+    { level: 'error', message: 'cannot verify eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl' },
+  ]);
+  const text = JSON.stringify(await readerOf(script).readLogs(AT));
+  expect(text).not.toMatch(/hunter|mine|horse|letmein|abcabc|defdef|hbGci|zdWIi|lnbmF/);
+});
+
+it('knows the levels of other loggers, and never takes a log without any for a sound one', async () => {
+  const script = print([
+    'ts=2026-01-01T08:00:00Z level=error msg="no slot"',
+    '2026/01/01 08:00:00 [error] 7#7: upstream timed out',
+    'ts=2026-01-01T08:00:00Z level=info msg="an error of a customer"',
+    { levelname: 'WARNING', message: 'late' },
+    { 'log.level': 'error', message: 'no disk' },
+  ]);
+  expect(await readerOf(script).readLogs(AT)).toMatchObject({ errors: 3, warnings: 1 });
+  const mute = readerOf(print([{ log: 'Error: no slot', stream: 'stderr' }]));
+  await expect(mute.readLogs(AT)).rejects.toThrow(
+    /None of the 1 lines of JSON of the log of shop\/production says its level.* observe\.logs\.command/,
+  );
+});
+
+it('reads the newest lines of a log of many short ones', () => {
+  const printed = `${'ERROR old\n'.repeat(60_000)}${'ERROR new\n'.repeat(50_000)}`;
+  const { events, cut } = parseLog(printed);
+  expect([cut, new Set(events.map(({ message }) => message))]).toEqual([true, new Set(['ERROR new'])]);
+});
+
 it('gives the time since when, and fails where the command does', async () => {
   const since = await readerOf(
     'console.log("ERROR since " + (process.env.RUNBOOKS_SINCE === "2026-01-01T00:00:00.000Z"))',
