@@ -25,6 +25,8 @@ export interface AlertNotice {
   count: number;
   /** ISO time at which the newest of what fires began, where a sender says so. */
   startsAt?: string;
+  /** What is new about it in words, where a run says so. */
+  news?: string;
   /** ISO time. */
   at: string;
 }

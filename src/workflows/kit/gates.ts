@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Plan } from '../../contract/report';
 import { Stop } from './failure';
-import { passKillSwitch } from './switch';
+import { noteKillSwitch, passKillSwitch } from './switch';
 import { askApproval, noteVoid, type Tell } from './people';
 import { hashPlan, type PlanDraft } from './plan';
 import type { Policy } from '../../contract/policy';
@@ -15,13 +15,13 @@ const FRESH_MS = 60_000;
 /** Between knowing and doing: the plan, and who lets it happen. */
 export function createGates(state: RunState, policy: Policy, tell: Tell, within: Steps['within']) {
   /** Records what is going to happen. In mode `observe` the run ends here, having changed nothing. */
-  async function plan(draft: PlanDraft): Promise<Plan> {
+  async function plan(draft: PlanDraft, { alsoWhilePaused = false } = {}): Promise<Plan> {
     state.report.plan = hashPlan(draft);
     state.movement = 'plan';
     addNote(state, `Plan ${state.report.plan.hash}`, `${draft.actions.length} actions`);
     if (policy.mode === 'observe')
       throw new Stop('OBSERVED', `plan ${state.report.plan.hash} was not carried out`);
-    await passKillSwitch(state, 'the plan');
+    await (alsoWhilePaused ? noteKillSwitch(state) : passKillSwitch(state, 'the plan'));
     state.movement = 'act';
     return state.report.plan;
   }

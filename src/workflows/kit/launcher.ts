@@ -16,11 +16,12 @@ export function createLauncher(state: RunState): Pick<Run, 'launch'> {
     runbook: string,
     key: string,
     input: Record<string, unknown>,
+    news?: string,
   ): Promise<Launched> {
     const workflowId = `${runbook}/${state.report.service}/${key}`;
     const entry = startEntry(state, title, 'running', workflowId);
     try {
-      const isNew = await startOrTell(runbook, workflowId, input);
+      const isNew = await startOrTell(runbook, workflowId, input, news);
       endEntry(state, entry, 'done', `${workflowId} ${isNew ? 'was started' : 'is open, and was told'}`);
       return { workflowId, isNew };
     } catch (error) {
@@ -33,6 +34,7 @@ export function createLauncher(state: RunState): Pick<Run, 'launch'> {
     runbook: string,
     workflowId: string,
     input: Record<string, unknown>,
+    news?: string,
   ): Promise<boolean> {
     for (let round = 1; ; round += 1) {
       try {
@@ -40,6 +42,8 @@ export function createLauncher(state: RunState): Pick<Run, 'launch'> {
           workflowId,
           args: [input],
           parentClosePolicy: 'ABANDON',
+          // Otherwise a cancellation of this run, while it still goes on, cancels that one too.
+          cancellationType: 'ABANDON',
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
           priority: priorityOf(state.policy),
         });
@@ -47,7 +51,10 @@ export function createLauncher(state: RunState): Pick<Run, 'launch'> {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
-      const notice: AlertNotice = { status: 'firing', count: 1, at: now(), startsAt: now() };
+      const notice: AlertNotice = {
+        ...{ status: 'firing', count: 1, at: now(), startsAt: now() },
+        ...(news === undefined ? {} : { news }),
+      };
       try {
         await getExternalWorkflowHandle(workflowId).signal('alert', notice);
         return false;

@@ -85,9 +85,15 @@ async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<v
   if (verdict.shard !== undefined && state.rests) await state.place.give();
 }
 
+const MAX_NEWS = 1_000;
+
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */
-function hearAlert(state: RunState, { status, count, at, startsAt = '' }: AlertNotice): void {
+function hearAlert(state: RunState, { status, count, at, startsAt = '', news }: AlertNotice): void {
   const { alert } = state;
+  if (typeof news === 'string') {
+    alert.news = news.slice(0, MAX_NEWS);
+    addNote(state, 'There is more of it', alert.news);
+  }
   if (startsAt > (alert.startsAt ?? '')) alert.startsAt = startsAt;
   alert.repeats += count;
   if (alert.repeats > 0) state.report.facts['alertRepeats'] = alert.repeats;

@@ -87,6 +87,8 @@ export interface Sender {
   resolvedAt?: string;
   /** ISO time at which the newest of what came since began; absent where nothing did, or its sender does not say. */
   startsAt?: string;
+  /** What the newest of it is, where a run says so. */
+  news?: string;
 }
 
 /** What a runbook shows of its own, beside what every run shows. */
@@ -138,8 +140,11 @@ export interface Run<A = Activities> {
    */
   soak(title: string, call: Call<Verdict, A>, times: { forMs: number; everyMs: number }): Promise<void>;
 
-  /** Says what is going to happen, and asks nobody; ends the run in mode `observe`. @example await run.plan({ actions: [{ action: 'restore', target: 'a copy' }] }) */
-  plan(draft: PlanDraft): Promise<Plan>;
+  /**
+   * Says what is going to happen, and asks nobody; ends the run in mode `observe`. What changes nothing goes on `alsoWhilePaused`.
+   * @example await run.plan({ actions: [{ action: 'restore', target: 'a copy' }] })
+   */
+  plan(draft: PlanDraft, options?: { alsoWhilePaused?: boolean }): Promise<Plan>;
 
   /**
    * Lets the run act on exactly this plan: ends it in mode `observe`, asks for an approval in `propose`. `make` is called
@@ -202,10 +207,16 @@ export interface Run<A = Activities> {
 
   /**
    * Starts another runbook that outlives this run, where none with that key of the service is open. One that is hears that
-   * there is more of it, as from an alert that fires again.
+   * there is more of it, as from an alert that fires again, with `news` in words.
    * @example await run.launch('Open an incident', 'respondToIncident', 'checklist', { service, title, startedBy })
    */
-  launch(title: string, runbook: string, key: string, input: Record<string, unknown>): Promise<Launched>;
+  launch(
+    title: string,
+    runbook: string,
+    key: string,
+    input: Record<string, unknown>,
+    news?: string,
+  ): Promise<Launched>;
 
   /** A status message, to a rung of the ladder or to every channel. Returns the channels that took it; never fails. @example await run.announce('Writes stop now.') */
   announce(text: string, to?: { rung?: string; severity?: Severity }): Promise<string[]>;

@@ -60,7 +60,14 @@ export async function passKillSwitch(state: RunState, before: string): Promise<v
   }
 }
 
+/** For what changes nothing: it goes on, and says that everything else does not. */
+export async function noteKillSwitch(state: RunState): Promise<void> {
+  const obstacle = await obstacleOf(state);
+  if (obstacle !== undefined) addNote(state, 'This goes on: it changes nothing', obstacle.why);
+}
+
 interface Obstacle {
+  why: string;
   text: string;
   /** How long to wait for the next look, at the most. */
   lookMs: number;
@@ -72,12 +79,13 @@ async function obstacleOf(state: RunState): Promise<Obstacle | undefined> {
     if (pause === undefined) return undefined;
     const { target, by, at, reason } = pause;
     const what = target === 'all' ? '' : ` --target ${target}`;
-    const text = `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}. \`runbooks resume${what} --reason "..."\` lets it go on`;
-    return { text, lookMs: MAX_LOOK_MS };
+    const why = `paused by ${by} at ${at}${what === '' ? '' : `, all of ${target}`}: ${reason}`;
+    const text = `${why}. \`runbooks resume${what} --reason "..."\` lets it go on`;
+    return { why, text, lookMs: MAX_LOOK_MS };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const text = `paused: the kill switch cannot be read, which counts as paused: ${causeOf(error).message}`;
-    return { text, lookMs: MAX_UNREAD_MS };
+    return { why: text, text, lookMs: MAX_UNREAD_MS };
   }
 }
 

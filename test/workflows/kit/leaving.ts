@@ -95,6 +95,8 @@ const PARTS: Record<string, Part> = {
       run.undo('Inner', () => add(run, { takesBack: 'Change a' }, 'inner back'));
     }),
   plan: (run) => run.plan({ actions: [{ action: 'change', target: 'a' }] }),
+  planAlsoWhilePaused: (run) =>
+    run.plan({ actions: [{ action: 'tell', target: 'a' }] }, { alsoWhilePaused: true }),
   broken: async (run) =>
     run.show({
       details: () => {
@@ -102,6 +104,8 @@ const PARTS: Record<string, Part> = {
       },
     }),
   child: (run, input) => run.child('Another', 'leaving', { ...input, parts: 'sessions fail' }),
+  launch: (run, { service, startedBy }) =>
+    run.launch('Another', 'holder', 'other', { service, startedBy }, 'once more'),
   wait: () => sleep('1 hour'),
   fail: async () => {
     throw new Error('ill');

@@ -74,6 +74,28 @@ describe('the kill switch', () => {
     }),
   );
 
+  it('holds back nothing that changes nothing, and is told there', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      await pause('booking');
+      try {
+        const handle = await kit.start('leaving', undefined, { parts: 'planAlsoWhilePaused' });
+        const { outcome, timeline } = await kit.until(
+          handle,
+          (now) => now.endedAt !== undefined || now.summary.startsWith('paused'),
+        );
+        expect(outcome).toBe('SUCCEEDED');
+        expect(timeline).toContainEqual(
+          expect.objectContaining({
+            title: 'This goes on: it changes nothing',
+            detail: expect.stringMatching(/^paused by ben at .*, all of booking: freeze$/) as string,
+          }),
+        );
+      } finally {
+        await resume('booking');
+      }
+    }));
+
   it('of another service shuts nothing', () =>
     withKit(env, async (kit) => {
       kit.world.policy = { mode: 'auto' };

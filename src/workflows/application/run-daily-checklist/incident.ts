@@ -34,19 +34,22 @@ export function openIncident(
   startedBy: string,
 ): Promise<Launched> {
   const target = targetOf(place);
-  return run.launch('Open an incident', 'respondToIncident', `checklist-${place.environment}`, {
+  const impact = red
+    .map((item) => `${item.name} ${textOf(item)}`)
+    .join('\n')
+    .slice(0, MAX_IMPACT);
+  const input = {
     ...place,
     title: `Daily checklist of ${target}: ${namesOf(red)}`.slice(0, MAX_TITLE),
-    impact: red
-      .map((item) => `${item.name} ${textOf(item)}`)
-      .join('\n')
-      .slice(0, MAX_IMPACT),
+    impact,
     scope: target,
     finding: findingOf(red[0]!),
     mode: run.policy.mode,
     startedBy,
     reason: `opened by ${run.id}`.slice(0, 500),
-  });
+  };
+  const key = `checklist-${place.environment}`;
+  return run.launch('Open an incident', 'respondToIncident', key, input, impact);
 }
 
 /** What `match: { finding: ... }` of the configuration knows it by. */

@@ -35,6 +35,8 @@ export interface Incident {
   heardStart: string;
   /** Both words of the sender may come before anything acts upon the first. */
   heardRefires: number;
+  /** What its sender said last about the impact. */
+  heardNews?: string;
   todo: Effect[];
   /** A message changed something since the run last looked. */
   woken: boolean;
@@ -128,7 +130,16 @@ export function noteAlert(incident: Incident, { sender }: Run): boolean {
   if (startsAt > heardStart) incident.heardStart = startsAt;
   incident.heardResolved = sender.resolvedAt;
   incident.heardRefires = sender.refires;
+  takeNews(incident, sender.news);
   return again;
+}
+
+/** Whoever is paged or told from now on hears of what is wrong today; the words of a person stay. */
+function takeNews(incident: Incident, news: string | undefined): void {
+  const { record, heardNews = '' } = incident;
+  if (news === undefined || news === heardNews) return;
+  if (record.impact === heardNews) record.impact = news;
+  incident.heardNews = news;
 }
 
 /** Waits until something is to be done: because of a message, of the alert, or because the time has come. */

@@ -78,6 +78,7 @@ async function open(incident: Incident, run: Run, input: Input): Promise<void> {
   incident.environment = environment;
   record.title = input.title ?? (alert?.title || 'Incident without a title');
   record.impact = input.impact ?? '';
+  incident.heardNews = record.impact;
   record.scope = input.scope ?? '';
   record.startedAt = symptomBegan(alert, record.openedAt);
   incident.heardStart = alert?.startsAt ?? '';

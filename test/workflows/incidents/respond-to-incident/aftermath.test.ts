@@ -173,6 +173,27 @@ describe('an incident that was not over', () => {
       await kit.end(handle);
     }));
 
+  it('hears from a run what is wrong now, and pages with that; the words of a person stay', () =>
+    withIncidents(env, async (kit) => {
+      const handle = await resolved(kit, { impact: 'lock waits red: 40.0 s' });
+      const news = async (text: string) => {
+        const startsAt = new Date((await env.currentTimeMs()) + MINUTE).toISOString();
+        await handle.signal('alert', { ...notice('firing'), startsAt, news: text });
+      };
+      await news('backups red: 3 days old');
+      const { incident, timeline } = await kit.until(handle, (now) => now.incident.pages === 2);
+      expect(incident.impact).toBe('backups red: 3 days old');
+      expect(timeline).toContainEqual(
+        expect.objectContaining({ title: 'There is more of it', detail: 'backups red: 3 days old' }),
+      );
+      expect(kit.world.sent.findLast(({ kind }) => kind === 'page')?.text).toMatch(/Impact: backups red/);
+      await kit.say(handle, 'fact', { field: 'impact', text: 'nobody, so far', by: 'ben' });
+      await news('backups red: 4 days old');
+      const later = await kit.until(handle, (now) => JSON.stringify(now.timeline).includes('4 days old'));
+      expect(later.incident.impact).toBe('nobody, so far');
+      await kit.end(handle);
+    }));
+
   it('is reopened by a person with a reason', () =>
     withIncidents(env, async (kit) => {
       const handle = await resolved(kit);
