@@ -1,5 +1,6 @@
 /** What the daily checklist goes by, where nothing else in the configuration says it. */
 import { z } from 'zod';
+import { BANDS_IN_ORDER } from './primitives';
 
 export const checklistSchema = z
   .strictObject({
@@ -10,6 +11,7 @@ export const checklistSchema = z
       .describe('environment whose smoke test is run'),
     lockWaitSeconds: z
       .strictObject({ warning: z.number().min(0).default(1), critical: z.number().positive().default(30) })
+      .refine(...BANDS_IN_ORDER)
       .prefault({})
       .describe('a session that waits for a lock for longer is yellow, or red'),
     deadlocks: z
@@ -17,6 +19,7 @@ export const checklistSchema = z
         warning: z.number().int().min(0).default(0),
         critical: z.number().int().min(0).default(10),
       })
+      .refine(...BANDS_IN_ORDER)
       .prefault({})
       .describe('more than these since the checklist before are yellow, or red'),
     slowStatementSeconds: z

@@ -1,23 +1,25 @@
 /** Where the log lines of an environment are, and how many of which kind are too many. */
 import { z } from 'zod';
 import { patternProblem } from './pattern';
-import { commandSchema } from './primitives';
+import { BANDS_IN_ORDER, commandSchema } from './primitives';
 
 const count = (fallback: number) => z.number().int().min(0).default(fallback);
 
-const watchSchema = z.strictObject({
-  name: z.string().trim().min(1).max(60).describe('for people, e.g. booking transitions'),
-  pattern: z
-    .string()
-    .min(1)
-    .superRefine((pattern, context) => {
-      const problem = patternProblem(pattern);
-      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-    })
-    .describe('regular expression (RE2) that is looked for in the message, whatever its case'),
-  warning: count(2).describe('more warnings and errors than these are yellow'),
-  critical: count(50).describe('more than these are red'),
-});
+const watchSchema = z
+  .strictObject({
+    name: z.string().trim().min(1).max(60).describe('for people, e.g. booking transitions'),
+    pattern: z
+      .string()
+      .min(1)
+      .superRefine((pattern, context) => {
+        const problem = patternProblem(pattern);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      })
+      .describe('regular expression (RE2) that is looked for in the message, whatever its case'),
+    warning: count(2).describe('more warnings and errors than these are yellow'),
+    critical: count(50).describe('more than these are red'),
+  })
+  .refine(...BANDS_IN_ORDER);
 
 export const logsSchema = z
   .strictObject({
@@ -26,6 +28,7 @@ export const logsSchema = z
     ),
     errors: z
       .strictObject({ warning: count(0), critical: count(50) })
+      .refine(...BANDS_IN_ORDER)
       .prefault({})
       .describe('more errors than these are yellow, or red'),
     watch: z

@@ -35,3 +35,9 @@ export const commandSchema = z
     timeoutSeconds: z.number().positive().max(86_400).default(600),
   })
   .describe('a command that the worker runs');
+
+/** For `refine`: otherwise something is red that keeps within what is wanted. */
+export const BANDS_IN_ORDER = [
+  ({ warning, critical }: { warning: number; critical: number }): boolean => warning <= critical,
+  'bands in their order: critical is the highest, and it has a default',
+] as const;
