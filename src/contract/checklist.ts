@@ -2,6 +2,9 @@
 
 export type Color = 'green' | 'yellow' | 'red' | 'not configured';
 
+/** Of what there may be hundreds of, no more are read. */
+export const MOST = 10;
+
 /** One line of the checklist. */
 export interface ChecklistItem {
   name: string;
@@ -18,6 +21,8 @@ export interface ChecklistItem {
 export interface Counters {
   /** ISO time. */
   at: string;
+  /** ISO time up to which the log was read; absent where it never was. */
+  logs?: string;
   /** Absent where they could not be read. */
   deadlocks?: number;
   /** Calls and milliseconds by the ID of a statement; absent where nobody counts them. */

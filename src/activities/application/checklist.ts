@@ -5,6 +5,7 @@ import type { LogsConfig } from '../../config/log-schema';
 import type { CommandConfig, ServiceConfig } from '../../config/schema';
 import type { ChecklistRecord, Counters } from '../../contract/checklist';
 import { targetOf, type Place } from '../../contract/place';
+import type { Outcome, RunReport } from '../../contract/report';
 import { searchAttributes } from '../../contract/search-attributes';
 import { objectiveOf } from '../observe/measure';
 import { longestRunMs } from '../support/configured-command';
@@ -29,6 +30,8 @@ export interface ChecklistScope {
   slowMs: number;
   limits: ChecklistConfig;
 }
+
+type PastReport = Partial<Pick<RunReport, 'environment' | 'outcome'>> & { checklist?: ChecklistRecord };
 
 const LOOKED_AT = 50;
 
@@ -61,20 +64,25 @@ export function createChecklistActivities({ config, client }: ActivityDeps) {
       };
     },
 
-    /** What the newest checklist of this environment that has ended counted; null where there is none. Reads only. */
-    async readCountersBefore(place: Place): Promise<Counters | null> {
+    /**
+     * What the newest checklist of this environment counted; null where there is none. Of those that tell people, only one
+     * that has told them: what it saw is no news then, and nobody has heard of it else. Reads only.
+     */
+    async readCountersBefore({ tells, ...place }: Place & { tells: boolean }): Promise<Counters | null> {
       if (client === undefined)
         throw fail(
           'CommandFailed',
           `The checklists before of ${targetOf(place)} cannot be read: no Temporal.`,
         );
       const { service, environment } = place;
-      const query = `WorkflowType = 'runDailyChecklist' AND ${searchAttributes.service.name} = '${service}' AND ExecutionStatus != 'Running'`;
+      const query = `WorkflowType = 'runDailyChecklist' AND ${searchAttributes.service.name} = '${service}' AND ExecutionStatus = 'Completed'`;
+      const outcomes: (Outcome | undefined)[] = tells ? ['SUCCEEDED'] : ['SUCCEEDED', 'OBSERVED'];
       let newest: Counters | null = null;
       let seen = 0;
       for await (const { memo } of client.workflow.list({ query, pageSize: LOOKED_AT })) {
-        const report = memo?.['report'] as { environment?: string; checklist?: ChecklistRecord } | undefined;
-        const counters = report?.environment === environment ? report.checklist?.counters : undefined;
+        const report = memo?.['report'] as PastReport | undefined;
+        const counts = report?.environment === environment && outcomes.includes(report.outcome);
+        const counters = counts ? report.checklist?.counters : undefined;
         if (counters !== undefined && (newest === null || counters.at > newest.at)) newest = counters;
         if ((seen += 1) >= LOOKED_AT) break;
       }

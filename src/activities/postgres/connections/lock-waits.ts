@@ -1,5 +1,6 @@
 import { serviceOf } from '../../../config/load';
 import { scrub } from '../../../config/secrets';
+import { MOST } from '../../../contract/checklist';
 import type { Place } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
@@ -24,8 +25,6 @@ export interface LongStatement {
   query: string;
 }
 
-const SHOWN = 10;
-
 /** What is going on in a database at one moment. */
 export function createActivityReaders(deps: ActivityDeps) {
   const options = (action: string) => ({ identity: true, readOnly: true, action });
@@ -48,7 +47,7 @@ export function createActivityReaders(deps: ActivityDeps) {
                FROM pg_stat_activity a
                JOIN LATERAL (SELECT to_jsonb(l) AS lock FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) w ON true
               WHERE a.datname = current_database()
-              ORDER BY "waitedMs" DESC LIMIT ${SHOWN}`,
+              ORDER BY "waitedMs" DESC LIMIT ${MOST}`,
           );
           return rows.map((row) => ({ ...row, query: oneLine(row.query) }));
         },
@@ -67,7 +66,7 @@ export function createActivityReaders(deps: ActivityDeps) {
           const { rows } = await client.query<LongStatement>(
             `SELECT pid, application, since, query FROM (${OFFENDERS_SQL}) found
               WHERE offence = 'long query' AND (untouchable IS NULL OR untouchable LIKE 'protected%' OR untouchable = 'superuser')
-              ORDER BY since, pid LIMIT ${SHOWN}`,
+              ORDER BY since, pid LIMIT ${MOST}`,
             offenderParameters(connections),
           );
           return rows.map((row) => ({ ...row, query: oneLine(row.query) }));
@@ -97,6 +96,9 @@ export function createActivityReaders(deps: ActivityDeps) {
   };
 }
 
-function oneLine(query: string): string {
-  return scrub(query.replace(/\s+/g, ' ').trim());
+/** It is told to everybody: what stands in quotes may be a password, or a person. */
+export function oneLine(query: string): string {
+  return scrub(query.replace(/\s+/g, ' ').trim())
+    .replace(/\$\w*\$.*/, '***')
+    .replace(/'[^']*'?/g, "'***'");
 }

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { scrub } from '../../../config/secrets';
-import type { Counters } from '../../../contract/checklist';
+import { MOST, type Counters } from '../../../contract/checklist';
 import { findView, howToEnable } from './statements';
 import { needStatistics } from './statistics';
 
@@ -20,9 +20,8 @@ export interface SlowStatements {
   counted: NonNullable<Counters['statements']>;
 }
 
-/** They go into every report: those that took most of the time. */
+/** They go into every report: so many of those that took most of the time, and of the slowest on average. */
 const COUNTED = 50;
-const SHOWN = 10;
 
 interface Row {
   id: string;
@@ -33,7 +32,8 @@ interface Row {
 
 /**
  * Statements of others that took longer than `slowMs` on average since they were counted the last time. What was not among
- * the counted ones then, or was reset since, is judged by all its calls. Throws MissingPrivilege.
+ * the counted ones then, or was reset since, is judged by all its calls. One that is new took little in all, beside what has
+ * run for months: so the slowest are looked at too. Throws MissingPrivilege.
  */
 export async function readSlowStatements(
   client: ClientBase,
@@ -45,20 +45,21 @@ export async function readSlowStatements(
   if (!preloaded || view === null)
     return { missing: howToEnable(preloaded, preload, view), slow: [], counted: {} };
   const { rows } = await client.query<Row>(
-    `SELECT * FROM (
+    `WITH statements AS (
        SELECT s ->> 'queryid' AS id, left(min(s ->> 'query'), 400) AS text, sum((s ->> 'calls')::float8) AS calls,
               sum(coalesce(s ->> 'total_exec_time', s ->> 'total_time')::float8) AS "totalMs"
          FROM (SELECT to_jsonb(p) AS s FROM ${view} p
                 WHERE p.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
                   AND p.userid IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = session_user)) counted
-        WHERE s ->> 'queryid' IS NOT NULL GROUP BY 1) statements
-      WHERE calls > 0 ORDER BY "totalMs" DESC LIMIT ${COUNTED}`,
+        WHERE s ->> 'queryid' IS NOT NULL AND (s ->> 'calls')::float8 > 0 GROUP BY 1)
+     (SELECT * FROM statements ORDER BY "totalMs" DESC LIMIT ${COUNTED})
+     UNION (SELECT * FROM statements ORDER BY "totalMs" / calls DESC LIMIT ${COUNTED})`,
   );
   const slow = rows
     .map((row) => since(row, before[row.id]))
     .filter(({ calls, meanMs }) => calls > 0 && meanMs > slowMs)
     .sort((a, b) => b.meanMs - a.meanMs)
-    .slice(0, SHOWN);
+    .slice(0, MOST);
   const counted = rows.map(({ id, calls, totalMs }) => [id, [calls, Math.round(totalMs)]]);
   return { slow, counted: Object.fromEntries(counted) as SlowStatements['counted'] };
 }

@@ -2,7 +2,7 @@ import type { ChecklistScope } from '../../../activities/application/checklist';
 import type { Measured } from '../../../activities/observe/measure';
 import type { ChecklistItem, Color } from '../../../contract/checklist';
 import { targetOf, type Place } from '../../../contract/place';
-import { countOf, duration, percent } from '../../kit';
+import { countOf, percent } from '../../kit';
 import { notConfigured, type Item, type Seen } from './item';
 
 /** Which runbook deals with a measure, by the beginning of its name. */
@@ -167,10 +167,12 @@ function cronItem(place: Place, job: string, limitMs: number): Item {
       const status = await run.step(`Last run of ${job}`, (act) => act.readCron({ ...place, job }), {
         describe: ({ detail }) => detail,
       });
-      const { stale, schedule, undone, healsLazily, everyMs, detail } = status;
+      const { stale, schedule, scheduleDetail, undone, healsLazily, detail } = status;
       const stopped = stale || schedule === 'lost';
-      const color = stopped ? (healsLazily ? 'yellow' : 'red') : (undone ?? 0) > 0 ? 'yellow' : 'green';
-      return { color, figure: stopped ? `${detail}; it should run every ${duration(everyMs)}` : detail };
+      const doubtful = (undone ?? 0) > 0 || schedule === 'unknown';
+      const color = stopped ? (healsLazily ? 'yellow' : 'red') : doubtful ? 'yellow' : 'green';
+      const why = schedule === 'lost' || schedule === 'unknown' ? `; ${scheduleDetail}` : '';
+      return { color, figure: `${detail}${why}` };
     },
   };
 }

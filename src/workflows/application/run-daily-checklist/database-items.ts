@@ -1,5 +1,5 @@
 import type { ChecklistScope } from '../../../activities/application/checklist';
-import type { Counters } from '../../../contract/checklist';
+import { MOST, type Counters } from '../../../contract/checklist';
 import type { Place } from '../../../contract/place';
 import { countOf, duration, percent, utc } from '../../kit';
 import { colorOf, type Item } from './item';
@@ -51,7 +51,7 @@ function longStatementsItem(place: Place, { longQuerySeconds }: ChecklistScope, 
       const [longest] = found;
       if (longest === undefined) return { color: 'green', figure: 'none' };
       const took = duration(Date.now() - Date.parse(longest.since));
-      const figure = `${countOf(found.length, 'statement')}; the longest for ${took}, of ${nameOf(longest)}: ${longest.query}`;
+      const figure = `${seen(found, 'statement')}; the longest for ${took}, of ${nameOf(longest)}: ${longest.query}`;
       return { color: 'red', figure };
     },
   };
@@ -79,7 +79,7 @@ function slowStatementsItem(
       counters.statements = counted;
       const [slowest] = slow;
       if (slowest === undefined) return { color: 'green', figure: `none since ${sinceOf(before)}` };
-      const figure = `${countOf(slow.length, 'statement')} since ${sinceOf(before)}; the slowest ${countOf(slowest.calls, 'time')} for ${duration(slowest.meanMs)} on average: ${slowest.query}`;
+      const figure = `${seen(slow, 'statement')} since ${sinceOf(before)}; the slowest ${countOf(slowest.calls, 'time')} for ${duration(slowest.meanMs)} on average: ${slowest.query}`;
       return { color: slowest.meanMs > limits.slowStatementSeconds * 1_000 ? 'red' : 'yellow', figure };
     },
   };
@@ -98,7 +98,7 @@ function lockWaitsItem(place: Place, { limits }: ChecklistScope, limitMs: number
       if (longest === undefined) return { color: 'green', figure: 'none' };
       const { waitedMs, blockers, query } = longest;
       const by = blockers.map((one) => `${nameOf(one)} (${one.state})`).join(', ') || 'nobody any more';
-      const figure = `${countOf(waits.length, 'session')}; ${nameOf(longest)} for ${duration(waitedMs)}, kept waiting by ${by}: ${query}`;
+      const figure = `${seen(waits, 'session')}; ${nameOf(longest)} for ${duration(waitedMs)}, kept waiting by ${by}: ${query}`;
       return { color: colorOf(waitedMs / 1_000, { warning, critical }), figure };
     },
   };
@@ -120,15 +120,19 @@ function deadlocksItem(
       const { deadlocks, countedSince } = await run.step('Deadlocks', (act) => act.readDeadlocks(place));
       counters.deadlocks = deadlocks;
       const earlier = before?.deadlocks;
-      // Fewer than before: somebody has reset them.
-      const known = earlier !== undefined && earlier <= deadlocks;
+      // Fewer than before, or counted from a later time: somebody has reset them, or the server has crashed.
+      const anew = countedSince !== null && Date.parse(countedSince) > Date.parse(before?.at ?? '');
+      const known = earlier !== undefined && earlier <= deadlocks && !anew;
       const fresh = known ? deadlocks - earlier : deadlocks;
+      const color = colorOf(fresh, limits.deadlocks);
       const since = known
         ? sinceOf(before)
         : countedSince === null
           ? 'they are counted'
           : `${utc(countedSince)} UTC`;
-      return { color: colorOf(fresh, limits.deadlocks), figure: `${fresh} since ${since}` };
+      // Of years, where no checklist has counted them before: nothing to call anybody for.
+      const old = earlier === undefined && color === 'red';
+      return { color: old ? 'yellow' : color, figure: `${fresh} since ${since}` };
     },
   };
 }
@@ -139,4 +143,8 @@ function sinceOf(before: Counters | null): string {
 
 function nameOf({ application, pid }: { application: string; pid: number }): string {
   return application === '' ? `process ${pid}` : `${application} (${pid})`;
+}
+
+function seen(found: unknown[], what: string): string {
+  return `${found.length < MOST ? '' : 'at least '}${countOf(found.length, what)}`;
 }

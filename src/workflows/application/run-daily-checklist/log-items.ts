@@ -1,32 +1,43 @@
 import type { ChecklistScope } from '../../../activities/application/checklist';
 import type { LogGroup, LogReview } from '../../../activities/observe/logs';
-import type { ChecklistItem } from '../../../contract/checklist';
+import type { ChecklistItem, Counters } from '../../../contract/checklist';
 import type { Place } from '../../../contract/place';
 import { countOf, type Run } from '../../kit';
-import { colorOf, notConfigured, type Item } from './item';
+import { colorOf, notConfigured, type Item, type Seen } from './item';
 
 /** Errors with their stack traces, and what is looked for in warnings. The log is read once for all of them. */
 export function logItems(
   place: Place,
   { logs, limits }: ChecklistScope,
   since: string,
+  counters: Counters,
 ): (Item | ChecklistItem)[] {
   const what = `environments.${place.environment}.observe.logs`;
   if (logs === null) return [notConfigured('logs', what)];
   const limitMs = Math.max(limits.itemSeconds * 1_000, logs.permittedMs);
   let reading: Promise<LogReview> | undefined;
-  const read = (run: Run): Promise<LogReview> =>
-    (reading ??= run.step('Logs', (act) => act.readLogs({ ...place, since }), {
+  const readAll = async (run: Run): Promise<LogReview> => {
+    const found = await run.step('Logs', (act) => act.readLogs({ ...place, since }), {
       kind: 'long',
       undo: 'read-only',
       describe: ({ errors, warnings }) => `${countOf(errors, 'error')}, ${countOf(warnings, 'warning')}`,
-    }));
+    });
+    counters.logs = counters.at;
+    return found;
+  };
+  const read = (run: Run): Promise<LogReview> => (reading ??= readAll(run));
   const item = (name: string, warning: number, next: string, seen: (found: LogReview) => Seen): Item => ({
     name,
     objective: `at most ${warning} since ${since.slice(0, 16).replace('T', ' ')} UTC`,
     next,
     limitMs,
-    read: async (run) => seen(await read(run)),
+    read: async (run) => {
+      const found = await read(run);
+      const { color, figure } = seen(found);
+      // Nobody knows what is in the rest.
+      if (color !== 'green' || !found.cut) return { color, figure };
+      return { color: 'yellow', figure, next: `have the command of ${what} print warnings and errors only` };
+    },
   });
   return [
     item('errors in the log', logs.errors.warning, 'resolveHighErrorRate', (found) => ({
@@ -44,11 +55,6 @@ export function logItems(
     ),
     ...(logs.watch.length === 0 ? [notConfigured('repeated warnings', `${what}.watch`)] : []),
   ];
-}
-
-interface Seen {
-  color: ChecklistItem['color'];
-  figure: string;
 }
 
 function cutOf({ cut }: LogReview): string {

@@ -2,16 +2,17 @@ import { isCancellation } from '@temporalio/workflow';
 import type { ChecklistScope } from '../../../activities/application/checklist';
 import type { InputOf } from '../../../catalogue/card';
 import type { ChecklistItem, ChecklistRecord, Counters } from '../../../contract/checklist';
-import { targetOf, type Place } from '../../../contract/place';
+import type { Place } from '../../../contract/place';
 import { now, runbook, utc, type Run } from '../../kit';
 import { applicationItems } from './application-items';
 import { backupItem } from './backup-item';
 import type { runDailyChecklistCard } from './card';
 import { databaseItems } from './database-items';
-import { openIncident, planOf } from './incident';
+import { planOf } from './incident';
 import { readItem, type Item } from './item';
 import { logItems } from './log-items';
-import { countsOf, ofColor, showItems, textOf } from './show';
+import { showItems } from './show';
+import { tell } from './tell';
 
 type Input = InputOf<typeof runDailyChecklistCard>;
 
@@ -28,7 +29,8 @@ export const runDailyChecklist = runbook<typeof runDailyChecklistCard>(
     );
     showItems(run, record);
 
-    await run.plan(planOf(place, record.items));
+    // It changes nothing, and while automation is paused people want to know all the more.
+    await run.plan(planOf(place, record.items), { alsoWhilePaused: true });
     return tell(run, place, record.items, input.startedBy);
   },
 );
@@ -41,9 +43,11 @@ async function itemsOf(
   counters: Counters,
 ): Promise<(Item | ChecklistItem)[]> {
   const before = await readBefore(run, place);
+  // Where the log cannot be read today, the next one reads of today too.
+  if (before?.logs !== undefined) counters.logs = before.logs;
   return [
     ...applicationItems(place, scope),
-    ...logItems(place, scope, logsSince(before)),
+    ...logItems(place, scope, logsSince(before), counters),
     ...databaseItems(place, scope, before, counters),
     backupItem(place, scope, startedBy, run.objective('backupMaxAgeSeconds')),
   ];
@@ -51,8 +55,9 @@ async function itemsOf(
 
 /** Without it everything is told since it is counted. */
 async function readBefore(run: Run, place: Place): Promise<Counters | null> {
+  const tells = run.policy.mode !== 'observe';
   try {
-    return await run.step('The checklist before', (act) => act.readCountersBefore(place), {
+    return await run.step('The checklist before', (act) => act.readCountersBefore({ ...place, tells }), {
       describe: (before) => (before === null ? 'there is none' : `of ${utc(before.at)} UTC`),
     });
   } catch (error) {
@@ -66,23 +71,6 @@ const DAY_MS = 86_400_000;
 const MAX_LOG_MS = 4 * DAY_MS;
 
 function logsSince(before: Counters | null): string {
-  const since = before === null ? Date.now() - DAY_MS : Date.parse(before.at);
+  const since = before?.logs === undefined ? Date.now() - DAY_MS : Date.parse(before.logs);
   return new Date(Math.max(since, Date.now() - MAX_LOG_MS)).toISOString();
-}
-
-/** Red items go into an incident; everybody hears of those and of yellow ones. */
-async function tell(run: Run, place: Place, items: ChecklistItem[], startedBy: string): Promise<string> {
-  const counts = countsOf(items);
-  const red = ofColor(items, 'red');
-  const worth = [...red, ...ofColor(items, 'yellow')];
-  if (worth.length === 0) return counts;
-  let incident = '';
-  if (red.length > 0) {
-    const { workflowId, isNew } = await openIncident(run, place, red, startedBy);
-    run.fact('incident', workflowId);
-    incident = `; ${isNew ? 'opened' : 'added to'} the incident ${workflowId}`;
-  }
-  const lines = worth.map((item) => `${item.name} ${textOf(item)}`);
-  await run.announce([`Daily checklist of ${targetOf(place)}: ${counts}${incident}`, ...lines].join('\n'));
-  return `${counts}${incident}`;
 }
