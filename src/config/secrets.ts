@@ -58,7 +58,16 @@ function rememberUrlPassword(text: string): void {
   const password = /^\w+:\/\/[^\s:@/]*:([^\s@/]+)@/.exec(text)?.[1];
   if (password === undefined) return;
   remember(password);
-  remember(decodeURIComponent(password));
+  remember(decoded(password));
+}
+
+/** As it stands where it cannot be decoded: who writes a URL by hand forgets to encode a `%`. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Gives this process the variables that `${env:NAME}` reads. For the embedded stack, which makes its own passwords. */

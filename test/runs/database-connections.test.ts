@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { parseDocument } from 'yaml';
@@ -126,6 +126,55 @@ describe('a server that its provider has paused', () => {
   });
 });
 
+it('a server that its provider does not start is a task, and the run goes on when somebody has started it', async () => {
+  database().server = startable('sh', '-c', 'echo no such key >&2; exit 1');
+  await suspend();
+  const handle = await driver.start(RUNBOOK, { alert: alert() });
+  const { question } = await driver.waiting(handle, 'task');
+  expect(question).toMatch(
+    /resume it in its dashboard, .* It was tried already: its server could not be started: .*no such key/,
+  );
+  await postgres().restart();
+  writeFileSync(file('status'), 'available');
+  await lookNow(handle);
+  const { outcome, report } = await driver.end(handle);
+  expect([outcome, report.facts['remedy']]).toEqual([
+    'SUCCEEDED',
+    expect.stringMatching(/^its server could not be started: .*, a person was asked to mend it$/),
+  ]);
+});
+
+it('what only the application meets is waited for as well, and nobody says that it passed', async () => {
+  // What a pooler says whose server starts.
+  const pooler = createTcpServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        const text = Buffer.from('SFATAL\0C57P03\0Mthe database system is starting up\0\0');
+        const length = Buffer.alloc(4);
+        length.writeInt32BE(text.length + 4);
+        socket.end(Buffer.concat([Buffer.from('E'), length, text]));
+      }),
+  );
+  await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve));
+  const usual = app.application.databaseUrl;
+  database().server = { paused: ['suspended'], settleSeconds: 0 };
+  app.application.databaseUrl = `postgresql://booking_app:secret@127.0.0.1:${(pooler.address() as AddressInfo).port}/x`;
+  try {
+    const handle = await driver.start(RUNBOOK, { alert: alert() });
+    const { question } = await driver.waiting(handle, 'task');
+    expect(question).toMatch(
+      /^The database .*starting up.* It was tried already: it was waited for, in vain\./,
+    );
+    app.application.databaseUrl = usual;
+    await lookNow(handle);
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  } finally {
+    app.application.databaseUrl = usual;
+    pooler.close();
+  }
+});
+
 it('a stopped server that nobody told how to start is a task, and the run goes on when it answers', async () => {
   await postgres().stop();
   const handle = await driver.start(RUNBOOK, { alert: alert() });
@@ -143,7 +192,7 @@ it('a stopped server that nobody told how to start is a task, and the run goes o
   await postgres().restart();
   await lookNow(handle);
   const { outcome, report } = await driver.end(handle);
-  expect([outcome, report.facts['remedy']]).toEqual(['SUCCEEDED', 'a person saw to it']);
+  expect([outcome, report.facts['remedy']]).toEqual(['SUCCEEDED', 'a person was asked to mend it']);
 });
 
 it('a password that the application does not have any more is a task, then the run finds what is left', async () => {
@@ -252,24 +301,30 @@ describe('an application that does not come back although the database answers',
     expect(existsSync(file('restarted'))).toBe(true);
   });
 
-  // Behind the others: it keeps the lease of the application.
-  it('is not restarted where the database takes no writes again by then', async () => {
-    isWell = () => false;
-    const readOnly = (how: string) =>
-      driver.sql(`ALTER DATABASE booking_production ${how}`, 'postgres').catch(() => undefined);
+  it('is not restarted where the database is away again by then, but once that is mended', async () => {
+    isWell = () => existsSync(file('restarted'));
+    const usual = app.application.databaseUrl;
+    const gone = new URL(process.env['BOOKING_APP_DATABASE_URL']!);
+    gone.pathname = '/gone';
     // After the look at whether it comes back by itself, and before the one under the lease.
-    onAsked = async () => asked === 3 && (await readOnly('SET default_transaction_read_only = on'));
+    onAsked = () => {
+      if (asked === 3) app.application.databaseUrl = gone.href;
+      return Promise.resolve();
+    };
     try {
-      const { outcome, message } = await driver.run(RUNBOOK);
-      expect([outcome, message]).toEqual([
-        'NEEDS_HUMAN',
-        expect.stringMatching(
-          /was not restarted, because the database does not answer again: the database is read-only/,
-        ),
-      ]);
+      const handle = await driver.start(RUNBOOK, { alert: alert() });
+      const { question } = await driver.waiting(handle, 'task');
+      expect(question).toMatch(/The application at .*: the database does not exist /);
       expect(existsSync(file('restarted'))).toBe(false);
+      app.application.databaseUrl = usual;
+      await lookNow(handle);
+      const { outcome, report } = await driver.end(handle);
+      expect([outcome, report.facts['remedy']]).toEqual([
+        'SUCCEEDED',
+        'a person was asked to mend it, the application was restarted',
+      ]);
     } finally {
-      await readOnly('RESET default_transaction_read_only');
+      app.application.databaseUrl = usual;
     }
   });
 });

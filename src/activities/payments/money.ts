@@ -85,6 +85,11 @@ export function createMoneyActivities(deps: ActivityDeps) {
         return refused(
           `the application no longer has payment ${keeps.payment}, which stays, as succeeded with ${money}`,
         );
+      const shared = [row, kept].find(({ sharedWith }) => sharedWith.length > 0);
+      if (shared !== undefined)
+        return refused(
+          `booking ${shared.sharedWith.join(', ')} has a payment ${shared.reference} of ${shared.provider} as well since, and it was paid for one of them`,
+        );
       const stays = await readProvider(deps, place, kept);
       if (stays.state !== 'succeeded' || !takes(stays, refund))
         return refused(`payment ${keeps.payment}, which stays, is no longer whole: ${viewText(stays)}`);

@@ -263,6 +263,13 @@ test('a round that is not over in time counts as one, and is not sent again', as
       ) as string,
     });
     expect(asked).toEqual(['POST /slow']);
+    // Nor is one that was taken on, and of which nobody says within its time that it is over.
+    answer = () => ({ status: 202, body: {}, headers: { location: '/rounds/1' } });
+    webhooks.run.poll = { everySeconds: 0.01, forSeconds: 0.05, done: [], failed: [] };
+    expect(await runActivity(runWebhookDeliveries, { ...db.place, fence })).toMatchObject({
+      ran: true,
+      detail: expect.stringMatching(/accepted it \(202\), and it was not over within 0\.05 s/) as string,
+    });
     answer = () => ({ status: 503, body: {} });
     expect(await failureOf(runActivity(runWebhookDeliveries, { ...db.place, fence }))).toMatchObject({
       type: 'HttpFailed',

@@ -346,6 +346,13 @@ describe('a provider', () => {
     expect(await paymentsIn(world)).toEqual(before);
   });
 
+  it('whose keys are numbers is no other one', async () => {
+    answer = json({ ...TAKEN, id: 4711 });
+    const world = await freshWorld(pg, `http://127.0.0.1:${(wrong.address() as AddressInfo).port}`);
+    await addPayment(world, 1, { status: 'failed', provider_ref: '4711' });
+    expect((await find(world)).payments[0]!.view).toMatchObject({ state: 'succeeded' });
+  });
+
   it('of a payment that was not taken need not name a charge', async () => {
     answer = json({ ...TAKEN, status: 'canceled', latest_charge: null });
     const world = await freshWorld(pg, `http://127.0.0.1:${(wrong.address() as AddressInfo).port}`);
@@ -450,6 +457,15 @@ describe('a payment that was taken twice', () => {
     provider.know(given, { amount: 900 });
     expect((await refund(world, facts)).refused).toMatch(/is another one: stripe says succeeded, amount 900/);
     provider.know(given, {});
+    // The application has given the money to somebody else as well, after people said yes.
+    await world.db.query('DROP INDEX idx_payments_provider_ref');
+    const [other] = await world.db.query<{ id: string }>(
+      `INSERT INTO payments (booking_id, provider, provider_ref, amount_cents, currency, status)
+         SELECT id, 'stripe', $1, 1200, 'EUR', 'succeeded' FROM bookings WHERE customer_id = 2 RETURNING id`,
+      [given],
+    );
+    expect((await refund(world, facts)).refused).toMatch(/^booking .* has a payment pi_.* as well since/);
+    await world.db.query(`DELETE FROM payments WHERE id = $1`, [other!.id]);
     await world.db.query(`UPDATE durable_runbooks.fence SET token = 9`);
     expect(await failureOf(refund(world, facts))).toMatchObject({ type: 'StaleFencingToken' });
     expect([...refundsOf(first), ...refundsOf(second)]).toEqual([]);

@@ -5,7 +5,8 @@ import { poolFinding } from '../../../src/workflows/database/recover-database-co
 import { keyOf, planFor, remedyFor } from '../../../src/workflows/database/recover-database-connections/plan';
 import {
   findingsOf,
-  hasMovedOn,
+  movesOnFrom,
+  situationText,
   type Situation,
 } from '../../../src/workflows/database/recover-database-connections/situation';
 
@@ -28,6 +29,7 @@ function situation(
     application: tried(application),
     status: null,
     statusDetail: 'no database.server.status is configured',
+    asksStatus: false,
     paused: false,
     canStart: true,
     settleMs: 1_000,
@@ -72,12 +74,35 @@ it('what the application meets comes first, unless the server itself is away', (
 
 it('a task goes on with another cause, and not with a step on the way', () => {
   const before = situation('authentication');
-  expect(hasMovedOn(before, situation(null))).toBe(true);
-  expect(hasMovedOn(before, situation('read-only'))).toBe(true);
-  expect(hasMovedOn(before, situation('authentication'))).toBe(false);
+  const movesOn = movesOnFrom(before);
+  expect(movesOn(situation(null), 0)).toBe(true);
+  expect(movesOn(situation('read-only'), 0)).toBe(true);
+  expect(movesOn(situation('authentication'), 0)).toBe(false);
   // Somebody restarts the server.
-  expect(hasMovedOn(before, situation('refused'))).toBe(false);
-  expect(hasMovedOn(before, situation('starting'))).toBe(false);
+  expect(movesOn(situation('refused'), 0)).toBe(false);
+  expect(movesOn(situation('starting'), 999)).toBe(false);
+  expect(movesOn(situation('authentication'), 1_500)).toBe(false);
+  expect(movesOn(situation('refused'), 2_000)).toBe(false);
+  expect(movesOn(situation('refused'), 2_999)).toBe(false);
+  // It is down by now, and nothing is started before the run goes on.
+  expect(movesOn(situation('refused'), 3_000)).toBe(true);
+});
+
+it('a plan says who restarts the application, also where nothing else is wrong', () => {
+  const now = { ...situation(null), failing: [{ name: 'ready', ok: false, detail: 'answered 503' }] };
+  const planned = { remedy: undefined, restart: false, unchecked: [] };
+  expect(planFor(place, now, planned).actions.map(({ action }) => action)).toEqual([
+    'if its health checks fail although the database answers, a task for a person: restart the application',
+  ]);
+});
+
+it('a plan stays the same where what the provider answers comes and goes, and evidence has it', () => {
+  const [one, other] = ['no answer from api.example within 10 s', 'answered 503'].map((said) =>
+    situation('refused', 'refused', { asksStatus: true, statusDetail: `its status is not known: ${said}` }),
+  );
+  const planned = { remedy: 'task' as const, restart: false, unchecked: [] };
+  expect(planFor(place, one!, planned)).toEqual(planFor(place, other!, planned));
+  expect(situationText(other!)).toMatch(/its status is not known: answered 503/);
 });
 
 it('a plan is the same whatever was said, and warns of what is not configured', () => {

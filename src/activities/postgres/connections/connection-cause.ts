@@ -46,16 +46,22 @@ const SQL_STATES: Record<string, ConnectionCause> = {
 
 /** By what a server says, and else by what the network, the resolver or TLS say. The first that fits. */
 const TEXTS: [ConnectionCause, RegExp][] = [
+  ['url', /URI malformed/],
   ['not-admitted', /no pg_hba\.conf entry|pg_hba\.conf rejects/i],
   ['paused', /(project|compute|endpoint|database|server|instance)\b.{0,40}\b(paused|suspended|disabled)/i],
-  ['too-many-connections', /too many (clients|connections)|remaining connection slots|max_?client_?conn/i],
+  [
+    'too-many-connections',
+    /too many (clients|connections)|remaining connection slots|no more connections|max[_ ]?client/i,
+  ],
   ['authentication', /password authentication failed|no password supplied|SASL|client password must be/i],
   ['resolver', /EAI_AGAIN|temporary failure in name resolution/i],
   ['dns', /ENOTFOUND|EAI_NONAME|NXDOMAIN|name or service not known/i],
-  ['refused', /ECONNREFUSED/],
+  // Also of a socket in a folder, which is there only while the server runs.
+  ['refused', /ECONNREFUSED|connect ENOENT/],
+  ['unreachable', /connect (EACCES|EPERM)/],
   [
     'tls',
-    // A file that a URL names as its certificate is the only one that is opened.
+    // Of files that are opened only those that a URL names as certificates are left.
     /ENOENT|EACCES|\bTLS\b|\bSSL\b|certificate|CERT_|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|ALTNAME|EPROTO|host does not match/i,
   ],
   [

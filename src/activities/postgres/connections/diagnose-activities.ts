@@ -1,5 +1,6 @@
 import { databaseOf, environmentOf } from '../../../config/load';
-import { resolveSecrets } from '../../../config/secrets';
+import { MissingSecret, resolveSecrets } from '../../../config/secrets';
+import type { SourceConfig } from '../../../config/source-schema';
 import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { readSource } from '../../observe/source';
 import { runConfiguredCommand, type CommandResult } from '../../support/configured-command';
@@ -17,6 +18,7 @@ export interface DatabaseDiagnosis {
   /** What the provider says of its server; null where nothing is configured that says so, or it cannot be read. */
   status: string | null;
   statusDetail: string;
+  asksStatus: boolean;
   /** `status` is one of those that mean so. */
   paused: boolean;
   canStart: boolean;
@@ -24,6 +26,8 @@ export interface DatabaseDiagnosis {
 }
 
 const DEFAULT_SETTLE_SECONDS = 120;
+/** A provider in trouble answers late or never, and without it the rest is known all the same. */
+const STATUS_SECONDS = 20;
 
 export function createDiagnoseActivities(deps: ActivityDeps) {
   const serverOf = ({ service, environment }: Place) => databaseOf(deps.config, service, environment).server;
@@ -33,7 +37,7 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
     if (source === undefined)
       return { status: null, statusDetail: 'no database.server.status is configured' };
     const action = `read the status of the database server of ${targetOf(place)}`;
-    const reading = await readSource(deps, place, source, { action });
+    const reading = await readSource(deps, place, inTime(source), { action });
     if (!reading.known) return { status: null, statusDetail: `its status is not known: ${reading.detail}` };
     const status = String(reading.value).trim();
     return { status, statusDetail: `its provider says: ${status.slice(0, 100)}` };
@@ -42,7 +46,7 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
   return {
     /**
      * Tries to connect, as the worker and as the application do, and asks the provider of the server. Reads only, needs no
-     * database, and takes what does not work for a fact: throws InvalidInput only (unknown names, a secret that is not set).
+     * database, and takes what does not work for a fact, also a secret that is not set: throws only for unknown names.
      */
     async diagnoseDatabase(place: Place): Promise<DatabaseDiagnosis> {
       const { service, environment } = place;
@@ -51,8 +55,14 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
         ...identity,
         ...(place.systemIdentifier === undefined ? {} : { systemIdentifier: place.systemIdentifier }),
       };
-      const attempt = (text: string) =>
-        tryConnection(resolveSecrets(text, deps.config.directory).trim(), registered);
+      const attempt = async (text: string): Promise<TriedConnection> => {
+        try {
+          return await tryConnection(resolveSecrets(text, deps.config.directory).trim(), registered);
+        } catch (error) {
+          if (!(error instanceof MissingSecret)) throw error;
+          return { cause: 'url', detail: error.message.replace(/\.$/, ''), address: '', limits: [] };
+        }
+      };
       const given = environmentOf(deps.config, service, environment).application?.databaseUrl;
       const progress = { phase: 'connect', done: 0, total: 0, unit: 'statements' as const };
       const [runbooks, application, said] = await withProgress(progress, () =>
@@ -62,6 +72,7 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
         runbooks,
         application,
         ...said,
+        asksStatus: server?.status !== undefined,
         paused: said.status !== null && (server?.paused ?? []).includes(said.status),
         canStart: server?.start !== undefined,
         settleMs: (server?.settleSeconds ?? DEFAULT_SETTLE_SECONDS) * 1_000,
@@ -99,5 +110,16 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
       });
       return done(detail);
     },
+  };
+}
+
+function inTime(source: SourceConfig): SourceConfig {
+  const { command, operation } = source;
+  const timeoutSeconds = Math.min(command?.timeoutSeconds ?? Infinity, STATUS_SECONDS);
+  const timeoutMs = Math.min(operation?.timeoutMs ?? Infinity, STATUS_SECONDS * 1_000);
+  return {
+    ...source,
+    ...(command === undefined ? {} : { command: { ...command, timeoutSeconds } }),
+    ...(operation === undefined ? {} : { operation: { ...operation, timeoutMs, poll: undefined } }),
   };
 }

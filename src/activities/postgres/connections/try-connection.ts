@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { scrub } from '../../../config/secrets';
+import { decoded, scrub } from '../../../config/secrets';
 import { connectOnce } from '../session/connection';
 import { readFoundIdentity } from '../session/identity';
 import { connectionCauseOf, textOf, wantsEncryption, type ConnectionCause } from './connection-cause';
@@ -58,6 +58,8 @@ export async function tryConnection(text: string, registered: Registered): Promi
 function urlOf(text: string): URL | undefined {
   try {
     const url = new URL(text);
+    // A password with a slash ends the host, and all of it is on show where the database should be named.
+    if (url.username === '' && !url.searchParams.has('user') && text.includes('@')) return undefined;
     return /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1
       ? url
       : undefined;
@@ -68,7 +70,7 @@ function urlOf(text: string): URL | undefined {
 
 function addressOf(url: URL): string {
   const { hostname, port, pathname, username } = url;
-  return `${hostname}:${port === '' ? '5432' : port}${decodeURIComponent(pathname)} as ${decodeURIComponent(username)}`;
+  return `${hostname}:${port === '' ? '5432' : port}${decoded(pathname)} as ${decoded(username)}`;
 }
 
 /** The same without a look at the certificate: whether it is let in, or further, shows what was missing. */

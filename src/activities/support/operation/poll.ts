@@ -66,6 +66,7 @@ function tooLate({ forSeconds }: PollConfig, host: string): Error {
   return fail(
     'HttpFailed',
     `${host} accepted it (202), and it was not over within ${forSeconds} s. It may still end; look there before it is started again.`,
+    { details: { late: true } },
   );
 }
 

@@ -66,7 +66,7 @@ export function taskText(
 ): string {
   const named = findings.map((one) => `${findingText(one)}. Please: ${adviceFor(one, diagnosis)}.`);
   const before = tried === undefined ? '' : ` It was tried already: ${tried}.`;
-  const provider = diagnosis.status === null ? '' : ` ${upperFirst(diagnosis.statusDetail)}.`;
+  const provider = diagnosis.asksStatus ? ` ${upperFirst(diagnosis.statusDetail.replace(/\.$/, ''))}.` : '';
   return `The database of ${targetOf(place)} cannot be worked with. ${named.map(upperFirst).join(' ')}${provider}${before} This run goes on by itself when that is mended.`;
 }
 

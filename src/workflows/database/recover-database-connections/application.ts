@@ -8,20 +8,21 @@ import { applicationIn, overCheck, verifyServing } from '../../application/servi
 import { restart } from '../../application/trial';
 import { allHold, verifySmoke } from '../checks';
 import { approved, type Recovery } from './remedies';
-import { causeText, look, situationNow } from './situation';
+import { causeText, look, situationNow, type Situation } from './situation';
 
 // Pools connect anew by themselves; what does not within that time will not.
 const PATIENCE_MS = 20_000;
 const LOOK_EVERY_MS = 2_000;
 
 /**
- * Sees to it that the application works with the database again, which answers by now. Returns what had to be done about
- * it, or undefined.
+ * Sees to it that the application works with the database again, which answers by now. Returns what keeps it away again, or
+ * undefined.
  */
-export async function bringBack(one: Recovery): Promise<string | undefined> {
-  const { run, place } = one;
+export async function bringBack(one: Recovery, first: Situation): Promise<Situation | undefined> {
+  const { run, place, done } = one;
   // Where the database answered all the time the application has had its time.
-  if (await comesBack(run, place, one.tried.size > 0 ? PATIENCE_MS : 0)) {
+  const wasAway = one.tried.size > 0 || first.findings.length > 0;
+  if (await comesBack(run, place, wasAway ? PATIENCE_MS : 0)) {
     await verified(run, place);
     return undefined;
   }
@@ -31,21 +32,21 @@ export async function bringBack(one: Recovery): Promise<string | undefined> {
       overCheck(place),
     );
     await verified(run, place);
-    return 'a person saw to the application';
+    done.push('a person was asked to restart the application');
+    return undefined;
   }
   // The plan of another runbook has no restart of this one in it.
   if (!one.approved) await approved(one, await look(run, place, 'What is left'));
   return run.exclusively(applicationIn(place), async (fence) => {
     const now = await look(run, place, 'Is a restart still needed?');
-    const [away] = now.findings;
-    // It would come back to the same.
-    if (away !== undefined)
-      return run.needsHuman(
-        `the application was not restarted, because the database does not answer again: ${causeText(away.cause)} (${away.said})`,
-      );
-    if (now.failing.length > 0) await restart({ run, place }, fence);
+    // It would come back to the same, and nobody else has to wait for this lease meanwhile.
+    if (now.findings.length > 0) return now;
+    if (now.failing.length > 0) {
+      await restart({ run, place }, fence);
+      done.push('the application was restarted');
+    }
     await verified(run, place);
-    return now.failing.length > 0 ? 'the application was restarted' : undefined;
+    return undefined;
   });
 }
 

@@ -47,9 +47,12 @@ export function planFor(place: Place, now: Situation, { remedy, restart, uncheck
     actions.push({ action: `wait until it answers, for ${duration(diagnosis.settleMs)} at most`, target });
   if (remedy === 'relieve') actions.push({ action: 'relieve the connections', target, detail });
   if (remedy === 'task') actions.push({ action: 'a task for a person', target, detail });
-  if (restart) {
-    const action = 'if its health checks fail although the database answers, restart the application';
-    actions.push({ action, target: applicationIn(place) });
+  if (restart || now.checks > 0) {
+    const action = restart ? 'restart the application' : 'a task for a person: restart the application';
+    actions.push({
+      action: `if its health checks fail although the database answers, ${action}`,
+      target: applicationIn(place),
+    });
   }
   return {
     actions,
@@ -62,12 +65,13 @@ export function planFor(place: Place, now: Situation, { remedy, restart, uncheck
 }
 
 function warningsOf({ diagnosis, checks }: Situation, restart: boolean): string[] {
-  const { application, canStart, status } = diagnosis;
+  const { application, canStart, status, asksStatus } = diagnosis;
+  const why = asksStatus ? 'its provider does not say' : diagnosis.statusDetail;
   return [
     ...(application === null
       ? ['application.databaseUrl is not configured: whether the application has the right one is not known']
       : []),
-    ...(status === null ? [`whether the server is paused is not known: ${diagnosis.statusDetail}`] : []),
+    ...(status === null ? [`whether the server is paused is not known: ${why}`] : []),
     ...(canStart
       ? []
       : ['database.server.start is not configured: to start or resume the server is a task for a person']),

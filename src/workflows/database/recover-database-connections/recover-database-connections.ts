@@ -1,5 +1,5 @@
-import { targetOf, type Place } from '../../../contract/place';
-import { duration, type Run, runbook } from '../../kit';
+import { targetOf } from '../../../contract/place';
+import { duration, runbook } from '../../kit';
 import { uncheckedOf } from '../checks';
 import { bringBack, reviewPool } from './application';
 import type { recoverDatabaseConnectionsCard } from './card';
@@ -30,13 +30,17 @@ export const recoverDatabaseConnections = runbook<typeof recoverDatabaseConnecti
       restart: restartOf(can, first),
       unchecked,
       tried: new Map(),
+      done: [],
+      rounds: 0,
       approved: false,
     };
-    const done = await untilItAnswers(one, first);
-    const pool = await reviewPool(run, place);
-    const brought = await bringBack(one);
-    const remedies = [...done, ...(brought === undefined ? [] : [brought])];
-    return conclude(run, place, { cause, evidence: situationText(first), remedies, pool, startedAt });
+    let pool: string | undefined;
+    for (let away: Situation | undefined = first; away !== undefined;) {
+      await untilItAnswers(one, away);
+      pool = await reviewPool(run, place);
+      away = await bringBack(one, first);
+    }
+    return conclude(one, { cause, evidence: situationText(first), pool, startedAt });
   },
 );
 
@@ -45,39 +49,34 @@ function causeOf({ findings: [first], failing }: Situation): string {
   return `the database answers, and the application does not serve (${failing.map(({ name }) => name).join(', ')})`;
 }
 
-/** Returns what was done. */
-async function untilItAnswers(one: Recovery, first: Situation): Promise<string[]> {
-  const { run, place } = one;
-  const done: string[] = [];
-  let now = first;
+async function untilItAnswers(one: Recovery, found: Situation): Promise<void> {
+  const { run, place, done } = one;
+  let now = found;
   // Nothing is wrong with the database: only the restart is to be approved.
   if (now.findings.length === 0) now = await approved(one, now);
-  for (let round = 0; now.findings.length > 0; round += 1) {
-    if (round === MAX_ROUNDS)
+  for (; now.findings.length > 0; one.rounds += 1) {
+    if (one.rounds === MAX_ROUNDS)
       return run.needsHuman(`one cause after the other keeps everybody out, the last: ${situationText(now)}`);
     const said = await remedy(one, now);
     if (said !== undefined && !done.includes(said)) done.push(said);
     now = await look(run, place, 'Connect again');
   }
-  return done;
 }
 
 interface Ended {
   cause: string;
   evidence: string;
-  remedies: string[];
   pool: string | undefined;
   startedAt: number;
 }
 
 /** What a post-mortem needs. */
 async function conclude(
-  run: Run,
-  place: Place,
-  { cause, evidence, remedies, pool, startedAt }: Ended,
+  { run, place, done }: Recovery,
+  { cause, evidence, pool, startedAt }: Ended,
 ): Promise<string> {
   const took = Date.now() - startedAt;
-  const mended = remedies.length === 0 ? 'it came back by itself' : remedies.join(', ');
+  const mended = done.length === 0 ? 'it came back by itself' : done.join(', ');
   const review = pool === undefined ? '' : ` ${pool}.`;
   run.fact('remedy', mended);
   run.fact('resolvedAfterSeconds', Math.round(took / 1_000));

@@ -1,6 +1,6 @@
 import { sleep } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
-import { targetOf, type Place } from '../../../contract/place';
+import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { duration, type Run } from '../../kit';
 import { handOver } from '../../application/trial';
 import { taskText } from './advice';
@@ -8,11 +8,12 @@ import { keyOf, planFor, remedyFor, type Remedy } from './plan';
 import {
   causeText,
   findingText,
-  hasMovedOn,
   look,
   mayBeStopped,
+  movesOnFrom,
   situationNow,
   situationText,
+  type Finding,
   type Situation,
 } from './situation';
 
@@ -32,6 +33,9 @@ export interface Recovery {
   unchecked: string[];
   /** Keys of remedies, with what came of them. */
   tried: Map<string, string>;
+  /** What was done, in order. */
+  done: string[];
+  rounds: number;
   /** A plan of this run has passed its gate: each of them has the restart in it. */
   approved: boolean;
 }
@@ -76,48 +80,62 @@ async function act(one: Recovery, now: Situation, wanted: Exclude<Remedy, 'task'
     case 'start':
       return start(one);
     case 'wait':
-      return (await answers(one, now)) ? 'it came back by itself' : 'it was waited for, in vain';
+      return (await answers(one, now, now.findings[0]?.whose))
+        ? 'it came back by itself'
+        : 'it was waited for, in vain';
     case 'relieve':
       return relieve(one, now);
   }
 }
 
 /** Nobody restores it, or works in it otherwise, meanwhile. */
-async function start({ run, place, ...one }: Recovery): Promise<string> {
+async function start(one: Recovery): Promise<string> {
+  const { run, place } = one;
   return run.exclusively(targetOf(place), async (fence) => {
     const now = await look(run, place, 'Does it still not run?');
     if (!mayBeStopped(now)) return 'its server runs again';
-    const { ran } = await run.step(
-      'Start the database server',
-      (activities) => activities.startDatabaseServer({ ...place, fence }),
-      {
-        kind: 'mutate',
-        undo: { irreversible: 'the database server was started', unless: (result) => !result.ran },
-        describe: ({ detail }) => detail,
-      },
-    );
-    const back = await answers({ run, place, ...one }, now);
-    if (!ran) return 'its server could not be started';
+    const { ok, why } = await run.attempt(() => tellToStart(one, fence));
+    // A person can start it in another way than this one.
+    if (!ok) return `its server could not be started: ${why.replace(/\.$/, '')}`;
+    const back = await answers(one, now);
     return back ? 'the database server was started' : 'the database server was started, and does not answer';
   });
 }
 
-/** Whether the server answers the runbooks in time, whatever it says then. */
-async function answers({ run, place }: Recovery, { diagnosis: { settleMs } }: Situation): Promise<boolean> {
+async function tellToStart({ run, place }: Recovery, fence: Fence): Promise<void> {
+  const { ran, detail } = await run.step(
+    'Start the database server',
+    (activities) => activities.startDatabaseServer({ ...place, fence }),
+    {
+      kind: 'mutate',
+      undo: { irreversible: 'the database server was started', unless: (result) => !result.ran },
+      describe: (result) => result.detail,
+    },
+  );
+  if (!ran) throw new Error(detail);
+}
+
+/** Whether the server answers them in time, whatever it says then. */
+async function answers(
+  { run, place }: Recovery,
+  { diagnosis: { settleMs } }: Situation,
+  whom: Finding['whose'] = 'the runbooks',
+): Promise<boolean> {
   const { ok } = await run.check(`It answers within ${duration(settleMs)}`, async (activities) => {
     const everyMs = Math.max(LOOK_EVERY_MS, settleMs / MAX_LOOKS);
     let now = await situationNow(activities, place);
-    for (const deadline = Date.now() + settleMs; isAway(now) && Date.now() < deadline;) {
+    for (const deadline = Date.now() + settleMs; isAway(now, whom) && Date.now() < deadline;) {
       await sleep(everyMs);
       now = await situationNow(activities, place);
     }
-    return { ok: !isAway(now), detail: situationText(now) };
+    return { ok: !isAway(now, whom), detail: situationText(now) };
   });
   return ok;
 }
 
-function isAway({ diagnosis: { runbooks } }: Situation): boolean {
-  return ['refused', 'unreachable', 'paused', 'starting', 'resolver'].includes(runbooks.cause ?? '');
+function isAway({ diagnosis: { runbooks, application } }: Situation, whom: Finding['whose']): boolean {
+  const met = whom === 'the runbooks' ? runbooks : application;
+  return ['refused', 'unreachable', 'paused', 'starting', 'resolver'].includes(met?.cause ?? '');
 }
 
 async function relieve({ run, place, startedBy, alert, ...one }: Recovery, now: Situation): Promise<string> {
@@ -145,13 +163,14 @@ async function askPerson({ run, place, tried }: Recovery, now: Situation): Promi
   for (const one of now.findings)
     run.note(`Finding: ${causeText(one.cause)}`, findingText(one), { failed: true });
   const before = [...tried.values()].at(-1);
+  const movesOn = movesOnFrom(now);
   await run.task(taskText(place, now, before), {
     title: 'Is it mended?',
     everyMs: WATCH_EVERY_MS,
     call: async (activities) => {
       const then = await situationNow(activities, place);
-      return { ok: hasMovedOn(now, then), detail: situationText(then) };
+      return { ok: movesOn(then, Date.now()), detail: situationText(then) };
     },
   });
-  return 'a person saw to it';
+  return 'a person was asked to mend it';
 }

@@ -67,11 +67,20 @@ export function mayBeStopped({ diagnosis }: Situation): boolean {
   return runbooks.cause === 'refused' || runbooks.cause === 'paused' || (paused && runbooks.cause !== null);
 }
 
-/** Whether something else is found now, and that is no step on the way. */
-export function hasMovedOn({ findings: [before] }: Situation, { findings: [now] }: Situation): boolean {
-  if (now === undefined || before === undefined) return now === undefined;
-  if (now.cause === before.cause && now.whose === before.whose) return false;
-  return !['starting', 'refused', 'unreachable'].includes(now.cause);
+/**
+ * Tells of each look whether something else than before is found, and is no step on the way. One that lasts longer than a
+ * start may take is none: nobody mends a password meanwhile.
+ */
+export function movesOnFrom({ findings: [before], diagnosis }: Situation) {
+  let onTheWaySince: number | undefined;
+  return ({ findings: [now] }: Situation, atMs: number): boolean => {
+    if (now === undefined || before === undefined) return now === undefined;
+    const isSame = now.cause === before.cause && now.whose === before.whose;
+    const isOnTheWay = ['starting', 'refused', 'unreachable'].includes(now.cause);
+    onTheWaySince = isSame || !isOnTheWay ? undefined : (onTheWaySince ?? atMs);
+    if (onTheWaySince !== undefined) return atMs - onTheWaySince >= diagnosis.settleMs;
+    return !isSame;
+  };
 }
 
 export function situationText({ diagnosis, findings, failing, checks }: Situation): string {
@@ -82,13 +91,13 @@ export function situationText({ diagnosis, findings, failing, checks }: Situatio
       : failing.length === 0
         ? `${checks} health checks hold`
         : failing.map(({ name, detail }) => `${name}: ${detail.slice(0, 100)}`).join('; ');
-  const provider = diagnosis.status === null ? '' : `; ${diagnosis.statusDetail}`;
+  const provider = diagnosis.asksStatus ? `; ${diagnosis.statusDetail}` : '';
   return `${found === '' ? answersText(diagnosis) : found}${provider}; ${health}`;
 }
 
 function answersText({ runbooks, application }: DatabaseDiagnosis): string {
   return application === null
-    ? `it answers the runbooks (${runbooks.address})`
+    ? `it answers the runbooks (${runbooks.address}); whether it answers the application is not known, because application.databaseUrl is not configured`
     : `it answers the runbooks (${runbooks.address}) and the application (${application.address})`;
 }
 

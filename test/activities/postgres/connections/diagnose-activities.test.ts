@@ -85,12 +85,35 @@ it('tells a URL that is none, and does not repeat it', async () => {
   for (const text of [
     '"postgresql://app:app-secret@db/x"',
     'postgresql://app:app-secret@db',
+    // The slash ends the host, and what follows it would be the database.
+    'postgresql://app:12/app-secret@db:5432/x',
     'redis://db/0',
   ]) {
     const { application } = await diagnose(text);
     expect(application).toMatchObject({ cause: 'url', address: '' });
     expect(JSON.stringify(application)).not.toContain('app-secret');
   }
+});
+
+it('tells a secret that is not set, and tries the other one', async () => {
+  const { runbooks, application } = await diagnose('${env:NOBODY_HAS_SET_THIS}');
+  expect(runbooks.cause).toBeNull();
+  expect(application).toMatchObject({
+    cause: 'url',
+    detail: expect.stringMatching(
+      /^\$\{env:NOBODY_HAS_SET_THIS\} cannot be resolved: the variable/,
+    ) as string,
+  });
+});
+
+it('a password with a percent sign that nobody encoded is tried as the driver reads it', async () => {
+  const db = await pg.fresh();
+  await db.query(`CREATE ROLE careless LOGIN PASSWORD 'app%secret'`);
+  const url = new URL(pg.urlOf(db.name, { user: 'careless', password: 'app-secret' }));
+  const { application } = await diagnoseIn(db, url.href.replace('app-secret', 'app%secret'));
+  expect(application).toMatchObject({ cause: null });
+  const wrong = await diagnoseIn(db, url.href.replace('app-secret', 'app%ffsecret'));
+  expect(wrong.application?.cause).toBe('url');
 });
 
 it('tells a name that is not resolved now from one that does not exist, and what providers and poolers say', () => {
@@ -100,6 +123,9 @@ it('tells a name that is not resolved now from one that does not exist, and what
   expect(said('the database system is starting up', '57P03')).toBe('starting');
   expect(said('The endpoint has been disabled. Enable it using the API', 'XX000')).toBe('paused');
   expect(said('no more connections allowed (max_client_conn)', '08P01')).toBe('too-many-connections');
+  expect(said('MaxClientsInSessionMode: max clients reached', 'XX000')).toBe('too-many-connections');
+  expect(said('connect ENOENT /run/postgresql/.s.PGSQL.5432', 'ENOENT')).toBe('refused');
+  expect(said('connect EACCES 10.0.0.7:5432', 'EACCES')).toBe('unreachable');
   expect(said('timeout expired')).toBe('unreachable');
   expect(said('certificate has expired', 'CERT_HAS_EXPIRED')).toBe('tls');
   expect(said('out of shared memory', '53200')).toBe('unknown');
@@ -256,6 +282,12 @@ describe('what the provider says, and what starts the server', () => {
     );
     expect(silent).toMatchObject({ status: null, paused: false });
     expect(silent.statusDetail).toMatch(/^its status is not known: .*ended with status 3: away/);
+  });
+
+  it('is no reason to wait for ever, where its provider says nothing', async () => {
+    const command = { run: ['sleep', '3600'], directory: '.', environment: {}, timeoutSeconds: 3_600 };
+    const silent = await diagnoseIn(await withServer({ status: { command, maxAgeSeconds: 300 } }));
+    expect(silent).toMatchObject({ runbooks: { cause: null }, status: null, asksStatus: true });
   });
 
   it('starts it with the token of the lease, and does nothing where nothing is configured', async () => {
