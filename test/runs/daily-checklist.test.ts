@@ -117,7 +117,8 @@ it('a sound service is green all over, in one report, and nobody is called', asy
   expect(itemsOf(ended)['backups']!.objective).toBe('younger than 26 h 0 min, whole, retention kept');
   expect(itemsOf(ended)['error rate']!.objective).toBe('at most 90.00 %');
   expect(itemsOf(ended)['queue-depth']).toMatchObject({
-    figure: 'queue-depth 0',
+    // Deliveries of the sample come due as time goes by.
+    figure: expect.stringMatching(/^queue-depth \d+$/) as string,
     objective: 'at most 1000000000000',
   });
   expect(ended.report.plan).toMatchObject({ actions: [], warnings: [] });
