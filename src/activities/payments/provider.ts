@@ -63,10 +63,9 @@ function checkSubject(
     const said = valueAt(json, path);
     // Keys that are numbers are texts in the application.
     if (said === value || (typeof said === 'number' && String(said) === value)) continue;
-    const found = said === undefined ? 'nothing' : JSON.stringify(shortened(said)).slice(0, 100);
     throw fail(
       'ProviderUnclear',
-      `${provider} was asked for ${reference} and says ${found} at "${path}", where ${JSON.stringify(value)} is expected: it speaks of another payment, or with the key of another account or mode. Nothing was changed; correct its address, its key or read.expect in the configuration.`,
+      `${provider} was asked for ${reference} and says ${saidText(said)} at "${path}", where ${JSON.stringify(value)} is expected: it speaks of another payment, or with the key of another account or mode. Nothing was changed; correct its address, its key or read.expect in the configuration.`,
     );
   }
 }
@@ -126,9 +125,12 @@ function currencyOf(provider: string, value: Json | undefined): string | null {
 }
 
 function unclear(provider: string, name: string, value: Json | undefined): Error {
-  const said = value === undefined ? 'nothing' : JSON.stringify(shortened(value)).slice(0, 100);
   return fail(
     'ProviderUnclear',
-    `${provider} says ${said} for "${name}"; a status is a text, a currency three letters, an amount a whole number of its smallest unit. Nothing was changed; correct read.fields.${name} of this provider in the configuration.`,
+    `${provider} says ${saidText(value)} for "${name}"; a status is a text, a currency three letters, an amount a whole number of its smallest unit. Nothing was changed; correct read.fields.${name} of this provider in the configuration.`,
   );
+}
+
+function saidText(value: Json | undefined): string {
+  return value === undefined ? 'nothing' : JSON.stringify(shortened(value)).slice(0, 100);
 }
