@@ -5,6 +5,7 @@ import type { CommandResult } from '../../../src/activities/support/configured-c
 import type { RunStatus } from '../../../src/contract/report';
 import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/testing';
 import { quietTemporal } from '../../support/quiet';
+import { databaseOfNobody } from '../database-of-nobody';
 
 quietTemporal();
 const MINUTE_MS = 60_000;
@@ -46,19 +47,7 @@ beforeAll(async () => {
     packs: [],
     timeSkipping: true,
     config: {
-      services: {
-        shop: {
-          mode: 'auto',
-          environments: {
-            production: {
-              database: {
-                url: '${env:NONE}',
-                identity: { systemIdentifier: '7000000000000000000', database: 'shop' },
-              },
-            },
-          },
-        },
-      },
+      services: { shop: { mode: 'auto', environments: { production: { database: databaseOfNobody } } } },
     },
     activities: {
       readLimits: async () => facts,

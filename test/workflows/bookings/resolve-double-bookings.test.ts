@@ -3,6 +3,7 @@ import type { Conflict, DoubleBookingFacts } from '../../../src/activities/booki
 import type { UniqueIndex } from '../../../src/activities/bookings/unique-index';
 import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/testing';
 import { quietTemporal } from '../../support/quiet';
+import { databaseOfNobody } from '../database-of-nobody';
 
 quietTemporal();
 
@@ -30,14 +31,12 @@ beforeEach(() => {
   [conflicts, soldAgain, index, undone] = [[conflict('7')], [], MISSING, []];
 });
 beforeAll(async () => {
-  const database = {
-    url: '${env:NONE}',
-    identity: { systemIdentifier: '7000000000000000000', database: 'booking' },
-  };
   environment = await startTestEnvironment({
     packs: [],
     timeSkipping: true,
-    config: { services: { booking: { mode: 'auto', environments: { production: { database } } } } },
+    config: {
+      services: { booking: { mode: 'auto', environments: { production: { database: databaseOfNobody } } } },
+    },
     activities: {
       findDoubleBookings: async (): Promise<DoubleBookingFacts> => ({
         ...{ conflicts, index, keep: 'first-confirmed', createIndex: true, maxDestructive: 10 },

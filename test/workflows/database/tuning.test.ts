@@ -2,6 +2,7 @@ import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/t
 import type { IndexChange, IndexReview, KnownStatement, VacuumReview } from '../../../src/contract/tuning';
 import { judgeTimes, watchedBy, type StatementTime } from '../../../src/workflows/database/watch-times';
 import { quietTemporal } from '../../support/quiet';
+import { databaseOfNobody } from '../database-of-nobody';
 
 quietTemporal();
 const HOUR_MS = 3_600_000;
@@ -59,19 +60,17 @@ const vacuumed = {
 };
 let result: typeof vacuumed;
 beforeAll(async () => {
-  const database = {
-    url: '${env:NONE}',
-    identity: { systemIdentifier: '7000000000000000000', database: 'booking' },
-  };
   environment = await startTestEnvironment({
     packs: [],
     timeSkipping: true,
     config: {
       services: {
-        booking: { mode: 'auto', environments: { production: { database } } },
+        booking: { mode: 'auto', environments: { production: { database: databaseOfNobody } } },
         watched: {
           mode: 'auto',
-          environments: { production: { database, application: { soakSeconds: 5, soakEverySeconds: 1 } } },
+          environments: {
+            production: { database: databaseOfNobody, application: { soakSeconds: 5, soakEverySeconds: 1 } },
+          },
         },
       },
     },

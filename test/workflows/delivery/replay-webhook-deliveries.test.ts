@@ -2,6 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import type { Delivery, Followed, Probe, WebhookStatus } from '../../../src/activities/delivery/webhooks';
 import { startTestEnvironment, type TestEnvironment } from '../../../src/doors/testing';
 import { quietTemporal } from '../../support/quiet';
+import { databaseOfNobody } from '../database-of-nobody';
 
 quietTemporal();
 const delivery = (id: string, more: Partial<Delivery> = {}): Delivery => ({
@@ -51,19 +52,7 @@ beforeAll(async () => {
     packs: [],
     timeSkipping: true,
     config: {
-      services: {
-        shop: {
-          mode: 'auto',
-          environments: {
-            production: {
-              database: {
-                url: '${env:NONE}',
-                identity: { systemIdentifier: '7000000000000000000', database: 'shop' },
-              },
-            },
-          },
-        },
-      },
+      services: { shop: { mode: 'auto', environments: { production: { database: databaseOfNobody } } } },
     },
     activities: {
       readWebhooks: async () => {
