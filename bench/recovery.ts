@@ -119,6 +119,7 @@ async function recoveryOf(bench: Bench, handle: WorkflowHandle, { ends, strike }
     handle,
     (step) =>
       step === undefined || (ends ? step.attempt > before!.attempt && atWork(step) : step.beatMs > struckMs),
+    true,
   );
   const tookMs = Date.now() - struckMs;
   await struck;
@@ -142,8 +143,9 @@ async function until(
   bench: Bench,
   handle: WorkflowHandle,
   holds: (step: Step | undefined) => boolean,
+  begun = false,
 ): Promise<Step | undefined> {
-  let seen = false;
+  let seen = begun;
   for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline;) {
     const answer = await stepOf(bench, handle).catch(() => null);
     seen ||= answer !== null && answer !== undefined;

@@ -10,7 +10,9 @@ const require = createRequire(import.meta.url);
 const { Client } = require('pg');
 const { startStack } = require(join(root, 'dist/src/local/stack.js'));
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
-const { failDeliveries, leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
+const { failDeliveries, leaveHolds, openGate, sellTwice, shutGate } = require(
+  join(root, 'dist/examples/booking/spoil.js'),
+);
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
@@ -46,6 +48,7 @@ const RUNS = [
   ['recover-cron', 'recoverCron', { mode: 'propose' }, loseSchedule],
   ['resolve-double-bookings', 'resolveDoubleBookings', { mode: 'propose' }, sellSlotsTwice],
   ['release-stuck-holds', 'releaseStuckHolds', {}, leaveStuckHolds],
+  ['audit-provider-gate', 'auditProviderGate', { mode: 'propose' }, publishPastTheGate],
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
@@ -192,6 +195,12 @@ async function leaveStuckHolds({ directory, booking }) {
 async function tightenLimit({ directory }) {
   setSwitches(directory, { requestsPerSecond: 1 });
   await new Promise((resolve) => setTimeout(resolve, 5_000));
+}
+
+/** And somebody puts the gate back before the run looks. */
+async function publishPastTheGate({ booking }) {
+  await openGate(booking.environment.BOOKING_PRODUCTION_URL, 3);
+  await shutGate(booking.environment.BOOKING_PRODUCTION_URL);
 }
 
 /** More than two rounds. */
