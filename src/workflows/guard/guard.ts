@@ -30,13 +30,16 @@ import { endedOf, isLong } from './lasting';
 import { deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, remindAt } from './reminder';
-import { areNumbers, isRelease, isSame } from './shape';
+import { areNumbers, boundedText, isRelease, isSame } from './shape';
 import { handleSignals } from './signals';
 import { enqueue } from './waiting';
 
 export const freeUpdate = defineUpdate<string, [Freeing]>('free');
 export const guardStateQuery = defineQuery<GuardState>('state');
 
+// They stand in its memo, which has a limit: what stops everything must not be what a guard cannot bear.
+const MAX_NAME = 200;
+const MAX_REASON = 2_000;
 // How often a holder is looked at while somebody waits for its lease.
 const LOOK_AT_HOLDER_MS = 5_000;
 
@@ -82,7 +85,11 @@ export async function guard(
       if (!isRelease(keep)) return;
       const { why, ...who } = keep;
       if (state.holder !== null && isSame(state.holder, who))
-        state.holder = { ...state.holder, kept: String(why), remindedAt: now() };
+        state.holder = {
+          ...state.holder,
+          kept: boundedText(why, 'it did not say why', MAX_REASON),
+          remindedAt: now(),
+        };
       touched();
     },
     request: (request: LeaseRequest) => {
@@ -179,16 +186,18 @@ function pauseSignals(
 ) {
   return {
     pause: (order?: Partial<PauseOrder>) => {
-      const { by = 'unknown', reason = 'no reason given' } = order ?? {};
-      state.paused = { by: String(by), reason: String(reason), at: now() };
-      noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+      const by = boundedText(order?.by, 'unknown', MAX_NAME);
+      const reason = boundedText(order?.reason, 'no reason given', MAX_REASON);
+      state.paused = { by, reason, at: now() };
+      noteChange(state, { by, what: 'paused', reason });
       then.paused();
       touched();
     },
     resume: (order?: Partial<PauseOrder>) => {
       const problem = problemOf(order);
       if (problem !== undefined) {
-        noteChange(state, { by: String(order?.by ?? 'unknown'), what: 'not resumed', reason: problem });
+        const by = boundedText(order?.by, 'unknown', MAX_NAME);
+        noteChange(state, { by, what: 'not resumed', reason: problem });
       } else if (state.paused !== null) {
         state.paused = null;
         // What stopped everything is looked at; the count begins anew.

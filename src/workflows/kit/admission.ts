@@ -67,8 +67,9 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
         await coolDown(verdict.notBefore);
         await take(false);
       }
-      const mode =
-        policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : lower('propose', policy.mode);
+      const allowed = policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : 'propose';
+      // A verdict is a signal, which can come from anybody: it may only lower.
+      const mode = lower(allowed, policy.mode);
       if (mode !== policy.mode) lowerMode({ ...verdict, mode });
       endEntry(
         state,
