@@ -1,8 +1,8 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 
-/** Who asks holds a turn of its run, and the one that is asked needs a turn to answer: most of a worker's stay free for that. */
-const AT_ONCE = 10;
-const ANSWER_MS = 1_000;
+/** Who asks holds a turn and a local activity of its run, and the one that is asked needs them to answer: most of a worker's stay free. */
+const AT_ONCE = 25;
+const ANSWER_MS = 3_000;
 /** Where one was late others will be, and what is asked twice costs more. */
 const REST_MS = 5_000;
 

@@ -13,7 +13,7 @@ const IN_TURN = 10;
 
 const local = proxyLocalActivities<Activities>({
   // A pause that comes meanwhile waits for it.
-  startToCloseTimeout: '500 ms',
+  startToCloseTimeout: '2 s',
   retry: { maximumAttempts: 1 },
 });
 

@@ -26,7 +26,7 @@ const BAD: Outcome[] = ['ROLLED_BACK', 'PARTIAL', 'NEEDS_HUMAN'];
 
 // Part of the same turn: a run of a second must not spend most of it on asking.
 const { seekAdmission, leaveGuards } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '5 s',
+  startToCloseTimeout: '15 s',
   retry: { maximumAttempts: 3 },
 });
 
