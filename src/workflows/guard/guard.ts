@@ -27,11 +27,11 @@ import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
 import { endedOf, isLong } from './lasting';
-import { deliver, say } from './letters';
+import { answersInTurn, deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, remindAt } from './reminder';
 import { areNumbers, boundedText, isRelease, isSame } from './shape';
-import { handleSignals } from './signals';
+import { answerAtOnce, handleSignals } from './signals';
 import { enqueue } from './waiting';
 
 export const freeUpdate = defineUpdate<string, [Freeing]>('free');
@@ -46,13 +46,15 @@ const LOOK_AT_HOLDER_MS = 5_000;
 /**
  * The guard of one target: grants its lease to one run at a time, with a fencing token that only grows, takes it back
  * from a holder that is no longer running, and grants nothing while paused. The guard of a service also holds its
- * breaker. Signals, not Updates: those hit the limit of Updates in flight under contention. What it must not lose is in its
- * memo: runs read a pause there, and a guard that follows it goes on from there.
+ * breaker. Signals: Updates that wait hit the limit of those in flight under contention. Only what it can answer at once it
+ * hears as an Update as well. What it must not lose is in its memo: runs read a pause there, and a guard that follows it goes
+ * on from there.
  */
 export async function guard(
   initial: Partial<GuardState> & { target: string; before?: GuardMemory },
 ): Promise<void> {
   const state = followedBy(initial);
+  const inTurn = answersInTurn();
   let [changed, remembered, resumed] = [true, '', false];
   const touched = () => {
     changed = true;
@@ -73,6 +75,7 @@ export async function guard(
   };
 
   setHandler(guardStateQuery, () => state);
+  const admission = admissionSignals(state, touched);
   handleSignals({
     release: (who: Release) => {
       if (!isRelease(who)) return;
@@ -104,8 +107,10 @@ export async function guard(
         resumed = true;
       },
     }),
-    ...admissionSignals(state, touched),
+    ...admission,
   });
+  const { admit, rest, ended } = admission;
+  answerAtOnce(state, { admit, rest, ended }, ['verdict', 'want'], () => admitNext(state));
   handleFreeing(state, touched);
   handleBreakerOrders(state, touched);
 
@@ -121,7 +126,7 @@ export async function guard(
       // Whatever ended it may have ended others: one look finds them, where granting to each takes a turn of its own.
       for (const run of await endedOf(state.waiting)) forget(run);
     }
-    await deliver(state.letters, forget);
+    await deliver(state.letters, forget, inTurn);
     if (resumed) {
       resumed = false;
       wake(state.target);

@@ -84,7 +84,8 @@ export function handleMessages(state: RunState): void {
   );
 }
 
-async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<void> {
+/** A verdict, whichever way it comes. */
+export async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<void> {
   // Two shards may both have had a place; both are given back.
   if (verdict.shard !== undefined) state.shards.add(verdict.shard);
   const granted = state.admissions.get(verdict.target)?.state === 'admitted';
