@@ -387,7 +387,7 @@ describe('cancelling, pausing and the guard', () => {
     expect([service.code, service.stdout]).toEqual([
       0,
       expect.stringMatching(
-        /on booking \(with booking\/production and booking\/staging\) until .*--target booking/,
+        /on booking \(with booking\/production and booking\/staging\) until `runbooks resume --target booking --reason "..."`/,
       ),
     ]);
     // Leased by a runbook of somebody's: known to the server alone.

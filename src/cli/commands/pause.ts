@@ -54,7 +54,7 @@ export function addPause(program: Command): void {
           });
           output.line(
             verb === 'pause'
-              ? `Paused: no run goes through a gate, or begins a change, on ${what} until \`runbooks resume${target === 'all' ? '' : ` --target ${target}`}\`.`
+              ? `Paused: no run goes through a gate, or begins a change, on ${what} until \`runbooks resume${target === 'all' ? '' : ` --target ${target}`} --reason "..."\`.`
               : `Resumed: runs on ${what} go on, unless another pause stops them.`,
           );
           if (unsure !== undefined) output.warn(unsure);

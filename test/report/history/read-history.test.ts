@@ -119,7 +119,7 @@ describe('a report from a stored history', () => {
       'ended',
     ];
     for (const signalName of [...between, 'alert'])
-      events.push({ workflowExecutionSignaledEventAttributes: { signalName } } as (typeof events)[number]);
+      events.push({ workflowExecutionSignaledEventAttributes: { signalName } });
     const { history } = await read('term-1', 'TERMINATED', events);
     expect(history.messages.map(({ name }) => name)).toEqual(['note', 'alert']);
   });
