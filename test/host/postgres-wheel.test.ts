@@ -10,7 +10,13 @@ import type { DatabaseRef, Fence } from '../../src/contract/place';
 import { startPostgres, type LocalPostgres } from '../../src/host/postgres';
 import { installWheel } from '../../src/host/postgres-obtain';
 import { runAsUser } from '../../src/host/user';
-import { runActivity, runSql, startTestPostgres, type TestDatabase, type TestPostgres } from '../support/postgres';
+import {
+  runActivity,
+  runSql,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../support/postgres';
 import { dumpOf, makeTorture, nextFence, passThrough, prepareTorture } from '../support/torture/torture';
 
 const base = mkdtempSync(join(tmpdir(), 'postgres-wheel-'));

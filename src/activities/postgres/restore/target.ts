@@ -135,8 +135,7 @@ export async function createRoles(
   }
   const major = await majorOf(client);
   for (const role of missing) {
-    for (const membership of membershipsOf(role))
-      await grantMembership(client, role.name, membership, major);
+    for (const membership of membershipsOf(role)) await grantMembership(client, role.name, membership, major);
     // Objects can only be given to a role that one is a member of; a superuser is one of all.
     if (role.owner === true && !disposable) await joinRole(client, role.name, major);
   }
