@@ -36,7 +36,7 @@ export interface BackupListEntry extends Omit<BackupSummary, 'excludedForeignTab
   purpose: BackupPurpose;
   /** ISO time at which a person let go of a safety backup: the next retention deletes it. Null until then. */
   releasedAt: string | null;
-  /** ISO time of the last drill or rehearsal whose restore matched the manifest; null if there was none. */
+  /** ISO time of the last drill, rehearsal or restore whose copy matched the manifest; null if there was none. */
   provenAt: string | null;
   complete: boolean;
   /** `disk` is that of the worker who was asked. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { GuardState } from '../../src/contract/guard';
 import { quietTemporal } from '../support/quiet';
+import { writeAsApplication } from './as-application';
 import { startDriver, type Driver } from './harness';
 
 quietTemporal();
@@ -72,6 +73,7 @@ describe('a migration that is cancelled', () => {
     [`Apply ${NAME} on booking/production`, 'ROLLED_BACK'],
     ['Error rate of booking/production', 'ROLLED_BACK'],
   ] as const)('during "%s" leaves everything as it was and ends as %s', async (title, expected) => {
+    const application = await writeAsApplication(driver, 'orders');
     const before = await snapshot();
     const propose = String(title).includes('Approval');
     const handle = await driver.start('migrateDatabase', {
@@ -88,6 +90,7 @@ describe('a migration that is cancelled', () => {
     const { outcome } = await driver.end(handle);
     answering.stop();
     expect(outcome).toBe(expected);
+    await application.expectAsBefore();
     expect(await snapshot()).toEqual(before);
     expect(partials()).toEqual([]);
     expect(await sessions()).toEqual([]);
@@ -122,6 +125,8 @@ describe('a restore that is cancelled', () => {
     ['Swap', 'ROLLED_BACK'],
     ['Switch traffic', 'ROLLED_BACK'],
   ] as const)('during "%s" leaves the former database live and ends as %s', async (title, expected) => {
+    // No backup has its table: what is written while the copy is live would be lost, as the run asks.
+    const application = await writeAsApplication(driver, 'receipts');
     const oid = () =>
       driver.sql(`SELECT oid FROM pg_database WHERE datname = 'booking_production'`, 'postgres');
     const before = {
@@ -142,6 +147,7 @@ describe('a restore that is cancelled', () => {
     expect(await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres')).toEqual(
       before.databases,
     );
+    await application.expectAsBefore();
     expect((await fetch(`${driver.stack.app.url}/health/ready`)).status).toBe(200);
     expect(await holder()).toBeNull();
   });

@@ -6,6 +6,7 @@ import { bookingUrls, createBookingRoles, urlFor } from '../../examples/booking/
 import { startPostgres } from '../../src/host/postgres';
 import { runSql } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
+import { startWriter, writeAsApplication } from './as-application';
 import { startDriver, type Driver, type Ended } from './harness';
 
 quietTemporal();
@@ -150,7 +151,8 @@ describe('restoreDatabase in the disaster', () => {
       `CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp()); GRANT INSERT, SELECT ON orders TO booking_app; GRANT USAGE ON SEQUENCE orders_id_seq TO booking_app; ALTER TABLE orders OWNER TO booking_owner`,
     );
     expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
-    const writer = write();
+    const url = driver.stack.booking.urls.production.app;
+    const writer = startWriter(url, 'INSERT INTO orders DEFAULT VALUES RETURNING id');
     const { report, story } = await restore();
     await writer.stop();
     expect(story).toMatch(/^SUCCEEDED/);
@@ -205,10 +207,14 @@ describe('restoreDatabase in the disaster', () => {
 
   it('goes back, and takes writes again, and restores from the very safety backup', async () => {
     const { restore: settings } = driver.stack.config.services['booking']!;
-    settings.switchTraffic = { run: ['false'], directory: '.', environment: {}, timeoutSeconds: 60 };
+    // There it fails, and back it works.
+    const once = ['sh', '-c', '! mkdir "$0"', join(driver.stack.directory, 'traffic-was-there')];
+    settings.switchTraffic = { run: once, directory: '.', environment: {}, timeoutSeconds: 60 };
+    const application = await writeAsApplication(driver, 'receipts');
     const { story, report } = await restore().finally(() => delete settings.switchTraffic);
-    expect(story).toMatch(/^ROLLED_BACK|NEEDS_HUMAN/);
+    expect(story).toMatch(/^ROLLED_BACK/);
     expect(story).toMatch(/done Swap back/);
+    await application.expectAsBefore();
     await expectHealthy();
     const again = await restore({ recoveryPoint: report.facts['safetyBackup'] });
     expect(again.story).toMatch(/^SUCCEEDED/);
@@ -264,39 +270,6 @@ describe('restoreDatabase in the disaster', () => {
     }
   });
 });
-
-/** An application that writes all the time, and reconnects when it is thrown out. */
-function write() {
-  const acknowledged: number[] = [];
-  let running = true;
-  const loop = (async () => {
-    while (running) {
-      const client = new Client({ connectionString: driver.stack.booking.urls.production.app });
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        while (running) {
-          const { rows } = await client.query<{ id: string }>(
-            'INSERT INTO orders DEFAULT VALUES RETURNING id',
-          );
-          acknowledged.push(Number(rows[0]?.id));
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      } finally {
-        await client.end().catch(() => undefined);
-      }
-    }
-  })();
-  return {
-    acknowledged,
-    stop: async () => {
-      running = false;
-      await loop;
-    },
-  };
-}
 
 /** The file of a table is gone, as after a broken disk. */
 async function loseFile(table: string) {

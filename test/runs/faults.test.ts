@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Client as PgClient } from 'pg';
 import type { WorkflowHandle } from '@temporalio/client';
 import { quietTemporal } from '../support/quiet';
+import { writeAsApplication } from './as-application';
 import { startDriver, type Driver } from './harness';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
@@ -111,6 +112,7 @@ describe('a table that stays locked', () => {
     const name = '2026_12_11_blocked.sql';
     write(name, 'ALTER TABLE listings ADD COLUMN blocked text;\n');
     write('2026_12_11_blocked.down.sql', 'ALTER TABLE listings DROP COLUMN blocked;\n');
+    const application = await writeAsApplication(driver, 'orders');
     const handle = await driver.start('migrateDatabase', {
       files: [name],
       mode: 'propose',
@@ -124,7 +126,9 @@ describe('a table that stays locked', () => {
       expect(outcome).toBe('ROLLED_BACK');
       expect(message).toMatch(/forgotten report/);
       expect(await columnsOf('listings')).not.toContain('blocked');
+      await application.expectAsBefore();
     } finally {
+      await application.stop();
       await blocker.end();
     }
   });

@@ -12,9 +12,11 @@ import {
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { parseDocument } from 'yaml';
+import { PROVEN_FILE } from '../../src/activities/postgres/backups/manifest';
 import { createScratchActivities } from '../../src/activities/postgres/restore/scratch-activities';
 import { startS3Server, type S3Server } from '../../src/local/s3-server';
 import { startWorker, type RunningWorker } from '../../src/worker/worker';
+import { editManifest } from '../support/damage';
 import { wrapTools } from '../support/pg-tools';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
@@ -117,8 +119,6 @@ it('what lies on the disk of one host is found and used there, whoever else take
   const opened = drill.report.timeline.find(({ title }) => title === 'Start a disposable cluster');
   expect(opened?.detail).toMatch(/elsewhere\/scratch\/\S+ on elsewhere$/);
   expect(folders(join(elsewhere, 'scratch'))).toEqual([]);
-  expect((await driver.run('checkBackups')).outcome).toBe('SUCCEEDED');
-
   const migration = await end('migrateDatabase', {
     mode: 'auto',
     files: ['2026_11_01_add_booking_notes.sql'],
@@ -134,6 +134,44 @@ it('what lies on the disk of one host is found and used there, whoever else take
     ...folders(join(elsewhere, 'scratch')),
     ...folders(join(driver.stack.directory, 'scratch')),
   ]).toEqual([]);
+});
+
+it('the retention is applied, and looked at, on every host: also where backups were only fetched', async () => {
+  const disks = [driver.stack.directory, elsewhere].map((one) => join(one, 'backups/booking/production'));
+  const fetched = () =>
+    disks.map((disk) =>
+      folders(disk)
+        .filter((name) => name.startsWith('fetched-'))
+        .sort(),
+    );
+  const [taken] = folders(disks[1]!);
+  for (const disk of disks)
+    for (let days = 1; days <= 8; days += 1) {
+      const folder = join(disk, `fetched-${days}`);
+      cpSync(join(disks[1]!, taken!), folder, { recursive: true });
+      editManifest(folder, (manifest) => {
+        manifest.backupId = `fetched-${days}`;
+        manifest.snapshotAt = new Date(Date.now() - days * 86_400_000).toISOString();
+      });
+      const manifestSha256 = readFileSync(join(folder, 'manifest.sha256'), 'utf8').trim();
+      writeFileSync(join(folder, PROVEN_FILE), JSON.stringify({ provenAt: '2026-01-01', manifestSha256 }));
+    }
+  const check = await driver.run('checkBackups', { verify: 'newest' });
+  const lines = check.report.timeline.filter(({ title }) => title.startsWith('The retention is kept on '));
+  expect(lines.map(({ detail }) => detail)).toEqual(
+    [1, 2].map(() => expect.stringMatching(/due for deletion/)),
+  );
+  const { outcome, report } = await driver.run('backUpDatabase', { mode: 'auto' });
+  expect(outcome).toBe('SUCCEEDED');
+  const applied = report.timeline.filter(({ title }) => title.startsWith('Apply the retention'));
+  expect(applied.map(({ status }) => status)).toEqual(['done', 'done']);
+  for (const left of fetched()) {
+    expect(left).toContain('fetched-1');
+    expect(left).not.toContain('fetched-8');
+  }
+  for (const disk of disks)
+    for (const name of folders(disk).filter((one) => one.startsWith('fetched-')))
+      rmSync(join(disk, name), { recursive: true });
 });
 
 it('a host that is lost while it restores for a drill and for a migration: another one does both, and fetches what it never saw', async () => {

@@ -8,6 +8,8 @@ import { Client } from 'pg';
 import { ensureBookkeeping } from '../../src/activities/postgres/session/bookkeeping';
 import type { RunStatus, Waiting } from '../../src/contract/report';
 import { quietTemporal } from '../support/quiet';
+import { runSql } from '../support/postgres';
+import { writeAsApplication } from './as-application';
 import { startDriver, type Driver } from './harness';
 
 quietTemporal();
@@ -129,17 +131,37 @@ describe('a migration without a down script whose verification fails', () => {
     return { handle, question };
   };
 
+  const ledger = () => driver.sql('SELECT * FROM durable_runbooks.ledger ORDER BY id');
+
   it('is taken back by a restore when a person says so, on staging as in production', async () => {
-    const before = await state();
+    const application = await writeAsApplication(driver, 'orders');
+    const before = [...(await state()), await ledger()];
     const { handle, question } = await applyAndAsk('2026_12_03_restored.sql');
     expect(await has('customers', 'restored')).toBe(true);
     mendHealth();
     await refusesStranger(handle, question, 'restore');
     await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
-    const { outcome, message } = await driver.agree(handle);
+    const { outcome, message, report } = await driver.agree(handle);
+    await application.stop();
     expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining('booking/staging was restored')]);
     expect(await has('customers', 'restored')).toBe(false);
-    expect(await state()).toEqual(before);
+    // The next run is not told that it were applied.
+    expect([...(await state()), await ledger()]).toEqual(before);
+    // What was written meanwhile is there, or in the former database and counted as lost; no number is given out again.
+    const { formerDatabase, rowsLostAtMost, stagingFormerDatabase } = report.facts;
+    expect(stagingFormerDatabase).toEqual(expect.stringMatching(/^previous_.*_staging$/));
+    const numbers = async (database: unknown, sql = 'SELECT id FROM orders') => {
+      const url = driver.stack.postgres.url.replace(/\/postgres$/, `/${String(database)}`);
+      return (await runSql<{ id: string }>(url, sql)).map(({ id }) => Number(id));
+    };
+    const [live, former] = [await numbers('booking_production'), await numbers(formerDatabase)];
+    const kept = new Set(live);
+    expect(application.acknowledged.filter((id) => !kept.has(id) && !former.includes(id))).toEqual([]);
+    const lost = former.filter((id) => !kept.has(id));
+    expect(lost.length).toBeGreaterThan(0);
+    expect(rowsLostAtMost).toBeGreaterThanOrEqual(lost.length);
+    const [next] = await numbers('booking_production', 'INSERT INTO orders DEFAULT VALUES RETURNING id');
+    expect(next).toBeGreaterThan(Math.max(...former, ...live));
   });
 
   it('stays where it is when a person wants to look first: NEEDS_HUMAN, backup kept', async () => {
@@ -272,6 +294,7 @@ describe('what happens to the data', () => {
       'ALTER TABLE customers ADD COLUMN remark text',
       'ALTER TABLE customers DROP COLUMN remark',
     );
+    const application = await writeAsApplication(driver, 'orders');
     const before = [await shape(), await contents('listings')];
     breakHealth();
     const { outcome, report } = await copyingOffsite('exit 1', () =>
@@ -290,6 +313,7 @@ describe('what happens to the data', () => {
       expect.stringMatching(/^backup \S+ lies on the disk of its worker alone: .* status 1/),
     );
     expect([await shape(), await contents('listings')]).toEqual(before);
+    await application.expectAsBefore();
   });
 
   it('is asked about where people have written into what goes, once for all files', async () => {
@@ -300,6 +324,7 @@ describe('what happens to the data', () => {
         `ALTER TABLE customers DROP COLUMN ${name}`,
       ),
     );
+    const writer = await writeAsApplication(driver, 'orders');
     const before = [await shape(), await contents('listings')];
     const customers = (await driver.sql('SELECT FROM customers')).length;
     // The application writes into the new columns at once, and then falls ill.
@@ -334,7 +359,9 @@ describe('what happens to the data', () => {
       });
       expect((await driver.end(handle)).outcome).toBe('ROLLED_BACK');
       expect([await shape(), await contents('listings')]).toEqual(before);
+      await writer.expectAsBefore();
     } finally {
+      await writer.stop();
       application.close();
     }
   });

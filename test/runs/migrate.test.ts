@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
 import { serviceSchema } from '../../src/config/schema';
 import { quietTemporal } from '../support/quiet';
+import { writeAsApplication } from './as-application';
 import { startDriver, type Driver } from './harness';
 
 quietTemporal();
@@ -123,6 +124,7 @@ describe('migrateDatabase', () => {
     const name = '2026_12_01_edited.sql';
     write(name, 'ALTER TABLE customers ADD COLUMN edited text;\n');
     write('2026_12_01_edited.down.sql', 'ALTER TABLE customers DROP COLUMN edited;\n');
+    const application = await writeAsApplication(driver, 'orders');
     const handle = await driver.start('migrateDatabase', {
       files: [name],
       mode: 'propose',
@@ -139,6 +141,7 @@ describe('migrateDatabase', () => {
     expect(message).toMatch(/changed since they were rehearsed/);
     expect(JSON.stringify(await columns('production'))).not.toContain('edited');
     expect(JSON.stringify(await columns('staging'))).not.toContain('edited');
+    await application.expectAsBefore();
   });
 
   it('goes through backup, clone, staging, approval, production and verification', async () => {
@@ -232,6 +235,7 @@ describe('migrateDatabase', () => {
         `SELECT pg_get_viewdef('slot_availability') AS def, reloptions FROM pg_class WHERE relname = 'slot_availability'`,
       );
     const before = await view();
+    const application = await writeAsApplication(driver, 'orders');
     const { outcome, message, report } = await driver.run('migrateDatabase', {
       files: [MERGE],
       mode: 'auto',
@@ -239,6 +243,7 @@ describe('migrateDatabase', () => {
     expect(outcome).toBe('ROLLED_BACK');
     expect(message).toMatch(/Health of booking\/production/);
     expect(await view()).toEqual(before);
+    await application.expectAsBefore();
     expect(report.timeline).toContainEqual(
       expect.objectContaining({ title: 'Schema of booking/production after going back', status: 'done' }),
     );

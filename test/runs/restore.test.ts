@@ -1,8 +1,10 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { PROVEN_FILE } from '../../src/activities/postgres/backups/manifest';
 import { startS3Server, type S3Server } from '../../src/local/s3-server';
 import { flipByte } from '../support/damage';
+import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver } from './harness';
 
@@ -92,6 +94,13 @@ describe('restoreDatabase', () => {
   it('brings back what was deleted, keeps the former database, and the application goes on', async () => {
     const before = await bookings();
     await driver.sql('DELETE FROM audit_logs');
+    const mark = join(
+      driver.stack.directory,
+      'backups/booking/production',
+      driver.backups()[0]!,
+      PROVEN_FILE,
+    );
+    rmSync(mark);
     const { outcome, report, message } = await driver.agree(
       await driver.start('restoreDatabase', { mode: 'propose' }),
     );
@@ -101,19 +110,85 @@ describe('restoreDatabase', () => {
     ).toBeGreaterThan(0);
     expect(await bookings()).toBe(before);
     expect((await databases()).map(({ datname }) => datname)).toContain(report.facts['formerDatabase']);
+    // A restore that was validated is what proves a backup.
+    expect(existsSync(mark)).toBe(true);
     const health = await fetch(`${driver.stack.app.url}/health/ready`);
     expect(health.status).toBe(200);
   });
 
   it('asks in mode auto when writes would be lost, and stops when told to', async () => {
+    // Of the database that is live now, so that its counters say how much it is.
+    expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
     await driver.sql(`UPDATE customers SET email = 'x' || email WHERE id = (SELECT min(id) FROM customers)`);
     const before = await databases();
     const handle = await driver.start('restoreDatabase', { mode: 'auto' });
     const question = await driver.waiting(handle, 'decision');
     expect(question.question).toMatch(/loses at most/);
-    await driver.answer(handle, 'decide', { question: question.id, choice: 'stop', by: 'ben' });
+    // More than was said is lost by the time that somebody says yes.
+    const changes = async () =>
+      Number(
+        (
+          await driver.sql<{ n: string }>(
+            `SELECT n_tup_upd AS n FROM pg_stat_user_tables WHERE relname = 'customers'`,
+          )
+        )[0]?.n,
+      );
+    const more = (await changes()) + 100 * (await bookings());
+    await driver.sql('UPDATE customers SET email = email; '.repeat(100));
+    await until(async () => (await changes()) >= more);
+    await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
+    const { waiting, timeline } = await driver.until(handle, ({ waiting: open }) =>
+      open.some(({ id }) => id !== question.id),
+    );
+    const again = waiting.find(({ id }) => id !== question.id)!;
+    expect(again.question).toMatch(/^Restoring booking\/production .* loses at most [\d,]+ row changes/);
+    expect(timeline.map(({ title }) => title)).toContain('That answer is void');
+    expect(timeline.map(({ title }) => title)).not.toContain('Stop writes');
+    await driver.answer(handle, 'decide', { question: again.id, choice: 'stop', by: 'ben' });
     expect((await driver.end(handle)).outcome).toBe('REJECTED');
     expect(await databases()).toEqual(before);
+  });
+});
+
+describe('a restore for which people are asked while writes are stopped', () => {
+  it('is asked about once more, and says how long it took with their time and without', async () => {
+    const { restore } = driver.stack.config.services['booking']!;
+    const { binDirectory, url } = driver.stack.postgres;
+    const psql = (statements: string[], database = 'postgres') => ({
+      ...{ directory: '.', environment: {}, timeoutSeconds: 60 },
+      run: [
+        join(binDirectory, 'psql'),
+        ...[url.replace(/\/postgres$/, `/${database}`), ...statements.flatMap((one) => ['-c', one])],
+      ],
+    });
+    // It writes more than was said to be lost, and then stops everybody.
+    const writing = Array.from({ length: 100 }, () => 'UPDATE customers SET email = email');
+    const readOnly = 'ALTER DATABASE booking_production SET default_transaction_read_only = on';
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'booking_production' AND pid <> pg_backend_pid()`;
+    restore.stopWrites = psql([...writing, readOnly, end], 'booking_production');
+    restore.resumeWrites = psql(['ALTER DATABASE booking_production RESET default_transaction_read_only']);
+    try {
+      expect((await driver.run('backUpDatabase', { mode: 'auto' })).outcome).toBe('SUCCEEDED');
+      const handle = await driver.start('restoreDatabase', { mode: 'propose' });
+      const approval = await driver.waiting(handle, 'approval');
+      await driver.answer(handle, 'approve', { plan: approval.id, by: 'ben' });
+      const question = await driver.waiting(handle, 'decision');
+      expect(question.question).toMatch(/^Nobody writes any more, .* more than was said before/);
+      const askedAt = Date.now();
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      const waitedSeconds = (Date.now() - askedAt) / 1_000;
+      await driver.answer(handle, 'decide', { question: question.id, choice: 'restore', by: 'ben' });
+      const { outcome, report } = await driver.agree(handle);
+      expect(outcome).toBe('SUCCEEDED');
+      const [all, without] = ['rtoSeconds', 'rtoWithoutAnswersSeconds'].map((name) =>
+        Number(report.facts[name]),
+      );
+      expect(without).toBeGreaterThan(0);
+      expect(all! - without!).toBeGreaterThanOrEqual(waitedSeconds);
+    } finally {
+      delete restore.stopWrites;
+      delete restore.resumeWrites;
+    }
   });
 });
 
@@ -121,7 +196,7 @@ describe('the safety backup of a restore', () => {
   const safetyBackups = () => driver.backups().filter((id) => id.endsWith('-before'));
 
   it('is not what the next one restores, and is named as passed over', async () => {
-    const [safety] = safetyBackups();
+    const safety = safetyBackups().at(-1);
     const { report } = await driver.run('restoreDatabase', { mode: 'observe' });
     expect(report.plan?.actions.map(({ detail }) => detail).join()).not.toContain(safety);
     expect(report.plan?.warnings.join()).toContain(`${safety} is a safety backup`);

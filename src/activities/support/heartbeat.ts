@@ -7,7 +7,7 @@ export interface Progress {
   phase: string;
   done: number;
   total: number;
-  unit: 'bytes' | 'tables' | 'rows' | 'statements';
+  unit: 'bytes' | 'tables' | 'rows' | 'statements' | 'backups';
   table?: string;
 }
 

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { LostWrites } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
 import { type Place, targetOf } from '../../contract/place';
@@ -56,6 +57,31 @@ export async function readLoss(
   return { lost, atMost: said !== null && lost.rowsAtMost <= said ? said : roundUp(lost.rowsAtMost) };
 }
 
+const MAX_ASKED = 5;
+
+/**
+ * Lets people decide whether that may be lost. An answer is about what was said: where more is lost by the time that it is
+ * there, it is void, and they are asked again. Undefined for a no; what is lost as of the answer otherwise.
+ */
+export async function decideOnLoss(
+  run: Run,
+  told: Loss,
+  { question, read }: { question: (loss: Loss) => string; read: (before: Loss) => Promise<Loss> },
+): Promise<Loss | undefined> {
+  let loss = told;
+  for (let asked = 0; asked < MAX_ASKED; asked += 1) {
+    if ((await run.ask(question(loss), ['restore', { harmless: 'stop' }])) === 'stop') return undefined;
+    const now = await read(loss);
+    if (!grewPast(loss, now)) return now;
+    run.note('That answer is void', `by now it ${lossText(now)}`);
+    loss = now;
+  }
+  throw ApplicationFailure.nonRetryable(
+    `what a restore would lose grew ${MAX_ASKED} times while people were asked about it. Stop the writes first, then start again.`,
+    'PlanKeepsChanging',
+  );
+}
+
 const LEAST_BOUND = 100;
 
 /** To 1, 2 or 5 with noughts, so that a plan does not change with every row that is written; none stays none. */
@@ -64,6 +90,11 @@ export function roundUp(rows: number): number {
   if (rows <= LEAST_BOUND) return LEAST_BOUND;
   const unit = 10 ** Math.floor(Math.log10(rows));
   return [1, 2, 5, 10].map((factor) => factor * unit).find((bound) => bound >= rows) ?? 10 * unit;
+}
+
+/** Whether it is more than people were told. */
+export function grewPast(told: Loss, now: Loss): boolean {
+  return told.atMost !== null && (now.atMost === null || now.atMost > told.atMost);
 }
 
 /** Whether an unattended run has to ask: where something is lost, or nobody knows. */

@@ -2,7 +2,7 @@ import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 import type { BackupListEntry, FetchedBackup } from '../../contract/backup';
 import type { Place } from '../../contract/place';
 import { countOf, duration, type Run } from '../kit';
-import { backupsOfAllHosts, keepFromRetention } from './on-one-host';
+import { backupsOfAllHosts, keepFromRetention, LISTING } from './on-one-host';
 
 /**
  * The backups on the disks of the workers and off site. Where the storage off site does not answer, those on the disks: a restore must
@@ -12,11 +12,11 @@ export async function listBackups(run: Run, where: Place, about: string): Promis
   const place = { ...where, about };
   const describe = (found: BackupListEntry[]) => countOf(found.length, 'backup');
   try {
-    return await run.step('List the backups', backupsOfAllHosts(run, place), { describe });
+    return await run.step('List the backups', backupsOfAllHosts(run, place), { ...LISTING, describe });
   } catch (error) {
     if (!isOffsiteFailure(error)) throw error;
     const title = 'List the backups on the disk, without those off site';
-    return run.step(title, backupsOfAllHosts(run, { ...place, only: 'disk' }), { describe });
+    return run.step(title, backupsOfAllHosts(run, { ...place, only: 'disk' }), { ...LISTING, describe });
   }
 }
 

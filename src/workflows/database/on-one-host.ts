@@ -48,7 +48,7 @@ async function findElsewhere(run: Run, ref: BackupRef, lost: string): Promise<vo
   const found = await run.step(
     `Look for ${backupId} on another host`,
     backupsOfAllHosts(run, { service, environment, about: backupId }, lost),
-    { describe: (backups) => describeWhere(backups.find((one) => one.backupId === backupId)) },
+    { ...LISTING, describe: (backups) => describeWhere(backups.find((one) => one.backupId === backupId)) },
   );
   const entry = found.find((one) => one.backupId === backupId && one.complete);
   if (entry?.workerHost !== undefined) {
@@ -83,6 +83,9 @@ export async function keepFromRetention(run: Run, ref: BackupRef): Promise<void>
 function describeWhere(entry: BackupListEntry | undefined): string {
   return entry?.workerHost ?? entry?.where.join(', ') ?? 'not there';
 }
+
+/** Every file of every backup is looked for: minutes where there are very many. */
+export const LISTING = { kind: 'long', undo: 'read-only' } as const;
 
 /** The backups on the disks of all hosts that workers run on, and off site; of one that two of them see, one entry. */
 export function backupsOfAllHosts(

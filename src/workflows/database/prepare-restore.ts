@@ -3,7 +3,15 @@ import { allHold } from './checks';
 import { chooseBackup, describeAge, passedOver } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
 import { bothOf, describeReplication } from './replication';
-import { describeLive, liveWarnings, lossText, losesSomething, readLoss, type Loss } from './loss';
+import {
+  decideOnLoss,
+  describeLive,
+  liveWarnings,
+  lossText,
+  losesSomething,
+  readLoss,
+  type Loss,
+} from './loss';
 import type { BackupListEntry, Restorability } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
 import { type Place, targetOf } from '../../contract/place';
@@ -74,12 +82,14 @@ export async function prepareRestore(
   const prepared = { place, live, backup, loss: loss! };
   const unattended = run.policy.mode === 'auto' && (losesSomething(prepared.loss) || !live.registered);
   if (unattended || moved !== undefined) {
-    const loses = `${lossText(prepared.loss, backup.snapshotAt)}${moved === undefined ? '' : `; ${moved}`}`;
-    const choice = await run.ask(
-      `Restoring ${target} (${describeLive(live)}) from ${describeAge(backup)}: this ${loses}. Restore?`,
-      ['restore', { harmless: 'stop' }],
-    );
-    if (choice === 'stop') return run.reject(`decided not to restore ${target}`);
+    const beside = moved === undefined ? '' : `; ${moved}`;
+    const decided = await decideOnLoss(run, prepared.loss, {
+      question: (told) =>
+        `Restoring ${target} (${describeLive(live)}) from ${describeAge(backup)}: this ${lossText(told, backup.snapshotAt)}${beside}. Restore?`,
+      read: (before) => readLoss(run, place, live, backupId, before),
+    });
+    if (decided === undefined) return run.reject(`decided not to restore ${target}`);
+    return { ...prepared, loss: decided };
   }
   return prepared;
 }

@@ -1,11 +1,12 @@
 import type { BackupRef, Pruned, Retained } from '../../contract/backup';
-import { type Fence, targetOf } from '../../contract/place';
+import type { OnHost } from '../../contract/hosts';
+import { type Fence, type Place, targetOf } from '../../contract/place';
 import type { Run } from '../kit';
 
-/** On the disk that the backup was taken to, and off site. */
+/** On the disk that the backup was taken to, or that of a host, and off site. */
 export function applyRetention(
   run: Run,
-  ref: BackupRef,
+  ref: BackupRef | (Place & OnHost),
   fence: Fence,
   title = 'Apply the retention',
 ): Promise<Retained> {
@@ -26,6 +27,22 @@ function describePruned({ deleted, kept, held, locked = [] }: Pruned & { locked?
     ...(locked.length > 0 ? [`${locked.length} of them locked by the storage`] : []),
   ];
   return [`${deleted.length} deleted`, `${kept.length} kept`, ...why].join(', ');
+}
+
+/**
+ * The same on the disks of the other hosts: what runs have fetched to them, and what was taken there before, no backup of
+ * their own deletes. One that is away, or holds what is not understood, keeps nobody's backup from counting.
+ */
+export async function retainElsewhere(run: Run, place: Place, fence: Fence, own: string): Promise<void> {
+  const hosts = await run.look('Which hosts are there?', (act) => act.listHosts());
+  for (const workerHost of hosts.filter((host) => host !== own)) {
+    const title = `Apply the retention on ${workerHost}`;
+    const { ok, why } = await run.attempt(() => applyRetention(run, { ...place, workerHost }, fence, title));
+    if (!ok)
+      run.note(`The retention was not applied on ${workerHost}`, `${why} The next backup applies it.`, {
+        failed: true,
+      });
+  }
 }
 
 /** The same after a run that took a backup on its way: it is about something else, and is no worse where this fails. */

@@ -2,7 +2,7 @@ import { bytes, duration, type Run } from '../kit';
 import { allHold } from './checks';
 import { onOneHost, type Cluster } from './on-one-host';
 import type { DatabaseRef, Place } from '../../contract/place';
-import type { RestoreResult, ValidationReport } from '../../contract/backup';
+import type { BackupRef, RestoreResult, ValidationReport } from '../../contract/backup';
 
 export interface RestoredCopy {
   database: DatabaseRef;
@@ -61,12 +61,17 @@ async function restoreInto(
     { kind: 'long', undo: 'disposable', describe: describeRestore },
   );
   const validation = await validateCopy(run, place, backupId, database, restore.role);
-  await run.step('Record the proof', (act) => act.markBackupProven({ ...place, backupId }), {
+  await recordProof(run, { ...place, backupId });
+  return { database, restore, validation };
+}
+
+/** To be called once a restore of it was validated. */
+export async function recordProof(run: Run, { service, environment, backupId }: BackupRef): Promise<void> {
+  await run.step('Record the proof', (act) => act.markBackupProven({ service, environment, backupId }), {
     kind: 'mutate',
     undo: { harmless: `the proof of ${backupId}` },
     describe: ({ detail }) => detail,
   });
-  return { database, restore, validation };
 }
 
 /** One line about a restore. */

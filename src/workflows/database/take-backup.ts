@@ -1,5 +1,6 @@
 import type { BackupRef, BackupSummary } from '../../contract/backup';
 import type { LiveState } from '../../contract/database';
+import type { OnHost } from '../../contract/hosts';
 import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
 import { bytes, causeOf, duration, verificationFailed, type Run } from '../kit';
 import { nameForRun } from './names';
@@ -11,7 +12,7 @@ export async function takeBackup(
   backupId: string,
   fence: Fence,
   more: { mayBeEmpty?: true } = {},
-): Promise<BackupSummary> {
+): Promise<BackupSummary & OnHost> {
   const database = databaseIn(place);
   await run.step('Write the canary', (act) => act.writeCanary({ database, fence, id: backupId }), {
     kind: 'mutate',
@@ -49,7 +50,7 @@ const CANNOT_BE_SAVED = ['BackupIncomplete', 'OutOfDisk'];
 export async function saveWhatIsThere(
   run: Run,
   place: Place,
-  { live, fence }: { live: LiveState; fence: Fence },
+  { live, fence, fact }: { live: LiveState; fence: Fence; fact: Run['fact'] },
 ): Promise<string | undefined> {
   const target = targetOf(place);
   const backupId = `${nameForRun()}-before`;
@@ -63,7 +64,7 @@ export async function saveWhatIsThere(
     .then(
       ({ unsaved = [] }) => {
         saved = true;
-        run.fact('safetyBackup', backupId);
+        fact('safetyBackup', backupId);
         const said = new Set(live.unreadable.map(({ table }) => table));
         const more = unsaved.filter((what) => !said.has(what));
         return more.length === 0 ? undefined : `it lacks ${more.join(', ')}, which cannot be read`;

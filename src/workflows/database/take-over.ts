@@ -2,9 +2,9 @@ import { causeOf, duration, verificationFailed, type Run } from '../kit';
 import { saveWhatIsThere } from './take-backup';
 import { nameForRun } from './names';
 import { verifyHealth } from './checks';
-import { describeLoss, readLoss, type Loss } from './loss';
+import { decideOnLoss, grewPast, lossText, readLoss, type Loss } from './loss';
 import { leaveReplicationTask } from './replication';
-import { describeRestore, validateCopy } from './scratch-copy';
+import { describeRestore, recordProof, validateCopy } from './scratch-copy';
 import { writersOf, type Writers } from './writers';
 import type { LiveState } from '../../contract/database';
 import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
@@ -28,12 +28,14 @@ export interface TakeOver {
  */
 export async function takeOver(run: Run, place: Place, takeover: TakeOver): Promise<Loss> {
   const { fence, loses } = takeover;
+  const fact = factsOf(run, place, takeover.suffix);
   // A way back has looked a moment ago, under the same lease.
   const live = loses === undefined ? await lookAgain(run, place, takeover.live) : takeover.live;
   const readable = live.condition === 'there' && live.registered;
   const writable = live.condition === 'there' || live.condition === 'unreadable';
   const writers = writersOf(run, { place, fence, live });
   const startedAt = Date.now();
+  const waitedBeforeMs = run.waitedForAnswersMs();
   try {
     if (writable) {
       await writers.stop();
@@ -41,13 +43,21 @@ export async function takeOver(run: Run, place: Place, takeover: TakeOver): Prom
     }
     const loss = readable ? await confirmLoss(run, place, takeover) : takeover.loss;
     await replace(run, place, { ...takeover, live }, { readable, writers });
-    run.fact('rtoSeconds', (Date.now() - startedAt) / 1_000);
+    const tookMs = Date.now() - startedAt;
+    fact('rtoSeconds', tookMs / 1_000);
+    fact('rtoWithoutAnswersSeconds', (tookMs - (run.waitedForAnswersMs() - waitedBeforeMs)) / 1_000);
     return loss;
   } catch (error) {
     // A way back has none of its own, and writes must not stay stopped because nobody was asked.
     if (loses !== undefined) await offerToResume(run, writers, error);
     throw error;
   }
+}
+
+/** Where a run replaces another database beside the one that it is about, the figures of one are not those of the other. */
+function factsOf(run: Run, { environment }: Place, suffix = ''): Run['fact'] {
+  if (suffix === '') return (name, value) => run.fact(name, value);
+  return (name, value) => run.fact(`${environment}${name.charAt(0).toUpperCase()}${name.slice(1)}`, value);
 }
 
 /** People have decided on what was there before the lease was held: somebody else may have replaced it meanwhile. */
@@ -75,12 +85,13 @@ async function replace(
   { readable, writers }: { readable: boolean; writers: Writers },
 ): Promise<void> {
   const target = targetOf(place);
+  const fact = factsOf(run, place, suffix);
   const name = `${nameForRun().replace(/-/g, '_')}${suffix}`;
   const beside = databaseIn(place, `restored_${name}`);
   const liveMissing = live.condition === 'missing';
   const names: Names = { restored: `restored_${name}`, previous: `previous_${name}`, liveMissing, fence };
   // Of what is there now: whatever comes of the restore, this is not lost.
-  const safety = readable ? await saveWhatIsThere(run, place, { live, fence }) : undefined;
+  const safety = readable ? await saveWhatIsThere(run, place, { live, fence, fact }) : undefined;
   await run.step(
     'Restore beside it',
     (act) =>
@@ -117,17 +128,20 @@ async function replace(
         ? { title: 'Swap back', back: () => swapBack(run, place, names, { writers, live }) }
         : { irreversible: loses },
   });
-  if (safety !== undefined) await carryOver(run, place, safety, { names, live });
+  if (safety !== undefined) await carryOver(run, place, safety, { names, live, fact });
   await run.step('Switch traffic', (act) => act.runServiceCommand({ ...place, command: 'switchTraffic' }), {
     kind: 'long',
     undo: { coveredBy: 'Swap back' },
     describe: ({ detail }) => detail,
   });
   await writers.resume();
+  // It was validated like that of a drill. Nobody is to be without the database for want of a mark.
+  const proof = await run.attempt(() => recordProof(run, { ...place, backupId }));
+  if (!proof.ok) run.note('The proof was not recorded', proof.why, { failed: true });
   await verifyHealth(run, place);
   await leaveReplicationTask(run, place, live, names.previous);
   if (liveMissing) return;
-  run.fact('formerDatabase', names.previous);
+  fact('formerDatabase', names.previous);
   run.note(
     'The former database is kept',
     `${names.previous} on the server of ${target}, ${live.condition === 'closed' ? 'where it lets nobody in, as before' : 'read-only where no restore.stopWrites is configured'}. Drop it by hand when nobody needs the way back.`,
@@ -136,15 +150,21 @@ async function replace(
 
 /** Between the plan and now somebody may have written: more than people were told is for them to decide anew. */
 async function confirmLoss(run: Run, place: Place, takeover: TakeOver): Promise<Loss> {
-  const { live, backupId, loss: told, loses } = takeover;
-  const now = await readLoss(run, place, live, backupId, told);
-  if (now.lost !== null) run.fact('rowsLostAtMost', now.lost.rowsAtMost);
-  if (now.lost === null || (told.atMost !== null && now.lost.rowsAtMost <= told.atMost)) return now;
-  const choice = await run.ask(
-    `Nobody writes any more, and restoring ${backupId} in ${targetOf(place)} ${describeLoss(now.lost)}: more than was said before (${told.atMost ?? 'unknown'}). Go on?`,
-    ['restore', { harmless: 'stop' }],
-  );
-  if (choice === 'restore') return now;
+  const { live, backupId, loss: told, loses, suffix } = takeover;
+  const fact = factsOf(run, place, suffix);
+  const read = async (before: Loss): Promise<Loss> => {
+    const now = await readLoss(run, place, live, backupId, before);
+    if (now.lost !== null) fact('rowsLostAtMost', now.lost.rowsAtMost);
+    return now;
+  };
+  const now = await read(told);
+  if (!grewPast(told, now)) return now;
+  const decided = await decideOnLoss(run, now, {
+    question: (loss) =>
+      `Nobody writes any more, and restoring ${backupId} in ${targetOf(place)} ${lossText(loss)}: more than was said before (${told.atMost}). Go on?`,
+    read,
+  });
+  if (decided !== undefined) return decided;
   const why = 'decided not to lose these writes';
   return loses === undefined ? run.reject(why) : run.needsHuman(why);
 }
@@ -161,7 +181,7 @@ async function carryOver(
   run: Run,
   place: Place,
   safety: string,
-  { names: { previous }, live }: { names: Names; live: LiveState },
+  { names: { previous }, live, fact }: { names: Names; live: LiveState; fact: Run['fact'] },
 ): Promise<void> {
   const unknown = live.unreadableTables === 0 ? '' : ' (not counted: the tables that cannot be read)';
   const late = await run.step(
@@ -175,7 +195,7 @@ async function carryOver(
     },
   );
   const rows = late?.rowsAtMost ?? 0;
-  run.fact('rowsOnlyInFormerDatabase', rows);
+  fact('rowsOnlyInFormerDatabase', rows);
   if (late !== null)
     await run.step(
       'Carry the sequences on',

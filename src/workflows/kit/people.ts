@@ -31,7 +31,7 @@ export async function askPeople(
   const expiresAt = new Date(deadline).toISOString();
   const mustBeSigned = state.policy?.proof === 'signature' && mayAct(rest);
   const question: Question = { ...rest, refuse, expiresAt, ...(mustBeSigned ? { mustBeSigned } : {}) };
-  state.questions.push(question);
+  openQuestion(state, question);
   const summary = state.report.summary;
   state.report.summary = `waiting for ${rest.kind === 'approval' ? 'an approval' : `a ${rest.kind}`}: ${rest.question}`;
   const entry = startEntry(state, title, 'waiting', rest.question);
@@ -44,7 +44,7 @@ export async function askPeople(
       await condition(answered, Math.max(1, Math.min(patienceMs(state, rung), deadline - Date.now())));
     }
   } finally {
-    state.questions = state.questions.filter((one) => one !== question);
+    closeQuestion(state, question);
     state.report.summary = summary;
     upsertSearchAttributes([{ key: searchAttributes.waiting, value: null }]);
     const { answer } = question;
@@ -56,6 +56,21 @@ export async function askPeople(
   if (question.answer !== undefined ? question.answer.verb !== 'reject' : until())
     await state.place.take(question.answer !== undefined);
   return question.answer;
+}
+
+function openQuestion(state: RunState, question: Question): void {
+  state.openQuestions.since ??= Date.now();
+  state.questions.push(question);
+}
+
+function closeQuestion(state: RunState, question: Question): void {
+  state.questions = state.questions.filter((one) => one !== question);
+  if (state.questions.length === 0) state.openQuestions = { totalMs: waitedForAnswersMs(state) };
+}
+
+/** Until now, each moment once however many questions stood open. */
+export function waitedForAnswersMs({ openQuestions: { totalMs, since } }: RunState): number {
+  return totalMs + (since === undefined ? 0 : Date.now() - since);
 }
 
 /** Whether any answer lets something happen. */

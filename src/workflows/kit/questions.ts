@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow';
 import { Stop } from './failure';
-import { askDecision, askPeople, type Tell } from './people';
+import { askDecision, askPeople, waitedForAnswersMs, type Tell } from './people';
 import { hashPlan } from './plan';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
@@ -65,7 +65,7 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
     }
   }
 
-  return { ask, askUnless, task };
+  return { ask, askUnless, task, waitedForAnswersMs: () => waitedForAnswersMs(state) };
 }
 
 /** Looks from time to time, beside the question and without a line of the timeline for each look. */

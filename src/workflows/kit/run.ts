@@ -167,6 +167,9 @@ export interface Run<A = Activities> {
   /** Work that only a person can do; done when somebody says so and `check` holds. Without it that is for approvers to say. @example await run.task('Reconnect the calendar of room 4', check) */
   task(instructions: string, check?: TaskCheck<A>): Promise<void>;
 
+  /** How long questions, plans and tasks have stood open before people so far. @example const machineMs = tookMs - run.waitedForAnswersMs() */
+  waitedForAnswersMs(): number;
+
   /**
    * Holds the lease of `target` while `body` runs. What `body` did is undone before the lease goes back, or stays for good.
    * `atLeast` is the highest fencing token found at the target. Every change of it passes `fence` on.

@@ -49,6 +49,8 @@ export interface RunState {
   policy?: Policy;
   movement: Movement;
   questions: Question[];
+  /** How long at least one stood open, and since when one does. */
+  openQuestions: { totalMs: number; since?: number };
   /** Signatures of answers that were taken: each counts once. */
   signatures: Set<string>;
   /** Answers of leases asked for, by target. */
@@ -84,6 +86,7 @@ export function createState(runbook: string): RunState {
   return {
     movement: 'diagnose',
     questions: [],
+    openQuestions: { totalMs: 0 },
     signatures: new Set(),
     leases: new Map(),
     whereabouts: new Map(),

@@ -1,7 +1,7 @@
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
 import { fail, mapError } from '../../support/failure';
-import { withProgress } from '../../support/heartbeat';
+import { currentActivity, withProgress } from '../../support/heartbeat';
 import { newestFirst, readStore, type ListedBackup } from './backup-store';
 import { holdFor, holdOf } from './holds';
 import { openBucket } from './offsite/bucket';
@@ -40,15 +40,23 @@ export function createBackupsActivities(deps: ActivityDeps) {
      * Throws OffsiteFailed.
      */
     async listBackups({ service, environment, only, about }: ListInput): Promise<BackupListEntry[]> {
-      const onDisk = await readStore(backupsFolder(deps, service, environment));
-      const bucket = only === 'disk' ? undefined : openBucket(deps, service);
-      if (bucket === undefined) return bounded(onDisk.backups, about).map(withoutFolder);
-      try {
-        const offsite = await readOffsite(bucket, service, environment);
-        return bounded(merge(onDisk.backups, offsite.backups), about).map(withoutFolder);
-      } finally {
-        bucket.close();
-      }
+      const { signal } = currentActivity();
+      const first = { phase: 'list the backups', done: 0, total: 0, unit: 'backups' } as const;
+      return withProgress(first, async (report) => {
+        const onDisk = await readStore(backupsFolder(deps, service, environment), (done, total) => {
+          signal.throwIfAborted();
+          report({ done, total });
+        });
+        const bucket = only === 'disk' ? undefined : openBucket(deps, service);
+        if (bucket === undefined) return bounded(onDisk.backups, about).map(withoutFolder);
+        try {
+          report({ phase: 'list the copies off site' });
+          const offsite = await readOffsite(bucket, service, environment);
+          return bounded(merge(onDisk.backups, offsite.backups), about).map(withoutFolder);
+        } finally {
+          bucket.close();
+        }
+      });
     },
 
     /**

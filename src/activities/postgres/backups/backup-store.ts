@@ -29,14 +29,21 @@ export interface BackupStore {
 
 export const DELETING_PREFIX = '.deleting-';
 
-/** Everything in the folder of an environment's backups. A folder that does not exist holds none. */
-export async function readStore(folder: string): Promise<BackupStore> {
+/**
+ * Everything in the folder of an environment's backups. A folder that does not exist holds none. `onNext` hears before each
+ * of them how many were read, and ends the reading by throwing.
+ */
+export async function readStore(
+  folder: string,
+  onNext: (done: number, total: number) => void = () => undefined,
+): Promise<BackupStore> {
   const store: BackupStore = { backups: [], leftovers: [], oddities: [] };
   const names = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  for (const entry of names) {
+  for (const [index, entry] of names.entries()) {
+    onNext(index, names.length);
     const { name } = entry;
     if (entry.isDirectory() && (name.endsWith(PARTIAL_SUFFIX) || name.startsWith(DELETING_PREFIX)))
       store.leftovers.push(name);

@@ -36,6 +36,16 @@ export interface SequenceEntry {
   increment: string;
 }
 
+/** What a member of a role may do by that. */
+export interface Membership {
+  /** Of the role that it is a member of. */
+  name: string;
+  /** It has the rights of that role. */
+  inherits: boolean;
+  /** It may act as that role, and give it objects. */
+  sets: boolean;
+}
+
 export interface RoleEntry {
   name: string;
   superuser: boolean;
@@ -45,6 +55,8 @@ export interface RoleEntry {
   login: boolean;
   bypassRls: boolean;
   memberOf: string[];
+  /** The same in detail, from PostgreSQL 16; manifests of servers and releases before do not tell. */
+  memberships?: Membership[];
   /** What is in the database names it: an owner, a grant, a policy, a setting. Older manifests do not tell. */
   used?: boolean;
   /** Something in the database belongs to it. */

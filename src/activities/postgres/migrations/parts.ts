@@ -22,7 +22,8 @@ export function refusalInParts(node: Node): string | undefined {
   return refusedCall(node) ?? refusedBody(node);
 }
 
-const SETS = /(?:^|;|\b(?:begin|then|else|loop))\s*set\s+(local|session|constraints)?\b|\bset_config\s*\(/i;
+const SETS =
+  /(?:^|;|\b(?:begin|then|else|loop)|\bexecute\s+(?:format\s*\(\s*)?')\s*set\s+(local|session|constraints)?\b|\bset_config\s*\(/i;
 
 /** Code in a string, without its comments: looked at as text, because nobody parses every language there. */
 function refusedBody(node: Node): string | undefined {

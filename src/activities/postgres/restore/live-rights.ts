@@ -1,9 +1,9 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { endpointOf } from '../session/endpoint';
-import type { Manifest } from '../backups/manifest';
+import type { Manifest, Membership } from '../backups/manifest';
 import { inMaintenance } from './maintenance';
-import { mayBecome } from './target';
+import { grantMembership, mayBecome, reachableFrom } from './memberships';
 import { databaseIn, type Place } from '../../../contract/place';
 
 /** Our role on the live server. */
@@ -14,8 +14,8 @@ interface LiveRole {
   createRole: boolean;
   createDatabase: boolean;
   bypassRls: boolean;
-  /** Whatever it may act as, through others too. */
-  memberOf: { name: string; inherits: boolean }[];
+  /** Whatever it may act as, or has the rights of, through others too. */
+  memberOf: Membership[];
 }
 
 /** Whom a drill restores as; without a role as the superuser of its cluster. */
@@ -64,25 +64,16 @@ async function readRole(client: Client): Promise<LiveRole> {
   const { rows } = await client.query<LiveRole>(
     `SELECT rolname AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS "createRole",
             rolcreatedb AS "createDatabase", rolbypassrls AS "bypassRls",
-            (SELECT coalesce(json_agg(json_build_object('name', g.rolname, 'inherits', pg_has_role(g.oid, 'USAGE'))), '[]')
-               FROM pg_roles g WHERE g.rolname <> current_user AND ${mayBecome('g.oid')}) AS "memberOf"
+            (SELECT coalesce(json_agg(json_build_object('name', g.rolname, 'inherits', pg_has_role(g.oid, 'USAGE'), 'sets', ${mayBecome('g.oid')})), '[]')
+               FROM pg_roles g WHERE g.rolname NOT IN (current_user, 'pg_database_owner') AND (pg_has_role(g.oid, 'USAGE') OR ${mayBecome('g.oid')})) AS "memberOf"
        FROM pg_roles WHERE rolname = current_user`,
   );
   return rows[0]!;
 }
 
 function recordedRole({ roles }: Manifest, name: string): LiveRole | undefined {
-  const byName = new Map(roles.map((role) => [role.name, role]));
-  const own = byName.get(name);
-  if (own === undefined) return undefined;
-  const groups = new Set<string>();
-  const add = (group: string): void => {
-    if (groups.has(group)) return;
-    groups.add(group);
-    byName.get(group)?.memberOf.forEach(add);
-  };
-  own.memberOf.forEach(add);
-  return { ...own, memberOf: [...groups].map((group) => ({ name: group, inherits: own.inherit })) };
+  const own = roles.find((role) => role.name === name);
+  return own === undefined ? undefined : { ...own, memberOf: reachableFrom(own, roles) };
 }
 
 async function createStandIn(
@@ -104,23 +95,22 @@ async function createStandIn(
     `ALTER ROLE ${id} LOGIN NOSUPERUSER ${may(role.inherit, 'INHERIT')} ${may(role.createRole, 'CREATEROLE')}
        ${may(role.createDatabase, 'CREATEDB')} ${may(role.bypassRls, 'BYPASSRLS')} PASSWORD ${escapeLiteral(decodeURIComponent(password))}`,
   );
-  // It may have been in others when the backup was made.
-  const { rows: former } = await client.query<{ name: string }>(
-    `SELECT pg_get_userbyid(roleid) AS name FROM pg_auth_members WHERE member = $1::regrole`,
-    [id],
+  // As they were when the backup was made: what it reaches through others now is given to it directly.
+  const { rows: former } = await client.query<{ name: string; member: string }>(
+    `SELECT pg_get_userbyid(roleid) AS name, pg_get_userbyid(member) AS member FROM pg_auth_members WHERE member >= 16384`,
   );
-  for (const { name } of former) await client.query(`REVOKE ${escapeIdentifier(name)} FROM ${id}`);
-  const own = user === role.name ? [] : [{ name: role.name, inherits: true }];
-  for (const { name, inherits } of [...own, ...role.memberOf.filter((group) => group.name !== user)]) {
+  for (const { name, member } of former)
+    await client.query(`REVOKE ${escapeIdentifier(name)} FROM ${escapeIdentifier(member)}`);
+  const own = user === role.name ? [] : [{ name: role.name, inherits: true, sets: true }];
+  for (const membership of [...own, ...role.memberOf.filter((group) => group.name !== user)]) {
+    const { name } = membership;
     if (!existing.has(name)) {
       // One of a newer server.
       if (name.startsWith('pg_')) continue;
       await client.query(`CREATE ROLE ${escapeIdentifier(name)}`);
       existing.add(name);
     }
-    await client.query(
-      `GRANT ${escapeIdentifier(name)} TO ${id}${major >= 16 ? ` WITH INHERIT ${inherits}` : ''}`,
-    );
+    await grantMembership(client, user, membership, major);
   }
   return user;
 }

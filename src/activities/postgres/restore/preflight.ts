@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import { NEVER_IN_SCRATCH } from './load';
-import { isCarriedOver, mayBecome, missingRoles } from './target';
+import { mayBecome, membershipsOf } from './memberships';
+import { isCarriedOver, missingRoles } from './target';
 import { inMaintenance, liveName } from './maintenance';
 import { readSelf, type Self } from './self';
 import {
@@ -64,7 +65,7 @@ function checkRights({ problems }: Restorability, self: Self): void {
   const { name, createDatabase, signals, sees, creates, bypassesRls } = self;
   if (!sees)
     problems.push(
-      `${name} does not see the sessions of others, which have to end: GRANT pg_monitor TO ${name}`,
+      `${name} does not see the sessions of others, which have to end: ${grantOf('pg_monitor', self, 'INHERIT')}`,
     );
   if (!bypassesRls)
     problems.push(
@@ -76,7 +77,9 @@ function checkRights({ problems }: Restorability, self: Self): void {
     );
   if (!createDatabase) problems.push(`${name} may not create the copy beside: ALTER ROLE ${name} CREATEDB`);
   if (!signals)
-    problems.push(`${name} may not end the sessions before the swap: GRANT pg_signal_backend TO ${name}`);
+    problems.push(
+      `${name} may not end the sessions before the swap: ${grantOf('pg_signal_backend', self, 'INHERIT')}`,
+    );
 }
 
 /** What the swap needs of the database that it replaces, where there is one. */
@@ -84,23 +87,33 @@ async function checkLive(
   { problems }: Restorability,
   client: Client,
   live: string,
-  { name, superuser }: Self,
+  self: Self,
 ): Promise<void> {
-  const { rows } = await client.query<{ owner: string; member: boolean; prepared: string[] }>(
-    `SELECT pg_get_userbyid(datdba) AS owner, ${mayBecome('datdba')} AS member,
+  const { rows } = await client.query<{ owner: string; becomes: boolean; may: boolean; prepared: string[] }>(
+    `SELECT pg_get_userbyid(datdba) AS owner, ${mayBecome('datdba')} AS becomes, pg_has_role(datdba, 'USAGE') AS may,
             ARRAY(SELECT gid::text FROM pg_prepared_xacts WHERE database = $1 ORDER BY 1 LIMIT 10) AS prepared
        FROM pg_database WHERE datname = $1`,
     [live],
   );
-  const { owner, member, prepared } = rows[0] ?? { owner: '', member: true, prepared: [] };
-  if (!member && !superuser)
+  const { owner, becomes, may, prepared } = rows[0] ?? { owner: '', becomes: true, may: true, prepared: [] };
+  if (!may && !self.superuser)
     problems.push(
-      `${name} may not rename ${live}, which belongs to ${owner}: GRANT ${owner} TO ${name}, or give the database back to its owner`,
+      `${self.name} may not rename ${live}, which belongs to ${owner}: ${inherit(owner, self, becomes)}, or give the database back to its owner`,
     );
   if (prepared.length > 0)
     problems.push(
       `prepared transactions keep ${live} from being replaced; COMMIT PREPARED or ROLLBACK PREPARED ${prepared.join(', ')}`,
     );
+}
+
+/** From 16 a membership that is there keeps what it came without, unless that is said. */
+function grantOf(role: string, { name, major }: Self, option: 'INHERIT' | 'SET' | 'ADMIN'): string {
+  return `GRANT ${role} TO ${name}${major >= 16 ? ` WITH ${option} TRUE` : ''}`;
+}
+
+/** To have its rights; before 16 a member has them all, or none. */
+function inherit(role: string, self: Self, isMember: boolean): string {
+  return self.major < 16 && isMember ? `ALTER ROLE ${self.name} INHERIT` : grantOf(role, self, 'INHERIT');
 }
 
 async function checkExtensions(
@@ -148,6 +161,12 @@ async function checkRoles(
       );
   }
   if (self.superuser) return;
+  const groups = missing.flatMap((role) => membershipsOf(role)).map(({ name }) => name);
+  if (self.createRole)
+    for (const group of await notAdministered(client, self, groups))
+      problems.push(
+        `${self.name} may not make a role that is created a member of ${group}: ${grantOf(group, self, 'ADMIN')}`,
+      );
   const owners = manifest.roles.filter(({ owner, name }) => owner === true && !names.has(name));
   const { rows } = await client.query<{ name: string; superuser: boolean; becomes: boolean }>(
     `SELECT rolname AS name, rolsuper AS superuser, ${mayBecome('oid')} AS becomes FROM pg_roles
@@ -157,12 +176,23 @@ async function checkRoles(
   for (const { name, superuser, becomes } of rows)
     problems.push(
       becomes
-        ? `${self.name} does not inherit the rights of ${name}, and so could not read what it restores: ALTER ROLE ${self.name} INHERIT, and from 16 GRANT ${name} TO ${self.name} WITH INHERIT TRUE`
+        ? `${self.name} does not inherit the rights of ${name}, and so could not read what it restores: ${inherit(name, self, true)}`
         : superuser
           ? `${self.name} may not give objects to their owner ${name}, a superuser: let the restore run as one, or give them to another owner before the next backup (REASSIGN OWNED)`
-          : `${self.name} may not give objects to their owner ${name}: GRANT ${name} TO ${self.name}`,
+          : `${self.name} may not give objects to their owner ${name}: ${grantOf(name, self, 'SET')}`,
     );
   await checkSettings(problems, client, manifest, self);
+}
+
+/** Of roles that are there, those with which CREATEROLE alone lets nobody do anything from 16 on. */
+async function notAdministered(client: Client, self: Self, roles: string[]): Promise<string[]> {
+  if (self.major < 16) return [];
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT rolname AS name FROM pg_roles
+      WHERE rolname = ANY($1) AND rolname <> current_user AND NOT pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') ORDER BY 1`,
+    [roles],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Settings of the database and of roles in it, which are set on the copy at the end. */
@@ -177,6 +207,12 @@ async function checkSettings(
     if (role !== null && role !== self.name && !self.createRole)
       problems.push(
         `${self.name} may not set ${name} for ${role} in the database (ALTER ROLE ... IN DATABASE ... SET): ALTER ROLE ${self.name} CREATEROLE`,
+      );
+  const configured = settings.map(({ role }) => role).filter((role) => role !== null);
+  if (self.createRole)
+    for (const role of await notAdministered(client, self, configured))
+      problems.push(
+        `${self.name} may not set anything for ${role} in the database: ${grantOf(role, self, 'ADMIN')}`,
       );
   const { rows } = await client.query<{ name: string }>(
     `SELECT name FROM pg_settings WHERE name = ANY($1) AND context = 'superuser'${self.major >= 15 ? " AND NOT has_parameter_privilege(name, 'SET')" : ''}`,

@@ -6,6 +6,7 @@ import { fail } from '../../support/failure';
 import type { DatabaseMark } from '../session/identity';
 import { inTransaction } from '../session/transaction';
 import type { DatabaseProperties, Manifest, RoleEntry } from '../backups/manifest';
+import { grantMembership, majorOf, mayBecome, membershipsOf } from './memberships';
 import { lackingTablespaces } from './tablespaces';
 import { commentDatabase, maintenanceDatabase } from './database-marks';
 import { databaseIn, type DatabaseRef } from '../../../contract/place';
@@ -71,11 +72,6 @@ export async function createTarget(
   });
 }
 
-/** Condition: our role may give something to that one. From 16 a membership may come without it. */
-export function mayBecome(role: string): string {
-  return `pg_has_role(${role}, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`;
-}
-
 async function mayOwn(client: Client, owner: string): Promise<boolean> {
   const { rows } = await client.query<{ may: boolean }>(
     `SELECT ${mayBecome('oid')} AS may FROM pg_roles WHERE rolname = $1`,
@@ -137,18 +133,24 @@ export async function createRoles(
     ];
     await client.query(`CREATE ROLE ${escapeIdentifier(role.name)} ${attributes.join(' ')}`);
   }
+  const major = await majorOf(client);
   for (const role of missing) {
-    for (const group of role.memberOf) {
-      await client.query(`GRANT ${escapeIdentifier(group)} TO ${escapeIdentifier(role.name)}`);
-    }
+    for (const membership of membershipsOf(role)) await grantMembership(client, role.name, membership, major);
     // Objects can only be given to a role that one is a member of; a superuser is one of all.
-    if (role.owner === true && !disposable) await joinRole(client, role.name);
+    if (role.owner === true && !disposable) await joinRole(client, role.name, major);
   }
   return missing.map(({ name }) => name);
 }
 
-async function joinRole(client: Client, name: string): Promise<void> {
-  if (!(await mayOwn(client, name))) await client.query(`GRANT ${escapeIdentifier(name)} TO CURRENT_USER`);
+/** From 16 whoever makes a role may do with it what `createrole_self_grant` says, which is nothing by itself. */
+async function joinRole(client: Client, name: string, major: number): Promise<void> {
+  const { rows } = await client.query<{ joined: boolean }>(
+    `SELECT ${mayBecome('oid')} AND pg_has_role(oid, 'USAGE') AS joined FROM pg_roles WHERE rolname = $1`,
+    [name],
+  );
+  if (rows[0]?.joined === true) return;
+  const how = major >= 16 ? ' WITH INHERIT TRUE, SET TRUE' : '';
+  await client.query(`GRANT ${escapeIdentifier(name)} TO CURRENT_USER${how}`);
 }
 
 /** What no dump brings back: owner, grants, settings, connection limit. The last step, it opens the copy. */

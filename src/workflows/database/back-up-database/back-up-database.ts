@@ -3,9 +3,9 @@ import { runbook } from '../../kit';
 import type { backUpDatabaseCard } from './card';
 import { allHold } from '../checks';
 import { describeAge } from '../choose-backup';
-import { backupsOfAllHosts } from '../on-one-host';
+import { backupsOfAllHosts, LISTING } from '../on-one-host';
 import { nameForRun } from '../names';
-import { applyRetention } from '../retain';
+import { applyRetention, retainElsewhere } from '../retain';
 import { takeBackup } from '../take-backup';
 import { databaseIn, targetOf } from '../../../contract/place';
 
@@ -24,6 +24,7 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
     },
   );
   const before = await run.step('List the backups', backupsOfAllHosts(run, { ...place, only: 'disk' }), {
+    ...LISTING,
     describe: (backups) =>
       backups[0] === undefined ? 'none yet' : `${backups.length}, newest ${describeAge(backups[0])}`,
   });
@@ -52,7 +53,10 @@ export const backUpDatabase = runbook<typeof backUpDatabaseCard>('backUpDatabase
   // Under the lease, so that no restore and no other retention is at these backups.
   await run.exclusively(
     target,
-    (fence) => applyRetention(run, { ...place, backupId }, fence),
+    async (fence) => {
+      await applyRetention(run, { ...place, backupId }, fence);
+      await retainElsewhere(run, place, fence, backup.workerHost);
+    },
     facts.fenceToken,
   );
 

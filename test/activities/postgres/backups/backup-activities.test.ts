@@ -122,6 +122,11 @@ describe('the list', () => {
     expect(await chosen('b1')).toEqual(['b1']);
     expect(await chosen('2026-01-01T02:30:00Z')).toEqual(['b2']);
     expect(await chosen('b453')).toEqual([]);
+    // It tells how far it is, and ends when nobody waits for it any longer.
+    const given = startActivity(act.listBackups, db.place);
+    given.cancel();
+    expect((await failureOf(given.result)).name).toBe('CancelledFailure');
+    expect(given.beats[0]).toMatchObject({ phase: 'list the backups', unit: 'backups' });
     // What the retention deletes while they are read is not damaged.
     const listing = runActivity(act.listBackups, db.place);
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));

@@ -198,6 +198,23 @@ describe('copying', () => {
     expect(w.copies()).toEqual([]);
   });
 
+  test('of a large file that is another one at its end makes no object, not even for a moment', async () => {
+    const w = await world(0);
+    const folder = join(storeOf(w.db), 'b1');
+    cpSync(join(storeOf(source), 'origin'), folder, { recursive: true });
+    editManifest(folder, (manifest) => void (manifest.backupId = 'b1'));
+    flipByte(addLargeFile(folder), 19_999_999);
+    const heard: string[] = [];
+    const deaf = await overhear(w, (path, method) => {
+      const what = /[?&](uploads|partNumber|uploadId)/.exec(path)?.[1] ?? 'object';
+      if (path.includes('large.dat')) heard.push(`${method} ${what}`);
+    });
+    expect((await failureOf(upload(w)).finally(deaf)).type).toBe('BackupCorrupt');
+    expect(heard).toContain('PUT partNumber');
+    expect(heard).toContain('DELETE uploadId');
+    expect(heard.filter((one) => /^POST uploadId|^(PUT|DELETE) object/.test(one))).toEqual([]);
+  });
+
   test('sends anew what lies there in the same size and is other content', async () => {
     const w = await world(1);
     const there = { Bucket: w.bucket, Key: key('b1/globals.sql') };
@@ -251,10 +268,13 @@ test('a copy that the disk has no room for is not begun to be fetched', async ()
 });
 
 /** The storage behind a listener that hears of each request before it is answered. */
-async function overhear(w: Awaited<ReturnType<typeof world>>, hear: (path: string) => unknown) {
+async function overhear(
+  w: Awaited<ReturnType<typeof world>>,
+  hear: (path: string, method?: string) => unknown,
+) {
   const server = createServer((request, response) => {
     const { method, headers, url = '' } = request;
-    void Promise.resolve(hear(decodeURIComponent(url))).then(() =>
+    void Promise.resolve(hear(decodeURIComponent(url), method)).then(() =>
       request.pipe(
         httpRequest(s3.endpoint, { path: url, method, headers }, (answer) => {
           response.writeHead(answer.statusCode!, answer.headers);

@@ -209,6 +209,8 @@ describe('what a script may not do', () => {
     ['DO $$ BEGIN SET LOCAL search_path = x; END $$', 'what a DO block sets'],
     ['DO $$ BEGIN UPDATE t SET a = 1; /* now */ set work_mem TO 1; END $$', 'what a DO block sets'],
     ["DO $$ BEGIN PERFORM set_config('search_path', 'x', true); END $$", 'what a DO block sets'],
+    ["DO $$ BEGIN EXECUTE 'SET LOCAL search_path = x'; END $$", 'what a DO block sets'],
+    ["DO $$ BEGIN EXECUTE format('set search_path = %I', 'x'); END $$", 'what a DO block sets'],
   ])('refuses %s only in a file that runs in several transactions', async (statement, why) => {
     expect((await parse(`SELECT 1;\n${statement};`)).transactional).toBe(true);
     for (const text of [
@@ -232,7 +234,8 @@ describe('what a script may not do', () => {
   });
 
   it('lets a DO block of a split file change rows, and speak of what it does not set', async () => {
-    const text = '-- runbooks: split\nDO $$ BEGIN -- then SET LOCAL x\n UPDATE t SET a = 1; END $$; SELECT 1';
+    const text =
+      "-- runbooks: split\nDO $$ BEGIN -- then SET LOCAL x\n UPDATE t SET a = 1; RAISE NOTICE 'set up'; END $$; SELECT 1";
     expect((await parse(text)).statements).toHaveLength(2);
   });
 

@@ -73,13 +73,7 @@ export function openBucket(deps: ActivityDeps, service: string) {
       });
       return;
     }
-    const hash = createHash('sha256');
-    const hashing = new Transform({
-      transform(chunk: Buffer, _encoding, next) {
-        hash.update(chunk);
-        next(null, chunk);
-      },
-    });
+    const hashing = whole(entry);
     const upload = new Upload({
       client,
       params: { ...target, Body: hashing, ChecksumAlgorithm: 'SHA256' },
@@ -90,13 +84,17 @@ export function openBucket(deps: ActivityDeps, service: string) {
     signal.addEventListener('abort', stop, { once: true });
     try {
       const reading = pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hashing, { signal });
-      await Promise.all([upload.done(), reading]);
+      const sending = upload.done().catch((error: Error) => {
+        hashing.destroy(error);
+        throw error;
+      });
+      // What was sent is taken back before anybody goes on.
+      const [read, sent] = await Promise.allSettled([reading, sending]);
+      if (read.status === 'rejected') throw read.reason;
+      if (sent.status === 'rejected') throw sent.reason;
     } finally {
       signal.removeEventListener('abort', stop);
     }
-    if (hash.digest('hex') === entry.sha256) return;
-    await client.send(new s3.DeleteObjectCommand({ Bucket, Key: keyOf(path) }));
-    throw notWhatItWas(entry);
   }
 
   return {
@@ -165,6 +163,23 @@ export function openBucket(deps: ActivityDeps, service: string) {
       }),
     close: (): void => client.destroy(),
   };
+}
+
+/**
+ * What it is fed, which fails instead of ending where that is not the file of the manifest: before its end there is no
+ * object, which nobody who is killed in between could take back.
+ */
+function whole(entry: FileEntry): Transform {
+  const hash = createHash('sha256');
+  return new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      hash.update(chunk);
+      next(null, chunk);
+    },
+    flush(end) {
+      end(hash.digest('hex') === entry.sha256 ? null : notWhatItWas(entry));
+    },
+  });
 }
 
 function notWhatItWas({ path }: FileEntry): Error {
