@@ -49,7 +49,10 @@ export async function bundlePacks(
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
     failureConverterPath: require.resolve('../workflows/kit/failure-converter'),
-    workflowInterceptorModules: [require.resolve('../workflows/kit/ahead-of-history')],
+    workflowInterceptorModules: [
+      require.resolve('../workflows/kit/ahead-of-history'),
+      require.resolve('../workflows/kit/trace'),
+    ],
     logger: silent,
     webpackConfigHook: (config) => ({
       ...config,
