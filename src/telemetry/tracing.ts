@@ -87,7 +87,7 @@ type ServiceOf = (input: unknown) => string | undefined;
 
 function describeStarts(serviceOf: ServiceOf): WorkflowClientInterceptor {
   const describe = ({ workflowType, options }: WorkflowStartInput): void => {
-    const [input] = options.args as unknown[];
+    const [input] = options.args;
     setOnSpan({ [ATTRIBUTES.runbook]: workflowType, [ATTRIBUTES.service]: serviceOf(input) });
   };
   return {

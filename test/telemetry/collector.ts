@@ -46,6 +46,7 @@ interface DecodedSpan {
 
 /** Takes OTLP over HTTP as protobuf, from whoever has the key. */
 export async function startCollector(authorization: string): Promise<Collector> {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- it has no types of its own
   const { opentelemetry } = require(generated) as {
     opentelemetry: {
       proto: { collector: { trace: { v1: { ExportTraceServiceRequest: protobuf.Type } } } };

@@ -15,7 +15,7 @@ interface Context {
 }
 type Headers = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 
-const isTraced = TRACED_FLAG in globalThis;
+const IS_TRACED = TRACED_FLAG in globalThis;
 const sinks = proxySinks<TraceSinks>();
 
 /** Of this run, from the moment that it says it is one; guards and other entities have none. */
@@ -28,13 +28,13 @@ let parent: Context | undefined;
  * interceptors of workflows draw from the same random numbers as runs, and add turns of the queue of promises.)
  */
 export function beginTrace(): void {
-  if (!isTraced) return;
+  if (!IS_TRACED) return;
   const { runId, firstExecutionRunId } = workflowInfo();
   own = { traceId: parent?.traceId ?? hexOf(firstExecutionRunId), spanId: hexOf(runId).slice(16) };
 }
 
 export const interceptors: WorkflowInterceptorsFactory = () => {
-  if (!isTraced) return {};
+  if (!IS_TRACED) return {};
   return {
     inbound: [
       {
