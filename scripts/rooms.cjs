@@ -6,6 +6,7 @@ const rooms = [
   'contract',
   'host',
   'config',
+  'telemetry',
   'catalogue',
   'report/text',
   'report/page',

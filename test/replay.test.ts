@@ -7,6 +7,7 @@ import { bundlePacks } from '../src/build/bundle-packs';
 import { procedureProblems } from '../src/build/inspect';
 import { workflowBundle } from '../src/build/workflow-bundle';
 import { PACKAGE_ROOT } from '../src/config/version';
+import { TRACED_FLAG } from '../src/contract/trace';
 import type { Pack } from '../src/packs/definition/pack';
 import { ownCatalogue, ownPacks } from '../src/packs/own';
 import { quietTemporal } from './support/quiet';
@@ -40,9 +41,9 @@ beforeAll(async () => {
 });
 
 /** Under its own workflow ID: those of its children begin with it. */
-const replay = (history: HistoryJson) =>
+const replay = (history: HistoryJson, flags = '') =>
   Worker.runReplayHistory(
-    { workflowBundle: { code } },
+    { workflowBundle: { code: `${flags}${code}` } },
     history,
     history.events[0]?.workflowExecutionStartedEventAttributes?.workflowId,
   );
@@ -57,6 +58,10 @@ describe('stored histories', () => {
   it.each(files)('%s replays with the code of today', async (name) => {
     await replay(read(name));
   });
+
+  it.each(files)('%s replays on a worker that sends traces', (name) =>
+    replay(read(name), `globalThis.${TRACED_FLAG}=true;`),
+  );
 
   it('that the code no longer makes are noticed', async () => {
     const history = read('check-backups.json');

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection, isRetryableError, makeGrpcRetryInterceptor } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  isRetryableError,
+  makeGrpcRetryInterceptor,
+  type WorkflowClientInterceptor,
+} from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import { temporalOptions } from '../config/temporal';
 
@@ -16,7 +22,7 @@ const LONGEST_RETRY_MS = 1_000;
  * A client that connects when it is needed, and again after an outage. Every call needs a deadline: until then it is
  * tried again.
  */
-export function lazyClient(config: LoadedConfig): LazyClient {
+export function lazyClient(config: LoadedConfig, interceptors: WorkflowClientInterceptor[] = []): LazyClient {
   const { connection: options, client } = temporalOptions(config);
   let closing = false;
   let lastRetryAtMs = -Infinity;
@@ -40,5 +46,5 @@ export function lazyClient(config: LoadedConfig): LazyClient {
     await sleep(Math.max(0, lastRetryAtMs + LONGEST_RETRY_MS - Date.now()));
     await connection.close();
   };
-  return { client: new Client({ connection, ...client }), close };
+  return { client: new Client({ connection, ...client, interceptors: { workflow: interceptors } }), close };
 }

@@ -52,7 +52,10 @@ export async function bundlePacks(
     // Evaluated once for a worker and not again for each run; the SDK freezes them. Those of others may keep something in a module
     // that is of one run.
     preloadModules: packs.filter((pack) => own.includes(pack)).map(({ workflows }) => workflows),
-    workflowInterceptorModules: [require.resolve('../workflows/kit/ahead-of-history')],
+    workflowInterceptorModules: [
+      require.resolve('../workflows/kit/ahead-of-history'),
+      require.resolve('../workflows/kit/trace'),
+    ],
     logger: silent,
     webpackConfigHook: (config) => ({
       ...config,

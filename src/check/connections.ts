@@ -7,6 +7,7 @@ import type { LoadedConfig } from '../config/load';
 import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
+import { traceTarget } from '../config/telemetry';
 import { bytes } from '../contract/text';
 import { approversProblem } from './approvers';
 import { missingSearchAttributes, registration } from './search-attributes';
@@ -30,7 +31,7 @@ export interface Reached {
 
 /** Tries everything a configuration names without changing anything. Never throws: each problem is a line. */
 export async function checkAll(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine[]> {
-  const lines = await checkTemporal(config, withTemporal);
+  const lines = [...(await checkTemporal(config, withTemporal)), ...(await checkTelemetry(config))];
   for (const [name, service] of Object.entries(config.services)) {
     for (const [environment, settings] of Object.entries(service.environments)) {
       lines.push(...(await checkDatabase(config, name, environment, settings)));
@@ -64,6 +65,23 @@ async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): 
     }),
   );
   return [reached, ...workers];
+}
+
+/** Whether a collector takes traces; it is sent none. */
+async function checkTelemetry(config: LoadedConfig): Promise<CheckLine[]> {
+  const what = 'telemetry';
+  try {
+    const target = traceTarget(config);
+    if (target === undefined) return [];
+    const { tryCollector } = await import('../telemetry/exporter.js');
+    const problem = await tryCollector(target);
+    const url = scrub(target.url);
+    if (problem === undefined) return [{ what, state: 'ok', detail: `traces go to ${url}` }];
+    // Runs go on without it.
+    return [{ what, state: 'warning', detail: `no traces: ${url} does not take them: ${problem}` }];
+  } catch (error) {
+    return [{ what, state: 'failed', detail: scrub((error as Error).message) }];
+  }
 }
 
 /** An unregistered one blocks every run. A worker that may register them does so when it starts. */

@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import { temporalOptions, unreachableText, type TemporalConfig } from '../config/temporal';
+import type { Tracing } from '../telemetry/start-tracing';
 import { CliError, EXIT } from './errors';
 
 export interface Temporal {
@@ -16,10 +17,11 @@ export interface Temporal {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Connects, runs `body` and closes the connection. Throws CliError (unreachable). */
+/** Connects, runs `body`, closes the connection and sends what `tracing` has seen. Throws CliError (unreachable). */
 export async function withTemporal<T>(
   config: TemporalConfig | undefined,
   body: (temporal: Temporal) => Promise<T>,
+  tracing?: Tracing,
 ): Promise<T> {
   const { connection: options, client: clientOptions } = temporalOptions(config);
   const { address } = options;
@@ -34,7 +36,8 @@ export async function withTemporal<T>(
     );
   }
   try {
-    const client = new Client({ connection, ...clientOptions });
+    const interceptors = { workflow: tracing?.client ?? [] };
+    const client = new Client({ connection, ...clientOptions, interceptors });
     return await body({
       client,
       namespace,
@@ -44,7 +47,7 @@ export async function withTemporal<T>(
       within: (timeoutMs, call) => connection.withDeadline(Date.now() + timeoutMs, call),
     });
   } finally {
-    await connection.close();
+    await Promise.all([connection.close(), tracing?.end()]);
   }
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { placeholdersOf } from './placeholders';
 import { secretText } from './primitives';
 
-const headerName = z
+export const headerName = z
   .string()
   .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'the name of a header has no spaces and no colon');
 

@@ -14,6 +14,7 @@ import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema 
 import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
 import { serverSchema } from './server-schema';
+import { telemetrySchema } from './telemetry-schema';
 import { temporalSchema } from './temporal-schema';
 import { tuningSchema, vacuumSchema } from './tuning-schema';
 
@@ -96,6 +97,7 @@ export const configSchema = z
   .strictObject({
     $schema: z.string().optional(),
     temporal: temporalSchema,
+    telemetry: telemetrySchema.optional(),
     postgresBin: z
       .string()
       .optional()

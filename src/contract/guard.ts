@@ -138,6 +138,8 @@ export interface GuardMemory {
   /** Breakers that are open, the newest. */
   open: OpenBreaker[];
   ceilings: Record<string, Ceiling>;
+  /** Runs for alerts, the newest: what a recurrence is counted by. Absent where there was none. */
+  recurring?: PastRun[];
   /** By service, in the guard of everything. */
   sick: Record<string, { at: string; reason: string }>;
   /** What people, and the breaker itself, changed: newest last. */
@@ -145,7 +147,7 @@ export interface GuardMemory {
 }
 
 /** State of a guard: answer of its `state` query, and its argument when it continues as new. */
-export interface GuardState extends Omit<GuardMemory, 'open' | 'ceilings'> {
+export interface GuardState extends Omit<GuardMemory, 'open' | 'ceilings' | 'recurring'> {
   target: string;
   waiting: (LeaseRequest & { since: string })[];
   breaker: BreakerState;
@@ -207,6 +209,8 @@ export interface PastRun {
   startedAt: string;
   endedAt?: string;
   outcome?: string;
+  /** Of one that had not ended when its guard was terminated: its end is still to come. */
+  run?: Release;
 }
 
 export interface RunningRun extends PastRun {

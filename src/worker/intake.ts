@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Project } from '../catalogue/catalogue';
 import { loadProject } from '../check/load-project';
 import { collectFromTemporal } from '../metrics/collect';
+import { startTracing } from '../telemetry/start-tracing';
 import { stopSignal } from '../host/stop-signal';
 import { createRegistry } from '../metrics/registry';
 import { createIntake } from '../alerts/intake';
@@ -43,7 +44,9 @@ const IDLE_MS = 50;
 export async function startIntake(config: Project, options: IntakeOptions = {}): Promise<RunningIntake> {
   const { log = logAsJson } = options;
   const resolve = secretResolver(config);
-  const own = options.client === undefined ? lazyClient(config) : undefined;
+  const tracing =
+    options.client === undefined ? await startTracing(config, (text) => log('warn', text)) : undefined;
+  const own = options.client === undefined ? lazyClient(config, tracing?.client) : undefined;
   const client = options.client ?? own!.client;
   const starter = createStarter({
     calls: createTemporalCalls(client),
@@ -72,7 +75,7 @@ export async function startIntake(config: Project, options: IntakeOptions = {}):
   );
   const { host, port } = config.alerts;
   const url = await server.listen({ host, port: options.port ?? port }).catch(async (error: Error) => {
-    await Promise.all([telling.stop(), server.close(), collector.stop()]);
+    await Promise.all([telling.stop(), server.close(), collector.stop(), tracing?.end()]);
     await own?.close();
     throw new Error(
       `the intake cannot listen on ${host}:${options.port ?? port} (alerts.host, alerts.port): ${error.message}. Free the port, or name another.`,
@@ -88,7 +91,7 @@ export async function startIntake(config: Project, options: IntakeOptions = {}):
     clearTimeout(cutOff);
     await telling.stop();
     await Promise.all([tellAll(), collector.stop()]);
-    await own?.close();
+    await Promise.all([own?.close(), tracing?.end()]);
   }
   let ended: Promise<void> | undefined;
   return { url, stop: () => (ended ??= end()) };

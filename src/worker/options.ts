@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../config/load';
 import { workerHostOf } from '../config/worker-host';
 import { workerIdentity } from '../config/worker-identity';
 import { hostQueue } from '../contract/hosts';
+import type { Tracing } from '../telemetry/start-tracing';
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
@@ -19,11 +20,12 @@ const RAMP_MS = 100;
 const FEW_POLLS = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 } as const;
 
 /** Of the worker that takes the turns of runs and the steps that any host can do. */
-export function workerOptions(config: LoadedConfig) {
+export function workerOptions(config: LoadedConfig, tracing?: Tracing) {
   return {
     taskQueue: config.temporal.taskQueue,
-    ...commonOptions(config),
+    ...commonOptions(config, tracing),
     ...slotsOf(config),
+    ...(tracing === undefined ? {} : { sinks: tracing.sinks }),
     // A run that waits for days need not stay in memory; the history brings it back.
     maxCachedWorkflows: 300,
     workflowTaskPollerBehavior: FEW_POLLS,
@@ -61,9 +63,10 @@ function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
 export function hostOptions(
   config: LoadedConfig,
   { taskQueue = config.temporal.taskQueue, shutdownGraceTime }: Partial<WorkerOptions>,
+  tracing?: Tracing,
 ) {
   return {
-    ...commonOptions(config),
+    ...commonOptions(config, tracing),
     ...(shutdownGraceTime === undefined ? {} : { shutdownGraceTime: shutdownGraceTime as number }),
     taskQueue: hostQueue(taskQueue, workerHostOf(config)),
     // A step that has to wait here counts as one whose host is lost.
@@ -71,7 +74,7 @@ export function hostOptions(
   } satisfies Partial<WorkerOptions>;
 }
 
-function commonOptions(config: LoadedConfig) {
+function commonOptions(config: LoadedConfig, tracing?: Tracing) {
   return {
     identity: workerIdentity(config),
     // Cancellation reaches an activity with a heartbeat.
@@ -79,7 +82,10 @@ function commonOptions(config: LoadedConfig) {
     defaultHeartbeatThrottleInterval: '1s',
     shutdownGraceTime: '10s',
     interceptors: {
-      activity: [() => ({ inbound: { execute: (input, next) => whileAlive(() => next(input)) } })],
+      activity: [
+        ...(tracing?.activity ?? []),
+        () => ({ inbound: { execute: (input, next) => whileAlive(() => next(input)) } }),
+      ],
     },
     activityTaskPollerBehavior: FEW_POLLS,
   } satisfies Partial<WorkerOptions>;

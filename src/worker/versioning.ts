@@ -3,6 +3,7 @@ import type { WorkerOptions } from '@temporalio/worker';
 import type { LoadedConfig } from '../config/load';
 import { readDeployment } from '../versions/deployment';
 import { readQueue } from '../versions/queue';
+import { TRACED_FLAG } from '../contract/trace';
 import { ENCODED_FLAG } from '../workflows/kit/failure-converter';
 import { VERSIONED_FLAG } from '../workflows/kit/versioning';
 import type { Bundle } from './build-id';
@@ -27,9 +28,11 @@ const NO_STACKS = 'Error.stackTraceLimit=0;';
 export function bundleOptions(
   { worker: { deploymentName }, temporal: { codec } }: LoadedConfig,
   { code, buildId }: Bundle,
+  isTraced = false,
 ): Pick<WorkerOptions, 'workflowBundle' | 'workerDeploymentOptions'> {
   // On the first line, so that the source map stays true.
-  const first = `${NO_STACKS}${codec === undefined ? '' : `globalThis.${ENCODED_FLAG}=true;`}`;
+  const flags = [...(codec === undefined ? [] : [ENCODED_FLAG]), ...(isTraced ? [TRACED_FLAG] : [])];
+  const first = `${NO_STACKS}${flags.map((flag) => `globalThis.${flag}=true;`).join('')}`;
   if (deploymentName === undefined) return { workflowBundle: { code: `${first}${code}` } };
   return {
     workflowBundle: { code: `${first}globalThis.${VERSIONED_FLAG}=true;${code}` },

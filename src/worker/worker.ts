@@ -4,6 +4,7 @@ import { bundleOf } from '../build/workflow-bundle';
 import type { Project } from '../catalogue/catalogue';
 import { temporalOptions } from '../config/temporal';
 import { within } from '../host/within';
+import { startTracing } from '../telemetry/start-tracing';
 import { createPackActivities, type LoadedProject } from '../packs/definition/combine';
 import type { PackDeps } from '../packs/definition/pack';
 import { ownPacks } from '../packs/own';
@@ -72,15 +73,19 @@ async function begin(
 ): Promise<RunningWorker> {
   const { connection: reach, client: clientOptions } = temporalOptions(config);
   const { installed } = config;
+  const tracing = await startTracing(config, (text) => console.error(`! ${text}`));
   const native = await NativeConnection.connect(reach);
   const connection = await Connection.connect(reach);
-  const client = new Client({ connection, ...clientOptions });
+  const client = new Client({
+    ...{ connection, ...clientOptions },
+    interceptors: { workflow: tracing?.client ?? [] },
+  });
   let worker: Worker | undefined;
   let host: Worker | undefined;
   let health: HealthServer | undefined;
   const close = async () => {
     await health?.stop().catch(() => undefined);
-    await Promise.allSettled([native.close(), connection.close()]);
+    await Promise.allSettled([native.close(), connection.close(), tracing?.end()]);
   };
   try {
     const { listen } = config.worker;
@@ -99,15 +104,15 @@ async function begin(
     worker = await Worker.create({
       connection: native,
       ...clientOptions,
-      ...workerOptions(config),
+      ...workerOptions(config, tracing),
       ...overrides,
       activities: { ...activities, ...overrides.activities },
-      ...bundleOptions(config, bundle),
+      ...bundleOptions(config, bundle, tracing !== undefined),
     });
     host = await Worker.create({
       connection: native,
       ...clientOptions,
-      ...hostOptions(config, overrides),
+      ...hostOptions(config, overrides, tracing),
       activities: { ...activities, ...overrides.activities },
     });
     const hourly = () => Promise.allSettled(installed.map(async (pack) => pack.hourly?.(deps)));

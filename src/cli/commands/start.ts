@@ -68,8 +68,15 @@ async function addRunbook(start: Command, card: Card, fields: Field[]): Promise<
     const config = await optionalConfig(self);
     const input = await readAll(card, fields, options, config);
     const { withTemporal } = await import('../connect.js');
-    process.exitCode = await withTemporal(config, (temporal) =>
-      startRun(temporal, outputOf(self), card, input, options),
+    const { startTracing } = await import('../../telemetry/start-tracing.js');
+    const output = outputOf(self);
+    const tracing = await startTracing(config ?? { directory: '.', services: {} }, (text) =>
+      output.warn(text),
+    );
+    process.exitCode = await withTemporal(
+      config,
+      (temporal) => startRun(temporal, output, card, input, options),
+      tracing,
     );
   });
 }

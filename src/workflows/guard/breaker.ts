@@ -40,6 +40,7 @@ export function admit(state: BreakerState, request: Admission, nowMs: number): A
     known.pool = place?.pool ?? null;
     return { ...known.verdict, tripped: undefined, notBefore: undefined };
   }
+  forgetFormer(state, request);
   const verdict = request.again
     ? ({ state: 'admitted', mode: request.mode, reason: '' } as const)
     : judge(state, request, nowMs);
@@ -63,6 +64,11 @@ export function rest(state: BreakerState, run: Release): void {
 export function end(state: BreakerState, run: Ending, nowMs: number): void {
   const found = state.running.find((one) => isSame(one, run));
   if (found === undefined) {
+    const former = formerOf(state, run);
+    if (former !== undefined) {
+      Object.assign(former, { endedAt: iso(nowMs), outcome: run.outcome });
+      delete former.run;
+    }
     const known = Object.keys(state.ceilings).length;
     if (isRunbook(run.runbook) && known < MAX_CEILINGS) lowerAfter(state, run.runbook, run, nowMs);
     return;
@@ -72,6 +78,16 @@ export function end(state: BreakerState, run: Ending, nowMs: number): void {
   state.past.push({ runbook, fingerprint, startedAt, endedAt: iso(nowMs), outcome: run.outcome });
   state.past = state.past.slice(-MAX_PAST);
   lowerAfter(state, runbook, run, nowMs);
+}
+
+/** A run that only the guard before this one has admitted, and that has not ended yet. */
+const formerOf = ({ past }: BreakerState, run: Release): PastRun | undefined =>
+  past.find((one) => one.run !== undefined && isSame(one.run, run));
+
+/** It asks again because nobody answered it: that is no recurrence. */
+function forgetFormer(state: BreakerState, run: Release): void {
+  const former = formerOf(state, run);
+  state.past = state.past.filter((one) => one !== former);
 }
 
 function lowerAfter(state: BreakerState, runbook: string, run: Ending, nowMs: number): void {

@@ -4,6 +4,7 @@ import {
   defineUpdate,
   getExternalWorkflowHandle,
   makeContinueAsNewFunc,
+  patched,
   setCurrentDetails,
   setHandler,
   setWorkflowOptions,
@@ -55,12 +56,13 @@ export async function guard(
 ): Promise<void> {
   const state = followedBy(initial);
   const inTurn = answersInTurn();
+  const withRuns = patched('recurrences-in-memo');
   let [changed, remembered, resumed] = [true, '', false];
   const touched = () => {
     changed = true;
   };
   const remember = () => {
-    const memory = memoryOf(state);
+    const memory = memoryOf(state, withRuns);
     if (JSON.stringify(memory) === remembered) return;
     upsertMemo({ [GUARD_MEMO]: memory });
     remembered = JSON.stringify(memory);
@@ -131,7 +133,7 @@ export async function guard(
       resumed = false;
       wake(state.target);
     }
-    if (isLong()) await moveOn(state);
+    if (isLong()) await moveOn(state, withRuns);
     const awaited = awaitedOf(state);
     if (awaited.length === 0) lookAt = Date.now() + LOOK_AT_HOLDER_MS;
     else if (Date.now() >= lookAt) {
@@ -155,8 +157,9 @@ export async function guard(
 setWorkflowOptions({ failureExceptionTypes: [Error], ...versioned('AUTO_UPGRADE') }, guard);
 
 /** All that it knows goes along, what it has not said yet included: nobody who calls at this moment can keep it from that. */
-function moveOn(state: GuardState): Promise<never> {
-  return makeContinueAsNewFunc<typeof guard>({ memo: { [GUARD_MEMO]: memoryOf(state) } })(state);
+function moveOn(state: GuardState, withRuns: boolean): Promise<never> {
+  const memo = { [GUARD_MEMO]: memoryOf(state, withRuns) };
+  return makeContinueAsNewFunc<typeof guard>({ memo })(state);
 }
 
 function hearRequest(state: GuardState, request: LeaseRequest): void {

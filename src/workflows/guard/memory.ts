@@ -1,12 +1,14 @@
 import { closedBreaker } from './breaker';
-import type { GuardMemory, GuardState } from '../../contract/guard';
+import type { BreakerState, GuardMemory, GuardState } from '../../contract/guard';
 
 /** Of a memo that every describe carries. */
 const MAX_REMEMBERED = 50;
 const MAX_CHANGES = 10;
+/** Runs of one service for alerts: far more than open its breaker. */
+const MAX_RECURRING = 30;
 
-/** What must outlive the guard. */
-export function memoryOf(state: GuardState): GuardMemory {
+/** What must outlive the guard. `withRuns`: also what recurrences are counted by. */
+export function memoryOf(state: GuardState, withRuns: boolean): GuardMemory {
   const { paused, holder, lastToken, sick, changes, breaker } = state;
   return {
     paused,
@@ -15,8 +17,22 @@ export function memoryOf(state: GuardState): GuardMemory {
     sick,
     open: breaker.open.slice(-MAX_REMEMBERED),
     ceilings: breaker.ceilings,
+    ...(withRuns ? recurringOf(breaker) : {}),
     changes: changes.slice(-MAX_CHANGES),
   };
+}
+
+/** Those that schedules started recur by intent. */
+function recurringOf({ past, running }: BreakerState): Pick<GuardMemory, 'recurring'> {
+  const known = [
+    ...past,
+    ...running.map(({ runbook, fingerprint, startedAt, workflowId, runId }) => ({
+      ...{ runbook, fingerprint, startedAt },
+      run: { workflowId, runId },
+    })),
+  ];
+  const recurring = known.filter(({ fingerprint }) => fingerprint !== null).slice(-MAX_RECURRING);
+  return recurring.length === 0 ? {} : { recurring };
 }
 
 /** The state of a guard that begins: its own from before it continued as new, or what is known of the one before it. */
@@ -24,13 +40,13 @@ export function followedBy({
   before,
   ...initial
 }: Partial<GuardState> & { target: string; before?: GuardMemory }): GuardState {
-  const { open = [], ceilings = {}, ...memory } = before ?? {};
+  const { open = [], ceilings = {}, recurring: past = [], ...memory } = before ?? {};
   return {
     paused: null,
     holder: null,
     waiting: [],
     lastToken: 0,
-    breaker: { ...closedBreaker(), open, ceilings },
+    breaker: { ...closedBreaker(), past, open, ceilings },
     queue: [],
     sick: {},
     changes: [],

@@ -25,6 +25,7 @@ import type { Run, Sections } from './run';
 import { showSections } from './sections';
 import { settle, tellWhatStays } from './settle';
 import { searchAttributes } from '../../contract/search-attributes';
+import { beginTrace } from './trace';
 import { addNote, createState, endEntry, now, publish, startEntry, type RunState } from './state';
 import type { Activities } from '../../activities';
 import { versioned } from './versioning';
@@ -63,6 +64,7 @@ export function runbook<C extends { input: z.ZodType }, A = Activities, Shared =
   { inbox, show, versioning = 'PINNED' }: RunbookOptions<A, Shared> = {},
 ) {
   async function workflow(input: z.input<C['input']>): Promise<RunReport> {
+    beginTrace();
     const state = createState(name);
     const ready: { run?: Run<A> } = {};
     handleMessages(state);

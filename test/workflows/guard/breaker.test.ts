@@ -1,4 +1,5 @@
 import { admit, closedBreaker, end, openAt, raise, reset, rest } from '../../../src/workflows/guard/breaker';
+import { followedBy, memoryOf } from '../../../src/workflows/guard/memory';
 import type { Admission, BreakerState } from '../../../src/contract/guard';
 import { quotaOf, shardOf, shardsFor } from '../../../src/contract/places';
 import { askAgainAfter } from '../../../src/workflows/kit/ask-again';
@@ -53,6 +54,35 @@ describe('the breaker', () => {
     expect(fifth).toMatchObject({ mode: 'propose' });
     expect(fifth.tripped).toBeUndefined();
     expect(openAt(state, START + 41 * MINUTE)).toHaveLength(1);
+  });
+
+  it('goes on counting in a guard that follows one that was terminated, with a run that was under way', () => {
+    const first = followedBy({ target: 'booking' });
+    for (const turn of [0, 1]) go(first.breaker, START + turn * 10 * MINUTE, 'SUCCEEDED');
+    go(first.breaker, START + 15 * MINUTE, 'SUCCEEDED', { fingerprint: null });
+    const underWay = ask();
+    admit(first.breaker, underWay, START + 20 * MINUTE);
+    const { breaker } = followedBy({ target: 'booking', before: memoryOf(first, true) });
+    expect(breaker.past).toHaveLength(3);
+    // It had not heard the answer.
+    expect(admit(breaker, underWay, START + 21 * MINUTE)).toMatchObject({ mode: 'auto' });
+    const again = followedBy({ target: 'booking', before: memoryOf({ ...first, breaker }, true) }).breaker;
+    end(again, { ...underWay, outcome: 'SUCCEEDED' }, START + 22 * MINUTE);
+    expect(again.past.at(-1)).toMatchObject({ outcome: 'SUCCEEDED', startedAt: expect.anything() as string });
+    const fourth = admit(again, ask(), START + 23 * MINUTE);
+    expect(fourth).toMatchObject({ mode: 'propose', reason: expect.stringContaining('3 runs') as string });
+    expect(fourth.notBefore).toBe(new Date(START + 27 * MINUTE).toISOString());
+  });
+
+  it('remembers the newest runs for alerts, and nothing where there was none', () => {
+    const state = followedBy({ target: 'booking' });
+    expect(memoryOf(state, true)).not.toHaveProperty('recurring');
+    for (let turn = 0; turn < 40; turn += 1) go(state.breaker, START + turn * MINUTE, 'FAILED');
+    expect(memoryOf(state, true).recurring).toHaveLength(30);
+    expect(memoryOf(state, true).recurring?.at(-1)?.startedAt).toBe(
+      new Date(START + 39 * MINUTE).toISOString(),
+    );
+    expect(memoryOf(state, false)).not.toHaveProperty('recurring');
   });
 
   it('closes by itself once the window has passed without a run', () => {
