@@ -50,6 +50,11 @@ export default tseslint.config(
     },
   },
   {
+    // What does not fit has a second subject, or repeats itself.
+    files: ['{src,test,bench,scripts,examples}/**/*.{ts,tsx,mjs,cjs,js}'],
+    rules: { 'max-lines': ['error', 300] },
+  },
+  {
     files: code,
     extends: [...tseslint.configs.recommendedTypeChecked],
     plugins: { 'import-x': importX },

@@ -14,14 +14,16 @@ import type { Project } from '../../src/catalogue/catalogue';
 import { loadProject } from '../../src/check/load-project';
 import { temporalOptions } from '../../src/config/temporal';
 import { PACKAGE_ROOT } from '../../src/config/version';
-import { obtainTemporalCli, startTemporal, type LocalTemporal } from '../../src/local/temporal';
+import { obtainTemporalCli, startTemporal } from '../../src/local/temporal';
 import { definePack } from '../../src/packs/definition/pack';
 import type { RunStatus } from '../../src/contract/report';
 import { startCodecServer } from '../../src/worker/codec-server';
 import { startWorker, type RunningWorker } from '../../src/worker/worker';
 import { runCli } from '../cli/harness';
 import { createAuthority } from '../support/certificates';
+import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
+import { duringTests } from '../support/stand-in';
 import { startFront, type Front } from '../support/temporal-front';
 import { POLICY } from '../workflows/kit/harness';
 
@@ -29,7 +31,7 @@ quietTemporal();
 
 const API_KEY = 'the-key-of-this-test-only';
 const directory = mkdtempSync(join(tmpdir(), 'cloud-'));
-let temporal: LocalTemporal;
+const temporal = duringTests(() => startTemporal({ directory, ephemeral: true, searchAttributes: [] }));
 let front: Front;
 let code: string;
 let plain: Client;
@@ -38,13 +40,8 @@ let file: string;
 beforeAll(async () => {
   const { ca, sign } = createAuthority(directory);
   const client = sign('worker.test');
-  for (const [name, text] of Object.entries({
-    'ca.crt': ca,
-    'tls.crt': client.certificate,
-    'tls.key': client.key,
-  }))
-    writeFileSync(join(directory, name), text);
-  temporal = await startTemporal({ directory, ephemeral: true, searchAttributes: [] });
+  const files = { 'ca.crt': ca, 'tls.crt': client.certificate, 'tls.key': client.key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   front = await startFront({
     target: temporal.address,
     own: sign('temporal.test'),
@@ -68,7 +65,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await plain?.connection.close();
   await front?.close();
-  await temporal?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -115,8 +111,10 @@ async function withWorker<T>(config: Project, body: (worker: RunningWorker) => P
   }
 }
 
+const codecKey = () => randomBytes(32).toString('base64');
+const keys = { CODEC_OLDER: codecKey(), CODEC_NEWER: codecKey() };
 const cli = (config: string, ...args: string[]) =>
-  runCli(['--config', config, ...args], { env: { CLOUD_API_KEY: API_KEY } });
+  runCli(['--config', config, ...args], { env: { ...keys, CLOUD_API_KEY: API_KEY } });
 
 const start = (client: Client, workflowId: string, more: object = {}) =>
   client.workflow.start('confess', {
@@ -126,13 +124,13 @@ const start = (client: Client, workflowId: string, more: object = {}) =>
   });
 
 async function listens(handle: WorkflowHandle): Promise<string> {
-  for (const deadline = Date.now() + 40_000; Date.now() < deadline;) {
+  let task: string | undefined;
+  await until(async () => {
     const status = await handle.query<RunStatus>('status').catch(() => undefined);
-    const task = status?.waiting.find(({ kind }) => kind === 'task');
-    if (task !== undefined) return task.id;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('the run never asked anybody to listen');
+    task = status?.waiting.find(({ kind }) => kind === 'task')?.id;
+    return task !== undefined;
+  });
+  return task!;
 }
 
 const listened = async (handle: WorkflowHandle): Promise<unknown> =>
@@ -227,8 +225,6 @@ function texts(value: unknown): string[] {
 }
 
 describe('a codec', () => {
-  const [older, newer] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
-  const keys = { CODEC_OLDER: older!, CODEC_NEWER: newer! };
   const codecOf = (...ids: string[]) => ({
     codec: { keys: ids.map((id) => ({ id, secret: `\${env:CODEC_${id.toUpperCase()}}` })) },
   });
@@ -271,9 +267,7 @@ describe('a codec', () => {
     for (const shown of ['Encoded failure', 'RunbookOutcome', 'confess', 'older', 'newer'])
       expect(stored).toContain(shown);
 
-    const { stdout } = await runCli(['--config', after, 'report', 'encrypted'], {
-      env: { ...keys, CLOUD_API_KEY: API_KEY },
-    });
+    const { stdout } = await cli(after, 'report', 'encrypted');
     expect(stdout).toContain('choked on tarpaulin');
     const forgotten = temporalOptions(loadProject(write('forgotten.yaml', codecOf('newer')))).client;
     const [first] = (await same.fetchHistory()).events ?? [];

@@ -1,21 +1,11 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
 import { shardOf, type PlacesState } from '../../../src/contract/places';
-import { quietTemporal } from '../../support/quiet';
 import { createDevEnvironment } from '../../support/dev-server';
-import { POLICY, alertOf, stopKit, taskQueue, withKit, type Kit } from './harness';
+import { alertOf, POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createDevEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment(createDevEnvironment);
 
 let count = 0;
 const fresh = (name: string) => `${name}-${(count += 1)}`;
