@@ -14,7 +14,7 @@ import type { Project } from '../../src/catalogue/catalogue';
 import { loadProject } from '../../src/check/load-project';
 import { temporalOptions } from '../../src/config/temporal';
 import { PACKAGE_ROOT } from '../../src/config/version';
-import { obtainTemporalCli, startTemporal } from '../../src/local/temporal';
+import { obtainTemporalCli, startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { definePack } from '../../src/packs/definition/pack';
 import type { RunStatus } from '../../src/contract/report';
 import { startCodecServer } from '../../src/worker/codec-server';
@@ -23,7 +23,6 @@ import { runCli } from '../cli/harness';
 import { createAuthority } from '../support/certificates';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
-import { duringTests } from '../support/stand-in';
 import { startFront, type Front } from '../support/temporal-front';
 import { POLICY } from '../workflows/kit/harness';
 
@@ -31,7 +30,7 @@ quietTemporal();
 
 const API_KEY = 'the-key-of-this-test-only';
 const directory = mkdtempSync(join(tmpdir(), 'cloud-'));
-const temporal = duringTests(() => startTemporal({ directory, ephemeral: true, searchAttributes: [] }));
+let temporal: LocalTemporal;
 let front: Front;
 let code: string;
 let plain: Client;
@@ -42,6 +41,7 @@ beforeAll(async () => {
   const client = sign('worker.test');
   const files = { 'ca.crt': ca, 'tls.crt': client.certificate, 'tls.key': client.key };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  temporal = await startTemporal({ directory, ephemeral: true, searchAttributes: [] });
   front = await startFront({
     target: temporal.address,
     own: sign('temporal.test'),
@@ -65,6 +65,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await plain?.connection.close();
   await front?.close();
+  await temporal?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
