@@ -1,33 +1,22 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import type { WorkflowHandle } from '@temporalio/client';
-import { parseDocument } from 'yaml';
-import { readGuardMemory } from '../src/activities/guard/reach-guard';
-import type { Alert } from '../src/contract/alert';
-import { guardId } from '../src/contract/guard';
-import type { Severity } from '../src/contract/modes';
-import { priorityOf } from '../src/contract/priority';
 import type { RunStatus } from '../src/contract/report';
-import { openBench, type Bench } from './environment';
-import { median, percentile, round, say, type Results } from './measure';
+import type { Bench } from './environment';
+import { pauseOnce } from './kill-switch';
+import { median, percentile, round, type Results } from './measure';
+import { openShortBench, runAll, SERVICES, serviceName, SHORT, start, until, warmUp } from './short-runs';
+import { busiest, countAll, listed, perRun, type Counts } from './turns';
 
-const SERVICES = 50;
-const MEGABYTES = 12;
-/** Looks at the connections and finds nothing to do: as little as a run that an alert starts can be. */
-const SHORT = 'relieveConnectionPool';
-const RUNS = 600;
-const WARM = 20;
-/** Between two runs of one service, so that no alert counts as one that recurs. */
 const UNANSWERED = 20;
 const PAUSES = 20;
-const SIGNALED = 26;
 
 /** What it costs that runs which nobody started ask before they act: how many a second, and who has to wait for what. */
-export async function measureGuards(): Promise<Results> {
-  const bench = await openBench({ megabytes: MEGABYTES, prepare: addServices });
+export async function measureGuards(runs: number): Promise<Results> {
+  const bench = await openShortBench();
   try {
-    await runAll(bench, 'warm', WARM);
+    await warmUp(bench);
     return {
-      ...(await measureRuns(bench)),
+      ...(await measureTurns(bench)),
+      ...(await measureRuns(bench, runs)),
       ...(await measureStarvation(bench)),
       ...(await measureSwitch(bench)),
     };
@@ -36,103 +25,42 @@ export async function measureGuards(): Promise<Results> {
   }
 }
 
-const serviceName = (index: number) => `service-${index % SERVICES}`;
-
-function addServices(file: string): void {
-  const document = parseDocument(readFileSync(file, 'utf8'));
-  const { booking } = (document.toJS() as { services: { booking: object } }).services;
-  for (let index = 0; index < SERVICES; index += 1)
-    document.setIn(['services', serviceName(index)], document.createNode(booking));
-  writeFileSync(file, document.toString({ lineWidth: 110 }));
-}
-
-let started = 0;
-
-function start(
-  { client, config }: Bench,
-  runbook: string,
-  service: string,
-  input: Record<string, unknown> = {},
-  priority: Severity = 'P2',
-): Promise<WorkflowHandle> {
-  started += 1;
-  const alert: Alert = {
-    source: 'bench',
-    fingerprint: `bench-${started}`,
-    startsAt: null,
-    status: 'firing',
-    severity: 'warning',
-    title: 'bench',
-    labels: {},
-    annotations: {},
-    link: null,
+/** What one run alone costs, counted in histories. */
+async function measureTurns(bench: Bench): Promise<Results> {
+  const before = await countAll(bench.client);
+  const { handles } = await runAll(bench, 'alone', 1);
+  const counts = perRun(await countAll(bench.client, handles), before, 1);
+  return {
+    'runs.turns': {
+      value: counts.turns,
+      unit: 'turns',
+      note: `of one short run alone, those of its service's guard and of the places that it causes included: ${listed(counts)}`,
+    },
   };
-  return client.workflow.start(runbook, {
-    workflowId: `bench/${started}`,
-    taskQueue: config.temporal.taskQueue,
-    priority: priorityOf({ service, priority }),
-    args: [{ service, startedBy: 'bench', alert, ...input }],
-  });
 }
 
-/** Starts so many, a bounded number at once, and waits until each has ended. Returns the seconds from the first start on. */
-async function runAll(bench: Bench, what: string, count: number): Promise<number> {
-  const began = Date.now();
-  const handles: WorkflowHandle[] = [];
-  let next = 0;
-  const starter = async (): Promise<void> => {
-    for (let index = (next += 1); index <= count; index = next += 1)
-      handles.push(await start(bench, SHORT, serviceName(index)));
-  };
-  await Promise.all(Array.from({ length: 10 }, starter));
-  const accepted = (Date.now() - began) / 1_000;
-  for (const handle of handles) await handle.result();
-  const seconds = (Date.now() - began) / 1_000;
-  say(`${what}: ${count} runs in ${round(seconds)} s, started after ${round(accepted)} s`);
-  return seconds;
-}
-
-async function measureRuns(bench: Bench): Promise<Results> {
+async function measureRuns(bench: Bench, runs: number): Promise<Results> {
+  const before = await countAll(bench.client);
   const cpu = process.cpuUsage();
-  const seconds = await runAll(bench, 'measured', RUNS);
+  const { seconds, handles } = await runAll(bench, 'measured', runs);
   const { user, system } = process.cpuUsage(cpu);
-  const signals = await busiest(bench);
+  const counts: Counts = perRun(await countAll(bench.client, handles), before, runs);
+  const signals = await busiest(bench.client, before);
   return {
     'runs.perSecond': {
-      value: round(RUNS / seconds, 1),
+      value: round(runs / seconds, 1),
       unit: 'runs/s',
-      note: `goal >= 20. ${RUNS} runs of ${SHORT} over ${SERVICES} services as alerts start them, each admitted by its service's breaker and by the places of all services, looking at the connections and finding nothing to do; embedded stack, worker and client in one process, which used ${round((user + system) / 1e3 / RUNS, 1)} ms of a core for each run`,
+      note: `goal >= 20. ${runs} runs of ${SHORT} over ${SERVICES} services as alerts start them, each admitted by its service's breaker and by the places of all services, looking at the connections and finding nothing to do; embedded stack, worker and client in one process, which used ${round((user + system) / 1e3 / runs, 1)} ms of a core for each run. In the histories, for each run: ${listed(counts)}`,
     },
     'guard.signalsPerSecond': {
       value: round(signals.count / seconds, 1),
       unit: 'signals/s',
-      note: `goal <= 5. ${signals.workflowId}, the busiest workflow of all at that rate: ${signals.count} signals in ${round(seconds, 1)} s`,
+      note: `goal <= 5. ${signals.workflowId}, the busiest workflow of all at that rate: ${signals.count} signals and Updates in ${round(seconds, 1)} s`,
     },
   };
 }
 
-/** The entity that heard most, over all its executions, but for the warm-up. */
-async function busiest({ client }: Bench): Promise<{ workflowId: string; count: number }> {
-  const counts = new Map<string, number>();
-  for await (const { workflowId, runId } of client.workflow.list({
-    query: "WorkflowType IN ('guard', 'places')",
-  })) {
-    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    const signals = events?.filter(({ eventType }) => Number(eventType) === SIGNALED).length ?? 0;
-    counts.set(workflowId, (counts.get(workflowId) ?? 0) + signals);
-  }
-  const [[workflowId, count] = ['', 0]] = [...counts].sort(([, one], [, other]) => other - one);
-  return { workflowId, count };
-}
-
 const status = (handle: WorkflowHandle) => handle.query<RunStatus>('status');
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 120_000; !(await holds());) {
-    if (Date.now() > deadline) throw new Error('never got there');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 /** Approvals that nobody gives take no place: a run of a P1 acts as if they were not there. */
 async function measureStarvation(bench: Bench): Promise<Results> {
@@ -154,25 +82,9 @@ async function measureStarvation(bench: Bench): Promise<Results> {
   };
 }
 
-async function measureSwitch({ client, config }: Bench): Promise<Results> {
+async function measureSwitch(bench: Bench): Promise<Results> {
   const took: number[] = [];
-  for (let turn = 0; turn < PAUSES; turn += 1) {
-    for (const verb of ['pause', 'resume'] as const) {
-      const began = Date.now();
-      await client.workflow.signalWithStart('guard', {
-        workflowId: guardId('all'),
-        taskQueue: config.temporal.taskQueue,
-        args: [{ target: 'all' }],
-        signal: verb,
-        signalArgs: [{ by: 'bench', reason: 'bench' }],
-      });
-      await until(async () => {
-        const paused = (await readGuardMemory(client, 'all'))?.memory?.paused ?? null;
-        return (paused !== null) === (verb === 'pause');
-      });
-      if (verb === 'pause') took.push(Date.now() - began);
-    }
-  }
+  for (let turn = 0; turn < PAUSES; turn += 1) took.push(await pauseOnce(bench));
   return {
     'killSwitch.effectiveMs': {
       value: Math.round(percentile(took, 0.99)),

@@ -1,4 +1,4 @@
-/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--kills 20] [--output file]` */
+/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--kills 20] [--burst 600] [--seconds 300] [--output file]` */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,6 +17,7 @@ import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
 import { measureMigrate } from './migrate';
 import { measureOffsite } from './offsite';
+import { measureOverload } from './overload';
 import { measureRecovery } from './recovery';
 
 /** What whoever called can mend: the message is all that they need to see. */
@@ -27,6 +28,8 @@ interface Settings {
   rounds: number;
   runs: number;
   kills: number;
+  burst: number;
+  seconds: number;
   output: string;
 }
 
@@ -82,14 +85,25 @@ const GROUPS: Group[] = [
   },
   { names: ['alerts.vsAnsibleRulebook'], shared: false, measure: () => measureAgainstAnsible() },
   {
-    names: ['runs.perSecond', 'guard.signalsPerSecond', 'places.starvationMs', 'killSwitch.effectiveMs'],
+    names: [
+      'runs.turns',
+      'runs.perSecond',
+      'guard.signalsPerSecond',
+      'places.starvationMs',
+      'killSwitch.effectiveMs',
+    ],
     shared: false,
-    measure: () => measureGuards(),
+    measure: ({ burst }) => measureGuards(burst),
   },
   {
     names: ['recovery.workerMs', 'recovery.frozenMs', 'recovery.postgresMs', 'recovery.serverMs'],
     shared: false,
     measure: ({ kills }) => measureRecovery(kills),
+  },
+  {
+    names: ['overload.drainSeconds', 'overload.pauseMs', 'overload.workerRssMb'],
+    shared: false,
+    measure: ({ seconds }) => measureOverload(seconds),
   },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
@@ -136,6 +150,8 @@ function readArguments(): { wanted: string[]; settings: Settings } {
       rounds: { type: 'string', default: '3' },
       runs: { type: 'string', default: '1000' },
       kills: { type: 'string', default: '20' },
+      burst: { type: 'string', default: '600' },
+      seconds: { type: 'string', default: '300' },
       output: { type: 'string', default: join(PACKAGE_ROOT, 'bench', 'results.json') },
     },
   });
@@ -144,6 +160,8 @@ function readArguments(): { wanted: string[]; settings: Settings } {
     rounds: positive('rounds', values.rounds),
     runs: positive('runs', values.runs),
     kills: positive('kills', values.kills),
+    burst: positive('burst', values.burst),
+    seconds: positive('seconds', values.seconds),
     output: resolve(values.output),
   };
   const unknown = positionals.filter((word) => !known().some((name) => matches(name, [word])));

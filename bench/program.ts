@@ -1,5 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import { PACKAGE_ROOT } from '../src/config/version';
@@ -56,4 +57,17 @@ export async function endProgram(program: Program): Promise<void> {
   const timer = setTimeout(() => program.kill('SIGKILL'), 20_000);
   await gone;
   clearTimeout(timer);
+}
+
+/** A worker in a process of its own, from what was built; returns when it takes work. */
+export async function startWorker({ configFile }: { configFile: string }): Promise<Program> {
+  const main = join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'main.js');
+  const worker = spawn(process.execPath, [main, configFile], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // Also when the bench is interrupted.
+  process.once('exit', () => worker.kill('SIGKILL'));
+  await new Promise<void>((resolve, reject) => {
+    worker.once('exit', (code) => reject(new Error(`a worker ended with ${code}`)));
+    createInterface(worker.stdout).on('line', (line) => line.includes('listens on') && resolve());
+  });
+  return worker;
 }

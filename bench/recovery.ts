@@ -1,13 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { WorkflowHandle } from '@temporalio/client';
 import { decodeOptionalSinglePayload } from '@temporalio/common/lib/internal-non-workflow';
-import { PACKAGE_ROOT } from '../src/config/version';
 import { startTemporal } from '../src/local/temporal';
 import { openBench, type Bench } from './environment';
 import { median, percentile, round, say, type Results } from './measure';
-import { endProgram } from './program';
+import { endProgram, startWorker } from './program';
 import { measureRun, startRun } from './runs';
 
 /** A dump of this takes a few seconds: there is time to kill something. */
@@ -119,6 +117,7 @@ async function recoveryOf(bench: Bench, handle: WorkflowHandle, { ends, strike }
     handle,
     (step) =>
       step === undefined || (ends ? step.attempt > before!.attempt && atWork(step) : step.beatMs > struckMs),
+    true,
   );
   const tookMs = Date.now() - struckMs;
   await struck;
@@ -142,8 +141,9 @@ async function until(
   bench: Bench,
   handle: WorkflowHandle,
   holds: (step: Step | undefined) => boolean,
+  begun = false,
 ): Promise<Step | undefined> {
-  let seen = false;
+  let seen = begun;
   for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline;) {
     const answer = await stepOf(bench, handle).catch(() => null);
     seen ||= answer !== null && answer !== undefined;
@@ -173,16 +173,3 @@ async function stepOf({ client }: Bench, handle: WorkflowHandle): Promise<Step |
 
 const timeOf = (time: { seconds?: unknown; nanos?: number | null } | null | undefined): number =>
   Number(time?.seconds ?? 0) * 1_000 + (time?.nanos ?? 0) / 1e6;
-
-/** In a process of its own, as in production. Resolves when it listens. */
-async function startWorker({ configFile }: Bench): Promise<ChildProcess> {
-  const main = join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'main.js');
-  const worker = spawn(process.execPath, [main, configFile], { stdio: ['ignore', 'pipe', 'ignore'] });
-  // Also when the bench is interrupted.
-  process.once('exit', () => worker.kill('SIGKILL'));
-  await new Promise<void>((resolve, reject) => {
-    worker.once('exit', (code) => reject(new Error(`a worker ended with ${code}`)));
-    createInterface(worker.stdout).on('line', (line) => line.includes('listens on') && resolve());
-  });
-  return worker;
-}

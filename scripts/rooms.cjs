@@ -50,6 +50,7 @@ const systems = [
   'deployments',
   'guard',
   'incidents',
+  'listings',
   'notifications',
   'payments',
   'policy',

@@ -76,13 +76,15 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, bookings, payments, delivery, incidents] = ownPacks as Pack[];
+    const [platform, database, application, bookings, listings, payments, delivery, incidents] =
+      ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
       { ...platform!, entities: [] },
       database!,
       { ...application!, cards: others },
       bookings!,
+      listings!,
       payments!,
       delivery!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },

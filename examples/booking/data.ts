@@ -37,17 +37,19 @@ export function dataSteps(plan: DataPlan): DataStep[] {
   return [
     {
       table: 'providers',
-      sql: `INSERT INTO providers (id, name, status, country, created_at) OVERRIDING SYSTEM VALUE
+      sql: `INSERT INTO providers (id, name, status, decided_at, country, created_at) OVERRIDING SYSTEM VALUE
         SELECT i, ${pick(LAST_NAMES, 'i', 20)} || ' Studio ' || i, CASE WHEN i % 40 = 0 THEN 'SUSPENDED' ELSE 'APPROVED' END,
+          ${now} - interval '3 years' + i * interval '1 hour',
           (ARRAY['DE', 'ES', 'FR', 'GB', 'IN', 'PT', 'SE'])[1 + i % 7], ${now} - interval '3 years' + i * interval '1 hour'
         FROM generate_series(1, ${shape.providers}) i`,
     },
     {
       table: 'listings',
-      sql: `INSERT INTO listings (id, provider_id, title, status, property_status, price_cents, created_at) OVERRIDING SYSTEM VALUE
+      sql: `INSERT INTO listings (id, provider_id, title, status, property_status, price_cents, published_at, created_at) OVERRIDING SYSTEM VALUE
         SELECT i, 1 + (i - 1) / 3, (ARRAY['Consultation', 'Studio hour', 'Table by the window', 'Lesson', 'Treatment'])[1 + i % 5] || ' ' || i,
           CASE WHEN (1 + (i - 1) / 3) % 40 = 0 THEN 'suspended' ELSE 'published' END, 'APPROVED',
-          1500 + 500 * (${hash('i', 21)} & 15)::int, ${now} - interval '3 years' + i * interval '20 minutes'
+          1500 + 500 * (${hash('i', 21)} & 15)::int, ${now} - interval '3 years' + i * interval '20 minutes' + interval '1 day',
+          ${now} - interval '3 years' + i * interval '20 minutes'
         FROM generate_series(1, ${shape.resources}) i`,
     },
     {

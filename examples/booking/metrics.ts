@@ -145,6 +145,12 @@ function addBookingMetrics(registers: Registry[], { monitor }: AppPools): void {
     `SELECT count(*)::int AS count FROM bookings WHERE status = 'held' AND expires_at <= now() - interval '20 s'`,
   );
   gauge(
+    'booking_listings_unapproved',
+    'Published listings whose provider or property nobody approved.',
+    `SELECT count(*)::int AS count FROM listings JOIN providers ON providers.id = provider_id
+      WHERE listings.status = 'published' AND (providers.status <> 'APPROVED' OR property_status <> 'APPROVED')`,
+  );
+  gauge(
     'booking_webhook_deliveries_overdue',
     'Webhooks that failed, were due again more than five minutes ago, and were not sent.',
     `SELECT count(*)::int AS count FROM webhook_deliveries

@@ -9,7 +9,7 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup', 'runbooks_repair', 'runbooks_payments'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['booking_owner', 'booking_app', 'runbooks_migrator', 'runbooks_backup', 'runbooks_repair', 'runbooks_payments', 'runbooks_listings'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
       EXECUTE format('CREATE ROLE %I', role_name);
     END IF;
@@ -58,6 +58,10 @@ GRANT runbooks_repair TO runbooks_migrator;
 -- The same for payments, and apart from it: what puts payments right cannot reach a booking or a slot.
 ALTER ROLE runbooks_payments NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
 GRANT runbooks_payments TO runbooks_migrator;
+
+-- And for listings: what suspends one cannot reach a booking or a payment.
+ALTER ROLE runbooks_listings NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+GRANT runbooks_listings TO runbooks_migrator;
 
 -- Puts repaired rows back exactly as they were, past the triggers: a booking that ended stays ended for everybody else.
 DO $$

@@ -13,6 +13,7 @@ CREATE TABLE providers (
   id         bigint GENERATED ALWAYS AS IDENTITY,
   name       text NOT NULL,
   status     text NOT NULL DEFAULT 'PENDING' CHECK (status IN ('PENDING', 'APPROVED', 'SUSPENDED')),
+  decided_at timestamptz,
   country    text NOT NULL CHECK (length(country) = 2),
   created_at timestamptz NOT NULL DEFAULT now()
 );
@@ -25,6 +26,7 @@ CREATE TABLE listings (
   property_status text NOT NULL DEFAULT 'PENDING' CHECK (property_status IN ('PENDING', 'APPROVED', 'REJECTED')),
   price_cents     integer NOT NULL CHECK (price_cents >= 0),
   currency        text NOT NULL DEFAULT 'EUR' CHECK (length(currency) = 3),
+  published_at    timestamptz,
   created_at      timestamptz NOT NULL DEFAULT now()
 );
 
@@ -262,6 +264,21 @@ $$;
 CREATE TRIGGER bookings_transition BEFORE UPDATE ON bookings
   FOR EACH ROW EXECUTE FUNCTION check_booking_transition();
 
+-- The gate: only what an approved provider offers, with an approved property, is published.
+CREATE FUNCTION check_publishing_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status = 'published' AND NOT (NEW.property_status = 'APPROVED' AND EXISTS (
+    SELECT FROM providers WHERE id = NEW.provider_id AND status = 'APPROVED'
+  )) THEN
+    RAISE EXCEPTION 'listing % is not approved, so it is not published', NEW.id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER listings_gate BEFORE INSERT OR UPDATE ON listings
+  FOR EACH ROW EXECUTE FUNCTION check_publishing_gate();
+
 -- The hold-expiry job: ends what has run out, frees its slots, returns how many holds it ended.
 CREATE FUNCTION expire_held_bookings() RETURNS integer LANGUAGE sql AS $$
   WITH ended AS (
@@ -293,7 +310,8 @@ WHERE slots.status = 'open' AND slots.starts_at > now() AND listings.status = 'p
 
 -- The application appends to the audit trail and reads what concerns bookings; the rest is the owner's.
 ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
-CREATE POLICY audit_append ON audit_logs FOR INSERT TO booking_app, runbooks_repair, runbooks_payments WITH CHECK (true);
+CREATE POLICY audit_append ON audit_logs FOR INSERT TO booking_app, runbooks_repair, runbooks_payments,
+  runbooks_listings WITH CHECK (true);
 CREATE POLICY audit_read_bookings ON audit_logs FOR SELECT TO booking_app USING (entity_type = 'booking');
 
 GRANT SELECT ON providers, listings, webhook_endpoints, slot_availability TO booking_app;
@@ -309,3 +327,6 @@ GRANT SELECT, UPDATE (used_at) ON action_tokens TO runbooks_repair;
 GRANT INSERT ON audit_logs TO runbooks_repair;
 GRANT SELECT, UPDATE (status, updated_at) ON payments TO runbooks_payments;
 GRANT INSERT ON audit_logs TO runbooks_payments;
+GRANT SELECT, UPDATE (status) ON listings TO runbooks_listings;
+GRANT SELECT ON providers TO runbooks_listings;
+GRANT INSERT ON audit_logs TO runbooks_listings;

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { deployVersion } from './deployments';
-import { failDeliveries, leaveHolds, sellTwice } from './spoil';
+import { failDeliveries, leaveHolds, openGate, sellTwice } from './spoil';
 import { chargeTwice, loseWebhook } from './spoil-payments';
 import { setSwitches } from './switches';
 
@@ -141,6 +141,15 @@ const troubles: Record<string, Trouble> = {
       setSwitches(stackFolder(), { cronSchedule: '' });
       const holds = await leaveHolds(needVariable('DATABASE_URL'), count);
       console.log(`${holds.length} holds ran out, and the job that releases them has stopped`);
+    },
+  },
+  'open-gate': {
+    usage: "--count 3, with the owner's DATABASE_URL; auditProviderGate ends it, with a task",
+    make: async ({ count }) => {
+      const listings = await openGate(needVariable('DATABASE_URL'), count);
+      console.log(
+        `listings ${listings.join(', ')} of a provider whom nobody approved are on sale, and the gate is off`,
+      );
     },
   },
   'lost-webhook': {

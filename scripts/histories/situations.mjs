@@ -8,7 +8,9 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const require = createRequire(import.meta.url);
 const { Client } = require('pg');
 const { openIdleTransactions } = require(join(root, 'dist/examples/booking/trouble.js'));
-const { failDeliveries, leaveHolds, sellTwice } = require(join(root, 'dist/examples/booking/spoil.js'));
+const { failDeliveries, leaveHolds, openGate, sellTwice, shutGate } = require(
+  join(root, 'dist/examples/booking/spoil.js'),
+);
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
@@ -113,6 +115,12 @@ export async function leaveStuckHolds({ directory, booking }) {
 export async function tightenLimit({ directory }) {
   setSwitches(directory, { requestsPerSecond: 1 });
   await new Promise((resolve) => setTimeout(resolve, 5_000));
+}
+
+/** And somebody puts the gate back before the run looks. */
+export async function publishPastTheGate({ booking }) {
+  await openGate(booking.environment.BOOKING_PRODUCTION_URL, 3);
+  await shutGate(booking.environment.BOOKING_PRODUCTION_URL);
 }
 
 /** More than two rounds. */

@@ -3,6 +3,7 @@ import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createDeliveryActivities } from './delivery';
 import type { createIncidentActivities } from './incidents/incident-activities';
+import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
 
@@ -11,6 +12,7 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createDatabaseActivities> &
   ReturnType<typeof createServingActivities> &
   ReturnType<typeof createBookingActivities> &
+  ReturnType<typeof createListingActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDeliveryActivities> &
   ReturnType<typeof createIncidentActivities>;

@@ -49,6 +49,9 @@ export async function bundlePacks(
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
     failureConverterPath: require.resolve('../workflows/kit/failure-converter'),
+    // Evaluated once for a worker and not again for each run; the SDK freezes them. Those of others may keep something in a module
+    // that is of one run.
+    preloadModules: packs.filter((pack) => own.includes(pack)).map(({ workflows }) => workflows),
     workflowInterceptorModules: [require.resolve('../workflows/kit/ahead-of-history')],
     logger: silent,
     webpackConfigHook: (config) => ({

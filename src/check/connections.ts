@@ -8,6 +8,7 @@ import { secretsOf } from '../config/notification-schema';
 import type { EnvironmentConfig, NotificationConfig, ServiceConfig } from '../config/schema';
 import { resolveSecrets, scrub } from '../config/secrets';
 import { bytes } from '../contract/text';
+import { approversProblem } from './approvers';
 import { missingSearchAttributes, registration } from './search-attributes';
 import { checkWorkers } from './workers';
 
@@ -37,6 +38,8 @@ export async function checkAll(config: LoadedConfig, withTemporal: WithTemporal)
     }
     lines.push(...checkFolders(config, name, service), ...checkNotifications(config, name, service.notify));
     lines.push(...checkPeople(name, service));
+    const detail = approversProblem(service.approval);
+    if (detail !== undefined) lines.push({ what: `${name} approvals`, state: 'warning', detail });
   }
   return lines;
 }

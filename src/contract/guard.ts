@@ -41,6 +41,24 @@ export interface Release {
   runId: string;
 }
 
+const MAX_ID = 1_000;
+const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * Whether a signal, which can come from anybody, names a run. The server refuses a turn that answers a run ID of another
+ * shape, again and again: whoever answered it would never get on.
+ */
+export function isRelease<T extends Partial<Release>>(signal: T | null | undefined): signal is T & Release {
+  const { workflowId, runId } = signal ?? {};
+  return (
+    typeof workflowId === 'string' &&
+    workflowId !== '' &&
+    workflowId.length <= MAX_ID &&
+    typeof runId === 'string' &&
+    RUN_ID.test(runId)
+  );
+}
+
 export interface PauseOrder {
   by: string;
   reason: string;

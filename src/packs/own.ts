@@ -5,6 +5,7 @@ import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
 import { deliveryPack } from './delivery';
 import { incidentsPack } from './incidents';
+import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
 
@@ -14,6 +15,7 @@ export const ownPacks: readonly Pack[] = [
   databasePack,
   applicationPack,
   bookingsPack,
+  listingsPack,
   paymentsPack,
   deliveryPack,
   incidentsPack,

@@ -7,6 +7,9 @@ import { hostQueue } from '../contract/hosts';
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
+/** They are parts of turns, and those that ask a guard wait for another turn: more than ask at the same time. */
+const MAX_LOCAL_ACTIVITIES = 60;
+const MAX_TURNS = 100;
 const MAX_HOST_ACTIVITIES = 100;
 /** However little the machine has left: one long step must not keep everything else waiting. */
 const MIN_ACTIVITIES = 5;
@@ -37,7 +40,8 @@ function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
   if (tuner === undefined)
     return {
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
-      maxConcurrentLocalActivityExecutions: MAX_ACTIVITIES,
+      maxConcurrentLocalActivityExecutions: MAX_LOCAL_ACTIVITIES,
+      maxConcurrentWorkflowTaskExecutions: MAX_TURNS,
     };
   const { targetMemoryUsage, targetCpuUsage, maxActivities } = tuner;
   return {
@@ -48,7 +52,7 @@ function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
         maximumSlots: maxActivities,
         rampThrottle: RAMP_MS,
       },
-      localActivityTaskSlotOptions: { minimumSlots: MAX_ACTIVITIES },
+      localActivityTaskSlotOptions: { minimumSlots: MAX_LOCAL_ACTIVITIES },
     },
   };
 }

@@ -37,6 +37,33 @@ describe('cancelling, pausing and the guard', () => {
     expect(JSON.parse((await cli('--json', 'guard')).stdout)).toMatchObject({ target: 'all', paused: null });
   });
 
+  it('shows a target as paused by what it lies in', async () => {
+    const guarded = () => cli('guard', 'cinema/production', '--json');
+    await cli('pause', '--target', 'cinema/production', '--reason', 'begin', '--by', 'sam');
+    await cli('resume', '--target', 'cinema/production', '--reason', 'begin', '--by', 'sam');
+    expect(JSON.parse((await guarded()).stdout)).toMatchObject({ paused: null, pausedAbove: [] });
+    await cli('pause', '--target', 'cinema', '--reason', 'bad release', '--by', 'sam');
+    await cli('pause', '--reason', 'provider outage', '--by', 'ana');
+    try {
+      expect((await cli('guard', 'cinema/production')).stdout).toMatch(
+        /paused +by ana at .* UTC, everything: provider outage\n +by sam at .* UTC, all of cinema: bad release\n/,
+      );
+      expect(JSON.parse((await guarded()).stdout)).toMatchObject({
+        paused: null,
+        pausedAbove: [{ target: 'all' }, { target: 'cinema', by: 'sam' }],
+      });
+      expect(await cli('guard', 'cinema/none')).toMatchObject({
+        code: 5,
+        stderr: expect.stringMatching(
+          /no guard of cinema\/none yet.* It is paused by ana at .*everything/,
+        ) as string,
+      });
+    } finally {
+      await cli('resume', '--reason', 'over');
+      await cli('resume', '--target', 'cinema', '--reason', 'over');
+    }
+  });
+
   it('shows what the breaker of a service has against its automation, and lets a person change it with a name and a reason', async () => {
     const workflowId = await start('wait');
     const admission = {

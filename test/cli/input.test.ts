@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream';
 import { ownCatalogue } from '../../src/packs/own';
 import { findCard } from '../../src/cli/cards';
 import { CliError, exitCodeOf } from '../../src/cli/errors';
 import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
+import { firstOf } from '../../src/cli/commands/status';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
 import { quote } from '../../src/contract/answer-commands';
 import { formatTable } from '../../src/cli/table';
@@ -121,6 +123,15 @@ describe('small things of the command', () => {
     expect(address).toBe(
       'http://ui/namespaces/my%20space/workflows/start-workflow?workflowType=t&taskQueue=q&workflowId=a%2Fb%26c',
     );
+  });
+
+  it('a list that is too long says so, and one that just fits does not', async () => {
+    const [three, four] = [
+      [1, 2, 3],
+      [1, 2, 3, 4],
+    ].map((all) => firstOf(Readable.from(all), 3));
+    expect(await three).toEqual({ first: [1, 2, 3], more: false });
+    expect(await four).toEqual({ first: [1, 2, 3], more: true });
   });
 
   it('quotes for the shell only what needs it', () => {

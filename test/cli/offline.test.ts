@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadProject } from '../../src/check/load-project';
+import { createKey } from '../../src/cli/signing/key-file';
+import { publicKeyLine } from '../../src/config/ssh-key';
 import { runCli, spawnCli, temporaryFolder } from './harness';
 
 // Nothing listens there.
@@ -222,7 +224,12 @@ describe('the command without a Temporal server', () => {
     const file = join(folder.path, 'check.yaml');
     const database =
       "{ url: '${env:SHOP_URL}', identity: { systemIdentifier: '0000000000', database: shop } }";
-    writeFileSync(file, `services: { shop: { environments: { production: { database: ${database} } } } }`);
+    const key = `{ key: '${publicKeyLine(createKey('ana').raw, 'ana')}', expires: 2020-01-01 }`;
+    const approval = `{ fourEyes: true, approvers: [ana, ben], proof: signature, keys: { ana: [${key}], ben: ['${publicKeyLine(createKey('ben').raw, 'ben')}'] } }`;
+    writeFileSync(
+      file,
+      `services: { shop: { approval: ${approval}, environments: { production: { database: ${database} } } } }`,
+    );
     const env = { ...NOWHERE, SHOP_URL: 'postgresql://u:secretsecret@127.0.0.1:1/shop' };
     const { code, stdout } = await runCli(['--config', file, '--json', 'check'], { env });
     expect(code).toBe(2);
@@ -232,6 +239,10 @@ describe('the command without a Temporal server', () => {
     expect(checks.find(({ what }) => what === 'shop people')).toMatchObject({
       state: 'warning',
       detail: expect.stringContaining('nobody is told'),
+    });
+    expect(checks.find(({ what }) => what === 'shop approvals')).toMatchObject({
+      state: 'warning',
+      detail: 'the keys of ana have expired; with fourEyes nobody can approve what ben starts',
     });
     expect(stdout).not.toContain('secretsecret');
   });

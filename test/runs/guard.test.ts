@@ -1,3 +1,5 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { createGuardActivities } from '../../src/activities/guard/guard-activities';
 import { readGuardMemory, reviveGuards, signalGuard } from '../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../src/contract/guard';
 import { quietTemporal } from '../support/quiet';
@@ -69,6 +71,34 @@ it('a guard under a storm of signals continues as new, forgets nothing, can be p
   const { lastToken, changes } = await now.query<GuardState>('state');
   expect(lastToken).toBeGreaterThan(token);
   expect(changes.map(({ what }) => what)).toEqual(['paused', 'resumed', 'paused', 'resumed']);
+});
+
+it('whoever the kill switch holds back is told at once when it is over', async () => {
+  const { client, config } = driver.stack;
+  const say = (signal: 'pause' | 'resume') =>
+    signalGuard(client, config.temporal.taskQueue, 'all', signal, { by: 'ben', reason: 'a test' });
+  const eventsOf = async (handle: WorkflowHandle) => (await handle.fetchHistory()).events ?? [];
+  await say('pause');
+  const held = await driver.start('backUpDatabase');
+  await driver.until(held, ({ summary }) => summary.startsWith('paused by ben'));
+  const { wakePaused } = createGuardActivities({ config, client });
+  // It is listed as paused a moment later, and of others nobody tells it.
+  const told = async () =>
+    (await eventsOf(held)).some((one) => one.workflowExecutionSignaledEventAttributes?.signalName === 'wake');
+  await wakePaused({ target: 'another' });
+  expect(await told()).toBe(false);
+  await until(async () => {
+    await wakePaused({ target: 'booking/production' });
+    return told();
+  });
+  await say('resume');
+  const guard = client.workflow.getHandle('guard/all');
+  await until(async () =>
+    (await eventsOf(guard)).some(
+      (one) => one.activityTaskScheduledEventAttributes?.activityType?.name === 'wakePaused',
+    ),
+  );
+  expect((await driver.end(held)).outcome).toBe('SUCCEEDED');
 });
 
 it('a guard that was terminated goes on from what it knew within the hour, whether or not the configuration names its target', async () => {

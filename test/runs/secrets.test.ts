@@ -27,9 +27,25 @@ it('no password is in any history, whatever went wrong', async () => {
     .filter((password) => password.length > 0);
   expect(passwords.length).toBeGreaterThanOrEqual(2);
 
-  await driver.run('backUpDatabase');
-  await driver.run('drillRestore');
-  await driver.run('migrateDatabase', { files: ['2026_11_03_merge_slot_capacity.sql'] });
+  const merge = { files: ['2026_11_03_merge_slot_capacity.sql'] };
+  expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
+  expect((await driver.run('drillRestore')).outcome).toBe('SUCCEEDED');
+  expect((await driver.run('migrateDatabase', merge)).outcome).toBe('ROLLED_BACK');
+  // A command that fails, and prints all that it was told.
+  const { restore } = driver.stack.config.services['booking']!;
+  const { smoke } = restore;
+  restore.smoke = {
+    run: ['sh', '-c', 'echo "cannot use $TOKEN at $DATABASE_URL" >&2; exit 1'],
+    directory: '.',
+    environment: { TOKEN: '${env:BOOKING_OPERATIONS_TOKEN}' },
+    timeoutSeconds: 60,
+  };
+  const printed = await driver.run('drillRestore');
+  restore.smoke = smoke;
+  expect([printed.outcome, printed.message]).toEqual([
+    'FAILED',
+    expect.stringMatching(/cannot use \*+ at postgres/),
+  ]);
   // A wrong password, an unreachable server: messages of drivers and tools are full of addresses.
   const { database } = driver.stack.config.services['booking']!.environments['production']!;
   const { url } = database;

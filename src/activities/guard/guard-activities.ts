@@ -4,6 +4,7 @@ import {
   coveringTargets,
   guardId,
   type Admission,
+  type AdmissionNotice,
   type GuardState,
   type Keep,
   type Leaving,
@@ -17,6 +18,7 @@ import { placesId } from '../../contract/places';
 import { searchAttributes } from '../../contract/search-attributes';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { createAsking } from './ask-at-once';
 import { postLetters } from './post';
 import { readGuardMemory, reviveGuard, runsStill, signalGuard } from './reach-guard';
 import { sideBySide } from './side-by-side';
@@ -33,6 +35,9 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
   const { taskQueue } = config.temporal;
   const tell = (target: string, signal: string, argument: unknown) =>
     signalGuard(need(client), taskQueue, target, signal, argument);
+  const askAtOnce = createAsking();
+  const ask = <T>({ workflowId, signal, argument }: Letter) =>
+    askAtOnce<T>(need(client), workflowId, signal, argument);
 
   return {
     /** Asks the guard of a target for its lease, starting the guard where there is none. */
@@ -40,9 +45,20 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
       await tell(target, 'request', request);
     },
 
-    /** Asks the guard of a service whether a run that nobody started may go ahead. */
-    async seekAdmission({ target, ...request }: Admission & { target: string }): Promise<void> {
-      await tell(target, 'admit', request);
+    /**
+     * Asks the guard of a service, and then the places of all services, whether a run that nobody started may go ahead. Returns
+     * their answer where they have one at once; otherwise it comes as a signal.
+     */
+    async seekAdmission({
+      target,
+      ...argument
+    }: Admission & { target: string }): Promise<AdmissionNotice | undefined> {
+      const answer = await ask<Letter | null>({ workflowId: guardId(target), signal: 'admit', argument });
+      if (answer === undefined) await tell(target, 'admit', argument);
+      if (answer?.signal !== 'want') return answer?.argument as AdmissionNotice | undefined;
+      const placed = await ask<Letter | null>(answer);
+      if (placed === undefined) await postLetters(need(client), taskQueue, [answer]);
+      return placed?.argument as AdmissionNotice | undefined;
     },
 
     /** Gives back what a run was given, and says what came of it. */
@@ -53,7 +69,10 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
           : { workflowId: guardId(service), signal: 'ended', argument: { ...run, runbook, outcome } },
         ...shards.map((shard) => ({ workflowId: placesId(shard), signal: 'free', argument: run })),
       ];
-      await postLetters(need(client), taskQueue, letters);
+      await sideBySide(letters, async (letter) => {
+        if ((await ask<Letter | null>(letter)) === undefined)
+          await postLetters(need(client), taskQueue, [letter]);
+      });
     },
 
     /** Tells the guard of a target what becomes of a lease, also where it was terminated: its memory has the holder. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Project } from '../../catalogue/catalogue';
-import type { GuardState } from '../../contract/guard';
+import type { GuardState, Pause } from '../../contract/guard';
 import type { Temporal } from '../connect';
 import { CliError, EXIT } from '../errors';
 import { outputOf, type Output } from '../output';
@@ -42,9 +42,10 @@ export function addGuard(program: Command): void {
       await withTemporal(reached, async (temporal) => {
         await refuseUnknown(temporal, target, reached.project);
         if (order !== undefined) output.hint(await change(temporal, target, order));
-        const state = await readGuard(temporal, target);
-        output.document(state);
-        await show(output, state);
+        const above = await pausesAbove(temporal, target);
+        const state = await readGuard(temporal, target, above);
+        output.document({ ...state, pausedAbove: above });
+        await show(output, state, above);
       });
     });
 }
@@ -97,23 +98,48 @@ async function change(
   }
 }
 
-async function readGuard(temporal: Temporal, target: string): Promise<GuardState> {
+/** A pause of what a target lies in, or of everything. */
+type PauseAbove = Pause & { target: string };
+
+/** They hold a target back like one of its own. */
+async function pausesAbove({ client }: Temporal, target: string): Promise<PauseAbove[]> {
+  const { coveringTargets } = await import('../../contract/guard.js');
+  const { readGuardMemory } = await import('../../activities/guard/reach-guard.js');
+  const found = await Promise.all(
+    coveringTargets(target)
+      .filter((one) => one !== target)
+      .map(async (one) => {
+        const paused = (await readGuardMemory(client, one))?.memory?.paused ?? null;
+        return paused === null ? [] : [{ target: one, ...paused }];
+      }),
+  );
+  return found.flat();
+}
+
+async function readGuard(temporal: Temporal, target: string, above: PauseAbove[]): Promise<GuardState> {
   const { client, within } = temporal;
   const { guardId } = await import('../../contract/guard.js');
   const handle = client.workflow.getHandle(guardId(target));
   try {
     return await within(QUERY_TIMEOUT_MS, () => handle.query<GuardState>('state'));
   } catch (error) {
-    throw await explain(error, temporal, target);
+    throw await explain(error, temporal, target, above);
   }
 }
 
-async function explain(error: unknown, { client }: Temporal, target: string): Promise<Error> {
+async function explain(
+  error: unknown,
+  { client }: Temporal,
+  target: string,
+  above: PauseAbove[] = [],
+): Promise<Error> {
   const { guardId } = await import('../../contract/guard.js');
   if ((error as Error).name === 'WorkflowNotFoundError') {
+    const { utc } = await import('../../contract/text.js');
+    const paused = above.map((one) => ` It is paused ${pauseText(one, utc)}.`).join('');
     return new CliError(
       EXIT.notFound,
-      `There is no guard of ${target} yet: nobody ever paused, leased or asked it.`,
+      `There is no guard of ${target} yet: nobody ever paused, leased or asked it by that name.${paused}`,
     );
   }
   const { status } = await client.workflow.getHandle(guardId(target)).describe();
@@ -124,20 +150,27 @@ async function explain(error: unknown, { client }: Temporal, target: string): Pr
   );
 }
 
+/** `by sam at 2026-11-21 03:50:12 UTC, all of booking: release`. */
+function pauseText(
+  { by, at, reason, target }: Pause & { target?: string },
+  utc: (iso: string) => string,
+): string {
+  const of = target === undefined ? '' : `, ${target === 'all' ? 'everything' : `all of ${target}`}`;
+  return `by ${by} at ${utc(at)} UTC${of}: ${reason}`;
+}
+
 async function show(
   output: Output,
   { target, paused, holder, waiting, lastToken, ...rest }: GuardState,
+  above: PauseAbove[],
 ): Promise<void> {
   const { utc } = await import('../../contract/text.js');
   const { openAt } = await import('../../workflows/guard/breaker.js');
   const line = (label: string, text: string) => output.line(`${label.padEnd(9)}${text}`);
   output.line(output.style('bold', `guard/${target}`));
-  line(
-    'paused',
-    paused === null
-      ? 'no'
-      : output.style('red', `by ${paused.by} at ${utc(paused.at)} UTC: ${paused.reason}`),
-  );
+  const pauses = [...(paused === null ? [] : [paused]), ...above];
+  if (pauses.length === 0) line('paused', 'no');
+  pauses.forEach((one, index) => line(index === 0 ? 'paused' : '', output.style('red', pauseText(one, utc))));
   line(
     'holder',
     holder === null ? 'nobody' : `${holder.workflowId} since ${utc(holder.since)} UTC, token ${holder.token}`,

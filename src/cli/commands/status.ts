@@ -87,8 +87,9 @@ async function listOpen(temporal: Temporal, output: Output, query: string): Prom
   const { answerCommands } = await import('../../contract/answer-commands.js');
   const { formatTable } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
-  const runs = await readOpen(temporal, query);
+  const { runs, more } = await readOpen(temporal, query);
   output.document(runs);
+  if (more) output.warn(await moreText(temporal));
   if (runs.length === 0) return output.line('No runbook is running.');
   const rows = runs.map((run) => [
     run.workflowId,
@@ -107,16 +108,29 @@ async function listOpen(temporal: Temporal, output: Output, query: string): Prom
   }
 }
 
+/** An older one may wait for somebody. */
+async function moreText({ uiUrl, namespace }: Temporal): Promise<string> {
+  const { waitingAddress } = await import('../../contract/ui-address.js');
+  const all = uiUrl === undefined ? '' : `: ${waitingAddress(uiUrl, namespace)}`;
+  return `Only the newest ${MAX_LISTED} are listed, and more are open. The Temporal UI has all that wait for people${all}`;
+}
+
+/** The first of them, and whether there are more. */
+export async function firstOf<T>(all: AsyncIterable<T>, max: number): Promise<{ first: T[]; more: boolean }> {
+  const first: T[] = [];
+  for await (const one of all) {
+    if (first.length === max) return { first, more: true };
+    first.push(one);
+  }
+  return { first, more: false };
+}
+
 async function readOpen(temporal: Temporal, query: string) {
   const { queryStatus } = await import('../read-run.js');
-  const open = [];
-  for await (const info of temporal.client.workflow.list({ query })) {
-    open.push(info);
-    if (open.length >= MAX_LISTED) break;
-  }
+  const { first, more } = await firstOf(temporal.client.workflow.list({ query }), MAX_LISTED);
   // Together: each may take until its deadline when no worker answers.
-  return Promise.all(
-    open.map(async ({ workflowId, runId, startTime }) => {
+  const runs = await Promise.all(
+    first.map(async ({ workflowId, runId, startTime }) => {
       const status = await queryStatus(temporal, workflowId, runId);
       return {
         workflowId,
@@ -129,4 +143,5 @@ async function readOpen(temporal: Temporal, query: string) {
       };
     }),
   );
+  return { runs, more };
 }

@@ -9,7 +9,19 @@ export interface ReadMessage extends MessageRecord {
 }
 
 // What runs and guards say to each other is no message of a person.
-const INTERNAL_SIGNALS = ['lease', 'request', 'release'];
+const INTERNAL_SIGNALS = [
+  'lease',
+  'request',
+  'release',
+  'keep',
+  'verdict',
+  'admit',
+  'rest',
+  'ended',
+  'wake',
+  'goOn',
+  'childRests',
+];
 
 /** Updates, signals and cancellation requests with who sent them and when. Refused Updates leave no event. */
 export async function readMessages(

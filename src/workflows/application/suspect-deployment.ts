@@ -12,6 +12,11 @@ export interface Suspect {
   evidence: string;
 }
 
+/** Whether what was deployed so long before the trouble may be its cause; what came after it is no cause, and may be the remedy. */
+export function maySuspect(ageMs: number, suspectMs: number): boolean {
+  return ageMs <= suspectMs && ageMs >= -CLOCK_SKEW_MS;
+}
+
 /** What is in front, where it came shortly before the trouble; `trouble` in the plural, e.g. `errors`. */
 export function suspectOf(
   deployments: Deployment[],
@@ -21,7 +26,7 @@ export function suspectOf(
   const current = currentOf(deployments);
   if (current === undefined || suspectMs === null) return undefined;
   const ageMs = beganAtMs - Date.parse(current.createdAt);
-  if (ageMs > suspectMs || ageMs < -CLOCK_SKEW_MS) return undefined;
+  if (!maySuspect(ageMs, suspectMs)) return undefined;
   const seenAt = utc(new Date(beganAtMs).toISOString());
   return {
     current,

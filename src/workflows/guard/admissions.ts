@@ -4,7 +4,7 @@ import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
-import { areNumbers, isRelease, isWish } from './shape';
+import { areNumbers, boundedText, isRelease, isWish } from './shape';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -131,7 +131,7 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
   );
   const sick = [
     ...recent.filter(([name]) => name !== service),
-    [service, { at, reason: String(reason).slice(0, MAX_REASON) }] as const,
+    [service, { at, reason: boundedText(reason, 'it did not say why', MAX_REASON) }] as const,
   ];
   // Every look at the kill switch reads it: more than stop everything need not be known.
   state.sick = Object.fromEntries(sick.slice(-Math.max(limit, MAX_SICK)));

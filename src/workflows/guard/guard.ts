@@ -27,29 +27,34 @@ import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
 import { endedOf, isLong } from './lasting';
-import { deliver, say } from './letters';
+import { answersInTurn, deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
 import { remind, remindAt } from './reminder';
-import { areNumbers, isRelease, isSame } from './shape';
-import { handleSignals } from './signals';
+import { areNumbers, boundedText, isRelease, isSame } from './shape';
+import { answerAtOnce, handleSignals } from './signals';
 import { enqueue } from './waiting';
 
 export const freeUpdate = defineUpdate<string, [Freeing]>('free');
 export const guardStateQuery = defineQuery<GuardState>('state');
 
+// They stand in its memo, which has a limit: what stops everything must not be what a guard cannot bear.
+const MAX_NAME = 200;
+const MAX_REASON = 2_000;
 // How often a holder is looked at while somebody waits for its lease.
 const LOOK_AT_HOLDER_MS = 5_000;
 
 /**
  * The guard of one target: grants its lease to one run at a time, with a fencing token that only grows, takes it back
  * from a holder that is no longer running, and grants nothing while paused. The guard of a service also holds its
- * breaker. Signals, not Updates: those hit the limit of Updates in flight under contention. What it must not lose is in its
- * memo: runs read a pause there, and a guard that follows it goes on from there.
+ * breaker. Signals: Updates that wait hit the limit of those in flight under contention. Only what it can answer at once it
+ * hears as an Update as well. What it must not lose is in its memo: runs read a pause there, and a guard that follows it goes
+ * on from there.
  */
 export async function guard(
   initial: Partial<GuardState> & { target: string; before?: GuardMemory },
 ): Promise<void> {
   const state = followedBy(initial);
+  const inTurn = answersInTurn();
   let [changed, remembered, resumed] = [true, '', false];
   const touched = () => {
     changed = true;
@@ -70,6 +75,7 @@ export async function guard(
   };
 
   setHandler(guardStateQuery, () => state);
+  const admission = admissionSignals(state, touched);
   handleSignals({
     release: (who: Release) => {
       if (!isRelease(who)) return;
@@ -82,7 +88,11 @@ export async function guard(
       if (!isRelease(keep)) return;
       const { why, ...who } = keep;
       if (state.holder !== null && isSame(state.holder, who))
-        state.holder = { ...state.holder, kept: String(why), remindedAt: now() };
+        state.holder = {
+          ...state.holder,
+          kept: boundedText(why, 'it did not say why', MAX_REASON),
+          remindedAt: now(),
+        };
       touched();
     },
     request: (request: LeaseRequest) => {
@@ -97,8 +107,10 @@ export async function guard(
         resumed = true;
       },
     }),
-    ...admissionSignals(state, touched),
+    ...admission,
   });
+  const { admit, rest, ended } = admission;
+  answerAtOnce(state, { admit, rest, ended }, ['verdict', 'want'], () => admitNext(state));
   handleFreeing(state, touched);
   handleBreakerOrders(state, touched);
 
@@ -114,7 +126,7 @@ export async function guard(
       // Whatever ended it may have ended others: one look finds them, where granting to each takes a turn of its own.
       for (const run of await endedOf(state.waiting)) forget(run);
     }
-    await deliver(state.letters, forget);
+    await deliver(state.letters, forget, inTurn);
     if (resumed) {
       resumed = false;
       wake(state.target);
@@ -179,16 +191,18 @@ function pauseSignals(
 ) {
   return {
     pause: (order?: Partial<PauseOrder>) => {
-      const { by = 'unknown', reason = 'no reason given' } = order ?? {};
-      state.paused = { by: String(by), reason: String(reason), at: now() };
-      noteChange(state, { by: String(by), what: 'paused', reason: String(reason) });
+      const by = boundedText(order?.by, 'unknown', MAX_NAME);
+      const reason = boundedText(order?.reason, 'no reason given', MAX_REASON);
+      state.paused = { by, reason, at: now() };
+      noteChange(state, { by, what: 'paused', reason });
       then.paused();
       touched();
     },
     resume: (order?: Partial<PauseOrder>) => {
       const problem = problemOf(order);
       if (problem !== undefined) {
-        noteChange(state, { by: String(order?.by ?? 'unknown'), what: 'not resumed', reason: problem });
+        const by = boundedText(order?.by, 'unknown', MAX_NAME);
+        noteChange(state, { by, what: 'not resumed', reason: problem });
       } else if (state.paused !== null) {
         state.paused = null;
         // What stopped everything is looked at; the count begins anew.

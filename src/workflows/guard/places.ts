@@ -4,9 +4,9 @@ import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } f
 import { versioned } from '../kit/versioning';
 import { now } from './changes';
 import { endedOf, isLong } from './lasting';
-import { deliver, say } from './letters';
+import { answersInTurn, deliver, say } from './letters';
 import { areNumbers, isRelease, isSame, isWish } from './shape';
-import { handleSignals } from './signals';
+import { answerAtOnce, handleSignals } from './signals';
 import { enqueue } from './waiting';
 
 export const placesStateQuery = defineQuery<PlacesState>('state');
@@ -26,6 +26,7 @@ export async function places(
   initial: Pick<PlacesState, 'shard' | 'limits'> & Partial<PlacesState>,
 ): Promise<void> {
   const state: PlacesState = { taken: [], queue: [], letters: [], ...initial };
+  const inTurn = answersInTurn();
   let changed = true;
   let asked = 0;
   const free = (who: Release) => {
@@ -35,7 +36,7 @@ export async function places(
   };
 
   setHandler(placesStateQuery, () => state);
-  handleSignals({
+  const handlers = {
     free: (who: Release) => {
       if (isRelease(who)) free(who);
     },
@@ -46,13 +47,15 @@ export async function places(
       want(state, request);
       changed = true;
     },
-  });
+  };
+  handleSignals(handlers);
+  answerAtOnce(state, handlers, ['verdict'], () => grant(state));
 
   // By the clock: at a shard that many ask there is no quiet moment for it, and it is the one that needs the others.
   for (let [lookAt, askAt] = [Date.now() + LOOK_AT_TAKERS_MS, Date.now() + ASK_OTHERS_MS]; ;) {
     changed = false;
     grant(state);
-    await deliver(state.letters, free);
+    await deliver(state.letters, free, inTurn);
     if (isLong()) await continueAsNew<typeof places>(state);
     if (state.queue.length === 0) {
       asked = 0;
@@ -62,7 +65,9 @@ export async function places(
       askAt = Date.now() + ASK_OTHERS_MS;
       continue;
     }
-    if (Date.now() >= askAt) {
+    // The only shard has nobody to ask.
+    const asks = !inTurn || state.limits.shards > 1;
+    if (asks && Date.now() >= askAt) {
       askOther(state, (asked += 1));
       const rounds = Math.floor(asked / state.limits.shards);
       askAt = Date.now() + Math.min(MAX_ASK_OTHERS_MS, ASK_OTHERS_MS * 2 ** rounds);
@@ -72,7 +77,7 @@ export async function places(
       lookAt = Date.now() + LOOK_AT_TAKERS_MS;
     }
     if (changed || state.letters.length > 0) continue;
-    await condition(() => changed, Math.max(1, Math.min(askAt, lookAt) - Date.now()));
+    await condition(() => changed, Math.max(1, Math.min(asks ? askAt : Infinity, lookAt) - Date.now()));
   }
 }
 

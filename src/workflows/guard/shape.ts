@@ -1,24 +1,9 @@
 import type { Release } from '../../contract/guard';
 import type { PlaceWish } from '../../contract/places';
 
-const MAX_ID = 1_000;
-const RUNBOOK = /^[A-Za-z][A-Za-z0-9]{0,99}$/;
-const RUN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+export { isRelease } from '../../contract/guard';
 
-/**
- * Whether a signal, which can come from anybody, names a run. The server refuses a turn that answers a run ID of another
- * shape, again and again: nobody would get the lease any more.
- */
-export function isRelease<T extends Partial<Release>>(signal: T | null | undefined): signal is T & Release {
-  const { workflowId, runId } = signal ?? {};
-  return (
-    typeof workflowId === 'string' &&
-    workflowId !== '' &&
-    workflowId.length <= MAX_ID &&
-    typeof runId === 'string' &&
-    RUN_ID.test(runId)
-  );
-}
+const RUNBOOK = /^[A-Za-z][A-Za-z0-9]{0,99}$/;
 
 export function isSame(a: Release, b: Release): boolean {
   return a.workflowId === b.workflowId && a.runId === b.runId;
@@ -27,6 +12,11 @@ export function isSame(a: Release, b: Release): boolean {
 /** Whether it may be the name of a runbook. */
 export function isRunbook(name: unknown): name is string {
   return typeof name === 'string' && RUNBOOK.test(name);
+}
+
+/** A text of somebody's, of no more than so many characters. Not every value can be made a text of. */
+export function boundedText(value: unknown, otherwise: string, max: number): string {
+  return (typeof value === 'string' ? value : otherwise).slice(0, max);
 }
 
 /** Whether all of these are numbers. */

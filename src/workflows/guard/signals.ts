@@ -1,4 +1,6 @@
-import { defineSignal, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
+import { defineSignal, defineUpdate, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
+import type { Letter, Release } from '../../contract/guard';
+import { isRelease, isSame } from './shape';
 
 /**
  * Hears signals in the order in which they came. Those that came before the first turn wait for their handlers, and the SDK
@@ -9,4 +11,29 @@ export function handleSignals(handlers: Record<string, (argument: never) => void
   setDefaultSignalHandler((name, argument) => handlers[name]?.(argument as never));
   for (const [name, handle] of Object.entries(handlers)) setHandler(defineSignal<[never]>(name), handle);
   setDefaultSignalHandler(undefined);
+}
+
+/**
+ * Hears the same as Updates, from runs that wait for the answer: what would be said to the run, or for it, by a signal of the names
+ * in `answers` is returned, and is not said a second time. `decide` must not wait.
+ */
+export function answerAtOnce(
+  state: { letters: Letter[] },
+  handlers: Record<string, (argument: never) => void>,
+  answers: string[],
+  decide: () => void,
+): void {
+  const isAnswerTo = (run: Release, { workflowId, runId = '', signal, argument }: Letter): boolean =>
+    answers.includes(signal) && (isSame({ workflowId, runId }, run) || isSame(argument as Release, run));
+  const takeAnswer = (run: Release): Letter | null => {
+    const answer = state.letters.findLast((letter) => isAnswerTo(run, letter));
+    state.letters = state.letters.filter((letter) => !isAnswerTo(run, letter));
+    return answer ?? null;
+  };
+  for (const [name, handle] of Object.entries(handlers))
+    setHandler(defineUpdate<Letter | null, [Release]>(name), (run) => {
+      handle(run as never);
+      decide();
+      return isRelease(run) ? takeAnswer(run) : null;
+    });
 }

@@ -15,6 +15,7 @@ import type { Outcome } from '../../contract/report';
 import { searchAttributes } from '../../contract/search-attributes';
 import { askAgainAfter } from './ask-again';
 import { causeOf } from './failure';
+import { hearVerdict } from './messages';
 import type { Tell } from './people';
 import { placeOfParent } from './place-of-parent';
 import { activitiesFor } from './presets';
@@ -25,7 +26,7 @@ const BAD: Outcome[] = ['ROLLED_BACK', 'PARTIAL', 'NEEDS_HUMAN'];
 
 // Part of the same turn: a run of a second must not spend most of it on asking.
 const { seekAdmission, leaveGuards } = proxyLocalActivities<Activities>({
-  startToCloseTimeout: '5 s',
+  startToCloseTimeout: '15 s',
   retry: { maximumAttempts: 3 },
 });
 
@@ -67,8 +68,9 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
         await coolDown(verdict.notBefore);
         await take(false);
       }
-      const mode =
-        policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : lower('propose', policy.mode);
+      const allowed = policy.takesPlace || verdict.mode !== 'observe' ? verdict.mode : 'propose';
+      // A verdict is a signal, which can come from anybody: it may only lower.
+      const mode = lower(allowed, policy.mode);
       if (mode !== policy.mode) lowerMode({ ...verdict, mode });
       endEntry(
         state,
@@ -160,7 +162,8 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
   /** A server that takes no signal now is asked again later. */
   async function seekOrWait(request: Parameters<typeof seekAdmission>[0]): Promise<void> {
     try {
-      await seekAdmission(request);
+      const verdict = await seekAdmission(request);
+      if (verdict !== undefined) await hearVerdict(state, verdict);
     } catch (error) {
       if (CancellationScope.current().consideredCancelled) throw error;
       addNote(state, 'The guard could not be asked', causeOf(error).message);

@@ -3,7 +3,7 @@ import type { Plan } from '../../contract/report';
 import { Stop } from './failure';
 import { noteKillSwitch, passKillSwitch } from './switch';
 import { askApproval, noteVoid, type Tell } from './people';
-import { hashPlan, type PlanDraft } from './plan';
+import { exactly, hashPlan, type PlanDraft } from './plan';
 import type { Policy } from '../../contract/policy';
 import { addNote, publish, type RunState } from './state';
 import type { Steps } from './steps';
@@ -33,22 +33,23 @@ export function createGates(state: RunState, policy: Policy, tell: Tell, within:
    */
   async function gate(make: () => Promise<PlanDraft> | PlanDraft): Promise<Plan> {
     return within('gate', async () => {
-      let wanted = hashPlan(await make());
+      let wanted = exactly(await make());
       for (let round = 0; round < MAX_REPLANS; round += 1) {
         const madeAt = Date.now();
-        state.report.plan = wanted;
+        const { plan } = wanted;
+        state.report.plan = plan;
         publish(state);
-        if (policy.mode === 'observe') throw new Stop('OBSERVED', `plan ${wanted.hash} was not carried out`);
-        const approved = policy.mode !== 'propose' || (await needApproval(wanted));
+        if (policy.mode === 'observe') throw new Stop('OBSERVED', `plan ${plan.hash} was not carried out`);
+        const approved = policy.mode !== 'propose' || (await needApproval(plan));
         if (!approved) {
-          wanted = hashPlan(await make());
+          wanted = exactly(await make());
           continue;
         }
         await passKillSwitch(state, 'the gate');
-        if (policy.mode === 'auto' && Date.now() - madeAt < FRESH_MS) return wanted;
-        const again = hashPlan(await make());
-        if (again.hash === wanted.hash) return wanted;
-        noteVoid(state, wanted, again);
+        if (policy.mode === 'auto' && Date.now() - madeAt < FRESH_MS) return plan;
+        const again = exactly(await make());
+        if (again.text === wanted.text) return plan;
+        noteVoid(state, plan, again.plan);
         wanted = again;
       }
       throw ApplicationFailure.nonRetryable(

@@ -4,6 +4,7 @@ import { renderMarkdown } from '../../report/text/markdown';
 import type { AdmissionNotice } from '../../contract/guard';
 import { heedChild, type ChildRests } from './place-of-parent';
 import { refuseAnswer } from './judge';
+import { isAlertNotice, isChildRests, isLeaseAnswer, isVerdict } from './shape';
 import { need, refused } from './words';
 import { addNote, now, publish, statusOf, type Question, type RunState } from './state';
 import type { AlertNotice } from '../../contract/alert';
@@ -43,18 +44,25 @@ export function handleMessages(state: RunState): void {
   setHandler(timelineQuery, () => state.report.timeline, { description: 'Every step with its times' });
   setHandler(postmortemQuery, () => renderMarkdown(state.report), { description: 'The report as Markdown' });
   setHandler(leaseSignal, (answer) => {
-    state.leases.set(answer.target, answer);
+    if (isLeaseAnswer(answer)) state.leases.set(answer.target, answer);
   });
-  setHandler(verdictSignal, (verdict) => hearVerdict(state, verdict));
+  setHandler(verdictSignal, async (verdict) => {
+    if (isVerdict(verdict)) await hearVerdict(state, verdict);
+  });
   setHandler(wakeSignal, () => {
     state.woken += 1;
   });
   setHandler(goOnSignal, () => {
     state.goOn += 1;
   });
-  setHandler(childRestsSignal, (child) => heedChild(state, child));
-  setHandler(alertSignal, (notice) => hearAlert(state, notice));
-  setHandler(triggeredSignal, ({ by }) => {
+  setHandler(childRestsSignal, async (child) => {
+    if (isChildRests(child)) await heedChild(state, child);
+  });
+  setHandler(alertSignal, (notice) => {
+    if (isAlertNotice(notice)) hearAlert(state, notice);
+  });
+  setHandler(triggeredSignal, (words) => {
+    const by: unknown = words?.['by'];
     if (typeof by !== 'string' || state.report.triggeredBy !== undefined) return;
     state.report.triggeredBy = by;
     addNote(state, 'Started by hand', `by ${by}, through its schedule`);
@@ -76,7 +84,8 @@ export function handleMessages(state: RunState): void {
   );
 }
 
-async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<void> {
+/** A verdict, whichever way it comes. */
+export async function hearVerdict(state: RunState, verdict: AdmissionNotice): Promise<void> {
   // Two shards may both have had a place; both are given back.
   if (verdict.shard !== undefined) state.shards.add(verdict.shard);
   const granted = state.admissions.get(verdict.target)?.state === 'admitted';
@@ -90,7 +99,7 @@ const MAX_NEWS = 1_000;
 /** Repeats are counted; the first `resolved` counts, and an alert that fires again takes it back. */
 function hearAlert(state: RunState, { status, count, at, startsAt = '', news }: AlertNotice): void {
   const { alert } = state;
-  if (typeof news === 'string') {
+  if (news !== undefined) {
     alert.news = news.slice(0, MAX_NEWS);
     addNote(state, 'There is more of it', alert.news);
   }

@@ -4,6 +4,8 @@ import { searchAttributes } from '../../contract/search-attributes';
 import type { Choice } from './run';
 import { addNote, endEntry, publish, startEntry, type Answer, type Question, type RunState } from './state';
 
+const MAX_PATIENCE_MS = 8 * 3_600_000;
+
 export interface QuestionDraft extends Omit<Question, 'expiresAt' | 'answer' | 'refuse' | 'mustBeSigned'> {
   title: string;
   expiresMs: number;
@@ -39,7 +41,7 @@ export async function askPeople(
   try {
     for (let rung = 0; !answered() && Date.now() < deadline; rung += 1) {
       await tell(rung, rest.question);
-      await condition(answered, Math.max(1, Math.min(escalateAfterMs(state), deadline - Date.now())));
+      await condition(answered, Math.max(1, Math.min(patienceMs(state, rung), deadline - Date.now())));
     }
   } finally {
     state.questions = state.questions.filter((one) => one !== question);
@@ -62,8 +64,11 @@ function mayAct({ kind, acts, choices = [] }: Pick<Question, 'kind' | 'acts' | '
   return acts(kind === 'approval' ? 'approve' : 'done', {});
 }
 
-function escalateAfterMs(state: RunState): number {
-  return state.policy?.escalateAfterMs ?? 15 * 60_000;
+/** Past the end of the ladder the last rung is told again at growing distances: it knows already, and histories are finite. */
+function patienceMs({ policy }: RunState, rung: number): number {
+  const { escalateAfterMs = 15 * 60_000, ladder = [] } = policy ?? {};
+  const beyond = Math.max(0, rung - Math.max(0, ladder.length - 1));
+  return Math.max(escalateAfterMs, Math.min(escalateAfterMs * 2 ** Math.min(beyond, 10), MAX_PATIENCE_MS));
 }
 
 function describe({ verb, by, choice, note, key }: Answer): string {
@@ -137,9 +142,10 @@ export async function askApproval(
 }
 
 export function noteVoid(state: RunState, before: Plan, after: Plan): void {
+  const approved = state.report.approvals.some(({ plan }) => plan === before.hash);
   addNote(
     state,
-    `Approval of plan ${before.hash} is void`,
+    `${approved ? 'Approval of plan' : 'Plan'} ${before.hash} is void`,
     `the facts changed; the plan is now ${after.hash}`,
   );
 }

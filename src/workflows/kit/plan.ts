@@ -15,6 +15,17 @@ export function hashPlan(draft: PlanDraft): Plan {
   return { hash: digest({ actions, warnings, facts }), actions, warnings };
 }
 
+/** A plan with all that its hash is made of: one that people can compare is too short to keep two apart on purpose. */
+export interface ExactPlan {
+  plan: Plan;
+  text: string;
+}
+
+/** Of this moment, whatever becomes of the draft. */
+export function exactly({ actions, warnings = [], facts = {} }: PlanDraft): ExactPlan {
+  return { plan: hashPlan({ actions, warnings, facts }), text: canonicalJson({ actions, warnings, facts }) };
+}
+
 /** 12 hex digits of the SHA-256 over the canonical JSON of `value`: equal for equal values, whoever wrote them. */
 export function digest(value: unknown): string {
   return bytesToHex(sha256(new TextEncoder().encode(canonicalJson(value)))).slice(0, 12);

@@ -6,8 +6,9 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
 import { routed, type Hosts } from './hosts';
+import { quickly } from './quick';
 
-export type StepKind = 'read' | 'mutate' | 'long';
+export type StepKind = 'quick' | 'read' | 'mutate' | 'long';
 
 // Undo must never run beside an activity that is still working.
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
@@ -20,7 +21,7 @@ const HEARTBEAT_TIMEOUT = '5 s';
 type Preset = Omit<ActivityOptions, 'startToCloseTimeout'> & { startToCloseTimeout: number };
 
 /** A retry of any of them is safe: activities are idempotent, and those that are not fail as non-retryable. */
-const presets: Record<StepKind, Preset> = {
+const presets: Record<Exclude<StepKind, 'quick'>, Preset> = {
   read: {
     startToCloseTimeout: MINUTE_MS,
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
@@ -47,6 +48,7 @@ const presets: Record<StepKind, Preset> = {
  * a worker that is lost shows in the heartbeats, long before.
  */
 export function activitiesFor(kind: StepKind, summary: string, hosts?: Hosts, permittedMs = 0): Activities {
+  if (kind === 'quick') return quickly(summary, activitiesFor('read', summary, hosts));
   const { startToCloseTimeout, ...preset } = presets[kind];
   const moreMs = kind === 'read' ? 0 : Math.max(permittedMs, hosts?.policy?.permittedMs ?? 0);
   const options = {

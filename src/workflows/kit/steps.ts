@@ -2,7 +2,7 @@ import { CancelledFailure, CancellationScope, condition } from '@temporalio/work
 import type { Movement, TimelineEntry } from '../../contract/report';
 import { causeOf, isRefusal, verificationFailed } from './failure';
 import { beginChange, forgetChange } from './changes';
-import { activitiesFor } from './presets';
+import { activitiesFor, type StepKind } from './presets';
 import { passKillSwitch } from './switch';
 import { endEntry, publish, startEntry, type RunState } from './state';
 import type { Call, Run, StepOptions, Verdict } from './run';
@@ -40,14 +40,14 @@ export function createSteps(state: RunState, undos: UndoStack) {
 
   /** What the kill switch holds back. A way back is none of it: what was begun may always be taken back. */
   function changesSomething<T>({ kind = 'read', undo }: StepOptions<T>): boolean {
-    if (kind === 'read' || state.movement === 'undo' || undo === 'read-only' || undo === 'disposable')
+    if (isRead(kind) || state.movement === 'undo' || undo === 'read-only' || undo === 'disposable')
       return false;
     return typeof undo !== 'object' || !('takesBack' in undo);
   }
 
   /** Before it starts, because its outcome may stay unknown. Returns what to call once it is done. */
   function begin<T>(title: string, { kind = 'read', undo }: StepOptions<T>): (result: T) => void {
-    if (kind === 'read') return () => undefined;
+    if (isRead(kind)) return () => undefined;
     if (undo === undefined)
       throw new TypeError(`"${title}" changes something: its "undo" must say what of it stays`);
     // A step of an undo has no way back of its own.
@@ -158,6 +158,10 @@ export function createSteps(state: RunState, undos: UndoStack) {
   }
 
   return { step, look, check, verify, soak, within };
+}
+
+function isRead(kind: StepKind): boolean {
+  return kind === 'read' || kind === 'quick';
 }
 
 /** The result of an activity that did not hear the cancellation still arrives; nothing may follow it. */

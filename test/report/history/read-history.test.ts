@@ -104,6 +104,26 @@ describe('a report from a stored history', () => {
     expect(history.messages[0]?.at).toMatch(/^2026-.*Z$/);
   });
 
+  it('lists nothing that runs and guards say to each other', async () => {
+    const events = stored('term-1');
+    const between = [
+      'lease',
+      'verdict',
+      'wake',
+      'goOn',
+      'childRests',
+      'request',
+      'keep',
+      'admit',
+      'rest',
+      'ended',
+    ];
+    for (const signalName of [...between, 'alert'])
+      events.push({ workflowExecutionSignaledEventAttributes: { signalName } } as (typeof events)[number]);
+    const { history } = await read('term-1', 'TERMINATED', events);
+    expect(history.messages.map(({ name }) => name)).toEqual(['note', 'alert']);
+  });
+
   it('says beside a claimed name which client it was, and who for the server', async () => {
     const events = stored('term-1');
     const accepted = events.find((event) => event.workflowExecutionUpdateAcceptedEventAttributes)!;

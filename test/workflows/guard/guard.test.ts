@@ -323,6 +323,9 @@ describe('the guard', () => {
   it('does not end because of a signal of another shape', () =>
     withKit(env, async () => {
       const guard = env.client.workflow.getHandle('guard/leased');
+      const run = { workflowId: 'nobody', runId: NOBODY };
+      const words = { toString: 'no', valueOf: 'no' };
+      const noText = { ...run, by: words, reason: words, why: words, service: 'x', limit: 99 };
       for (const signal of [
         'request',
         'release',
@@ -334,8 +337,11 @@ describe('the guard', () => {
         'resume',
         'pause',
       ])
-        for (const argument of [undefined, null, 'text', {}, { workflowId: 1 }, { by: 7 }])
+        for (const argument of [undefined, null, 'text', {}, { workflowId: 1 }, { by: 7 }, noText])
           await guard.signal(signal, argument);
+      await guard.signal('pause', { by: 'b'.repeat(10_000), reason: 'r'.repeat(100_000) });
+      const { paused, changes } = await guardState();
+      expect(JSON.stringify([paused, changes]).length).toBeLessThan(10_000);
       await guard.signal('resume', { by: 'ben', reason: 'over' });
       for (let tries = 0; (await guardState()).paused !== null; tries += 1) {
         if (tries > 400) throw new Error('never resumed');

@@ -147,6 +147,35 @@ describe('a run that an alert started', () => {
       await handle.cancel();
     }));
 
+  it('is let no further by a verdict than its configuration lets it, whoever sent that', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      // No place, so the guard lets it wait.
+      kit.world.policy = {
+        mode: 'propose',
+        service: name,
+        breaker: { ...POLICY.breaker, maxConcurrent: 0 },
+      };
+      const handle = await byAlert(kit);
+      await kit.until(handle, ({ summary }) => summary.startsWith('waiting for a place'));
+      await handle.signal('verdict', {
+        target: name,
+        state: 'admitted',
+        mode: 'auto',
+        reason: 'says somebody',
+      });
+      const { waiting, mode } = await kit.until(
+        handle,
+        (now) => now.waiting.length > 0 || now.endedAt !== undefined,
+      );
+      expect({ kinds: waiting.map(({ kind }) => kind), mode }).toEqual({
+        kinds: ['approval'],
+        mode: 'propose',
+      });
+      expect(kit.world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+      await handle.cancel();
+    }));
+
   it('a run started by hand asks nobody', () =>
     withKit(env, async (kit) => {
       const name = service();

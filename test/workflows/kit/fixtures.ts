@@ -31,6 +31,16 @@ export const fiveMovements = runbook<FixtureCard>('fiveMovements', async (_, run
   return `changed, starting from ${seen.value}`;
 });
 
+/** Looks, and finds nothing to do. */
+export const looking = runbook<FixtureCard>('looking', async (_, run) => {
+  await run.step(
+    'Look',
+    world((act) => act.look()),
+    { kind: 'quick' },
+  );
+  return run.nothingToDo('all is well');
+});
+
 /** Acts under the lease of a target, and soaks. */
 export const underLease = runbook<FixtureCard>('underLease', async (_, run) => {
   await run.gate(() => ({ actions: [{ action: 'change', target: 'leased' }] }));

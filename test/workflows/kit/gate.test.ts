@@ -130,7 +130,7 @@ describe('the gate', () => {
 
   it('denies when nobody answers in time, after telling every rung of the ladder', () =>
     withKit(env, async ({ world, run }) => {
-      world.policy = { approvalExpiresMs: 3_600_000, escalateAfterMs: 15 * 60_000 };
+      world.policy = { approvalExpiresMs: 3_700_000, escalateAfterMs: 15 * 60_000 };
       const { failure, report } = await run('fiveMovements');
       expect(failure?.type).toBe('REJECTED');
       expect(failure?.message).toMatch(/^REJECTED: nobody approved plan/);
@@ -182,6 +182,27 @@ describe('the gate', () => {
       expect(report?.plan?.actions[0]?.count).toBe(2);
     }));
 });
+
+it('an approval is void where another plan was made to have the same hash', () =>
+  withKit(env, async ({ world, start, waiting, finish, until }) => {
+    // Of 24 million plans these two have one hash of 12 digits: to find such a pair takes a minute.
+    let value = 9_053_314;
+    world.acts.look = async () => ({ value });
+    const handle = await start('fiveMovements');
+    const { id } = await waiting(handle);
+    expect(id).toBe('e45e167f8982');
+    value = 10_388_490;
+    await update(handle, 'approve', { plan: id, by: 'ben' });
+    const { plan, timeline } = await until(
+      handle,
+      (now) => now.waiting.length > 0 || now.endedAt !== undefined,
+    );
+    expect(plan).toMatchObject({ hash: id, actions: [{ count: value }] });
+    expect(timeline.at(-2)?.title).toBe(`Approval of plan ${id} is void`);
+    expect(world.log.filter((line) => line.startsWith('change'))).toEqual([]);
+    await handle.cancel();
+    await finish(handle);
+  }));
 
 describe('questions and tasks', () => {
   it('take the first valid choice, refuse others, and check the work', () =>

@@ -57,6 +57,8 @@ export interface TestWorld {
   startedBy: string;
   acts: Partial<World>;
   announce: (input: Announcement) => Promise<AnnounceResult>;
+  /** Answers of guards that are lost on their way. */
+  lost: number;
   /** Instead of what the store says. */
   readSwitch?: (input: { targets: string[] }) => Promise<never>;
 }
@@ -67,6 +69,7 @@ export function createWorld(logTo?: TestWorld): TestWorld {
     policy: {},
     startedBy: 'ana',
     acts: {},
+    lost: 0,
     announce: async ({ rung, kind }) => {
       (logTo ?? fresh).log.push(kind === 'resolved' ? 'page resolved' : `told ${rung}`);
       return { told: [String(rung)], problems: [] };
@@ -149,6 +152,12 @@ function guardActivities(real: ReturnType<typeof createGuardActivities>) {
   return {
     ...real,
     readSwitch: (input: { targets: string[] }) => (world.readSwitch ?? real.readSwitch)(input),
+    seekAdmission: async (input: Parameters<typeof real.seekAdmission>[0]) => {
+      const answer = await real.seekAdmission(input);
+      if (world.lost === 0) return answer;
+      world.lost -= 1;
+      throw new Error('the answer was lost');
+    },
   };
 }
 

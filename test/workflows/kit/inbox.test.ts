@@ -28,3 +28,24 @@ it("a runbook's own messages are offered, taken, refused with a reason, and show
       expect.arrayContaining(['Told by ana', 'Refused: whisper']),
     );
   }));
+
+it('a signal of another shape neither ends a run, before its way back, nor is heard', () =>
+  withKit(env, async ({ world, start, waiting, finish }) => {
+    const handle = await start('fiveMovements');
+    const { id } = await waiting(handle);
+    const { runId } = await handle.describe();
+    const target = { target: 'booking', reason: '', holder: '' };
+    const bad: [string, unknown][] = [
+      ['lease', { ...target, state: 'granted' }],
+      ['verdict', { ...target, state: 'admitted', mode: 'yolo' }],
+      ['alert', { status: 'resolved', count: 1 }],
+      ['childRests', { workflowId: 'somebody', runId: 'x', rests: false }],
+    ];
+    for (const signal of ['lease', 'verdict', 'alert', 'childRests', 'triggered', 'wake', 'goOn', 'whatever'])
+      for (const argument of [undefined, null, 'text', 7, {}, []]) bad.push([signal, argument]);
+    for (const [signal, argument] of bad) await handle.signal(signal, argument);
+    await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] });
+    const { report } = await finish(handle);
+    expect(report).toMatchObject({ outcome: 'SUCCEEDED', runId, facts: {} });
+    expect(world.log.filter((line) => line.startsWith('change'))).toEqual(['change a', 'change b']);
+  }));

@@ -1,36 +1,24 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
+<<<<<<< HEAD
 import { shardOf, type PlacesState } from '../../../src/contract/places';
 import { createDevEnvironment } from '../../support/dev-server';
 import { alertOf, POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
+=======
+import { shardOf } from '../../../src/contract/places';
+import { quietTemporal } from '../../support/quiet';
+import { createDevEnvironment } from '../../support/dev-server';
+import { POLICY, stopKit, taskQueue, withKit, type Kit } from './harness';
+import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
+>>>>>>> main
 
 const env = useEnvironment(createDevEnvironment);
 
-let count = 0;
-const fresh = (name: string) => `${name}-${(count += 1)}`;
-const byAlert = (kit: Kit, name: Parameters<Kit['start']>[0] = 'fiveMovements') =>
-  kit.start(name, fresh('by-alert'), { alert: alertOf(fresh('fingerprint')) });
-const queued = (kit: Kit, handle: WorkflowHandle) =>
-  kit.until(handle, ({ summary }) => summary.startsWith('waiting for a place'));
 const approve = async (kit: Kit, handle: WorkflowHandle) => {
   const { id } = await kit.waiting(handle);
   await handle.executeUpdate('approve', { args: [{ plan: id, by: 'ben' }] });
 };
-
-/** Runs stay in their first change until it is opened. */
-function closeDoor(kit: Kit) {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  kit.world.acts.change = async () => {
-    await opened;
-    return 'changed';
-  };
-  return { open: () => open() };
-}
-
-const acts = (kit: Kit, handle: WorkflowHandle) =>
-  kit.until(handle, ({ timeline }) => timeline.some(({ title }) => title === 'Change a'));
 
 /** A run leads another, whose approval came while a third had taken the only place. */
 async function approvedWithoutPlace(kit: Kit) {
@@ -48,18 +36,7 @@ async function approvedWithoutPlace(kit: Kit) {
   return { leader, child, other, door };
 }
 
-async function taken(shard: number, holds: (state: PlacesState) => boolean): Promise<void> {
-  const handle = env.client.workflow.getHandle(`places/${shard}`);
-  for (let tries = 0; tries < 1_200; tries += 1) {
-    if (holds(await handle.query<PlacesState>('state'))) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(JSON.stringify(await handle.query('state')));
-}
-
 const CANCEL_REQUESTED = 3;
-
-const one = { alerts: 1, schedules: 1, shards: 1 };
 
 describe('the places of all services', () => {
   it('are taken by those who work and not by those who wait for people; the most urgent comes first', () =>
@@ -94,7 +71,7 @@ describe('the places of all services', () => {
       expect(began(most!)).toBeLessThan(began(approved));
       expect(began(approved)).toBeLessThan(began(least!));
       for (const handle of waiting.slice(1)) await handle.cancel();
-      await taken(0, (state) => state.taken.length === 0 && state.queue.length === 0);
+      await taken(env.client, 0, (state) => state.taken.length === 0 && state.queue.length === 0);
     }));
 
   it('of one service are limited as well, and given back however a run ends', () =>
@@ -145,12 +122,12 @@ describe('the places of all services', () => {
         if (turn < 2) await acts(kit, handles[turn]!);
       }
       await queued(kit, handles[2]!);
-      await taken(0, (state) => state.taken.length === 1);
-      await taken(1, (state) => state.taken.length === 1 && state.queue.length === 1);
+      await taken(env.client, 0, (state) => state.taken.length === 1);
+      await taken(env.client, 1, (state) => state.taken.length === 1 && state.queue.length === 1);
       door.open();
       for (const handle of handles) expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
       for (const shard of [0, 1])
-        await taken(shard, (state) => state.taken.length === 0 && state.queue.length === 0);
+        await taken(env.client, shard, (state) => state.taken.length === 0 && state.queue.length === 0);
     }));
 
   it('of a run are those of its parts: while a part waits for people, others may have it', () =>
@@ -193,7 +170,7 @@ describe('the places of all services', () => {
       });
       const taker = ({ workflowId }: { workflowId: string }) => workflowId === resting.workflowId;
       await kit.until(resting, () => true);
-      await taken(0, (state) => !state.taken.some(taker) && !state.queue.some(taker));
+      await taken(env.client, 0, (state) => !state.taken.some(taker) && !state.queue.some(taker));
       kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
       const other = await byAlert(kit);
       expect((await kit.settled(other)).outcome).toBe('SUCCEEDED');

@@ -85,6 +85,26 @@ describe('the kill switch', () => {
       }
     }));
 
+  it('holds back a plan that asks nobody, and has one that had to wait made again', () =>
+    withKit(env, async (kit) => {
+      kit.world.policy = { mode: 'auto' };
+      let value = 1;
+      kit.world.acts.look = async () => ({ value });
+      await pause('booking');
+      const planned = await kit.start('leaving', undefined, { parts: 'plan undo' });
+      const gated = await kit.start('fiveMovements');
+      expect((await held(kit, planned)).timeline.at(-1)?.title).toBe('Paused before: the plan');
+      await held(kit, gated);
+      expect(changes(kit)).toEqual([]);
+      value = 2;
+      await env.sleep('10 minutes');
+      await resume('booking');
+      const { timeline, plan } = (await kit.finish(gated)).report!;
+      expect(plan?.actions[0]?.count).toBe(2);
+      expect(timeline.some(({ title }) => /^Plan .* is void$/.test(title))).toBe(true);
+      expect((await kit.finish(planned)).report?.outcome).toBe('SUCCEEDED');
+    }));
+
   it('of another service shuts nothing', () =>
     withKit(env, async (kit) => {
       kit.world.policy = { mode: 'auto' };

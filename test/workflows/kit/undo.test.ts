@@ -113,7 +113,9 @@ describe('a way back that fails', () => {
       await env.sleep('75 hours');
       await until(stuck, ({ waiting: open }) => open.some(({ id }) => id !== first));
       const task = await waiting(stuck, 'task');
-      expect(world.log.filter((line) => line === 'told lead').length).toBeGreaterThan(100);
+      // Each day anew, and at growing distances: whoever is paged all night hears nothing any longer.
+      const told = world.log.filter((line) => line === 'told lead').length;
+      expect([told >= 12, told <= 40]).toEqual([true, true]);
       const second = await start('holder');
       await until(second, ({ summary }) => summary.startsWith('waiting for the lease of leased: kept by'));
       await stuck.executeUpdate('done', { args: [{ task: task.id, by: 'ben', note: 'mended' }] });

@@ -122,11 +122,15 @@ function tableOf(
 }
 
 /** A parameter with an instant, as that column keeps it: without a zone it is UTC, as object mappers write it. */
-export function instantParameter(position: number, { type }: MappedColumn): string {
-  const given = `$${position}::timestamptz`;
+export function instantParameter(position: number, column: MappedColumn): string {
+  return instantValue(`$${position}::timestamptz`, column);
+}
+
+/** The same of an instant that is SQL. */
+export function instantValue(instant: string, { type }: MappedColumn): string {
   return type.startsWith('timestamp') && type.endsWith('without time zone')
-    ? `(${given} AT TIME ZONE 'UTC')`
-    : given;
+    ? `((${instant}) AT TIME ZONE 'UTC')`
+    : `(${instant})`;
 }
 
 /** A column as an ISO time in UTC. */

@@ -36,6 +36,7 @@ export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(
 /** Ends the run where nothing is over a limit. */
 async function diagnose(run: Run, place: Place): Promise<Look> {
   const look = await run.step('Look at the connections', (act) => lookAt(act, place), {
+    kind: 'quick',
     describe: (found) => relieved(found).detail,
   });
   run.note('Snapshot of the sessions', snapshotText(look));

@@ -4,6 +4,7 @@ import type { Deployment } from '../../../activities/deployments/deployment-list
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import type { Check } from '../../../contract/place';
 import { countOf, duration, type Run, utc } from '../../kit';
+import { maySuspect } from '../../application/suspect-deployment';
 import { policyOf, setSeverity, type Incident } from './incident';
 import { measure } from './measure';
 import { bandOf, judgeSeverity } from './severity';
@@ -92,9 +93,9 @@ async function readDeployment({ record, policy }: Incident, run: Run): Promise<C
   const current = deployments.find((one) => one.current);
   if (current === undefined) return [];
   const ageMs = Date.parse(record.startedAt) - Date.parse(current.createdAt);
-  const suspect = ageMs < suspectMs;
+  const ok = !maySuspect(ageMs, suspectMs);
   const age = ageMs < 0 ? 'after the symptom' : `${duration(ageMs)} before the symptom`;
-  return [{ name: 'recent-deployment', ok: !suspect, detail: `${nameOf(current)} was put in front ${age}` }];
+  return [{ name: 'recent-deployment', ok, detail: `${nameOf(current)} was put in front ${age}` }];
 }
 
 function describeCurrent(current: Deployment | undefined): string {

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
+import type { Deployment } from '../../../../src/activities/deployments/deployment-list';
 import { createGuardActivities } from '../../../../src/activities/guard/guard-activities';
 import type {
   IncidentPolicy,
@@ -78,6 +79,7 @@ export interface IncidentWorld {
   match: MatchingRunbook | null;
   mend: () => Promise<string>;
   checks: () => Promise<{ name: string; ok: boolean; detail: string }[]>;
+  deployments: Deployment[];
   sent: Sent[];
   /** Channels that take a message; default: those that were asked. */
   told?: (() => string[]) | undefined;
@@ -90,6 +92,7 @@ const fresh = (): IncidentWorld => ({
   match: null,
   mend: async () => 'it',
   checks: async () => [],
+  deployments: [],
   sent: [],
   told: undefined,
 });
@@ -162,7 +165,7 @@ function fakeActivities() {
     measureService: async () => world.measured,
     readIncidentChecks: async () => world.checks(),
     findMatchingRunbook: async () => world.match,
-    listDeployments: async () => [],
+    listDeployments: async () => world.deployments,
     mendIt: async () => world.mend(),
   };
 }

@@ -1,7 +1,10 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { quietTemporal } from '../../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../../support/time-skipping';
-import { stopIncidents, withIncidents } from './harness';
+import type { IncidentRecord } from '../../../../src/contract/incident';
+import type { RunReport } from '../../../../src/contract/report';
+import { alertOf } from '../../kit/harness';
+import { HOUR, MINUTE, stopIncidents, withIncidents } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -33,4 +36,27 @@ describe('who says that it is over', () => {
       expect(await answer).toMatch(/REFUSED.*the run has ended/);
       expect((await finish(handle)).report?.outcome).toBe('OBSERVED');
     }));
+});
+
+describe('a deployment', () => {
+  it.each([
+    ['from shortly before the symptom is suspected', -10, false, '10 min 0 s before the symptom'],
+    ['that came after it is not: it may be the remedy', 10, true, 'after the symptom'],
+    ['from long before it is not', -90, true, '1 h 30 min before the symptom'],
+  ])('%s', (_, minutes, ok, when) =>
+    withIncidents(env, async ({ world, start, finish }) => {
+      world.policy = { ...world.policy, mode: 'observe' };
+      world.incident = { suspectMs: HOUR };
+      const beganMs = (await env.currentTimeMs()) - HOUR;
+      const createdAt = new Date(beganMs + minutes * MINUTE).toISOString();
+      world.deployments = [{ id: 'dep-2', createdAt, state: 'ready', current: true, version: '1.5.0' }];
+      const alert = { ...alertOf(), startsAt: new Date(beganMs).toISOString() };
+      const { report } = await finish(await start({ alert }));
+      expect((report as RunReport & { incident: IncidentRecord }).incident.findings).toContainEqual({
+        name: 'recent-deployment',
+        ok,
+        detail: `1.5.0 was put in front ${when}`,
+      });
+    }),
+  );
 });

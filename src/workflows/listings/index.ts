@@ -1,0 +1,1 @@
+export { auditProviderGate } from './audit-provider-gate/audit-provider-gate';
