@@ -23,7 +23,6 @@ const constantCase = ['Program', 'Program > ExportNamedDeclaration'].map((parent
   message: 'A constant of a module is written in UPPER_SNAKE_CASE.',
 }));
 
-<<<<<<< HEAD
 /** Tests from before the limit, until each is split by its subjects. None may come to it. */
 const tooLong = [
   'test/activities/postgres/backups/{backup-activities,offsite,take-backup}.test.ts',
@@ -34,7 +33,7 @@ const tooLong = [
   'test/runs/{disaster,migrate,migrate-ways-back}.test.ts',
   'test/workflows/guard/guard.test.ts',
 ];
-=======
+
 /** All runs of a worker share the modules of our own workflows: what one of them kept there, another would find. */
 const statelessModules = ['Program', 'Program > ExportNamedDeclaration'].flatMap((parent) =>
   [
@@ -47,7 +46,6 @@ const statelessModules = ['Program', 'Program > ExportNamedDeclaration'].flatMap
     message: 'A module of workflows keeps nothing: all runs of a worker share it.',
   })),
 );
->>>>>>> main
 
 /** Files in src/workflows that only Node loads: cards, and the schemas that they share. */
 const nodeSide = ['card', 'inputs'];

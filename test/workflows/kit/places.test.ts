@@ -1,17 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
-<<<<<<< HEAD
-import { shardOf, type PlacesState } from '../../../src/contract/places';
-import { createDevEnvironment } from '../../support/dev-server';
-import { alertOf, POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
-=======
 import { shardOf } from '../../../src/contract/places';
-import { quietTemporal } from '../../support/quiet';
 import { createDevEnvironment } from '../../support/dev-server';
-import { POLICY, stopKit, taskQueue, withKit, type Kit } from './harness';
+import { POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
 import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
->>>>>>> main
 
 const env = useEnvironment(createDevEnvironment);
 
