@@ -1,4 +1,5 @@
 import type { Card } from './card';
+import { capitalised } from '../contract/text';
 import type { Catalogue } from './catalogue';
 
 /** The catalogue page: every runbook's card, in the structure that people know from written runbooks. */
@@ -38,5 +39,5 @@ function section(title: string, lines: string[]): string {
 }
 
 function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  return `${capitalised(text)}.`;
 }

@@ -32,7 +32,24 @@ export type DatabaseRef =
       /** Key of a disposable cluster on the worker's host. */
       scratch: string;
       database: string;
+      /** What it is a copy of. */
+      of: Place;
     };
+
+/** A database in a disposable cluster. */
+export type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
+
+/** Whose database it is: that of the place itself, or a copy of it. */
+export function placeOf(database: DatabaseRef): Place {
+  if (database.kind === 'scratch') return database.of;
+  const { service, environment, systemIdentifier } = database;
+  return { service, environment, ...(systemIdentifier === undefined ? {} : { systemIdentifier }) };
+}
+
+/** Runs that began before a copy said what it is of name the service beside it. */
+export function serviceAt({ service, database }: { service?: string; database: DatabaseRef }): string {
+  return service ?? placeOf(database).service;
+}
 
 /** The live database of an environment, or another one on its server. */
 export function databaseIn(

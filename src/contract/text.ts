@@ -34,3 +34,8 @@ export function countOf(count: number, noun: string): string {
 export function percent(share: number, digits = 2): string {
   return `${(share * 100).toFixed(digits)} %`;
 }
+
+/** `Take back` of `take back`. */
+export function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

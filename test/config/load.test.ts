@@ -1,7 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import { type ConfigError, configPath, environmentOf, serviceOf } from '../../src/config/load';
+import { operationSchema } from '../../src/config/http-operation-schema';
+import { observeSchema } from '../../src/config/measure-schema';
 import { loadProject } from '../../src/check/load-project';
 import { resolveSecrets, scrub } from '../../src/config/secrets';
 import { PACKAGE_ROOT } from '../../src/config/version';
@@ -211,5 +214,35 @@ describe('secrets', () => {
   it('in addresses and connection strings are removed even when nobody resolved them', () => {
     expect(scrub('at postgresql://app:unseen-word@db/shop')).toBe('at postgresql://app:***@db/shop');
     expect(scrub("host=db password='with space' dbname=x")).toBe('host=db password=*** dbname=x');
+  });
+});
+
+describe('a request to others', () => {
+  it.each<[z.input<ReturnType<typeof operationSchema>>, string, RegExp]>([
+    [{ url: 'http://a/{other}' }, 'url', /only \{job\}, \{count\} in braces, and not \{other\}/],
+    [{ url: 'http://{job}.example.com/' }, 'url', /in the path or behind it only/],
+    [{ method: 'POST', url: 'http://a', body: { a: ['{b}'] } }, 'body', /not \{b\}/],
+    [{ method: 'POST', url: 'http://a', body: {}, form: {} }, 'form', /one of body and form/],
+    [{ url: 'http://a', body: {} }, 'method', /may have a body/],
+    [{ url: 'http://a', headers: { 'a: b': 'c' } }, 'headers', /no spaces and no colon/],
+    [{ url: 'http://a', success: { equals: [true] } }, 'success', /that it is about/],
+  ])('%j is refused', (given, path, message) => {
+    const { error } = operationSchema(['job', 'count']).safeParse(given);
+    expect(error?.issues[0]?.path[0]).toBe(path);
+    expect(JSON.stringify(error?.issues)).toMatch(message);
+  });
+});
+
+describe('a measure', () => {
+  it.each<[z.input<typeof observeSchema>['measures'], RegExp]>([
+    [{ depth: { sql: 'SELECT 1' } }, /this name has no usual one/],
+    [{ depth: { sql: 'SELECT 1', warning: 2, critical: 1 } }, /critical is the highest/],
+    [{ depth: { sql: 'SELECT 1', warning: 1, critical: 2, is: 'below' } }, /critical is the lowest/],
+    [{ depth: { warning: 1 } }, /one of prometheus, operation, sql, command/],
+    [{ depth: { warning: 1, sql: 'SELECT 1', command: { run: ['true'] } } }, /one of prometheus/],
+    [{ depth: { warning: 1, prometheus: { query: 'up' } } }, /the server beside it, at observe\.prometheus/],
+    [{ depth: { warning: 1, operation: { url: 'http://a/{job}', field: 'a' } } }, /not \{job\}/],
+  ])('%j is refused', (measures, message) => {
+    expect(observeSchema.safeParse({ measures }).error?.message).toMatch(message);
   });
 });

@@ -17,6 +17,12 @@ it.each(blocks)('shows %s as it is', (path, code) => {
   expect(code).toBe(readFileSync(join(PACKAGE_ROOT, path), 'utf8'));
 });
 
+it('begins in the README as it is', () => {
+  const readme = readFileSync(join(PACKAGE_ROOT, 'README.md'), 'utf8');
+  const [, shown] = /^```ts\n(export const rerunJob.*?)^ +\.\.\.\n```$/ms.exec(readme)!;
+  expect(readFileSync(join(PACKAGE_ROOT, EXAMPLE, 'src/rerun-job.ts'), 'utf8')).toContain(shown);
+});
+
 it('shows every file of the example, whose test runs in test/packs', () => {
   const files = readdirSync(join(PACKAGE_ROOT, EXAMPLE, 'src')).map((file) => `${EXAMPLE}/src/${file}`);
   expect(blocks.map(([path]) => path)).toEqual(expect.arrayContaining(files));

@@ -1,32 +1,19 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
 import { readSwitches, setSwitches } from '../../examples/booking/switches';
 import type { RunReport, RunStatus } from '../../src/contract/report';
 import { startIntake } from '../../src/worker/intake';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
+import { configure, titles } from './harness';
+import { useSampleApp } from './sample-app';
 import { killDuring, startWorkerProcess } from './worker-process';
 
-quietTemporal();
-let driver: Driver;
-let app: SampleApp;
-beforeAll(async () => {
-  driver = await startDriver();
-  app = await startSampleApp(driver);
-});
+const { driver, app } = useSampleApp();
 beforeEach(() => app.reset());
-afterAll(async () => {
-  await app?.stop();
-  await driver?.stack.stop();
-});
 
 const OWN = '127.0.0.1';
 const limits = () => app.application.rateLimits!;
 const limit = () => readSwitches(app.directory).requestsPerSecond;
 const exceptions = () => readSwitches(app.directory).exceptions;
-const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
 /** What the program that changed the limits said, long after it has been taken back. */
 const changed = ({ timeline }: RunReport) =>
   timeline.find(({ title }) => title === 'Change the rate limits')?.detail;
@@ -245,24 +232,46 @@ it.each<[string, Record<string, unknown>, () => void, RegExp]>([
   expect(app.state()).toEqual(before);
 });
 
+describe('limits that resolveHighErrorRate finds', () => {
+  beforeEach(tighten);
+
+  it('are raised after a person has said that these are customers, and go back by themselves', async () => {
+    app.application.raiseRateLimits!.minutes = 0.05;
+    const handle = await driver.start('resolveHighErrorRate');
+    const { id, question } = await driver.waiting(handle, 'decision');
+    expect(question).toMatch(/of the requests are refused\. Are these customers/);
+    expect(limit()).toBe(1);
+    await driver.answer(handle, 'decide', { question: id, choice: 'raise the limits', by: 'ben' });
+    await driver.until(handle, () => limit() === 5_000);
+    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+    expect(limit()).toBe(500);
+  });
+
+  it('go back also when the run is cancelled meanwhile', async () => {
+    const handle = await driver.start('resolveHighErrorRate', { mode: 'propose' });
+    const { id } = await driver.waiting(handle, 'approval');
+    await driver.answer(handle, 'approve', { plan: id, by: 'ben' });
+    await driver.until(handle, ({ timeline }) =>
+      timeline.some(({ title, status }) => title === 'It keeps serving' && status === 'done'),
+    );
+    expect(limit()).toBe(5_000);
+    expect((await driver.cancel(handle)).outcome).toBe('CANCELLED');
+    expect(limit()).toBe(500);
+  });
+});
+
 // Last: the worker of this process goes.
 it('a worker that is killed while limits change: the next one changes them, and they go back in time', async () => {
   const begun = join(app.directory, 'exempt-begun');
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-  const path = ['services', 'booking', 'environments', 'production', 'application', 'rateLimits'];
+  const path = 'environments.production.application.rateLimits';
   const { set, unset } = limits().exceptions['allow-list']!;
   const once = 'echo x >> exempt-begun; test $(wc -l < exempt-begun) -gt 1 || exec sleep 8; exec';
-  document.setIn([...path, 'trusted'], ['127.0.0.1']);
-  document.setIn([...path, 'settleSeconds'], 2);
-  document.setIn(
-    [...path, 'exceptions', 'allow-list', 'set', 'command', 'run'],
-    ['sh', '-c', `${once} ${set.command!.run.join(' ')}`],
-  );
-  document.setIn(
-    [...path, 'exceptions', 'allow-list', 'unset', 'command', 'run'],
-    untilRefused(unset.command!.run),
-  );
-  writeFileSync(driver.stack.configFile, document.toString());
+  configure(driver, {
+    [`${path}.trusted`]: ['127.0.0.1'],
+    [`${path}.settleSeconds`]: 2,
+    [`${path}.exceptions.allow-list.set.command.run`]: ['sh', '-c', `${once} ${set.command!.run.join(' ')}`],
+    [`${path}.exceptions.allow-list.unset.command.run`]: untilRefused(unset.command!.run),
+  });
   await driver.stack.worker.stop();
   await tighten();
   let worker = await startWorkerProcess(driver.stack.configFile);

@@ -1,7 +1,7 @@
 /** The booking sample with limits of seconds, and ways to make its connections short. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { parseDocument } from 'yaml';
 import { Client } from 'pg';
 import { openIdleTransactions, type IdleTransactions } from '../../examples/booking/trouble';
@@ -49,14 +49,18 @@ export async function startInbox(): Promise<{ url: string; messages: string[]; s
 }
 
 /** Forgotten transactions, over their limit by now. */
-export async function makeTrouble(driver: Driver, count: number): Promise<IdleTransactions> {
+export async function makeTrouble(
+  driver: Driver,
+  count: number,
+  limitSeconds = 1,
+): Promise<IdleTransactions> {
   const { stack } = driver;
   const databaseUrl = stack.booking.urls.production.app;
-  const trouble = await openIdleTransactions({ databaseUrl, count, forMs: 170_000 });
+  const trouble = await openIdleTransactions({ databaseUrl, count, forMs: 280_000 });
   await until(async () => {
     const rows = await driver.sql(
       `SELECT FROM pg_stat_activity WHERE pid IN (${trouble.pids.join(', ')})
-          AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '1.1 s'`,
+          AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '${limitSeconds + 0.1} s'`,
     );
     return rows.length === trouble.pids.length;
   });
@@ -86,6 +90,24 @@ export async function setPool({ stack }: Driver, max: number): Promise<void> {
   const token = stack.booking.environment['BOOKING_OPERATIONS_TOKEN'];
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   await fetch(`${stack.app.url}/operations/pool`, { method: 'PUT', headers, body: JSON.stringify({ max }) });
+}
+
+/** That many customers who search all the time, beginning one after the other. */
+export function searchOften(url: string, count: number): { stop(): Promise<void> } {
+  let isOpen = true;
+  const customers = Array.from({ length: count }, async (_, turn) => {
+    await new Promise((resolve) => setTimeout(resolve, 800 * turn));
+    while (isOpen) {
+      await fetch(`${url}/slots`).then((answer) => answer.text());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
+  return {
+    stop: async () => {
+      isOpen = false;
+      await Promise.all(customers);
+    },
+  };
 }
 
 /** That many customers at once whose searches hang: a superuser has locked what they read. */
@@ -139,4 +161,19 @@ export async function hangReports(driver: Driver): Promise<{ reports: Client[]; 
     await Promise.all(all.map((client) => client.end().catch(() => undefined)));
   };
   return { reports, stop };
+}
+
+/** Says to everybody what a pooler says whose server starts. */
+export async function startStartingServer(): Promise<{ port: number; stop(): Promise<void> }> {
+  const text = Buffer.from('SFATAL\0C57P03\0Mthe database system is starting up\0\0');
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(text.length + 4);
+  const server = createTcpServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .once('data', () => socket.end(Buffer.concat([Buffer.from('E'), length, text]))),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, stop: () => new Promise((resolve) => server.close(() => resolve())) };
 }

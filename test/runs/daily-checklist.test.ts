@@ -5,26 +5,20 @@ import { Client as PgClient } from 'pg';
 import { incidentSchema } from '../../src/activities/incidents/settings';
 import { checklistSchema, type ChecklistConfig } from '../../src/config/checklist-schema';
 import type { CronConfig } from '../../src/config/cron-schema';
-import type { ChecklistRecord } from '../../src/contract/checklist';
 import type { IncidentRecord } from '../../src/contract/incident';
-import { ownCatalogue } from '../../src/packs/own';
 import { renderMarkdown } from '../../src/report/text/markdown';
-import { RUNBOOK_OF_MEASURE } from '../../src/workflows/application/run-daily-checklist/application-items';
-import { editManifest } from '../support/damage';
 import { until } from '../support/postgres';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver, type Ended } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
-import { killDuring, startWorkerProcess } from './worker-process';
+import { ageBackups, itemsOf, namesOf, recordOf } from './checklist-world';
+import { startDriver } from './harness';
+import { useSampleApp } from './sample-app';
+import { runThroughKill } from './worker-process';
 
-quietTemporal();
-let driver: Driver;
-let app: SampleApp;
+const { driver, app } = useSampleApp(() =>
+  startDriver(400, true, {}, { shared_preload_libraries: 'pg_stat_statements' }),
+);
 let usualHealth: typeof app.application.health;
 beforeAll(async () => {
-  driver = await startDriver(400, true, {}, { shared_preload_libraries: 'pg_stat_statements' });
   await driver.sql('CREATE EXTENSION pg_stat_statements');
-  app = await startSampleApp(driver);
   usualHealth = structuredClone(app.application.health);
   expect((await driver.run('backUpDatabase')).outcome).toBe('SUCCEEDED');
 });
@@ -42,23 +36,11 @@ beforeEach(async () => {
   limits({ lockWaitSeconds: { warning: 600, critical: 900 } });
   rmSync(join(app.directory, 'app.log'), { force: true });
 });
-afterAll(async () => {
-  await app?.stop();
-  await driver?.stack.stop();
-});
 
 const bands = (limit: number) => ({ info: limit, warning: limit, critical: limit });
 const limits = (given: Partial<ChecklistConfig>) => {
   app.service.environments['production']!.checklist = checklistSchema.parse(given);
 };
-const recordOf = ({ report }: Pick<Ended, 'report'>) =>
-  (report as unknown as { checklist: ChecklistRecord }).checklist;
-const itemsOf = (ended: Pick<Ended, 'report'>) =>
-  Object.fromEntries(recordOf(ended).items.map((item) => [item.name, item]));
-const namesOf = (ended: Ended, color: string) =>
-  recordOf(ended)
-    .items.filter((item) => item.color === color)
-    .map(({ name }) => name);
 const incident = () =>
   driver.stack.client.workflow.getHandle('respondToIncident/booking/checklist-production');
 const isThere = (handle: WorkflowHandle) =>
@@ -69,13 +51,6 @@ const isThere = (handle: WorkflowHandle) =>
 const incidentRecord = async () =>
   (await driver.until(incident(), (status) => status.incident?.acknowledged === undefined))
     .incident as IncidentRecord;
-/** The newest backup is as old as that. */
-const ageBackups = (days: number) => {
-  for (const name of driver.backups())
-    editManifest(join(app.directory, 'backups/booking/production', name), (manifest) => {
-      manifest.snapshotAt = new Date(Date.parse(manifest.snapshotAt) - days * 86_400_000).toISOString();
-    });
-};
 const session = async () => {
   const client = new PgClient({
     connectionString: driver.stack.booking.urls.production.app,
@@ -199,10 +174,10 @@ describe('what is red', () => {
       );
       return found!.waits;
     });
-    ageBackups(3);
+    ageBackups(driver, 3);
   });
   afterEach(async () => {
-    ageBackups(-3);
+    ageBackups(driver, -3);
     await holder.query('ROLLBACK').catch(() => undefined);
     await holder.end();
     await waiter.end();
@@ -299,37 +274,18 @@ describe('what is red', () => {
 
   it('opens one incident also when the worker is killed meanwhile', async () => {
     await driver.stack.worker.stop();
-    const { configFile } = driver.stack;
-    const worker = await startWorkerProcess(configFile);
-    const handle = await driver.start('runDailyChecklist');
     // The configuration of the file knows of none of these limits; the backups are old in any case.
-    const next = await killDuring(worker, configFile, () => isThere(incident()));
-    try {
-      const ended = await driver.end(handle);
-      expect([ended.outcome, namesOf(ended, 'red')]).toEqual([
-        'SUCCEEDED',
-        expect.arrayContaining(['backups']),
-      ]);
-      const { events } = await handle.fetchHistory();
-      const started = (events ?? []).filter(
-        (event) =>
-          event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name ===
-          'respondToIncident',
-      );
-      expect(started).toHaveLength(1);
-      expect((await incident().describe()).status.name).toBe('RUNNING');
-    } finally {
-      await incident().terminate();
-      await next.stop();
-    }
+    const ended = await runThroughKill(driver, 'runDailyChecklist', () => isThere(incident()));
+    expect([ended.outcome, namesOf(ended, 'red')]).toEqual([
+      'SUCCEEDED',
+      expect.arrayContaining(['backups']),
+    ]);
+    const { events } = await ended.handle.fetchHistory();
+    const started = (events ?? []).filter(
+      (event) =>
+        event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === 'respondToIncident',
+    );
+    expect(started).toHaveLength(1);
+    expect((await incident().describe()).status.name).toBe('RUNNING');
   });
-});
-
-it('every runbook that is named as the next thing to do exists', () => {
-  const named = [
-    ...RUNBOOK_OF_MEASURE.map(([, runbook]) => runbook),
-    ...['recoverCron', 'relieveConnectionPool', 'tuneSlowQueries', 'backUpDatabase'],
-    ...['replayWebhookDeliveries', 'reconcilePayment', 'releaseStuckHolds', 'resolveHighErrorRate'],
-  ];
-  expect(named.filter((runbook) => ownCatalogue.cardOf(runbook) === undefined)).toEqual([]);
 });

@@ -1,26 +1,17 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { parseDocument } from 'yaml';
-import type { RunReport } from '../../src/contract/report';
-import { quietTemporal } from '../support/quiet';
-import { makeTrouble, sessionsOf } from './connections-world';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
-import { killDuring, startWorkerProcess } from './worker-process';
+import { makeTrouble, sessionsOf, startStartingServer } from './connections-world';
+import { serve } from '../support/local-server';
+import { duringTests } from '../support/stand-in';
+import { firing } from './alerts';
+import { configure, titles } from './harness';
+import { useSampleApp } from './sample-app';
+import { runThroughKill } from './worker-process';
 
-quietTemporal();
-let driver: Driver;
-let app: SampleApp;
+const { driver, app } = useSampleApp();
 let watching = true;
-beforeAll(async () => {
-  driver = await startDriver();
-  app = await startSampleApp(driver);
-  void startWhenWanted();
-});
+beforeAll(() => void startWhenWanted());
 beforeEach(async () => {
   // A test that failed may have left it stopped.
   await driver.sql('SELECT 1').catch(() => postgres().restart());
@@ -28,17 +19,13 @@ beforeEach(async () => {
   for (const name of ['start-wanted', 'status']) rmSync(file(name), { force: true });
   await app.reset();
 });
-afterAll(async () => {
-  watching = false;
-  await app?.stop();
-  await driver?.stack.stop();
-});
+afterAll(() => void (watching = false));
 
 const RUNBOOK = 'recoverDatabaseConnections';
+const RESET = `ALTER ROLE booking_app CONNECTION LIMIT 40; ALTER DATABASE booking_production RESET default_transaction_read_only`;
 const file = (name: string) => join(app.directory, name);
 const database = () => app.service.environments['production']!.database;
 const postgres = () => driver.stack.postgres;
-const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
 const command = (...run: string[]) => ({ run, directory: '.', environment: {}, timeoutSeconds: 60 });
 
 /** As a provider would: what it is asked to start is there a moment later. */
@@ -68,17 +55,6 @@ const lookNow = async (handle: WorkflowHandle) => {
   for (const status of ['firing', 'resolved'])
     await handle.signal('alert', { status, count: 1, at: new Date().toISOString() });
 };
-const alert = () => ({
-  source: 'alertmanager',
-  fingerprint: randomUUID(),
-  startsAt: new Date().toISOString(),
-  status: 'firing',
-  severity: 'critical',
-  title: 'No connection to the database',
-  labels: { alertname: 'BookingDatabaseUnreachable' },
-  annotations: {},
-  link: null,
-});
 
 it('a database that answers is left alone', async () => {
   const { outcome, message } = await driver.run(RUNBOOK);
@@ -129,7 +105,7 @@ describe('a server that its provider has paused', () => {
 it('a server that its provider does not start is a task, and the run goes on when somebody has started it', async () => {
   database().server = startable('sh', '-c', 'echo no such key >&2; exit 1');
   await suspend();
-  const handle = await driver.start(RUNBOOK, { alert: alert() });
+  const handle = await driver.start(RUNBOOK, { alert: firing() });
   const { question } = await driver.waiting(handle, 'task');
   expect(question).toMatch(
     /resume it in its dashboard, .* It was tried already: its server could not be started: .*no such key/,
@@ -145,23 +121,12 @@ it('a server that its provider does not start is a task, and the run goes on whe
 });
 
 it('what only the application meets is waited for as well, and nobody says that it passed', async () => {
-  // What a pooler says whose server starts.
-  const pooler = createTcpServer((socket) =>
-    socket
-      .on('error', () => undefined)
-      .once('data', () => {
-        const text = Buffer.from('SFATAL\0C57P03\0Mthe database system is starting up\0\0');
-        const length = Buffer.alloc(4);
-        length.writeInt32BE(text.length + 4);
-        socket.end(Buffer.concat([Buffer.from('E'), length, text]));
-      }),
-  );
-  await new Promise<void>((resolve) => pooler.listen(0, '127.0.0.1', resolve));
+  const pooler = await startStartingServer();
   const usual = app.application.databaseUrl;
   database().server = { paused: ['suspended'], settleSeconds: 0 };
-  app.application.databaseUrl = `postgresql://booking_app:secret@127.0.0.1:${(pooler.address() as AddressInfo).port}/x`;
+  app.application.databaseUrl = `postgresql://booking_app:secret@127.0.0.1:${pooler.port}/x`;
   try {
-    const handle = await driver.start(RUNBOOK, { alert: alert() });
+    const handle = await driver.start(RUNBOOK, { alert: firing() });
     const { question } = await driver.waiting(handle, 'task');
     expect(question).toMatch(
       /^The database .*starting up.* It was tried already: it was waited for, in vain\./,
@@ -171,13 +136,13 @@ it('what only the application meets is waited for as well, and nobody says that 
     expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
   } finally {
     app.application.databaseUrl = usual;
-    pooler.close();
+    await pooler.stop();
   }
 });
 
 it('a stopped server that nobody told how to start is a task, and the run goes on when it answers', async () => {
   await postgres().stop();
-  const handle = await driver.start(RUNBOOK, { alert: alert() });
+  const handle = await driver.start(RUNBOOK, { alert: firing() });
   const { question } = await driver.waiting(handle, 'task');
   expect(question).toMatch(
     /The runbooks at 127.*: connection refused \(.*ECONNREFUSED.*\)\. Please: nothing listens there: .* This run goes on by itself/,
@@ -207,7 +172,7 @@ it('a password that the application does not have any more is a task, then the r
     expect(observed.outcome).toBe('OBSERVED');
     expect([await written(), app.state()]).toEqual(before);
 
-    const handle = await driver.start(RUNBOOK, { alert: alert() });
+    const handle = await driver.start(RUNBOOK, { alert: firing() });
     const { question } = await driver.waiting(handle, 'task');
     expect(question).toMatch(/The application at .* user or password is not accepted \(.*"booking_app"\)/);
     // Half mended: it says what is wrong now.
@@ -219,11 +184,7 @@ it('a password that the application does not have any more is a task, then the r
     await driver.until(handle, ({ waiting }) =>
       waiting.some((one) => /read-only|too many/.test(one.question)),
     );
-    await driver.sql(
-      `ALTER ROLE booking_app CONNECTION LIMIT 40;
-       ALTER DATABASE booking_production RESET default_transaction_read_only`,
-      'postgres',
-    );
+    await driver.sql(RESET, 'postgres');
     await lookNow(handle);
     const { outcome, report } = await driver.end(handle);
     expect([outcome, report.facts['cause']]).toEqual([
@@ -232,11 +193,7 @@ it('a password that the application does not have any more is a task, then the r
     ]);
     expect(JSON.stringify(report)).not.toContain(password);
   } finally {
-    await driver.sql(
-      `ALTER ROLE booking_app PASSWORD '${password}'; ALTER ROLE booking_app CONNECTION LIMIT 40;
-       ALTER DATABASE booking_production RESET default_transaction_read_only`,
-      'postgres',
-    );
+    await driver.sql(`ALTER ROLE booking_app PASSWORD '${password}'; ${RESET}`, 'postgres');
   }
 });
 
@@ -266,24 +223,23 @@ it('too many connections are relieved by the runbook that can do that, as a part
 });
 
 describe('an application that does not come back although the database answers', () => {
-  let server: Server;
   let isWell: () => boolean;
   let asked: number;
-  let onAsked: () => Promise<unknown>;
-  beforeEach(async () => {
+  let onAsked: () => void;
+  const server = duringTests(() =>
+    serve((_, response) => {
+      asked += 1;
+      onAsked();
+      response.writeHead(isWell() ? 200 : 503).end();
+    }),
+  );
+  beforeEach(() => {
     rmSync(file('restarted'), { force: true });
     asked = 0;
-    onAsked = () => Promise.resolve();
-    server = createServer((_, response) => {
-      asked += 1;
-      void onAsked().then(() => response.writeHead(isWell() ? 200 : 503).end());
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    app.application.health = [{ name: 'ready', url: `http://127.0.0.1:${port}/`, timeoutMs: 5_000 }];
+    onAsked = () => undefined;
+    app.application.health = [{ name: 'ready', url: server.url, timeoutMs: 5_000 }];
     app.application.restart = command('touch', file('restarted'));
   });
-  afterEach(() => server.close());
 
   it('is restarted, and serves', async () => {
     isWell = () => existsSync(file('restarted'));
@@ -309,10 +265,9 @@ describe('an application that does not come back although the database answers',
     // After the look at whether it comes back by itself, and before the one under the lease.
     onAsked = () => {
       if (asked === 3) app.application.databaseUrl = gone.href;
-      return Promise.resolve();
     };
     try {
-      const handle = await driver.start(RUNBOOK, { alert: alert() });
+      const handle = await driver.start(RUNBOOK, { alert: firing() });
       const { question } = await driver.waiting(handle, 'task');
       expect(question).toMatch(/The application at .*: the database does not exist /);
       expect(existsSync(file('restarted'))).toBe(false);
@@ -332,22 +287,10 @@ describe('an application that does not come back although the database answers',
 // Last: the worker of this process goes.
 it('a worker that is killed while the server is started: the next one starts it again, and goes on', async () => {
   const starts = file('starts');
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
   const script = `echo x >> ${starts}; test $(wc -l < ${starts}) -gt 1 || exec sleep 60; touch ${file('start-wanted')}`;
-  document.setIn(
-    ['services', 'booking', 'environments', 'production', 'database', 'server'],
-    startable('sh', '-c', script),
-  );
-  writeFileSync(driver.stack.configFile, document.toString());
+  configure(driver, { 'environments.production.database.server': startable('sh', '-c', script) });
   await driver.stack.worker.stop();
   await suspend();
-  let worker = await startWorkerProcess(driver.stack.configFile);
-  try {
-    const handle = await driver.start(RUNBOOK);
-    worker = await killDuring(worker, driver.stack.configFile, () => existsSync(starts));
-    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
-    expect(readFileSync(starts, 'utf8')).toBe('x\nx\n');
-  } finally {
-    await worker.stop();
-  }
+  expect((await runThroughKill(driver, RUNBOOK, () => existsSync(starts))).outcome).toBe('SUCCEEDED');
+  expect(readFileSync(starts, 'utf8')).toBe('x\nx\n');
 });

@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Client as PgClient } from 'pg';
+import { parseDocument } from 'yaml';
 import type { RunReport, RunStatus, Waiting } from '../../src/contract/report';
 import type { Stack } from '../../src/local/stack';
 import { startTestStack } from '../support/shared/stack';
@@ -22,6 +23,9 @@ export interface Driver {
   start(runbook: string, input?: Record<string, unknown>): Promise<WorkflowHandle>;
   run(runbook: string, input?: Record<string, unknown>): Promise<Ended>;
   end(handle: WorkflowHandle): Promise<Ended>;
+  cancel(handle: WorkflowHandle): Promise<Ended>;
+  /** The run of another runbook that this one waits for. */
+  childOf(handle: WorkflowHandle, runbook: string): Promise<WorkflowHandle>;
   until(handle: WorkflowHandle, holds: (status: RunStatus) => boolean): Promise<RunStatus>;
   waiting(handle: WorkflowHandle, kind: Waiting['kind']): Promise<Waiting>;
   /** Says yes to everything that is asked, also anew where the application has gone on writing, until the run has ended. */
@@ -106,6 +110,16 @@ export async function startDriver(
     end,
     // What it waits for may last a moment only.
     until: (handle, holds) => poll(handle, holds, 30),
+    cancel: async (handle) => {
+      await handle.cancel();
+      return end(handle);
+    },
+    childOf: async (handle, runbook) => {
+      const isChild = ({ detail, status }: RunStatus['timeline'][number]) =>
+        status === 'running' && detail?.includes(`/${runbook}-`) === true;
+      const { timeline } = await poll(handle, (status) => status.timeline.some(isChild), 30);
+      return stack.client.workflow.getHandle(timeline.find(isChild)!.detail!);
+    },
     run: async (runbook, input) => end(await start(runbook, input)),
     waiting: async (handle, kind) => {
       // It waits until it is answered. Each query is a task for the server, the worker and its thread.
@@ -136,4 +150,18 @@ export async function startDriver(
       }
     },
   };
+}
+
+/** What a run has done, in order. */
+export const titles = ({ timeline }: Pick<RunReport, 'timeline'>) => timeline.map(({ title }) => title);
+
+/** Writes settings of the service into the file, which worker processes read; by their paths, undefined takes one out. */
+export function configure({ stack }: Driver, settings: Record<string, unknown>): void {
+  const document = parseDocument(readFileSync(stack.configFile, 'utf8'));
+  for (const [path, value] of Object.entries(settings)) {
+    const keys = ['services', 'booking', ...path.split('.')];
+    if (value === undefined) document.deleteIn(keys);
+    else document.setIn(keys, value);
+  }
+  writeFileSync(stack.configFile, document.toString());
 }

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { deployVersion } from '../../examples/booking/deployments';
 import { incidentSchema } from '../../src/activities/incidents/settings';
 import type { IncidentRecord } from '../../src/contract/incident';
 import { reportFromHistory } from '../../src/report/history/read-history';
@@ -9,30 +8,14 @@ import { renderHtml } from '../../src/report/page/html';
 import { renderMarkdown } from '../../src/report/text/markdown';
 import { runCli, temporaryFolder, type CliResult } from '../cli/harness';
 import { until } from '../support/postgres';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
+import { useSampleApp } from './sample-app';
 import { startWorkerProcess } from './worker-process';
 
-quietTemporal();
 const folder = temporaryFolder();
-let driver: Driver;
-let app: SampleApp;
-beforeAll(async () => {
-  driver = await startDriver();
-  app = await startSampleApp(driver);
-});
+const { driver, app } = useSampleApp();
 beforeEach(() => app.reset());
-afterAll(async () => {
-  await app?.stop();
-  await driver?.stack.stop();
-  folder.remove();
-});
+afterAll(() => folder.remove());
 
-const deployBad = async (): Promise<void> => {
-  deployVersion(app.directory, '1.5.0');
-  await app.untilRate((rate) => rate > 0.5);
-};
 const cli = (...args: string[]): Promise<CliResult> =>
   runCli(args, { cwd: folder.path, env: { TEMPORAL_ADDRESS: driver.stack.temporal.address } });
 const incidentOf = async (handle: WorkflowHandle, holds: (incident: IncidentRecord) => boolean) => {
@@ -54,7 +37,7 @@ const rollBackAfterApproval = () => {
 
 describe('respondToIncident', () => {
   it('changes nothing and tells nobody in mode observe', async () => {
-    await deployBad();
+    await app.deployBad();
     const before = app.state();
     const { outcome, report } = await driver.run('respondToIncident', { title: 'Errors', mode: 'observe' });
     expect(outcome).toBe('OBSERVED');
@@ -68,7 +51,7 @@ describe('respondToIncident', () => {
 
   it('starts a rollback, is resolved when that is proved, and its post-mortem tells what really happened', async () => {
     rollBackAfterApproval();
-    await deployBad();
+    await app.deployBad();
     const handle = await driver.start('respondToIncident', {
       title: 'Checkout fails',
       impact: 'most bookings fail',

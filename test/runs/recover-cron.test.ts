@@ -1,29 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
 import { setSwitches } from '../../examples/booking/switches';
-import type { RunReport } from '../../src/contract/report';
 import type { CronConfig } from '../../src/config/cron-schema';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
-import { killDuring, startWorkerProcess } from './worker-process';
+import { firing, resolved } from './alerts';
+import { configure, titles } from './harness';
+import { useSampleApp } from './sample-app';
+import { runThroughKill } from './worker-process';
 
-quietTemporal();
-let driver: Driver;
-let app: SampleApp;
-beforeAll(async () => {
-  driver = await startDriver();
-  app = await startSampleApp(driver);
-});
+const { driver, app } = useSampleApp();
 beforeEach(async () => {
   await app.reset();
   await untilAge((age) => age < 1_500);
-});
-afterAll(async () => {
-  await app?.stop();
-  await driver?.stack.stop();
 });
 
 const cron = () => app.application.crons['expire-bookings'] as CronConfig;
@@ -64,7 +52,6 @@ const loseSchedule = async () => {
 const schedule = () =>
   (JSON.parse(readFileSync(join(app.directory, 'switches.json'), 'utf8')) as { cronSchedule: string })
     .cronSchedule;
-const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
 
 it('a job that runs is left alone', async () => {
   expect(await driver.run('recoverCron')).toMatchObject({
@@ -140,22 +127,11 @@ describe('a job whose schedule the platform has lost', () => {
     expect((await driver.end(denied)).outcome).toBe('REJECTED');
     expect(schedule()).toBe('');
 
-    const alert = {
-      source: 'prometheus',
-      fingerprint: 'cron-1',
-      startsAt: new Date().toISOString(),
-      status: 'firing',
-      severity: 'warning',
-      title: 'A job has stopped',
-      labels: {},
-      annotations: {},
-      link: null,
-    };
-    const handle = await driver.start('recoverCron', { mode: 'propose', alert });
+    const handle = await driver.start('recoverCron', { mode: 'propose', alert: firing() });
     await driver.waiting(handle, 'approval');
     setSwitches(app.directory, { cronSchedule: '*/10 * * * * *' });
     await untilAge((age) => age < 1_000);
-    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    await resolved(handle);
     expect((await driver.end(handle)).outcome).toBe('NOTHING_TO_DO');
 
     await loseSchedule();
@@ -269,36 +245,25 @@ const time = (expression: string) => ({ sql: `SELECT ${expression}`, maxAgeSecon
 // Last: the worker of this process goes.
 it('a worker that is killed while the job runs: the next one runs it again, and goes on', async () => {
   const begun = join(app.directory, 'cron-begun');
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-  const path = [
-    'services',
-    'booking',
-    'environments',
-    'production',
-    'application',
-    'crons',
-    'expire-bookings',
-  ];
-  document.setIn([...path, 'everySeconds'], 1);
+  const path = 'environments.production.application.crons.expire-bookings';
   const request = `curl -fsS -X POST -H "x-cron-secret: $BOOKING_CRON_SECRET" ${app.url}/api/cron/expire-bookings`;
-  document.setIn([...path, 'run'], {
-    command: {
-      run: ['sh', '-c', `echo x >> cron-begun; test $(wc -l < cron-begun) -gt 1 || exec sleep 8; ${request}`],
-      environment: { BOOKING_CRON_SECRET: '${env:BOOKING_CRON_SECRET}' },
+  configure(driver, {
+    [`${path}.everySeconds`]: 1,
+    [`${path}.run`]: {
+      command: {
+        run: [
+          'sh',
+          '-c',
+          `echo x >> cron-begun; test $(wc -l < cron-begun) -gt 1 || exec sleep 8; ${request}`,
+        ],
+        environment: { BOOKING_CRON_SECRET: '${env:BOOKING_CRON_SECRET}' },
+      },
     },
   });
-  writeFileSync(driver.stack.configFile, document.toString());
   await driver.stack.worker.stop();
   await loseSchedule();
   const held = await forgetHold();
-  let worker = await startWorkerProcess(driver.stack.configFile);
-  try {
-    const handle = await driver.start('recoverCron');
-    worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
-    expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
-    expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
-    expect(await statusOf(held)).toBe('expired');
-  } finally {
-    await worker.stop();
-  }
+  expect((await runThroughKill(driver, 'recoverCron', () => existsSync(begun))).outcome).toBe('SUCCEEDED');
+  expect(readFileSync(begun, 'utf8')).toBe('x\nx\n');
+  expect(await statusOf(held)).toBe('expired');
 });

@@ -1,29 +1,21 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { parseDocument } from 'yaml';
 import type { ReceiverMood } from '../../examples/booking/receiver-moods';
 import { failDeliveries } from '../../examples/booking/spoil';
 import { setSwitches } from '../../examples/booking/switches';
 import type { WebhooksConfig } from '../../src/activities/delivery/settings';
-import type { RunReport } from '../../src/contract/report';
 import { createAuthority } from '../support/certificates';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
+import { configure, titles } from './harness';
+import { useSampleApp } from './sample-app';
 import { startWorkerProcess } from './worker-process';
 
-quietTemporal();
-let driver: Driver;
-let app: SampleApp;
+const { driver, app } = useSampleApp();
 let webhooks: WebhooksConfig;
 let usual: WebhooksConfig;
 let servers: Server[];
 
-beforeAll(async () => {
-  driver = await startDriver();
-  app = await startSampleApp(driver);
+beforeAll(() => {
   const { production } = app.service.environments as Record<string, { webhooks?: WebhooksConfig }>;
   webhooks = production!.webhooks!;
   Object.assign(webhooks, { roundEverySeconds: 0.1 });
@@ -37,10 +29,6 @@ beforeEach(async () => {
   Object.assign(webhooks, structuredClone(usual));
 });
 afterEach(() => servers.forEach((server) => (server.closeAllConnections(), server.close())));
-afterAll(async () => {
-  await app?.stop();
-  await driver?.stack.stop();
-});
 
 interface Row {
   id: string;
@@ -52,7 +40,6 @@ const rows = () =>
 const failed = (count: number) => failDeliveries(driver.stack.booking.urls.production.migrator, count);
 const receivedOf = (ids: string[]) =>
   app.receiver.received().filter(({ delivery }) => ids.includes(delivery));
-const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
 const listen = async (server: Server): Promise<string> => {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -289,11 +276,10 @@ it('a worker that is killed while a round is under way: the next one goes on, an
       });
     }),
   );
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-  const path = ['services', 'booking', 'environments', 'production', 'webhooks'];
-  document.setIn([...path, 'roundEverySeconds'], 0.1);
-  document.setIn([...path, 'run', 'url'], `http://${url}/run`);
-  writeFileSync(driver.stack.configFile, document.toString());
+  configure(driver, {
+    'environments.production.webhooks.roundEverySeconds': 0.1,
+    'environments.production.webhooks.run.url': `http://${url}/run`,
+  });
   await driver.stack.worker.stop();
   let worker = await startWorkerProcess(driver.stack.configFile);
   try {

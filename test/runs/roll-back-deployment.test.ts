@@ -1,50 +1,21 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deployVersion, promoteDeployment } from '../../examples/booking/deployments';
 import { setSwitches } from '../../examples/booking/switches';
 import { sampleProgram } from '../../examples/booking/files';
-import { parseDocument } from 'yaml';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
-import { startSampleApp, type SampleApp } from './sample-app';
-import { killDuring, startWorkerProcess } from './worker-process';
+import { serve } from '../support/local-server';
+import { duringTests } from '../support/stand-in';
+import { firing, resolved } from './alerts';
+import { configure, titles } from './harness';
+import { useSampleApp } from './sample-app';
+import { runThroughKill } from './worker-process';
 
-quietTemporal();
-
-const alertNamed = (fingerprint: string) => ({
-  source: 'prometheus',
-  fingerprint,
-  startsAt: new Date().toISOString(),
-  status: 'firing',
-  severity: 'critical',
-  title: 'High error rate',
-  labels: {},
-  annotations: {},
-  link: null,
-});
+const { driver, app } = useSampleApp();
+beforeEach(() => app.reset());
 
 describe('a rollback', () => {
-  let driver: Driver;
-  let app: SampleApp;
-  beforeAll(async () => {
-    driver = await startDriver();
-    app = await startSampleApp(driver);
-  });
-  beforeEach(() => app.reset());
-  afterAll(async () => {
-    await app?.stop();
-    await driver?.stack.stop();
-  });
-
-  const deployBad = async (): Promise<void> => {
-    deployVersion(app.directory, '1.5.0');
-    await app.untilRate((rate) => rate > 0.5);
-  };
-
   it('puts the version before in front, and customers are served again', async () => {
-    await deployBad();
+    await app.deployBad();
     const { outcome, message, report } = await driver.run('rollBackDeployment');
     expect([outcome, message]).toEqual([
       'SUCCEEDED',
@@ -61,7 +32,7 @@ describe('a rollback', () => {
   });
 
   it('never goes back to a version that was itself taken away', async () => {
-    await deployBad();
+    await app.deployBad();
     promoteDeployment(app.directory, 'dep-2');
     deployVersion(app.directory, '1.5.0');
     const { report } = await driver.run('rollBackDeployment', { mode: 'observe' });
@@ -76,7 +47,7 @@ describe('a rollback', () => {
   });
 
   it('changes nothing in mode observe', async () => {
-    await deployBad();
+    await app.deployBad();
     const before = app.state();
     const { outcome, report } = await driver.run('rollBackDeployment', { mode: 'observe' });
     expect(outcome).toBe('OBSERVED');
@@ -86,11 +57,7 @@ describe('a rollback', () => {
 
   it.each([
     ['is in front already', { deployment: 'dep-2' }, /dep-2 .* is in front already/],
-    [
-      'an alert speaks of nothing that can be measured any more',
-      { alert: alertNamed('quiet') },
-      /the symptom is gone/,
-    ],
+    ['an alert speaks of nothing that can be measured any more', { alert: firing() }, /the symptom is gone/],
     ['another than the suspect is in front', { from: 'dep-1' }, /is in front now, and no longer dep-1/],
   ])('has nothing to do where %s', async (_, input, message) => {
     const { outcome, message: said } = await driver.run('rollBackDeployment', input);
@@ -111,7 +78,7 @@ describe('a rollback', () => {
   });
 
   it('does not happen when it is denied, and not when nobody answers', async () => {
-    await deployBad();
+    await app.deployBad();
     const handle = await driver.start('rollBackDeployment', { mode: 'propose' });
     const { id } = await driver.waiting(handle, 'approval');
     await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'we mend it' });
@@ -127,7 +94,7 @@ describe('a rollback', () => {
   });
 
   it('that was approved for one deployment asks again when another is in front by then', async () => {
-    await deployBad();
+    await app.deployBad();
     const handle = await driver.start('rollBackDeployment', { mode: 'propose' });
     const { id } = await driver.waiting(handle, 'approval');
     deployVersion(app.directory, '1.5.0');
@@ -140,15 +107,15 @@ describe('a rollback', () => {
   });
 
   it('is not needed any more when the alert is resolved while the plan waits', async () => {
-    await deployBad();
+    await app.deployBad();
     const handle = await driver.start('rollBackDeployment', {
       mode: 'propose',
-      alert: alertNamed('resolved'),
+      alert: firing(),
     });
     await driver.waiting(handle, 'approval');
     promoteDeployment(app.directory, 'dep-2');
     await app.untilRate((rate) => rate === 0);
-    await handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+    await resolved(handle);
     expect(await driver.end(handle)).toMatchObject({
       outcome: 'NOTHING_TO_DO',
       message: expect.stringContaining('the symptom is gone') as string,
@@ -174,20 +141,16 @@ describe('a rollback', () => {
   });
 
   describe('with an error rate of its own making', () => {
-    let server: Server;
-    beforeAll(async () => {
-      // What is left of the errors differs from version to version.
-      server = createServer((_, response) => {
-        response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify({ errorRate: app.front() === 'dep-3' ? 0.6 : 0.1 }));
-      });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    });
-    afterAll(() => new Promise((resolve) => server.close(resolve)));
+    // What is left of the errors differs from version to version.
+    const server = duringTests(() =>
+      serve((_, response) =>
+        response.end(JSON.stringify({ errorRate: app.front() === 'dep-3' ? 0.6 : 0.1 })),
+      ),
+    );
 
     it('stays where it helped, though not enough, and calls a person', async () => {
       deployVersion(app.directory, '1.4.1');
-      app.application.errorRate!.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      app.application.errorRate!.url = server.url;
       const handle = await driver.start('rollBackDeployment');
       const { id, question } = await driver.waiting(handle, 'task');
       expect(question).toMatch(
@@ -198,32 +161,92 @@ describe('a rollback', () => {
       expect(app.front()).toBe('dep-2');
     });
   });
+});
 
-  // Last: the worker of this process goes. Of one that is killed before the command has an effect, see high-error-rate.
-  it('whose worker is killed after it took effect: the next one sees that, and runs nothing again', async () => {
-    const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-    const service = ['services', 'booking'];
-    const promote = `${process.execPath} ${sampleProgram('deploy.js')} promote`;
-    document.setIn([...service, 'environments', 'production', 'application', 'soakSeconds'], 1);
-    document.setIn(
-      [...service, 'deployments', 'promote', 'run'],
-      ['sh', '-c', `echo x >> begun; ${promote}; sleep 20`],
-    );
-    writeFileSync(driver.stack.configFile, document.toString());
-    await driver.stack.worker.stop();
-    let worker = await startWorkerProcess(driver.stack.configFile);
-    try {
-      deployVersion(app.directory, '1.5.0');
-      const handle = await driver.start('rollBackDeployment');
-      worker = await killDuring(worker, driver.stack.configFile, () => app.front() === 'dep-2');
-      const { outcome, report } = await driver.end(handle);
-      expect(outcome).toBe('SUCCEEDED');
-      expect(app.front()).toBe('dep-2');
-      expect(readFileSync(join(app.directory, 'begun'), 'utf8')).toBe('x\n');
-      const promoted = report.timeline.find(({ title }) => title === 'Put 1.4.1 in front');
-      expect(promoted?.detail).toBe('dep-2 is in front already');
-    } finally {
-      await worker.stop();
-    }
+describe('a bad deployment that resolveHighErrorRate finds', () => {
+  it('is found and rolled back, and customers are served again', async () => {
+    await app.deployBad();
+    const { outcome, message, report } = await driver.run('resolveHighErrorRate');
+    expect([outcome, message]).toEqual([
+      'SUCCEEDED',
+      'error rate 0.00 % again; cause: the deployment of 1.5.0; remedy: roll back 1.5.0 to 1.4.1',
+    ]);
+    expect(app.front()).toBe('dep-2');
+    expect(await app.rate()).toBe(0);
+    expect(report.facts).toMatchObject({
+      cause: 'the deployment of 1.5.0',
+      evidence: expect.stringMatching(
+        /^1\.5\.0 \(dep-3 .* was deployed .* before the errors were seen/,
+      ) as string,
+      remedy: expect.stringContaining('roll back 1.5.0 to 1.4.1') as string,
+      errorRateAfterPercent: 0,
+    });
+    expect(report.facts['errorRateBand']).toBe('critical');
+    expect(titles(report)).toContain('Post-mortem draft');
   });
+
+  it('is only reported in mode observe', async () => {
+    await app.deployBad();
+    const before = app.state();
+    const { outcome, report } = await driver.run('resolveHighErrorRate', { mode: 'observe' });
+    expect(outcome).toBe('OBSERVED');
+    expect(report.plan?.actions[0]?.action).toBe('roll back 1.5.0 to 1.4.1');
+    expect(app.state()).toEqual(before);
+  });
+
+  it('stays when a person denies its rollback, who is asked once and in the rollback itself', async () => {
+    await app.deployBad();
+    const handle = await driver.start('resolveHighErrorRate', { mode: 'propose', alert: firing() });
+    const child = await driver.childOf(handle, 'rollBackDeployment');
+    const { id } = await driver.waiting(child, 'approval');
+    expect((await driver.until(handle, () => true)).waiting).toEqual([]);
+    await driver.answer(child, 'reject', { plan: id, by: 'ben', note: 'we mend it' });
+    expect(await driver.end(handle)).toMatchObject({
+      outcome: 'REJECTED',
+      message: expect.stringContaining('we mend it') as string,
+    });
+    expect(app.front()).toBe('dep-3');
+  });
+
+  it('needs no rollback when the alert is resolved while that one waits for its approval', async () => {
+    await app.deployBad();
+    const handle = await driver.start('resolveHighErrorRate', { mode: 'propose', alert: firing() });
+    const child = await driver.childOf(handle, 'rollBackDeployment');
+    await driver.waiting(child, 'approval');
+    promoteDeployment(app.directory, 'dep-2');
+    await app.untilRate((rate) => rate === 0);
+    // The sender knows only the run that its alert started.
+    await resolved(handle);
+    expect((await driver.end(child)).outcome).toBe('NOTHING_TO_DO');
+    expect(await driver.end(handle)).toMatchObject({
+      outcome: 'NOTHING_TO_DO',
+      message: expect.stringContaining('it went away by itself') as string,
+    });
+  });
+
+  it('that came after the errors began is not suspected', async () => {
+    await app.deployBadLongAgo();
+    deployVersion(app.directory, '1.5.0');
+    const alert = firing({ startsAt: new Date(Date.now() - 3_600_000).toISOString() });
+    const { report } = await driver.run('resolveHighErrorRate', { mode: 'observe', alert });
+    expect(report.plan?.actions[0]?.action).toBe('ask what to do');
+  });
+});
+
+// Last: the worker of this process goes. Of one that is killed before the command has an effect, see high-error-rate.
+it('a rollback whose worker is killed after it took effect: the next one sees that, and runs nothing again', async () => {
+  const promote = `${process.execPath} ${sampleProgram('deploy.js')} promote`;
+  configure(driver, {
+    'environments.production.application.soakSeconds': 1,
+    'deployments.promote.run': ['sh', '-c', `echo x >> begun; ${promote}; sleep 20`],
+  });
+  await driver.stack.worker.stop();
+  deployVersion(app.directory, '1.5.0');
+  const isAtIt = () => app.front() === 'dep-2';
+  const { outcome, report } = await runThroughKill(driver, 'rollBackDeployment', isAtIt);
+  expect(outcome).toBe('SUCCEEDED');
+  expect(app.front()).toBe('dep-2');
+  expect(readFileSync(join(app.directory, 'begun'), 'utf8')).toBe('x\n');
+  const promoted = report.timeline.find(({ title }) => title === 'Put 1.4.1 in front');
+  expect(promoted?.detail).toBe('dep-2 is in front already');
 });

@@ -1,12 +1,14 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBookingApp, type BookingApp, type BookingAppOptions } from '../../examples/booking/app';
-import { listDeployments, setUpDeployments } from '../../examples/booking/deployments';
+import { deployVersion, listDeployments, setUpDeployments } from '../../examples/booking/deployments';
 import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
 import type { ObserveConfig } from '../../src/config/measure-schema';
 import type { ApplicationConfig } from '../../src/config/operation-schema';
 import type { ServiceConfig } from '../../src/config/schema';
-import type { Driver } from './harness';
+import { quietTemporal } from '../support/quiet';
+import { standIn } from '../support/stand-in';
+import { startDriver, type Driver } from './harness';
 
 /** The sample application of a driver, with a short memory, and everything that can be done to it. */
 export interface SampleApp {
@@ -23,6 +25,10 @@ export interface SampleApp {
   /** What a run must not change where it only looks. */
   state: () => string[];
   rate: () => Promise<number>;
+  /** Deploys a version that fails, and waits until customers notice. */
+  deployBad: () => Promise<void>;
+  /** The same, so long ago that nobody thinks of it. */
+  deployBadLongAgo: () => Promise<void>;
   /** Polls until the error rate is right. */
   untilRate: (isRight: (rate: number) => boolean) => Promise<void>;
   /** Two good deployments, every switch as it was, no errors. */
@@ -88,6 +94,18 @@ export async function startSampleApp({ stack }: Driver, windowSeconds = 2): Prom
     front: () => listDeployments(stack.directory).find(({ current }) => current)?.id ?? 'none',
     state: () => STATE.map((name) => readFileSync(join(stack.directory, name), 'utf8')),
     rate: async () => (await read()).errorRate,
+    deployBad: async () => {
+      deployVersion(stack.directory, '1.5.0');
+      await untilRate((rate) => rate > 0.5);
+    },
+    deployBadLongAgo: async () => {
+      deployVersion(stack.directory, '1.5.0');
+      const file = join(stack.directory, 'deployments.json');
+      const state = JSON.parse(readFileSync(file, 'utf8')) as { deployments: { createdAt: string }[] };
+      state.deployments[0]!.createdAt = new Date(Date.now() - 10 * 3_600_000).toISOString();
+      writeFileSync(file, JSON.stringify(state));
+      await untilRate((rate) => rate > 0.5);
+    },
     untilRate,
     reset: async () => {
       Object.assign(service, structuredClone(usual.service), { environments: service.environments });
@@ -102,4 +120,20 @@ export async function startSampleApp({ stack }: Driver, windowSeconds = 2): Prom
     },
     stop: () => app.stop(),
   };
+}
+
+/** A driver and its sample application, from the first test of a file or a group to its last. */
+export function useSampleApp(start: () => Promise<Driver> = startDriver): { driver: Driver; app: SampleApp } {
+  quietTemporal();
+  let driver: Driver | undefined;
+  let app: SampleApp | undefined;
+  beforeAll(async () => {
+    driver = await start();
+    app = await startSampleApp(driver);
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await driver?.stack.stop();
+  });
+  return { driver: standIn(() => driver!), app: standIn(() => app!) };
 }

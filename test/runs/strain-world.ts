@@ -1,14 +1,13 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WorkflowHandle } from '@temporalio/client';
-import { parseDocument } from 'yaml';
 import { readSwitches, type Switches } from '../../examples/booking/switches';
 import { observeSchema, type ObserveConfig } from '../../src/config/measure-schema';
-import { startDriver, type Driver, type Ended } from './harness';
+import { serve } from '../support/local-server';
+import { quietTemporal } from '../support/quiet';
+import { standIn } from '../support/stand-in';
+import { configure, startDriver, type Driver, type Ended } from './harness';
 import { startSampleApp, type SampleApp } from './sample-app';
-import { killDuring, startWorkerProcess } from './worker-process';
+import { runThroughKill } from './worker-process';
 
 /** A sample application whose measures are what a test says, which may depend on what is really switched and deployed. */
 export interface StrainWorld {
@@ -23,7 +22,7 @@ export interface StrainWorld {
   /** Kills the worker while `command` of the application runs for the first time; `then` is what it really does. */
   killDuring: (
     runbook: string,
-    command: { path: string[]; then: string; fields: Record<string, string> },
+    command: { path: string; then: string; fields: Record<string, string> },
   ) => Promise<Ended & { attempts: number }>;
   stop: () => Promise<void>;
 }
@@ -43,17 +42,15 @@ export async function startStrainWorld(
   const switches = () => readSwitches(app.directory);
   let make: Parameters<StrainWorld['numbers']>[0] = () => ({});
   let answer: object = {};
-  const server = createServer((request, response) => {
+  const server = await serve((request, response) => {
     const body = request.url!.startsWith('/api/v1/') ? answer : make(switches());
     void Promise.resolve(body).then((said) => response.end(JSON.stringify(said)));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const given = (fields: Record<string, string>, more: object = {}) =>
     Object.fromEntries(
       Object.entries(fields).map(([name, field]) => [
         name,
-        { operation: { url: `${base}/`, field }, windowSeconds: WINDOW_SECONDS, ...more },
+        { operation: { url: `${server.url}/`, field }, windowSeconds: WINDOW_SECONDS, ...more },
       ]),
     );
   return {
@@ -63,54 +60,47 @@ export async function startStrainWorld(
     numbers: (made) => (make = made),
     prometheus: (said) => {
       answer = said;
-      return base;
+      return server.url;
     },
     switches,
     killDuring: async (runbook, { path, then, fields }) => {
-      const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-      const production = ['services', 'booking', 'environments', 'production'];
-      document.setIn([...production, 'observe'], { measures: given(fields) });
-      document.setIn([...production, 'application', 'soakSeconds'], 0.5);
       const once = 'echo x >> begun; test $(wc -l < begun) -gt 1 || exec sleep 500';
-      document.setIn([...production, 'application', ...path], { run: ['sh', '-c', `${once}; ${then}`] });
-      writeFileSync(driver.stack.configFile, document.toString());
+      configure(driver, {
+        'environments.production.observe': { measures: given(fields) },
+        'environments.production.application.soakSeconds': 0.5,
+        [`environments.production.application.${path}`]: { run: ['sh', '-c', `${once}; ${then}`] },
+      });
       await driver.stack.worker.stop();
-      let worker = await startWorkerProcess(driver.stack.configFile);
-      try {
-        const handle = await driver.start(runbook);
-        const begun = join(app.directory, 'begun');
-        worker = await killDuring(worker, driver.stack.configFile, () => existsSync(begun));
-        const ended = await driver.end(handle);
-        return { ...ended, attempts: readFileSync(begun, 'utf8').trim().split('\n').length };
-      } finally {
-        await worker.stop();
-      }
+      const begun = join(app.directory, 'begun');
+      const ended = await runThroughKill(driver, runbook, () => existsSync(begun));
+      return { ...ended, attempts: readFileSync(begun, 'utf8').trim().split('\n').length };
     },
     stop: async () => {
       await app.stop();
-      server.closeAllConnections();
-      server.close();
+      await server.stop();
       await driver.stack.stop();
     },
   };
 }
 
-let alerts = 0;
-/** As an alert of this moment. */
-export const firing = () => ({
-  source: 'prometheus',
-  fingerprint: `strain-${(alerts += 1)}`,
-  startsAt: new Date().toISOString(),
-  status: 'firing',
-  severity: 'warning',
-  title: 'Something is wrong',
-  labels: {},
-  annotations: {},
-  link: null,
-});
-
-export const resolved = (handle: WorkflowHandle) =>
-  handle.signal('alert', { status: 'resolved', count: 1, at: new Date().toISOString() });
+/** Such a world, from the first test of a file to its last. */
+export function useStrainWorld(
+  ...how: Parameters<typeof startStrainWorld>
+): Pick<StrainWorld, 'driver' | 'app' | 'numbers' | 'switches'> & { world: StrainWorld } {
+  quietTemporal();
+  let world: StrainWorld | undefined;
+  beforeAll(async () => {
+    world = await startStrainWorld(...how);
+  });
+  afterAll(() => world?.stop());
+  return {
+    world: standIn(() => world!),
+    driver: standIn(() => world!.driver),
+    app: standIn(() => world!.app),
+    numbers: (make) => world!.numbers(make),
+    switches: () => world!.switches(),
+  };
+}
 
 const sample = (value: string, metric = {}) => ({ metric, value: [Date.now() / 1_000, value] });
 const vector = (...result: object[]) => ({ status: 'success', data: { resultType: 'vector', result } });

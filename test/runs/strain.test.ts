@@ -6,17 +6,11 @@ import { deployVersion } from '../../examples/booking/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { setSwitches } from '../../examples/booking/switches';
 import { observeSchema } from '../../src/config/measure-schema';
-import type { RunReport } from '../../src/contract/report';
-import { quietTemporal } from '../support/quiet';
-import type { Driver } from './harness';
-import type { SampleApp } from './sample-app';
-import { firing, resolved, SILENT, startStrainWorld, type StrainWorld } from './strain-world';
+import { firing, resolved } from './alerts';
+import { titles } from './harness';
+import { SILENT, useStrainWorld } from './strain-world';
 
-quietTemporal();
-let world: StrainWorld;
-let driver: Driver;
-let app: SampleApp;
-const numbers: StrainWorld['numbers'] = (make) => world.numbers(make);
+const { world, driver, app, numbers } = useStrainWorld();
 const FIELDS = {
   'latency-p95': 'latency',
   'cache-hit-rate': 'hits',
@@ -38,10 +32,6 @@ const WELL = {
   logs: 1,
 };
 
-beforeAll(async () => {
-  world = await startStrainWorld();
-  ({ driver, app } = world);
-});
 beforeEach(async () => {
   await app.reset();
   app.observe.measures = {
@@ -52,9 +42,7 @@ beforeEach(async () => {
   rmSync(join(app.directory, 'restarted'), { force: true });
   app.application.restart!.run = ['sh', '-c', 'date +%s%3N > restarted'];
 });
-afterAll(() => world?.stop());
 
-const titles = ({ timeline }: RunReport) => timeline.map(({ title }) => title);
 /** Milliseconds since 1970; undefined: it was not. */
 const restartedAt = (): number | undefined => {
   const file = join(app.directory, 'restarted');
@@ -186,8 +174,7 @@ describe.each([
     const { question } = await driver.waiting(handle, 'decision');
     expect(question).toContain(`tried without success: ${action}. What shall be tried?`);
     expect(world.switches()).toEqual(before);
-    await handle.cancel();
-    expect((await driver.end(handle)).outcome).toBe('ROLLED_BACK');
+    expect((await driver.cancel(handle)).outcome).toBe('ROLLED_BACK');
   });
 
   it.each(SILENT)('does nothing about a number %s', async (_, answer, message) => {
@@ -249,8 +236,7 @@ describe('memory', () => {
     const handle = await driver.start('relieveMemoryPressure');
     const { question } = await driver.waiting(handle, 'decision');
     expect(question).toMatch(/found: memory leaks .*; tried without success: restart the application\./);
-    await handle.cancel();
-    expect(await driver.end(handle)).toMatchObject({
+    expect(await driver.cancel(handle)).toMatchObject({
       outcome: 'PARTIAL',
       message: expect.stringContaining('changed and not undone: the application was restarted') as string,
     });
@@ -302,7 +288,7 @@ describe.each([
 it('a worker that is killed while it restarts the application: the next one does it again, and goes on', async () => {
   numbers(() => (restartedAt() === undefined ? { ...WELL, cpu: 0.99, loop: 0.99 } : WELL));
   const { outcome, attempts } = await world.killDuring('relieveCpuSpike', {
-    path: ['restart'],
+    path: 'restart',
     then: 'date +%s%3N > restarted',
     fields: FIELDS,
   });

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { until } from '../support/postgres';
+import type { Driver, Ended } from './harness';
 
 export interface WorkerProcess {
   readonly pid: number;
@@ -86,6 +87,22 @@ export async function killDuring(
   await until(isAtIt);
   await worker.kill();
   return startWorkerProcess(configFile);
+}
+
+/** Runs a runbook on workers of the configuration file, of which the first is killed once `isAtIt`. */
+export async function runThroughKill(
+  { stack: { configFile }, start, end }: Driver,
+  runbook: string,
+  isAtIt: () => boolean | Promise<boolean>,
+): Promise<Ended> {
+  let worker = await startWorkerProcess(configFile);
+  try {
+    const handle = await start(runbook);
+    worker = await killDuring(worker, configFile, isAtIt);
+    return await end(handle);
+  } finally {
+    await worker.stop();
+  }
 }
 
 function exitOf(child: ChildProcess): Promise<void> {

@@ -21,6 +21,7 @@ import { startCodecServer } from '../../src/worker/codec-server';
 import { startWorker, type RunningWorker } from '../../src/worker/worker';
 import { runCli } from '../cli/harness';
 import { createAuthority } from '../support/certificates';
+import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { startFront, type Front } from '../support/temporal-front';
 import { POLICY } from '../workflows/kit/harness';
@@ -38,12 +39,8 @@ let file: string;
 beforeAll(async () => {
   const { ca, sign } = createAuthority(directory);
   const client = sign('worker.test');
-  for (const [name, text] of Object.entries({
-    'ca.crt': ca,
-    'tls.crt': client.certificate,
-    'tls.key': client.key,
-  }))
-    writeFileSync(join(directory, name), text);
+  const files = { 'ca.crt': ca, 'tls.crt': client.certificate, 'tls.key': client.key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   temporal = await startTemporal({ directory, ephemeral: true, searchAttributes: [] });
   front = await startFront({
     target: temporal.address,
@@ -115,8 +112,10 @@ async function withWorker<T>(config: Project, body: (worker: RunningWorker) => P
   }
 }
 
+const codecKey = () => randomBytes(32).toString('base64');
+const keys = { CODEC_OLDER: codecKey(), CODEC_NEWER: codecKey() };
 const cli = (config: string, ...args: string[]) =>
-  runCli(['--config', config, ...args], { env: { CLOUD_API_KEY: API_KEY } });
+  runCli(['--config', config, ...args], { env: { ...keys, CLOUD_API_KEY: API_KEY } });
 
 const start = (client: Client, workflowId: string, more: object = {}) =>
   client.workflow.start('confess', {
@@ -126,13 +125,13 @@ const start = (client: Client, workflowId: string, more: object = {}) =>
   });
 
 async function listens(handle: WorkflowHandle): Promise<string> {
-  for (const deadline = Date.now() + 40_000; Date.now() < deadline;) {
+  let task: string | undefined;
+  await until(async () => {
     const status = await handle.query<RunStatus>('status').catch(() => undefined);
-    const task = status?.waiting.find(({ kind }) => kind === 'task');
-    if (task !== undefined) return task.id;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('the run never asked anybody to listen');
+    task = status?.waiting.find(({ kind }) => kind === 'task')?.id;
+    return task !== undefined;
+  });
+  return task!;
 }
 
 const listened = async (handle: WorkflowHandle): Promise<unknown> =>
@@ -227,8 +226,6 @@ function texts(value: unknown): string[] {
 }
 
 describe('a codec', () => {
-  const [older, newer] = [randomBytes(32), randomBytes(32)].map((key) => key.toString('base64'));
-  const keys = { CODEC_OLDER: older!, CODEC_NEWER: newer! };
   const codecOf = (...ids: string[]) => ({
     codec: { keys: ids.map((id) => ({ id, secret: `\${env:CODEC_${id.toUpperCase()}}` })) },
   });
@@ -271,9 +268,7 @@ describe('a codec', () => {
     for (const shown of ['Encoded failure', 'RunbookOutcome', 'confess', 'older', 'newer'])
       expect(stored).toContain(shown);
 
-    const { stdout } = await runCli(['--config', after, 'report', 'encrypted'], {
-      env: { ...keys, CLOUD_API_KEY: API_KEY },
-    });
+    const { stdout } = await cli(after, 'report', 'encrypted');
     expect(stdout).toContain('choked on tarpaulin');
     const forgotten = temporalOptions(loadProject(write('forgotten.yaml', codecOf('newer')))).client;
     const [first] = (await same.fetchHistory()).events ?? [];

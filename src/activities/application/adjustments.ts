@@ -1,7 +1,7 @@
 import { environmentOf } from '../../config/load';
 import type { Adjustment } from '../../config/operation-schema';
 import type { Fence, Place } from '../../contract/place';
-import { runFencedCommand } from '../postgres/session/fenced-command';
+import { runFencedCommand } from '../postgres/session/fenced-change';
 import { readConfiguredCommand, type CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { currentActivity } from '../support/heartbeat';

@@ -2,7 +2,7 @@ import { environmentOf } from '../../config/load';
 import type { CommandConfig } from '../../config/schema';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-import { runFencedCommand } from '../postgres/session/fenced-command';
+import { runFencedCommand } from '../postgres/session/fenced-change';
 import type { Fence, Place } from '../../contract/place';
 import type { CommandResult } from '../support/configured-command';
 

@@ -2,7 +2,7 @@ import { environmentOf } from '../../config/load';
 import { createApplicationFactsActivities } from './facts';
 import type { ActivityDeps } from '../support/deps';
 import { numberAt, valueAt, type Json } from '../support/json';
-import { runFencedCommand } from '../postgres/session/fenced-command';
+import { runFencedCommand } from '../postgres/session/fenced-change';
 import type { Fence, Place } from '../../contract/place';
 import { percent } from '../../contract/text';
 import type { CommandResult } from '../support/configured-command';

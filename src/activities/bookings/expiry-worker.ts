@@ -2,7 +2,7 @@ import { databaseIn, type Fence, type Place } from '../../contract/place';
 import { resolveSecrets } from '../../config/secrets';
 import { lastRunFrom } from '../observe/last-run';
 import { withClient } from '../postgres/session/connection';
-import { runFencedCommand } from '../postgres/session/fenced-command';
+import { runFencedCommand } from '../postgres/session/fenced-change';
 import type { CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';

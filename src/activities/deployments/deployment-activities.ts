@@ -4,7 +4,8 @@ import { serviceOf } from '../../config/load';
 import type { DeploymentsConfig } from '../../config/operation-schema';
 import { parseDeployments, type Deployment } from './deployment-list';
 import type { ActivityDeps } from '../support/deps';
-import { readConfiguredCommand, runConfiguredCommand } from '../support/configured-command';
+import { runChange } from '../support/change';
+import { readConfiguredCommand } from '../support/configured-command';
 import { fail } from '../support/failure';
 import { currentActivity, withProgress } from '../support/heartbeat';
 import type { Fence } from '../../contract/place';
@@ -90,10 +91,9 @@ export function createDeploymentActivities(deps: ActivityDeps) {
           `${service} has ${current ?? 'nothing'} in front now and not ${from}: somebody else deployed meanwhile. Nothing was changed; look at that deployment first.`,
         );
       }
-      const detail = await runConfiguredCommand(deps, promote, {
-        DEPLOYMENT_ID: deployment,
-        RUNBOOKS_SERVICE: service,
-        RUNBOOKS_FENCING_TOKEN: String(fence.token),
+      const parameters = { deployment_id: deployment };
+      const { detail } = await runChange(deps, { service, fence }, { command: promote }, 'promote', {
+        parameters,
       });
       await untilCurrent(service, deployment);
       return { detail, alreadyCurrent: false };

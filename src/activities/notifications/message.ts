@@ -1,5 +1,5 @@
 import type { Severity } from '../../contract/modes';
-import { utc } from '../../contract/text';
+import { utc, capitalised } from '../../contract/text';
 
 /** `page` calls people; `acknowledged` and `resolved` are about an earlier page; `status` only informs. */
 export type MessageKind = 'status' | 'page' | 'acknowledged' | 'resolved';
@@ -63,8 +63,7 @@ export type Sent = 'skipped' | { thread?: string; problem?: string };
 
 /** `P1 page`, `P1 resolved`, `Status`. */
 export function labelOf({ kind, severity }: Pick<Message, 'kind' | 'severity'>): string {
-  const label = severity === undefined ? kind : `${severity} ${kind}`;
-  return label.charAt(0).toUpperCase() + label.slice(1);
+  return capitalised(severity === undefined ? kind : `${severity} ${kind}`);
 }
 
 /** `2026-11-21 03:50:12 UTC`. */

@@ -27,7 +27,7 @@ export {
 } from '../../activities/support/http';
 export { withClient, type ConnectionOptions } from '../../activities/postgres/session/connection';
 export { underFence } from '../../activities/postgres/session/fence';
-export { runFencedCommand } from '../../activities/postgres/session/fenced-command';
+export { runFencedCommand } from '../../activities/postgres/session/fenced-change';
 export { environmentOf, serviceOf, UnknownName } from '../../config/load';
 export { MissingSecret, resolveSecrets, scrub } from '../../config/secrets';
 export type { Check, DatabaseRef, Fence, Place } from '../../contract/place';

@@ -1,4 +1,4 @@
-import { bytes, duration } from '../../contract/text';
+import { bytes, duration, capitalised } from '../../contract/text';
 
 const UNITS: [suffix: string, show: (value: number) => string][] = [
   ['Milliseconds', duration],
@@ -35,7 +35,7 @@ function words(name: string): string {
     .replace(/[._-]+/g, ' ')
     .toLowerCase()
     .replace(ACRONYMS, (word) => word.toUpperCase());
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  return capitalised(spaced);
 }
 
 function readableNumber(value: number): string {

@@ -1,5 +1,5 @@
 /** What a post-mortem says, in whatever form. Made of the incident's record and its run's timeline. No Node built-ins. */
-import { duration, utc } from '../../contract/text';
+import { duration, utc, capitalised } from '../../contract/text';
 import { durationsOf, openDuties, type IncidentRecord } from '../../contract/incident';
 import type { Tone } from './outcomes';
 import type { RunReport, TimelineEntry } from '../../contract/report';
@@ -61,9 +61,7 @@ export function nextOf(report: RunReport, incident: IncidentRecord, nowMs: numbe
       `When it is over: \`runbooks incident resolve ${id} --note <what ended it>\``,
     ];
   const duties = openDuties(incident, nowMs);
-  return duties.length === 0
-    ? ['Nothing.']
-    : duties.map((duty) => `${duty[0]?.toUpperCase()}${duty.slice(1)}`);
+  return duties.length === 0 ? ['Nothing.'] : duties.map(capitalised);
 }
 
 export interface Lessons {

@@ -35,7 +35,7 @@ export async function tryOnCopy(run: Run, place: Place, review: IndexReview): Pr
   const proof = await onScratchCopy(run, place, backup.backupId, ({ database }) =>
     run.step(
       'Try the indexes on the copy',
-      (act) => act.proveIndexes({ database: scratchOf(database), changes, witnesses, settings, planner }),
+      (act) => act.proveIndexes({ database, changes, witnesses, settings, planner }),
       { kind: 'long', undo: 'read-only', describe: describeProof },
     ),
   );
@@ -54,10 +54,6 @@ export async function tryOnCopy(run: Run, place: Place, review: IndexReview): Pr
       ? []
       : [`tried on a copy from ${describeAge(backup)}: planned costs, not measured times`];
   return { changes: [...plain, ...held], warnings: [...seen, ...left] };
-}
-
-function scratchOf<T extends { kind: string }>(database: T): Extract<T, { kind: 'scratch' }> {
-  return database as Extract<T, { kind: 'scratch' }>;
 }
 
 function describeProof({ proven, unplanned, durationMs }: IndexProof): string {

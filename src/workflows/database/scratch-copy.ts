@@ -1,11 +1,11 @@
 import { bytes, duration, type Run } from '../kit';
 import { allHold } from './checks';
 import { onOneHost, type Cluster } from './on-one-host';
-import type { DatabaseRef, Place } from '../../contract/place';
+import type { DatabaseRef, Place, ScratchRef } from '../../contract/place';
 import type { BackupRef, RestoreResult, ValidationReport } from '../../contract/backup';
 
 export interface RestoredCopy {
-  database: DatabaseRef;
+  database: ScratchRef;
   restore: RestoreResult;
   validation: ValidationReport;
 }
@@ -39,7 +39,7 @@ async function restoreInto(
   { cluster, ...rights }: { cluster: Cluster; liveRights?: boolean },
 ): Promise<RestoredCopy> {
   const { scratch } = cluster;
-  const database: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
+  const database: ScratchRef = { kind: 'scratch', scratch, database: 'restored', of: place };
   run.defer(
     `Drop the disposable cluster ${scratch}`,
     (act) => act.dropScratch({ scratch }),

@@ -2,6 +2,8 @@ import type { Client } from '@temporalio/client';
 import { createChecklistActivities } from '../../../src/activities/application/checklist';
 import { checklistSchema } from '../../../src/config/checklist-schema';
 import type { LoadedConfig } from '../../../src/config/load';
+import { ownCatalogue } from '../../../src/packs/own';
+import { RUNBOOK_OF_MEASURE } from '../../../src/workflows/application/run-daily-checklist/application-items';
 
 /** A server that knows the reports of these checklists, newest first. */
 const readerOf = (reports: { outcome: string; environment?: string; deadlocks: number }[]) => {
@@ -38,4 +40,13 @@ it('refuses limits by which something would be red that is wanted', () => {
   expect(checklistSchema.safeParse({ lockWaitSeconds: { warning: 60 } }).success).toBe(false);
   expect(checklistSchema.safeParse({ deadlocks: { warning: 20 } }).success).toBe(false);
   expect(checklistSchema.safeParse({ deadlocks: { warning: 20, critical: 20 } }).success).toBe(true);
+});
+
+it('every runbook that is named as the next thing to do exists', () => {
+  const named = [
+    ...RUNBOOK_OF_MEASURE.map(([, runbook]) => runbook),
+    ...['recoverCron', 'relieveConnectionPool', 'tuneSlowQueries', 'backUpDatabase'],
+    ...['replayWebhookDeliveries', 'reconcilePayment', 'releaseStuckHolds', 'resolveHighErrorRate'],
+  ];
+  expect(named.filter((runbook) => ownCatalogue.cardOf(runbook) === undefined)).toEqual([]);
 });

@@ -1,35 +1,18 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { createAdjustmentActivities } from '../../../src/activities/application/adjustments';
 import { createBlockedActivities } from '../../../src/activities/application/blocked';
 import { createFeatureActivities } from '../../../src/activities/application/features';
-import { createProbeActivities } from '../../../src/activities/postgres/inspection/probe';
 import { createRateLimitActivities } from '../../../src/activities/application/rate-limits';
 import { createRemedyActivities } from '../../../src/activities/application/remedies';
 import { applicationSchema, deploymentsSchema } from '../../../src/config/operation-schema';
-import {
-  failureOf,
-  runActivity,
-  startTestPostgres,
-  type FreshOptions,
-  type TestPostgres,
-} from '../../support/postgres';
+import { serve } from '../../support/local-server';
+import { failureOf, runActivity, startTestPostgres, type FreshOptions } from '../../support/postgres';
+import { duringTests } from '../../support/stand-in';
 
-let pg: TestPostgres;
-let server: Server;
 let answer = '{}';
-beforeAll(async () => {
-  pg = await startTestPostgres({ settings: { max_connections: '20' } });
-  server = createServer((_, response) => response.end(answer));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-});
-afterAll(async () => {
-  await new Promise((resolve) => server.close(resolve));
-  await pg?.stop();
-});
+const pg = duringTests(startTestPostgres);
+const server = duringTests(() => serve((_, response) => response.end(answer)));
 
 const fence = (token: number) => ({ target: 'shop/production/application', token });
 
@@ -43,7 +26,7 @@ async function start(options: FreshOptions & { application?: Record<string, unkn
   shop!.environments['production']!.application = applicationSchema.parse({
     features: [{ name: 'reminders', disable: script('off'), enable: script('on') }],
     raiseRateLimits: { raise: script('raise'), restore: script('restore'), minutes: 5 },
-    rateLimitStatus: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, max: 0.1 },
+    rateLimitStatus: { url: server.url, max: 0.1 },
     ...options.application,
   });
   const done = join(db.directory, 'done');
@@ -53,7 +36,6 @@ async function start(options: FreshOptions & { application?: Record<string, unkn
     ...createRateLimitActivities(db.deps),
     ...createBlockedActivities(db.deps),
     ...createRemedyActivities(db.deps),
-    ...createProbeActivities(db.deps),
     db,
     place: db.place,
     shop: shop!,
@@ -116,16 +98,15 @@ describe('rate limits', () => {
 });
 
 describe('whom the limits refuse', () => {
-  const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const exempt = (name: string) => ({
     command: { run: ['sh', '-c', `echo "${name} $WHO $RUNBOOKS_FENCING_TOKEN" >> done`] },
   });
   const limited = () =>
     start({
       application: {
-        rateLimitStatus: { url: url(), limit: 'limit' },
+        rateLimitStatus: { url: server.url, limit: 'limit' },
         rateLimits: {
-          blocked: { url: url(), item: { known: 'customer' } },
+          blocked: { url: server.url, item: { known: 'customer' } },
           trusted: ['203.0.113.0/24', '2001:db8::7'],
           exceptions: { 'allow-list': { set: exempt('set'), unset: exempt('unset') } },
           store: { command: { run: ['echo', '12'] }, max: 10 },
@@ -279,63 +260,5 @@ describe('more room', () => {
       ran: false,
       detail: 'no raiseCacheTtl configured',
     });
-  });
-});
-
-describe('a database', () => {
-  it('that answers says how many connections are in use', async () => {
-    const { probeDatabase, place } = await start();
-    const found = await runActivity(probeDatabase, place);
-    expect(found).toMatchObject({ reachable: true, full: false });
-    expect(found.detail).toMatch(/^answers; \d+ of \d+ connections of the server are in use$/);
-    expect(found.utilisation).toBeLessThan(0.8);
-  });
-
-  it('of which one role has nothing left is as good as full', async () => {
-    const { probeDatabase, place, db } = await start({
-      sql: "CREATE ROLE app LOGIN PASSWORD 'secret' CONNECTION LIMIT 1",
-    });
-    const app = new Client({ connectionString: pg.urlOf(db.name, { user: 'app', password: 'secret' }) });
-    await app.connect();
-    try {
-      expect(await runActivity(probeDatabase, place)).toMatchObject({
-        utilisation: 1,
-        detail: expect.stringContaining('1 of 1 connections of role app') as string,
-      });
-    } finally {
-      await app.end();
-    }
-  });
-
-  it('that is away is a fact and no error', async () => {
-    const { probeDatabase, place } = await start({ url: 'postgresql://x:y@127.0.0.1:9/shop' });
-    expect(await runActivity(probeDatabase, place)).toMatchObject({
-      reachable: false,
-      full: false,
-      utilisation: null,
-    });
-  });
-
-  it('whose password is wrong says nothing about itself', async () => {
-    const { probeDatabase, place } = await start({
-      url: pg.urlOf('postgres', { user: 'nobody', password: 'x' }),
-    });
-    expect(await failureOf(runActivity(probeDatabase, place))).toMatchObject({
-      type: 'AuthenticationFailed',
-    });
-  });
-
-  it('without a connection left is full, and not away', async () => {
-    const { probeDatabase, place, db } = await start({
-      sql: "CREATE ROLE small LOGIN PASSWORD 'secret' CONNECTION LIMIT 0",
-    });
-    const url = pg.urlOf(db.name, { user: 'small', password: 'secret' });
-    const other = await start({ url });
-    expect(await runActivity(other.probeDatabase, other.place)).toMatchObject({
-      reachable: false,
-      full: true,
-      utilisation: 1,
-    });
-    expect(await runActivity(probeDatabase, place)).toMatchObject({ reachable: true });
   });
 });

@@ -1,6 +1,7 @@
 /** The sample's schema with a few slots, another application's schema, and ways to spoil their bookings. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { createBookingActivities } from '../../../src/activities/bookings';
 import type { Conflict, Resolution } from '../../../src/activities/bookings/double-bookings';
 import { bookingsSchema } from '../../../src/activities/bookings/settings';
@@ -162,3 +163,26 @@ export const firstStays = (conflicts: Conflict[]): Resolution[] =>
   conflicts.map(({ slot, bookings: [keep, ...cancel] }) => ({ slot, keep: keep!, cancel }));
 export const cancelDoubled = ({ activities, repair }: World, resolutions: Resolution[], attempt = 1) =>
   runActivity(activities.cancelDoubleBookings, { ...repair, resolutions }, { attempt });
+export const undoRepair = ({ activities, repair }: World, step: string) =>
+  runActivity(activities.undoBookingRepair, { ...repair, step }, { activityId: '9' });
+export const lookForHolds = ({ activities, db }: World) => runActivity(activities.findStuckHolds, db.place);
+export const releaseHolds = async (world: World, attempt = 1) => {
+  const { cutoff } = await lookForHolds(world);
+  return runActivity(world.activities.releaseStuckHolds, { ...world.repair, cutoff, most: 100 }, { attempt });
+};
+export const statesOf = ({ db }: World, slot: number) =>
+  db.query<{ status: string }>(`SELECT status FROM bookings WHERE slot_id = ${slot} ORDER BY confirmed_at`);
+
+/** Sessions of customers, beside those of activities, which end with their test. */
+export function useCustomers(pg: TestPostgres): (world: World) => Promise<Client> {
+  const clients: Client[] = [];
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.end()));
+  });
+  return async ({ db }) => {
+    const client = new Client({ connectionString: pg.urlOf(db.name), application_name: 'customer' });
+    clients.push(client);
+    await client.connect();
+    return client;
+  };
+}

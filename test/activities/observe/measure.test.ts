@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { createObserveActivities } from '../../../src/activities/observe/measure';
 import { timeOf } from '../../../src/activities/observe/reading';
 import { observeSchema } from '../../../src/config/measure-schema';
-import { missingMonitoring, startPrometheus, type Prometheus } from '../../support/monitoring';
-import { runActivity, startTestPostgres, type TestDatabase, type TestPostgres } from '../../support/postgres';
+import { serve } from '../../support/local-server';
+import { missingMonitoring, startPrometheus } from '../../support/monitoring';
+import { runActivity, startTestPostgres, type TestDatabase } from '../../support/postgres';
+import { duringTests } from '../../support/stand-in';
 
 type Given = z.input<typeof observeSchema>;
 
@@ -19,41 +19,21 @@ if (missing.length > 0)
   );
 const describeReal = missing.length > 0 ? describe.skip : describe;
 
-let server: Server;
-let base: string;
 let reply: (url: URL) => { status?: number; body: string } = () => ({ body: '{}' });
 /** What Prometheus scrapes. */
 let exported = '';
-let pg: TestPostgres;
-let db: TestDatabase;
-let prometheus: Prometheus | undefined;
-const directory = mkdtempSync(join(tmpdir(), 'dr-observe-'));
-
-beforeAll(async () => {
-  server = createServer((request, response) => {
+const server = duringTests(() =>
+  serve((request, response) => {
     const url = new URL(request.url ?? '', 'http://x');
     if (url.pathname === '/metrics') return response.setHeader('content-type', 'text/plain').end(exported);
     const { status = 200, body } = reply(url);
     response.writeHead(status, { 'content-type': 'application/json' }).end(body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  pg = await startTestPostgres();
+  }),
+);
+const pg = duringTests(startTestPostgres);
+let db: TestDatabase;
+beforeAll(async () => {
   db = await pg.fresh();
-  if (missing.length > 0) return;
-  prometheus = await startPrometheus({
-    directory,
-    scrape: { shop: base },
-    rules: [],
-    alertmanager: 'http://127.0.0.1:1',
-  });
-});
-afterAll(async () => {
-  await prometheus?.stop();
-  await pg?.stop();
-  server.closeAllConnections();
-  server.close();
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const measureAll = async (observe: Given, names?: string[]) => {
@@ -99,18 +79,6 @@ describe('bands', () => {
       'free 5.0 MB, wanted at least 20 MB (warning)',
     ]);
   });
-
-  it.each<[Given['measures'], RegExp]>([
-    [{ depth: { sql: 'SELECT 1' } }, /this name has no usual one/],
-    [{ depth: { sql: 'SELECT 1', warning: 2, critical: 1 } }, /critical is the highest/],
-    [{ depth: { sql: 'SELECT 1', warning: 1, critical: 2, is: 'below' } }, /critical is the lowest/],
-    [{ depth: { warning: 1 } }, /one of prometheus, operation, sql, command/],
-    [{ depth: { warning: 1, sql: 'SELECT 1', command: { run: ['true'] } } }, /one of prometheus/],
-    [{ depth: { warning: 1, prometheus: { query: 'up' } } }, /the server beside it, at observe\.prometheus/],
-    [{ depth: { warning: 1, operation: { url: 'http://a/{job}', field: 'a' } } }, /not \{job\}/],
-  ])('%j is refused', (measures, message) => {
-    expect(observeSchema.safeParse({ measures }).error?.message).toMatch(message);
-  });
 });
 
 describe('a statement', () => {
@@ -149,14 +117,14 @@ describe('an endpoint and a command', () => {
 
   it('give their number', async () => {
     reply = (url) => ({ body: JSON.stringify({ queues: { depth: url.searchParams.get('of')?.length } }) });
-    const request = { url: `${base}/stats`, query: { of: '{service}' }, field: 'queues.depth' };
+    const request = { url: `${server.url}/stats`, query: { of: '{service}' }, field: 'queues.depth' };
     expect(await measure({ operation: request })).toMatchObject({ value: 4, ok: true });
     const command = { run: ['sh', '-c', 'echo wait; echo "1$RUNBOOKS_ENVIRONMENT" | tr -dc 0-9'] };
     expect(await measure({ command })).toMatchObject({ value: 1, ok: true });
   });
 
   it('are unknown where they say nothing of use', async () => {
-    const asked = { ...operation, url: `${base}/stats` };
+    const asked = { ...operation, url: `${server.url}/stats` };
     reply = () => ({ body: JSON.stringify({ queues: { depth: 3 }, asOf: Date.now() / 1_000 - 900 }) });
     expect(await measure({ operation: asked })).toMatchObject({ unknown: 'old', ok: false });
     reply = () => ({ status: 503, body: '{}' });
@@ -176,14 +144,24 @@ describe('an endpoint and a command', () => {
 });
 
 describeReal('Prometheus', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'dr-observe-'));
+  const prometheus = duringTests(() =>
+    startPrometheus({
+      directory,
+      scrape: { shop: server.url },
+      rules: [],
+      alertmanager: 'http://127.0.0.1:1',
+    }),
+  );
+  afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   const ask = (query: string, more: object = {}) =>
     measure(
       { prometheus: { query }, ...more },
-      { prometheus: { url: `${prometheus!.url}/`, timeoutMs: 5_000 } },
+      { prometheus: { url: `${prometheus.url}/`, timeoutMs: 5_000 } },
     );
   const until = async (query: string, holds: (count: number) => boolean) => {
     for (let tries = 0; tries < 300; tries += 1) {
-      if (holds((await prometheus!.query(query)).length)) return;
+      if (holds((await prometheus.query(query)).length)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`${query} never got there`);
@@ -226,7 +204,7 @@ describeReal('Prometheus', () => {
     expect(found.detail).toContain(
       'depth is not known: Could not ask Prometheus: no answer from 127.0.0.1:1',
     );
-    const notIt = await measure({ prometheus: { query: 'depth' } }, { prometheus: { url: base } });
+    const notIt = await measure({ prometheus: { query: 'depth' } }, { prometheus: { url: server.url } });
     expect(notIt).toMatchObject({ ok: false });
   });
 
@@ -246,7 +224,7 @@ describeReal('Prometheus', () => {
     const take = (how: object) =>
       measure(
         { prometheus: { query: 'rising', over: { ...over, ...how } as never } },
-        { prometheus: { url: prometheus!.url } },
+        { prometheus: { url: prometheus.url } },
       );
     const slope = await take({ take: 'slope' });
     // One a second.
@@ -262,7 +240,7 @@ describeReal('Prometheus', () => {
     expect(Math.abs(median.value! - middle!.value!)).toBeLessThan(1);
     const long = await measure(
       { prometheus: { query: 'rising', over: { minutes: 60, stepSeconds: 1, take: 'slope' } } },
-      { prometheus: { url: prometheus!.url } },
+      { prometheus: { url: prometheus.url } },
     );
     expect(long).toMatchObject({ ok: false, unknown: 'gaps', windowMs: 3_600_000 });
   });
@@ -279,7 +257,7 @@ describeReal('Prometheus', () => {
     const query = 'sum_over_time(stamped[5m]) > 0';
     expect(await ask(query, { maxAgeSeconds: 10 })).toMatchObject({ ok: true });
     const fresh = { prometheus: { query, fresh: 'stamped' }, maxAgeSeconds: 10 };
-    expect(await measure(fresh, { prometheus: { url: prometheus!.url } })).toMatchObject({ unknown: 'old' });
+    expect(await measure(fresh, { prometheus: { url: prometheus.url } })).toMatchObject({ unknown: 'old' });
   });
 
   it('takes a fresh selector at its word: one that shows nothing is old, and one that is refused is refused', async () => {
@@ -287,7 +265,7 @@ describeReal('Prometheus', () => {
     await until('stamped', (count) => count === 1);
     const query = 'sum_over_time(stamped[5m]) > 0';
     const askFresh = (fresh: string) =>
-      measure({ prometheus: { query, fresh } }, { prometheus: { url: prometheus!.url } });
+      measure({ prometheus: { query, fresh } }, { prometheus: { url: prometheus.url } });
     expect(await askFresh('stamped')).toMatchObject({ ok: true });
     const gone = await askFresh('nothing_of_that_name');
     expect(gone).toMatchObject({ ok: false, unknown: 'old' });

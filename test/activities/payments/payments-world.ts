@@ -10,8 +10,14 @@ import {
   type Intent,
 } from '../../../examples/booking/payment-provider';
 import { createPaymentActivities } from '../../../src/activities/payments';
+import type { Correction } from '../../../src/activities/payments/corrections';
+import type { PaymentFacts } from '../../../src/activities/payments/reconciliation';
 import { environmentPaymentsSchema, paymentsSchema } from '../../../src/activities/payments/settings';
-import type { TestDatabase, TestPostgres } from '../../support/postgres';
+import { CORRECT_STEP } from '../../../src/contract/payments';
+import { correctionOf } from '../../../src/workflows/payments/reconcile-payment/plan';
+import { runActivity, type TestDatabase, type TestPostgres } from '../../support/postgres';
+import { duringTests } from '../../support/stand-in';
+import { startBookingServer } from '../bookings/bookings-world';
 
 const PASSWORD = 'migrator-test';
 export const KEY = 'sk_test_of_the_sample';
@@ -25,7 +31,7 @@ export interface Provider {
   stop(): Promise<void>;
 }
 
-export async function startProvider(): Promise<Provider> {
+async function startProvider(): Promise<Provider> {
   const directory = mkdtempSync(join(tmpdir(), 'dr-provider-'));
   const server = fastify({ logger: false, forceCloseConnections: true });
   addPaymentProvider(server, KEY, directory);
@@ -197,3 +203,25 @@ export function auditOf({ db }: World) {
     'SELECT entity_id, action, source, details FROM audit_logs ORDER BY id',
   );
 }
+
+export const findPayments = ({ activities, db, booking }: World, subject: object = { booking }) =>
+  runActivity(activities.findPayments, { ...db.place, ...subject });
+export const correctionsIn = ({ payments }: PaymentFacts): Correction[] => payments.flatMap(correctionOf);
+export const correct = ({ activities, repair }: World, corrections: Correction[], attempt = 1) =>
+  runActivity(activities.correctPayments, { ...repair, step: CORRECT_STEP, corrections }, { attempt });
+export const undoCorrection = ({ activities, repair }: World) =>
+  runActivity(activities.undoPaymentCorrection, { ...repair, step: CORRECT_STEP }, { activityId: '9' });
+export const refund = ({ activities, repair, booking, db }: World, { refunds }: PaymentFacts, attempt = 1) =>
+  runActivity(
+    activities.refundPayment,
+    { ...db.place, booking, refund: refunds[0]!, fence: repair.fence },
+    { attempt },
+  );
+export const stateOf = async ({ db }: World, number: number) =>
+  (await db.query<{ status: string }>(`SELECT status FROM payments WHERE id = '${idOf(number)}'`))[0]?.status;
+
+/** A server and a provider, from the first test of a file to its last. */
+export const usePayments = () => ({
+  pg: duringTests(startBookingServer),
+  provider: duringTests(startProvider),
+});

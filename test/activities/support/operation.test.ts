@@ -1,10 +1,11 @@
 import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { performOperation } from '../../../src/activities/support/operation/perform';
 import { operationSchema } from '../../../src/config/http-operation-schema';
+import { serve } from '../../support/local-server';
 import { failureOf, runActivity } from '../../support/postgres';
+import { duringTests } from '../../support/stand-in';
 
 interface Asked {
   method: string;
@@ -18,17 +19,13 @@ interface Answer {
   headers?: Record<string, string>;
 }
 
-let server: Server;
-let base: string;
-let host: string;
 let asked: Asked[];
 /** One after the other; the last one again and again. */
 let answers: (Answer | ((response: ServerResponse) => void))[];
-const SECRET = 's3cr:t';
+const SECRET = (process.env['OPERATION_TEST_SECRET'] = 's3cr:t');
 
-beforeAll(async () => {
-  process.env['OPERATION_TEST_SECRET'] = SECRET;
-  server = createServer((request, response) => {
+const server = duringTests(() =>
+  serve((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
@@ -40,18 +37,13 @@ beforeAll(async () => {
       response.writeHead(status, { 'content-type': 'application/json', ...more });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
     });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  base = `http://${host}`;
-});
+  }),
+);
+let base: string;
+beforeAll(() => void (base = server.url));
 beforeEach(() => {
   asked = [];
   answers = [{}];
-});
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
 });
 
 const DECLARED = ['job', 'count'];
@@ -221,7 +213,7 @@ describe('an answer', () => {
     expect(failure).toMatchObject({ type: 'HttpFailed', nonRetryable: !retryable });
     expect(failure.message).toMatch(message);
     expect(failure.message).toMatch(/^Could not run expire-bookings: /);
-    expect(failure.message).toContain(host);
+    expect(failure.message).toContain(new URL(base).host);
     expect(failure.message).not.toContain('secret-path');
   });
 
@@ -302,21 +294,5 @@ describe('what has only begun (202)', () => {
   it('is said to be no more than that where nobody asks after it', async () => {
     answers = [begun()];
     expect((await start(undefined)).detail).toBe('answered 202, so it has begun, and its end is not known');
-  });
-});
-
-describe('its configuration', () => {
-  it.each<[Given, string, RegExp]>([
-    [{ url: 'http://a/{other}' }, 'url', /only \{job\}, \{count\} in braces, and not \{other\}/],
-    [{ url: 'http://{job}.example.com/' }, 'url', /in the path or behind it only/],
-    [{ method: 'POST', url: 'http://a', body: { a: ['{b}'] } }, 'body', /not \{b\}/],
-    [{ method: 'POST', url: 'http://a', body: {}, form: {} }, 'form', /one of body and form/],
-    [{ url: 'http://a', body: {} }, 'method', /may have a body/],
-    [{ url: 'http://a', headers: { 'a: b': 'c' } }, 'headers', /no spaces and no colon/],
-    [{ url: 'http://a', success: { equals: [true] } }, 'success', /that it is about/],
-  ])('%j is refused', (given, path, message) => {
-    const { error } = operationSchema(DECLARED).safeParse(given);
-    expect(error?.issues[0]?.path[0]).toBe(path);
-    expect(JSON.stringify(error?.issues)).toMatch(message);
   });
 });

@@ -126,7 +126,7 @@ export async function passThrough(
   const { validateRestore } = createValidateActivities(deps);
   const scratches = createScratchActivities(deps);
 
-  const copy: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
+  const copy: DatabaseRef = { kind: 'scratch', scratch, database: 'restored', of: place };
   let drilled: ValidationReport;
   try {
     await runActivity(scratches.openScratch, { scratch, ...place, backupId });

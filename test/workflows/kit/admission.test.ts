@@ -1,18 +1,7 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { GuardState } from '../../../src/contract/guard';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { POLICY, alertOf, stopKit, withKit, type Kit } from './harness';
+import { alertOf, POLICY, useEnvironment, withKit, type Kit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 let count = 0;
 const service = () => `service-${(count += 1)}`;

@@ -1,20 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { RunStatus } from '../../../src/contract/report';
 import type { GuardState } from '../../../src/contract/guard';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit, type Kit } from './harness';
+import { useEnvironment, withKit, type Kit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 const leave = async ({ start, finish }: Kit, parts: string, input: Record<string, unknown> = {}) =>
   finish(await start('leaving', undefined, { parts, ...input }));

@@ -1,19 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { searchAttributes } from '../../../src/contract/search-attributes';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit } from './harness';
+import { useEnvironment, withKit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 /** The answer of an Update, or why it was refused. */
 async function update(handle: WorkflowHandle, name: string, words: unknown): Promise<string> {

@@ -8,7 +8,10 @@ import { createGuardActivities } from '../../../src/activities/guard/guard-activ
 import type { Alert } from '../../../src/contract/alert';
 import type { Policy } from '../../../src/contract/policy';
 import type { RunReport, RunStatus, Waiting } from '../../../src/contract/report';
+import { quietTemporal } from '../../support/quiet';
 import { askFor } from '../../support/shared/ask';
+import { standIn } from '../../support/stand-in';
+import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import type { World } from './acting';
 
 export type FixtureName = keyof typeof import('./fixtures');
@@ -112,6 +115,22 @@ export async function stopKit(): Promise<void> {
   shared?.worker.shutdown();
   await shared?.stopped;
   shared = undefined;
+}
+
+/** The environment of a file, and the end of its worker. The clock can be moved unless another one is given. */
+export function useEnvironment(
+  create: () => Promise<TestWorkflowEnvironment> = createTimeSkippingEnvironment,
+): TestWorkflowEnvironment {
+  quietTemporal();
+  let env: TestWorkflowEnvironment | undefined;
+  beforeAll(async () => {
+    env = await create();
+  });
+  afterAll(async () => {
+    await stopKit();
+    await env?.teardown();
+  });
+  return standIn(() => env!);
 }
 
 async function startKit(env: TestWorkflowEnvironment) {

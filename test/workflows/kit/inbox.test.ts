@@ -1,18 +1,7 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { renderDetails } from '../../../src/workflows/kit/current-details';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit } from './harness';
+import { useEnvironment, withKit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 it("a runbook's own messages are offered, taken, refused with a reason, and shown", () =>
   withKit(env, async ({ start, until, finish }) => {

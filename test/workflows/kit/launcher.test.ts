@@ -1,17 +1,6 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit } from './harness';
+import { useEnvironment, withKit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 it('what a run launched is told by the next one, and goes on where the run is cancelled', () =>
   withKit(env, async (kit) => {

@@ -1,21 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createAnnounceActivities } from '../../../src/activities/notifications/announce';
 import type { Announcement, AnnounceResult } from '../../../src/activities/notifications/message';
 import { configWith, startReceiver } from '../../activities/notifications/receiver';
-import { quietTemporal } from '../../support/quiet';
 import { createDevEnvironment } from '../../support/dev-server';
-import { stopKit, withKit, type TestWorld } from './harness';
+import { useEnvironment, withKit, type TestWorld } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createDevEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment(createDevEnvironment);
 
 /** Keeps what a run sends; `reached` says which rung has somebody. */
 function listen(world: TestWorld, reached: (rung: string | null) => boolean = () => true): Announcement[] {

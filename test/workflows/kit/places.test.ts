@@ -1,22 +1,12 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
 import { shardOf } from '../../../src/contract/places';
-import { quietTemporal } from '../../support/quiet';
 import { createDevEnvironment } from '../../support/dev-server';
-import { POLICY, stopKit, taskQueue, withKit, type Kit } from './harness';
+import { POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
 import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createDevEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment(createDevEnvironment);
 
 const approve = async (kit: Kit, handle: WorkflowHandle) => {
   const { id } = await kit.waiting(handle);

@@ -1,21 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createGuardActivities } from '../../../src/activities/guard/guard-activities';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { LoadedConfig } from '../../../src/config/load';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, taskQueue, withKit, type Kit } from './harness';
+import { taskQueue, useEnvironment, withKit, type Kit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 const words = { by: 'ben', reason: 'freeze' };
 const say = (target: string, signal: 'pause' | 'resume') =>

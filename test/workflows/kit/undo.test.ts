@@ -1,20 +1,9 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { RunReport } from '../../../src/contract/report';
 import type { GuardState } from '../../../src/contract/guard';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit } from './harness';
+import { useEnvironment, withKit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 const broken = (message: string) => async (): Promise<never> => {
   throw ApplicationFailure.nonRetryable(message, 'Broken');

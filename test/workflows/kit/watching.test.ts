@@ -1,17 +1,6 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { quietTemporal } from '../../support/quiet';
-import { createTimeSkippingEnvironment } from '../../support/time-skipping';
-import { stopKit, withKit } from './harness';
+import { useEnvironment, withKit } from './harness';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createTimeSkippingEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment();
 
 const RESOLVED = { status: 'resolved', count: 1, at: '2026-11-21T03:50:12.000Z' };
 

@@ -3,10 +3,10 @@ import { MissingSecret, resolveSecrets } from '../../../config/secrets';
 import type { SourceConfig } from '../../../config/source-schema';
 import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { readSource } from '../../observe/source';
-import { runConfiguredCommand, type CommandResult } from '../../support/configured-command';
+import { runChange } from '../../support/change';
+import type { CommandResult } from '../../support/configured-command';
 import type { ActivityDeps } from '../../support/deps';
 import { withProgress } from '../../support/heartbeat';
-import { performOperation } from '../../support/operation/perform';
 import { tryConnection, type TriedConnection } from './try-connection';
 
 /** A database as whoever wants to connect meets it, at one moment. Nothing in it is secret. */
@@ -85,30 +85,10 @@ export function createDiagnoseActivities(deps: ActivityDeps) {
      * CommandFailed and HttpFailed.
      */
     async startDatabaseServer({ fence, ...place }: Place & { fence: Fence }): Promise<CommandResult> {
-      const { service, environment } = place;
       const start = serverOf(place)?.start;
       if (start === undefined)
         return { ran: false, detail: 'no database.server.start configured', durationMs: 0 };
-      const startedAt = Date.now();
-      const done = (detail: string): CommandResult => ({
-        ran: true,
-        detail,
-        durationMs: Date.now() - startedAt,
-      });
-      if (start.command !== undefined)
-        return done(
-          await runConfiguredCommand(deps, start.command, {
-            RUNBOOKS_SERVICE: service,
-            RUNBOOKS_ENVIRONMENT: environment,
-            RUNBOOKS_FENCING_TOKEN: String(fence.token),
-          }),
-        );
-      const { detail } = await performOperation(start.operation!, {
-        action: `start the database server of ${targetOf(place)}`,
-        parameters: { service, environment, fencingToken: fence.token },
-        directory: deps.config.directory,
-      });
-      return done(detail);
+      return runChange(deps, { ...place, fence }, start, 'start the database server');
     },
   };
 }

@@ -5,7 +5,7 @@ import type { ServiceConfig } from '../../../config/schema';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { withProgress } from '../../support/heartbeat';
-import type { DatabaseRef } from '../../../contract/place';
+import { serviceAt, type DatabaseRef } from '../../../contract/place';
 import type { InvariantResult } from '../../../contract/migration';
 
 export type Invariant = ServiceConfig['invariants'][number];
@@ -18,15 +18,10 @@ const COUNTED = 1_000;
 /** Checks invariants. Each runs read only, so a retry is safe. */
 export function createInvariantActivities(deps: ActivityDeps) {
   return {
-    /** Runs every configured invariant of the service against a database. One that cannot be run is a failed one. */
-    async checkInvariants({
-      database,
-      service,
-    }: {
-      database: DatabaseRef;
-      service: string;
-    }): Promise<InvariantResult[]> {
-      const { invariants } = serviceOf(deps.config, service);
+    /** Runs every configured invariant of its service against a database, or a copy of it. One that cannot be run is a failed one. */
+    async checkInvariants(input: { database: DatabaseRef; service?: string }): Promise<InvariantResult[]> {
+      const { database } = input;
+      const { invariants } = serviceOf(deps.config, serviceAt(input));
       return withProgress(
         { phase: 'invariants', done: 0, total: invariants.length, unit: 'statements' },
         (report) =>

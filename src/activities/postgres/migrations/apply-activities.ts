@@ -25,6 +25,7 @@ import { failAt } from './sql-error';
 import { isSessionSetting } from './statements';
 import { runTransaction } from './in-transaction';
 import type { ApplyResult } from '../../../contract/migration';
+import { serviceAt } from '../../../contract/place';
 
 /** Applying migrations. The ledger at the target, read with the fence in hand, makes a retry safe. */
 export function createApplyActivities(deps: ActivityDeps) {
@@ -38,10 +39,11 @@ export function createApplyActivities(deps: ActivityDeps) {
      * FenceBusy and DatabaseUnreachable (both tried again), WrongDatabase.
      */
     async applyMigration(input: ApplyInput): Promise<ApplyResult> {
-      if (isCommandMigration(deps, input.service, input.migration)) return applyCommand(deps, input);
+      const service = serviceAt(input);
+      if (isCommandMigration(deps, service, input.migration)) return applyCommand(deps, input);
       const { script, kept } = await readApproved(deps, input);
       const apply = (run: ApplyRun) => applyScript(run, kept);
-      const settings = serviceOf(deps.config, input.service).migrations;
+      const settings = serviceOf(deps.config, service).migrations;
       const first = {
         phase: input.direction,
         done: 0,
@@ -85,7 +87,7 @@ interface Approved {
 async function readApproved(deps: ActivityDeps, input: ApplyInput): Promise<Approved> {
   const { migration, direction } = input;
   if (direction === 'down') return { script: await readWayBack(deps, input), kept: [] };
-  const folder = openMigrations(deps, input.service);
+  const folder = openMigrations(deps, serviceAt(input));
   const up = folder.up(migration.name);
   if (up.sha256 !== migration.sha256) throw changed(up.name, migration.sha256, up.sha256);
   const down = migration.downSha256 === null ? undefined : folder.down(migration.name);
@@ -95,17 +97,15 @@ async function readApproved(deps: ActivityDeps, input: ApplyInput): Promise<Appr
 }
 
 /** Where the file was edited or lost since, the text that was kept when the migration was applied. */
-async function readWayBack(
-  deps: ActivityDeps,
-  { service, database, migration }: ApplyInput,
-): Promise<Script> {
+async function readWayBack(deps: ActivityDeps, input: ApplyInput): Promise<Script> {
+  const { database, migration } = input;
   const { name, downSha256 } = migration;
   if (downSha256 === null)
     throw fail(
       'MigrationMissing',
       `${name} had no down script when it was approved. Its way back is a restore.`,
     );
-  const file = findFile(deps, { service, migration }, 'down');
+  const file = findFile(deps, input, 'down');
   if (file?.sha256 === downSha256) return parseScript(file.name, file.content);
   const kept = await withClient(deps, database, (client) => findKeptScript(client, downSha256), {
     identity: true,
@@ -117,13 +117,9 @@ async function readWayBack(
 }
 
 /** A folder that cannot be read any longer is as good as one without it. */
-function findFile(
-  deps: ActivityDeps,
-  { service, migration }: Pick<ApplyInput, 'service' | 'migration'>,
-  which: 'up' | 'down',
-): ScriptFile | undefined {
+function findFile(deps: ActivityDeps, input: ApplyInput, which: 'up' | 'down'): ScriptFile | undefined {
   try {
-    return openMigrations(deps, service)[which](migration.name);
+    return openMigrations(deps, serviceAt(input))[which](input.migration.name);
   } catch {
     return undefined;
   }

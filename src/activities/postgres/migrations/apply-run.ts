@@ -19,7 +19,8 @@ import type { DatabaseRef, Fence } from '../../../contract/place';
 import type { MigrationRef } from '../../../contract/migration';
 
 export interface ApplyInput {
-  service: string;
+  /** Only of older runs: see `serviceAt`. */
+  service?: string;
   database: DatabaseRef;
   migration: MigrationRef;
   direction: Direction;

@@ -18,11 +18,12 @@ import { readMigrationState } from './ledger-state';
 import { replicasFollow } from './replica-gate';
 import { withRoleLockTimeout } from './role-lock-timeout';
 import { migrationsDirectory } from './script-files';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import { serviceAt, type DatabaseRef, type Fence } from '../../../contract/place';
 import type { Migration, MigrationRef } from '../../../contract/migration';
 
 export interface CommandMigrationInput {
-  service: string;
+  /** Only of older runs: see `serviceAt`. */
+  service?: string;
   database: DatabaseRef;
   fence: Fence;
   /** As it was approved; refused where command or files changed since. Default: as it is now. */
@@ -95,10 +96,11 @@ export async function runCommandMigration(
   deps: ActivityDeps,
   input: CommandMigrationInput,
 ): Promise<CommandMigrationResult> {
-  const command = commandOf(deps, input.service);
-  const settings = serviceOf(deps.config, input.service).migrations;
+  const service = serviceAt(input);
+  const command = commandOf(deps, service);
+  const settings = serviceOf(deps.config, service).migrations;
   const endpoint = endpointOf(deps, input.database);
-  const sha256 = hashOf(deps, input.service);
+  const sha256 = hashOf(deps, service);
   if (input.migration !== undefined && input.migration.sha256 !== sha256) {
     throw fail(
       'MigrationChanged',
@@ -209,13 +211,13 @@ export async function readToolLedger(
 /** A failed command may have applied some of its migrations: its own table says which. */
 async function withReconciliation(
   deps: ActivityDeps,
-  { service, database }: CommandMigrationInput,
+  input: CommandMigrationInput,
   before: string[],
   error: unknown,
 ): Promise<unknown> {
   if (currentActivity().signal.aborted || !(error instanceof Error)) return error;
-  const settings = serviceOf(deps.config, service).migrations;
-  const after = await withClient(deps, database, (client) => readToolLedger(client, settings), {
+  const settings = serviceOf(deps.config, serviceAt(input)).migrations;
+  const after = await withClient(deps, input.database, (client) => readToolLedger(client, settings), {
     identity: true,
   }).catch(() => undefined);
   const applied = after?.filter((name) => !before.includes(name));

@@ -1,9 +1,7 @@
 import { escapeIdentifier } from 'pg';
-import type { DatabaseRef } from '../../../contract/place';
+import type { ScratchRef } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
-
-type ScratchRef = Extract<DatabaseRef, { kind: 'scratch' }>;
 
 /** Copies the files of a database of a disposable cluster, replacing an earlier copy of that name. Returns its bytes. */
 export async function cloneInCluster(deps: ActivityDeps, from: ScratchRef, to: ScratchRef): Promise<number> {

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { Counters } from '../../../contract/checklist';
-import type { DatabaseRef, Place } from '../../../contract/place';
+import type { Place, ScratchRef } from '../../../contract/place';
 import type {
   IndexProof,
   IndexReview,
@@ -61,9 +61,7 @@ export function createTuningActivities(deps: ActivityDeps) {
     },
 
     /** Tries changes on a copy, in a transaction that is rolled back; safe to repeat. Throws TargetNotOurs. */
-    async proveIndexes(
-      input: ToProve & { database: Extract<DatabaseRef, { kind: 'scratch' }> },
-    ): Promise<IndexProof> {
+    async proveIndexes(input: ToProve & { database: ScratchRef }): Promise<IndexProof> {
       const options = { identity: true, statementTimeoutMs: 0, lockTimeoutMs: 0, action: 'try the indexes' };
       const total = input.changes.length;
       return withProgress({ phase: 'try the indexes', done: 0, total, unit: 'statements' }, (report) =>

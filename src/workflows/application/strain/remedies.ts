@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { capitalised } from '../../../contract/text';
 import type { Adjustment } from '../../../config/operation-schema';
 import type { Fence } from '../../../contract/place';
 import type { WayBack } from '../../kit';
@@ -40,7 +41,7 @@ async function runChild(one: Case, runbook: string, input: Record<string, unknow
 async function adjust(one: Case, adjustment: Adjustment): Promise<Effect> {
   const { run, place, finding } = one;
   const label = labelOf(finding.remedy);
-  const apply = `${label.charAt(0).toUpperCase()}${label.slice(1)}`;
+  const apply = capitalised(label);
   const restore = `Take back: ${label}`;
   const to = (position: 'apply' | 'restore', fence: Fence, undo: WayBack) =>
     run.step(

@@ -25,7 +25,7 @@ export const applyTitle = (name: string, where: string) => `Apply ${name} on ${w
 /** Applies one migration up or down. Idempotent: the ledger at the target knows what was done. */
 export function applyTo(
   run: Run,
-  { place, input }: Diagnosis,
+  { input }: Diagnosis,
   { database, migration, fence, where, direction, undo }: Apply,
 ): Promise<ApplyResult> {
   const { name } = migration;
@@ -33,7 +33,6 @@ export function applyTo(
     direction === 'up' ? applyTitle(name, where) : `Undo ${name} on ${where}`,
     (act) =>
       act.applyMigration({
-        service: place.service,
         database,
         migration: { name: migration.name, sha256: migration.sha256, downSha256: migration.downSha256 },
         direction,

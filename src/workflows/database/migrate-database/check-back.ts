@@ -1,4 +1,4 @@
-import { type DatabaseRef, type Place, targetOf } from '../../../contract/place';
+import { type DatabaseRef, placeOf, targetOf } from '../../../contract/place';
 import type { Run } from '../../kit';
 import { invariantsHold } from '../checks';
 import { nameForRun } from '../names';
@@ -12,7 +12,6 @@ import type { TakingBack } from './take-back';
  */
 export async function checkingBack(
   run: Run,
-  place: Place,
   { database, fence, where }: Target,
   back: TakingBack,
 ): Promise<string> {
@@ -21,16 +20,13 @@ export async function checkingBack(
     describe: ({ objects, digest }) => `${objects} objects, ${digest.slice(0, 12)}`,
   });
   // A restored database deparses some old definitions differently; its own validation is the check then.
-  run.undo(
-    `Check that ${where} is as before`,
-    async () => back.restored() || checkBack(run, place, database, id),
-  );
+  run.undo(`Check that ${where} is as before`, async () => back.restored() || checkBack(run, database, id));
   return id;
 }
 
 /** Rows are not counted: people write meanwhile. That the same way back lost none was seen on the clone. */
-async function checkBack(run: Run, place: Place, database: DatabaseRef, id: string): Promise<void> {
-  const where = targetOf(place);
+async function checkBack(run: Run, database: DatabaseRef, id: string): Promise<void> {
+  const where = targetOf(placeOf(database));
   await run.verify(
     `Schema of ${where} after going back`,
     (act) => act.diffSchema({ database, id }),
@@ -38,7 +34,7 @@ async function checkBack(run: Run, place: Place, database: DatabaseRef, id: stri
   );
   await run.verify(
     `Invariants of ${where} after going back`,
-    (act) => act.checkInvariants({ database, service: place.service }),
+    (act) => act.checkInvariants({ database }),
     invariantsHold,
   );
 }

@@ -30,7 +30,7 @@ export async function migrateProduction(
   const { database, where } = on;
   await refuseIfApplied(run, rehearsal, on);
   const back = takingBack(run, diagnosis, rehearsal, { place, migrations: pending, backupId, fence });
-  const id = await checkingBack(run, place, on, back);
+  const id = await checkingBack(run, on, back);
   const errorRateHolds = await watchErrorRate(run, place);
   let blockedMs = 0;
   for (const migration of pending) {
@@ -56,11 +56,7 @@ export async function migrateProduction(
       return { ok: true, detail: `same delta as on the clone${but}` };
     },
   );
-  await run.verify(
-    `Invariants of ${where}`,
-    (act) => act.checkInvariants({ database, service: place.service }),
-    invariantsHold,
-  );
+  await run.verify(`Invariants of ${where}`, (act) => act.checkInvariants({ database }), invariantsHold);
   await verifyHealth(run, place);
   await verifySmoke(run, place);
   await errorRateHolds();

@@ -74,7 +74,7 @@ export async function rehearseOnClone(
   );
   await run.verify(
     'Invariants on the clone',
-    (act) => act.checkInvariants({ database: clone, service: place.service }),
+    (act) => act.checkInvariants({ database: clone }),
     invariantsHold,
   );
   const additions = await countAdditions(run, clone, delta);

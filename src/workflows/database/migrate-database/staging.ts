@@ -35,12 +35,12 @@ export async function rehearseOnStaging(
     fence,
     suffix: '_staging',
   });
-  if (missing.length > 0) await checkingBack(run, staging, on, back);
+  if (missing.length > 0) await checkingBack(run, on, back);
   for (const migration of missing)
     await applyTo(run, diagnosis, { ...on, migration, direction: 'up', undo: back.of(migration) });
   await run.verify(
     `Invariants of ${on.where}`,
-    (act) => act.checkInvariants({ database: on.database, service: staging.service }),
+    (act) => act.checkInvariants({ database: on.database }),
     invariantsHold,
   );
   await verifyHealth(run, staging);

@@ -1,4 +1,5 @@
 import type { DatabaseDiagnosis } from '../../../activities/postgres/connections/diagnose-activities';
+import { capitalised } from '../../../contract/text';
 import { targetOf, type Place } from '../../../contract/place';
 import { findingText, type Finding, type Situation } from './situation';
 
@@ -66,10 +67,6 @@ export function taskText(
 ): string {
   const named = findings.map((one) => `${findingText(one)}. Please: ${adviceFor(one, diagnosis)}.`);
   const before = tried === undefined ? '' : ` It was tried already: ${tried}.`;
-  const provider = diagnosis.asksStatus ? ` ${upperFirst(diagnosis.statusDetail.replace(/\.$/, ''))}.` : '';
-  return `The database of ${targetOf(place)} cannot be worked with. ${named.map(upperFirst).join(' ')}${provider}${before} This run goes on by itself when that is mended.`;
-}
-
-function upperFirst(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  const provider = diagnosis.asksStatus ? ` ${capitalised(diagnosis.statusDetail.replace(/\.$/, ''))}.` : '';
+  return `The database of ${targetOf(place)} cannot be worked with. ${named.map(capitalised).join(' ')}${provider}${before} This run goes on by itself when that is mended.`;
 }

@@ -1,32 +1,38 @@
-import { chmodSync, chownSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { connectionCauseOf } from '../../../../src/activities/postgres/connections/connection-cause';
 import { createDiagnoseActivities } from '../../../../src/activities/postgres/connections/diagnose-activities';
-import { createAuthority } from '../../../support/certificates';
-import { runActivity, runSql, startTestPostgres, type TestPostgres } from '../../../support/postgres';
+import {
+  runActivity,
+  runSql,
+  startTestPostgres,
+  type FreshOptions,
+  type TestDatabase,
+} from '../../../support/postgres';
+import { duringTests } from '../../../support/stand-in';
+import { demandTls } from './demand-tls';
 
-let pg: TestPostgres;
-beforeAll(async () => {
-  pg = await startTestPostgres({ settings: { max_connections: '12', superuser_reserved_connections: '3' } });
-  await runSql(
+const pg = duringTests(() =>
+  startTestPostgres({ settings: { max_connections: '12', superuser_reserved_connections: '3' } }),
+);
+beforeAll(() =>
+  runSql(
     pg.urlOf('postgres'),
     `CREATE ROLE app LOGIN PASSWORD 'app-secret'; CREATE ROLE strict LOGIN PASSWORD 'app-secret';
      CREATE ROLE stranger LOGIN PASSWORD 'app-secret'`,
-  );
-});
-afterAll(() => pg.stop());
+  ),
+);
 
 const APP = { user: 'app', password: 'app-secret' };
-type Fresh = NonNullable<Parameters<TestPostgres['fresh']>[0]>;
 
 /** What is found with this URL of the application, and that of the worker as it is. */
-async function diagnose(url: string | undefined, options: Fresh = {}) {
+async function diagnose(url: string | undefined, options: FreshOptions = {}) {
   const db = await pg.fresh(options);
   return diagnoseIn(db, url?.replace('DATABASE', db.name));
 }
-async function diagnoseIn(db: Awaited<ReturnType<TestPostgres['fresh']>>, url?: string) {
+async function diagnoseIn(db: TestDatabase, url?: string) {
   const { production: found } = db.deps.config.services['shop']!.environments;
   if (url !== undefined)
     found!.application = { databaseUrl: url, health: [] } as unknown as NonNullable<
@@ -188,32 +194,8 @@ it('another server behind the name', async () => {
 });
 
 it('TLS that the server demands, a certificate that is not accepted, and who is not admitted at all', async () => {
-  const [row] = await runSql<{ hba_file: string }>(pg.urlOf('postgres'), 'SHOW hba_file');
-  const hba = row!.hba_file;
-  const directory = mkdtempSync(join(pg.directory, 'tls-'));
-  const { uid, gid } = statSync(hba);
-  const authority = createAuthority(directory);
-  const pair = authority.sign('localhost');
-  for (const [name, text] of Object.entries({ 'server.pem': pair.certificate, 'server.key': pair.key })) {
-    writeFileSync(join(directory, name), text, { mode: 0o600 });
-    chownSync(join(directory, name), uid, gid);
-  }
-  chmodSync(directory, 0o755);
-  const before = readFileSync(hba, 'utf8');
-  const superuser = new URL(pg.server.url).username;
-  writeFileSync(hba, `host all ${superuser},app all scram-sha-256\nhostssl all strict all scram-sha-256\n`);
-  const reload = async (sql: string[]) => {
-    const client = new Client({ connectionString: pg.urlOf('postgres') });
-    await client.connect();
-    for (const one of [...sql, 'SELECT pg_reload_conf()']) await client.query(one);
-    await client.end();
-  };
+  const { authority, admitAgain } = await demandTls(pg);
   try {
-    await reload([
-      `ALTER SYSTEM SET ssl_cert_file = '${join(directory, 'server.pem')}'`,
-      `ALTER SYSTEM SET ssl_key_file = '${join(directory, 'server.key')}'`,
-      `ALTER SYSTEM SET ssl = on`,
-    ]);
     const db = await pg.fresh();
     const causeOf = async (change: (url: URL) => void) => {
       const { application } = await diagnoseIn(db, appUrl(change).replace('DATABASE', db.name));
@@ -228,7 +210,7 @@ it('TLS that the server demands, a certificate that is not accepted, and who is 
     const verified = (url: URL, host: string) => {
       url.hostname = host;
       url.searchParams.set('sslmode', 'verify-full');
-      url.searchParams.set('sslrootcert', join(directory, 'ca.pem'));
+      url.searchParams.set('sslrootcert', authority);
     };
     expect(await causeOf((url) => (url.username = 'strict'))).toEqual([
       'tls',
@@ -249,8 +231,7 @@ it('TLS that the server demands, a certificate that is not accepted, and who is 
       expect.stringMatching(/certificate|self.signed/i),
     ]);
   } finally {
-    writeFileSync(hba, before);
-    await reload(['ALTER SYSTEM RESET ssl']);
+    await admitAgain();
   }
 });
 

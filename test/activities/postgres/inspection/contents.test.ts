@@ -13,8 +13,8 @@ import {
   startActivity,
   startTestPostgres,
   type TestDatabase,
-  type TestPostgres,
 } from '../../../support/postgres';
+import { duringTests } from '../../../support/stand-in';
 
 const schema = `
   CREATE TABLE items (id int PRIMARY KEY, note text, price int NOT NULL);
@@ -30,11 +30,7 @@ const schema = `
   SELECT setval('numbers', 10);
   SELECT lo_from_bytea(4711, 'picture');`;
 
-let server: TestPostgres;
-beforeAll(async () => {
-  server = await startTestPostgres({ template: schema });
-});
-afterAll(() => server?.stop());
+const server = duringTests(() => startTestPostgres({ template: schema }));
 
 const saving = ({ deps, ref: database }: TestDatabase) => {
   const { saveContents } = createContentsActivities(deps);

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { createFactsActivities } from '../../../../src/activities/postgres/inspection/facts';
+import { createProbeActivities } from '../../../../src/activities/postgres/inspection/probe';
 import { listLongTransactions } from '../../../../src/activities/postgres/session/sessions';
 import { freePort } from '../../../../src/host/guardian';
 import { wrapTools } from '../../../support/pg-tools';
@@ -201,4 +202,67 @@ test('a missing secret is an input error that names the reference', async () => 
   );
   expect(failure).toMatchObject({ type: 'InvalidInput', nonRetryable: true });
   expect(failure.message).toContain('${file:not-there}');
+});
+
+describe('a database that somebody wants to use', () => {
+  const probing = async (options: FreshOptions = {}) => {
+    const db = await pg.fresh(options);
+    return { ...createProbeActivities(db.deps), db, place: db.place };
+  };
+
+  it('that answers says how many connections are in use', async () => {
+    const { probeDatabase, place } = await probing();
+    const found = await runActivity(probeDatabase, place);
+    expect(found).toMatchObject({ reachable: true, full: false });
+    expect(found.detail).toMatch(/^answers; \d+ of \d+ connections of the server are in use$/);
+    expect(found.utilisation).toBeLessThan(0.8);
+  });
+
+  it('of which one role has nothing left is as good as full', async () => {
+    const { probeDatabase, place, db } = await probing({
+      sql: "CREATE ROLE app LOGIN PASSWORD 'secret' CONNECTION LIMIT 1",
+    });
+    const app = new Client({ connectionString: pg.urlOf(db.name, { user: 'app', password: 'secret' }) });
+    await app.connect();
+    try {
+      expect(await runActivity(probeDatabase, place)).toMatchObject({
+        utilisation: 1,
+        detail: expect.stringContaining('1 of 1 connections of role app') as string,
+      });
+    } finally {
+      await app.end();
+    }
+  });
+
+  it('that is away is a fact and no error', async () => {
+    const { probeDatabase, place } = await probing({ url: 'postgresql://x:y@127.0.0.1:9/shop' });
+    expect(await runActivity(probeDatabase, place)).toMatchObject({
+      reachable: false,
+      full: false,
+      utilisation: null,
+    });
+  });
+
+  it('whose password is wrong says nothing about itself', async () => {
+    const { probeDatabase, place } = await probing({
+      url: pg.urlOf('postgres', { user: 'nobody', password: 'x' }),
+    });
+    expect(await failureOf(runActivity(probeDatabase, place))).toMatchObject({
+      type: 'AuthenticationFailed',
+    });
+  });
+
+  it('without a connection left is full, and not away', async () => {
+    const { probeDatabase, place, db } = await probing({
+      sql: "CREATE ROLE small LOGIN PASSWORD 'secret' CONNECTION LIMIT 0",
+    });
+    const url = pg.urlOf(db.name, { user: 'small', password: 'secret' });
+    const other = await probing({ url });
+    expect(await runActivity(other.probeDatabase, other.place)).toMatchObject({
+      reachable: false,
+      full: true,
+      utilisation: 1,
+    });
+    expect(await runActivity(probeDatabase, place)).toMatchObject({ reachable: true });
+  });
 });

@@ -1,5 +1,6 @@
 import { createInvariantActivities } from '../../../../src/activities/postgres/inspection/invariants';
-import { runActivity, startTestPostgres, type TestPostgres } from '../../../support/postgres';
+import { placeOf } from '../../../../src/contract/place';
+import { failureOf, runActivity, startTestPostgres, type TestPostgres } from '../../../support/postgres';
 import { shopSchema } from '../migrations/migration-fixtures';
 
 let server: TestPostgres;
@@ -15,7 +16,6 @@ async function check(
   const shop = await server.fresh({ ...options, service: { invariants } });
   const results = await runActivity(createInvariantActivities(shop.deps).checkInvariants, {
     database: shop.ref,
-    service: 'shop',
   });
   return { shop, results };
 }
@@ -33,6 +33,18 @@ describe('checkInvariants', () => {
       { name: 'no order is cheap', ok: false, violations: 7 },
     ]);
     expect(results[1]?.sample).toMatch(/id=1/);
+  });
+
+  it('takes them from the place of the database, of a copy from that of which it is one, and of an older run from beside it', async () => {
+    const { shop } = await check(all('SELECT 1 WHERE false'));
+    const { checkInvariants } = createInvariantActivities(shop.deps);
+    const of = { service: 'elsewhere', environment: 'production' };
+    const copy = { kind: 'scratch', scratch: 'none', database: 'restored', of } as const;
+    expect((await failureOf(runActivity(checkInvariants, { database: copy }))).message).toMatch(/elsewhere/);
+    const older = { kind: 'scratch', scratch: 'none', database: 'restored' } as never;
+    const asked = failureOf(runActivity(checkInvariants, { database: older, service: 'nowhere' }));
+    expect((await asked).message).toMatch(/nowhere/);
+    expect(placeOf(shop.ref)).toEqual({ service: 'shop', environment: 'production' });
   });
 
   it('counts a query that cannot run as a failed invariant with its message, and checks the others', async () => {

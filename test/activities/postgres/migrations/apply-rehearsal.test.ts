@@ -43,7 +43,7 @@ function asScratch(shop: TestDatabase): DatabaseRef {
       systemIdentifier: server.server.systemIdentifier,
     }),
   );
-  return { kind: 'scratch', scratch: 'rehearsal', database: shop.name };
+  return { kind: 'scratch', scratch: 'rehearsal', database: shop.name, of: shop.place };
 }
 
 describe('a rehearsal on a disposable cluster', () => {

@@ -64,7 +64,12 @@ async function backedUp(options: FreshOptions = {}): Promise<{ db: TestDatabase;
   return { db, folder: join(db.directory, 'backups/shop/production/b1') };
 }
 
-const inScratch = (db: TestDatabase): DatabaseRef => ({ kind: 'scratch', scratch, database: db.name });
+const inScratch = (db: TestDatabase): DatabaseRef => ({
+  kind: 'scratch',
+  scratch,
+  database: db.name,
+  of: db.place,
+});
 const beside = (db: TestDatabase): DatabaseRef => ({ ...db.ref, database: `${db.name}_restored` });
 
 function restore(db: TestDatabase, into: DatabaseRef, given: Fence | null = null, attempt = 1) {

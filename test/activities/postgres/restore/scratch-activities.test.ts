@@ -45,6 +45,7 @@ const inside = (scratch: string, database = 'postgres'): DatabaseRef => ({
   kind: 'scratch',
   scratch,
   database,
+  of: db.place,
 });
 const query = <Row extends object>(ref: DatabaseRef, sql: string) =>
   runSql<Row>(endpointOf(db.deps, ref).url, sql);

@@ -19,8 +19,9 @@ import {
 import type { DatabaseRef } from '../../../../src/contract/place';
 
 const scratch = `validate-test-${process.pid}`;
-const restored: DatabaseRef = { kind: 'scratch', scratch, database: 'restored' };
-const copy: DatabaseRef = { kind: 'scratch', scratch, database: 'copy' };
+const of = { service: 'shop', environment: 'production' };
+const restored: DatabaseRef = { kind: 'scratch', scratch, database: 'restored', of };
+const copy: DatabaseRef = { kind: 'scratch', scratch, database: 'copy', of };
 let pg: TestPostgres;
 let db: TestDatabase;
 

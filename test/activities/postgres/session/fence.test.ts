@@ -1,5 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { Client } from 'pg';
 import {
   fenceSession,
@@ -8,14 +7,8 @@ import {
   underFence,
 } from '../../../../src/activities/postgres/session/fence';
 import { ensureBookkeeping } from '../../../../src/activities/postgres/session/bookkeeping';
-import {
-  failureOf,
-  runSql,
-  startTestPostgres,
-  until,
-  type TestDatabase,
-  type TestPostgres,
-} from '../../../support/postgres';
+import { failureOf, runSql, startTestPostgres, until, type TestDatabase } from '../../../support/postgres';
+import { duringTests } from '../../../support/stand-in';
 import {
   apply,
   fence,
@@ -26,12 +19,9 @@ import {
   writeMigration,
 } from '../migrations/migration-fixtures';
 import { startProxy, type Proxy } from './proxy';
+import { running, startWorker } from './start-worker';
 
-let server: TestPostgres;
-beforeAll(async () => {
-  server = await startTestPostgres({ template: shopSchema });
-});
-afterAll(() => server?.stop());
+const server = duringTests(() => startTestPostgres({ template: shopSchema }));
 
 const clients: Client[] = [];
 const children: ChildProcess[] = [];
@@ -241,35 +231,16 @@ describe('a connection lost at COMMIT', () => {
 });
 
 describe('a worker killed by SIGKILL', () => {
-  function startWorker(shop: TestDatabase, input: object): ChildProcess {
-    const root = join(__dirname, '..', '..', '..', '..');
-    const args = [shop.directory, shop.url, server.server.systemIdentifier, shop.name, JSON.stringify(input)];
-    const child = spawn(
-      process.execPath,
-      ['-r', join(root, 'test/cli/register.cjs'), join(__dirname, 'worker-process.ts'), ...args],
-      { cwd: root, stdio: 'inherit' },
-    );
+  const start = (shop: TestDatabase, migration: object) => {
+    const child = startWorker(server, shop, migration);
     children.push(child);
     return child;
-  }
-  const running = (shop: TestDatabase, text: string) => async () =>
-    (
-      await shop.query(
-        `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND query LIKE $2 AND pid <> pg_backend_pid()`,
-        [shop.name, `${text}%`],
-      )
-    ).length > 0;
+  };
 
   it('in the middle of a transaction leaves nothing, and the next attempt applies it once', async () => {
     const shop = await server.fresh();
     const migration = writeMigration(shop, '001.sql', `${ADD}\nSELECT pg_sleep(2.5);`);
-    const worker = startWorker(shop, {
-      service: 'shop',
-      database: shop.ref,
-      migration,
-      direction: 'up',
-      fence,
-    });
+    const worker = start(shop, migration);
     await until(running(shop, 'SELECT pg_sleep'), 60_000);
     worker.kill('SIGKILL');
     const result = await apply(shop, migration, {}, { attempt: 2 });
@@ -311,8 +282,7 @@ describe('a worker killed by SIGKILL', () => {
     const holder = await connect(shop, 'holder');
     await holder.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await holder.query('SELECT count(*) FROM orders');
-    const input = { service: 'shop', database: shop.ref, migration, direction: 'up', fence };
-    const worker = startWorker(shop, input);
+    const worker = start(shop, migration);
     const index = async () =>
       (
         await shop.query<{ oid: number; valid: boolean }>(
