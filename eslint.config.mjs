@@ -30,7 +30,7 @@ const tooLong = [
   'test/activities/postgres/restore/{restore,scratch,swap,validation}-activities.test.ts',
   'test/alerts/{routing,server,start}.test.ts',
   'test/alerts/senders/bodies.ts',
-  'test/runs/{disaster,migrate,migrate-ways-back}.test.ts',
+  'test/runs/{disaster,migrate,migrate-ways-back,restore}.test.ts',
   'test/workflows/guard/guard.test.ts',
 ];
 

@@ -166,7 +166,7 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
       const act = become(keeper);
       const from = { ...db.place, backupId };
       const live: DatabaseRef = { ...db.ref, database: `${db.name}_restored` };
-      const copy: DatabaseRef = { kind: 'scratch', scratch, database: db.name };
+      const copy: DatabaseRef = { kind: 'scratch', scratch, database: db.name, of: db.place };
       const done = () => '';
       const why = (error: Error) => error.message;
       const found = {
@@ -225,7 +225,12 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
       const found = await said();
       for (const which of ['plan', 'drill', 'restore'] as const)
         expect(found[which]).toMatch(expected[which]);
-      const inScratch = endpointOf(db.deps, { kind: 'scratch', scratch, database: 'postgres' }).url;
+      const inScratch = endpointOf(db.deps, {
+        kind: 'scratch',
+        scratch,
+        database: 'postgres',
+        of: db.place,
+      }).url;
       expect(await rights(inScratch)).toEqual(await rights(pg.urlOf('postgres')));
       // While the live server is away, as it was when it was backed up.
       become();
@@ -234,7 +239,7 @@ if (!pip) console.warn('skipped: no pip here to fetch the server with');
       const { database } = db.deps.config.services['shop']!.environments['production']!;
       database.url = pg.urlOf(db.name, keeper).replace(/:\d+\//, ':1/');
       const away = { ...db.place, backupId, fence: null, liveRights: true };
-      const copy: DatabaseRef = { kind: 'scratch', scratch, database: db.name };
+      const copy: DatabaseRef = { kind: 'scratch', scratch, database: db.name, of: db.place };
       await runActivity(createDatabaseActivities(db.deps).restoreBackup, { ...away, into: copy }).catch(
         () => undefined,
       );

@@ -18,9 +18,16 @@ type Headers = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 const IS_TRACED = TRACED_FLAG in globalThis;
 const sinks = proxySinks<TraceSinks>();
 
-/** Of this run, from the moment that it says it is one; guards and other entities have none. */
-let own: Context | undefined;
-let parent: Context | undefined;
+interface TraceState {
+  /** Of this run, from the moment that it says it is one; guards and other entities have none. */
+  own?: Context;
+  parent?: Context | undefined;
+}
+
+/** On the global object, which the SDK keeps for each run: modules are shared by all runs of a worker. */
+function stateOfRun(): TraceState {
+  return ((globalThis as { runbooksTrace?: TraceState }).runbooksTrace ??= {});
+}
 
 /**
  * Says that a runbook begins, which is a trace or a part of one. Everything comes of the history, and no promise is put
@@ -30,7 +37,11 @@ let parent: Context | undefined;
 export function beginTrace(): void {
   if (!IS_TRACED) return;
   const { runId, firstExecutionRunId } = workflowInfo();
-  own = { traceId: parent?.traceId ?? hexOf(firstExecutionRunId), spanId: hexOf(runId).slice(16) };
+  const state = stateOfRun();
+  state.own = {
+    traceId: state.parent?.traceId ?? hexOf(firstExecutionRunId),
+    spanId: hexOf(runId).slice(16),
+  };
 }
 
 export const interceptors: WorkflowInterceptorsFactory = () => {
@@ -39,7 +50,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
     inbound: [
       {
         execute(input, next) {
-          parent = contextOf(input.headers[TRACE_HEADER]);
+          stateOfRun().parent = contextOf(input.headers[TRACE_HEADER]);
           const running = next(input);
           running.then(
             () => tell(),
@@ -61,6 +72,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
 };
 
 function withContext<T extends { headers: Record<string, Headers> }>(input: T): T {
+  const { own } = stateOfRun();
   if (own === undefined) return input;
   const traceparent = `00-${own.traceId}-${own.spanId}-01`;
   const header = defaultPayloadConverter.toPayload({ traceparent });
@@ -76,6 +88,7 @@ function contextOf(header: Headers | undefined): Context | undefined {
 }
 
 function tell(error?: unknown): void {
+  const { own, parent } = stateOfRun();
   if (own === undefined) return;
   const { workflowType, workflowId, runId, runStartTime, typedSearchAttributes: found } = workflowInfo();
   const { service, mode, outcome } = searchAttributes;
