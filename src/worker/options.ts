@@ -49,6 +49,8 @@ function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
   return {
     tuner: {
       tunerOptions: { targetMemoryUsage, targetCpuUsage },
+      // Runs that ask a guard hold theirs, and the guard needs one to answer: two, the default, would all be taken by those who ask.
+      workflowTaskSlotOptions: { minimumSlots: MAX_TURNS, maximumSlots: MAX_TURNS },
       activityTaskSlotOptions: {
         minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
         maximumSlots: maxActivities,

@@ -179,6 +179,36 @@ it('a run that nobody traced is a trace of its own, also one that began before t
   await replay('untraced', false);
 });
 
+it('two runs at once in one worker are two traces, each with steps of its own', async () => {
+  const [names, args] = [['one', 'other'], [{ service: 'booking', startedBy: 'ana' }]];
+  let release = (): void => undefined;
+  const both = new Promise<void>((resolve) => (release = resolve));
+  let begun = 0;
+  const listBackups = async () => {
+    if ((begun += 1) === names.length) release();
+    await both;
+    throw ApplicationFailure.nonRetryable('nothing to read', 'Unreadable');
+  };
+  const start = async (workflowId: string) =>
+    client.workflow.start('checkBackups', { workflowId, taskQueue: 'runbooks', args });
+  await withWorker(
+    write('traced.yaml', telemetryAt(collector.url)),
+    async () => {
+      await Promise.all(names.map(start));
+      await Promise.all(names.map(ended));
+    },
+    { activities: { listBackups } },
+  );
+  const spans = collector.take();
+  const runs = named(spans, 'RunWorkflow:checkBackups');
+  expect(runs.map(({ attributes }) => attributes['temporalWorkflowId']).sort()).toEqual(names);
+  for (const { traceId, spanId, attributes } of runs) {
+    expect(traceId).toBe(attributes['run_id']?.replaceAll('-', ''));
+    const steps = named(spans, 'RunActivity:listBackups').filter((step) => step.parentSpanId === spanId);
+    expect(steps).toMatchObject([{ traceId }]);
+  }
+});
+
 it('a collector that is away or refuses hinders no run and no end, and is said once', async () => {
   const file = write('away.yaml', telemetryAt('http://127.0.0.1:1'));
   const said: string[] = [];

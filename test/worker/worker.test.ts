@@ -31,7 +31,11 @@ afterAll(async () => {
 });
 
 /** With stand-ins for everything that `confess` needs but the step itself. */
-function startWith(worker: object, repeat: (word: string) => Promise<string>): Promise<RunningWorker> {
+function startWith(
+  worker: object,
+  repeat: (word: string) => Promise<string>,
+  looked: (input: { word: string }) => Promise<void> = async () => undefined,
+): Promise<RunningWorker> {
   const identity = { systemIdentifier: '0000000000', database: 'booking' };
   const production = { database: { url: 'postgresql://127.0.0.1:1/booking', identity } };
   const services = { booking: { environments: { production } } };
@@ -43,7 +47,10 @@ function startWith(worker: object, repeat: (word: string) => Promise<string>): P
     shutdownGraceTime: config.worker.shutdownGraceSeconds * 1_000,
     activities: {
       ...createGuardActivities({ config, client }),
-      prepare: async ({ input }: { input: object }) => ({ title: 'Stand-in', input, policy: POLICY }),
+      prepare: async ({ input }: { input: { word: string } }) => {
+        await looked(input);
+        return { title: 'Stand-in', input, policy: POLICY };
+      },
       announce: async () => ({ told: [], problems: [] }),
       repeat: ({ word }: { word: string }) => repeat(word),
     },
@@ -94,6 +101,24 @@ describe('a worker', () => {
     await Promise.all(two.map((run) => run.result()));
     await several.stop();
     expect(begun).toBe(2);
+  });
+
+  it('with a tuner has turns for more than two, however little memory is left: those who ask need others to answer', async () => {
+    const begun = new Set<string>();
+    let release = (): void => undefined;
+    const three = new Promise<void>((resolve) => (release = resolve));
+    const worker = await startWith(
+      { tuner: { targetMemoryUsage: 0.1 } },
+      async (word) => word,
+      async ({ word }) => {
+        if (begun.add(word).size === 3) release();
+        // A part of the run's turn, which ends only once the others have begun theirs.
+        await three;
+      },
+    );
+    const runs = await Promise.all(['d1', 'd2', 'd3'].map(begin));
+    for (const run of runs) expect(await run.result()).toMatchObject({ outcome: 'SUCCEEDED' });
+    await worker.stop();
   });
 
   it('that is told to stop lets a step go on to its end, which counts', async () => {

@@ -70,8 +70,10 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
         ...shards.map((shard) => ({ workflowId: placesId(shard), signal: 'free', argument: run })),
       ];
       await sideBySide(letters, async (letter) => {
-        if ((await ask<Letter | null>(letter)) === undefined)
-          await postLetters(need(client), taskQueue, [letter]);
+        if ((await ask<Letter | null>(letter)) !== undefined) return;
+        // A guard that is gone is started again: what it would have held against the runbook must not go with it.
+        if (letter.workflowId === guardId(service)) await tell(service, letter.signal, letter.argument);
+        else await postLetters(need(client), taskQueue, [letter]);
       });
     },
 

@@ -4,7 +4,7 @@ import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
-import { areNumbers, boundedText, isRelease, isWish } from './shape';
+import { areNumbers, boundedText, isRelease, isSame, isShort, isWish } from './shape';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -52,7 +52,8 @@ export function admissionSignals(state: GuardState, touched: () => void) {
     },
     ended: (ending: Ending) => {
       if (!isRelease(ending)) return;
-      end(state.breaker, ending, Date.now());
+      const outcome = isShort(ending.outcome) ? ending.outcome : 'UNKNOWN';
+      end(state.breaker, { ...ending, outcome }, Date.now());
       state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
       touched();
     },
@@ -101,9 +102,10 @@ export function handleBreakerOrders(state: GuardState, touched: () => void): voi
 export function admitNext(state: GuardState): void {
   const waiting: GuardState['queue'] = [];
   for (const request of state.queue) {
+    const isNew = !state.breaker.running.some((run) => isSame(run, request));
     const verdict = admit(state.breaker, request, Date.now());
     const notice: AdmissionNotice = { target: state.target, ...verdict };
-    if (verdict.tripped !== undefined)
+    if (isNew && verdict.tripped !== undefined)
       noteChange(state, { by: 'breaker', what: 'opened', reason: verdict.tripped });
     if (verdict.state === 'queued') {
       if (!request.told) tell(state, request, notice);
@@ -145,10 +147,12 @@ function hearOfSickness(state: GuardState, { service, reason, limit }: SickRepor
   noteChange(state, { by: 'breaker', what: 'paused', reason: state.paused.reason });
 }
 
-/** A signal can come from anybody. One of another shape must not end the guard. */
+/** A signal can come from anybody. One of another shape must not end the guard, nor one that its memo cannot hold. */
 function isAdmission(request: Partial<Admission> | null | undefined): request is Admission {
   if (!isRelease(request) || !areNumbers(request.rank)) return false;
-  const { limits, place } = request;
+  const { limits, place, runbook, fingerprint = null, mode } = request;
+  if (!isShort(runbook) || (fingerprint !== null && !isShort(fingerprint))) return false;
+  if (!MODES.some((known) => known === mode)) return false;
   if (!areNumbers(limits?.maxConcurrent, limits?.windowMs, limits?.cooldownMs)) return false;
   return place === null || isWish(place);
 }

@@ -7,6 +7,7 @@ import type {
   BreakerState,
   Ending,
   Release,
+  RunningRun,
 } from '../../contract/guard';
 import { isRunbook, isSame } from './shape';
 
@@ -37,18 +38,26 @@ export function admit(state: BreakerState, request: Admission, nowMs: number): A
     }
   }
   if (known !== undefined) {
-    known.pool = place?.pool ?? null;
-    return { ...known.verdict, tripped: undefined, notBefore: undefined };
+    // Who was not admitted before has not heard the answer: what people must be told is in it, and until when it rests.
+    const answer = request.again
+      ? { ...known.verdict, tripped: undefined, notBefore: undefined }
+      : known.verdict;
+    known.pool = poolOf(answer, place);
+    return answer;
   }
   forgetFormer(state, request);
   const verdict = request.again
     ? ({ state: 'admitted', mode: request.mode, reason: '' } as const)
     : judge(state, request, nowMs);
   const startedAt = iso(nowMs);
-  // Whoever has to rest first needs no place for that.
-  const pool = 'notBefore' in verdict ? null : (place?.pool ?? null);
+  const pool = poolOf(verdict, place);
   state.running.push({ workflowId, runId, runbook, fingerprint, pool, startedAt, verdict });
   return verdict;
+}
+
+/** Whoever has to rest first needs no place for that. */
+function poolOf({ notBefore }: AdmissionAnswer, place: Admission['place']): RunningRun['pool'] {
+  return notBefore === undefined ? (place?.pool ?? null) : null;
 }
 
 /** A run waits for a person, or rests: others may have its place. */

@@ -78,7 +78,8 @@ export async function guard(
 
   setHandler(guardStateQuery, () => state);
   const admission = admissionSignals(state, touched);
-  handleSignals({
+  const heard = new Set<string>();
+  const signals = {
     release: (who: Release) => {
       if (!isRelease(who)) return;
       // Its run says so: a person has released it there.
@@ -110,15 +111,17 @@ export async function guard(
       },
     }),
     ...admission,
-  });
+  };
+  handleSignals(signals, heard);
   const { admit, rest, ended } = admission;
-  answerAtOnce(state, { admit, rest, ended }, ['verdict', 'want'], () => admitNext(state));
+  answerAtOnce(state, { admit, rest, ended }, ['verdict', 'want'], () => admitNext(state), heard);
   handleFreeing(state, touched);
   handleBreakerOrders(state, touched);
 
   // By the clock: while many ask, there is no quiet moment for it.
   for (let lookAt = Date.now() + LOOK_AT_HOLDER_MS; ;) {
     changed = false;
+    heard.clear();
     const granted = grant(state);
     admitNext(state);
     setCurrentDetails(describeGuard(state));

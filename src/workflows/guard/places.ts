@@ -48,12 +48,14 @@ export async function places(
       changed = true;
     },
   };
-  handleSignals(handlers);
-  answerAtOnce(state, handlers, ['verdict'], () => grant(state));
+  const heard = new Set<string>();
+  handleSignals(handlers, heard);
+  answerAtOnce(state, handlers, ['verdict'], () => grant(state), heard);
 
   // By the clock: at a shard that many ask there is no quiet moment for it, and it is the one that needs the others.
   for (let [lookAt, askAt] = [Date.now() + LOOK_AT_TAKERS_MS, Date.now() + ASK_OTHERS_MS]; ;) {
     changed = false;
+    heard.clear();
     grant(state);
     await deliver(state.letters, free, inTurn);
     if (isLong()) await continueAsNew<typeof places>(state);

@@ -19,6 +19,14 @@ export function boundedText(value: unknown, otherwise: string, max: number): str
   return (typeof value === 'string' ? value : otherwise).slice(0, max);
 }
 
+/** Longer than any name, and than any fingerprint that a run can be started with. */
+const MAX_SHORT = 500;
+
+/** Whether it is a text that the memo of a guard can hold dozens of. */
+export function isShort(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_SHORT;
+}
+
 /** Whether all of these are numbers. */
 export function areNumbers(...values: unknown[]): boolean {
   return values.every((value) => Number.isFinite(value));

@@ -1,8 +1,6 @@
 import { admit, closedBreaker, end, openAt, raise, reset, rest } from '../../../src/workflows/guard/breaker';
 import { followedBy, memoryOf } from '../../../src/workflows/guard/memory';
 import type { Admission, BreakerState } from '../../../src/contract/guard';
-import { quotaOf, shardOf, shardsFor } from '../../../src/contract/places';
-import { askAgainAfter } from '../../../src/workflows/kit/ask-again';
 
 const MINUTE = 60_000;
 const START = Date.parse('2026-11-21T03:00:00Z');
@@ -237,6 +235,20 @@ describe('the breaker', () => {
     );
   });
 
+  it('says all of its answer again to a run that never heard it, and not to one that comes back', () => {
+    const state = closedBreaker();
+    for (const turn of [0, 1, 2]) go(state, START + turn * MINUTE, 'SUCCEEDED');
+    const fourth = ask();
+    const answer = admit(state, fourth, START + 4 * MINUTE);
+    expect(answer).toMatchObject({ tripped: expect.any(String), notBefore: '2026-11-21T03:08:00.000Z' });
+    expect(admit(state, fourth, START + 5 * MINUTE)).toEqual(answer);
+    // It rests, so it has no place.
+    expect(state.running).toMatchObject([{ pool: null }]);
+    const back = admit(state, { ...fourth, again: true }, START + 8 * MINUTE);
+    expect([back.mode, back.tripped, back.notBefore]).toEqual(['propose', undefined, undefined]);
+    expect(state.running).toMatchObject([{ pool: 'alerts' }]);
+  });
+
   it('forgets what it had against a runbook when a person says so', () => {
     const state = closedBreaker();
     for (let turn = 0; turn < 4; turn += 1) go(state, START + turn * MINUTE, 'SUCCEEDED');
@@ -254,44 +266,5 @@ describe('the breaker', () => {
       end(state, { workflowId: 'x', runId: `${turn}`, runbook: `r${turn}`, outcome: 'PARTIAL' }, START);
     expect(Object.keys(state.ceilings).length).toBeLessThanOrEqual(200);
     expect(JSON.stringify(state).length).toBeLessThan(400_000);
-  });
-});
-
-describe('who hears from a thousand services with a run a minute each', () => {
-  const services = Array.from({ length: 1_000 }, (_, index) => `service-${index}`);
-
-  it('is told less than five times a second', () => {
-    const shards = shardsFor(services.length, 10, 10);
-    const perShard = Array.from({ length: shards }, () => 0);
-    for (const service of services) perShard[shardOf(service, shards)]! += 1;
-    // Each run asks for a place and gives it back.
-    for (const runs of perShard) expect((2 * runs) / 60).toBeLessThan(5);
-  });
-
-  it('gives away exactly as many places as there are', () => {
-    for (const [alerts, schedules] of [
-      [10, 10],
-      [7, 3],
-      [1, 40],
-    ] as const) {
-      const limits = { alerts, schedules, shards: shardsFor(services.length, alerts, schedules) };
-      for (const pool of ['alerts', 'schedules'] as const) {
-        const quotas = Array.from({ length: limits.shards }, (_, shard) => quotaOf(pool, shard, limits));
-        expect(quotas.reduce((one, other) => one + other)).toBe(limits[pool]);
-        expect(Math.min(...quotas)).toBeGreaterThan(0);
-      }
-    }
-  });
-
-  it('is asked again less and less often, and not by all at once', () => {
-    const times = Array.from({ length: 100 }, () => [0, 1, 2, 3, 9].map(askAgainAfter));
-    for (const [first, second, third, fourth, tenth] of times as [number, number, number, number, number][]) {
-      expect(first).toBeGreaterThanOrEqual(45_000);
-      expect(second).toBeGreaterThan(first);
-      expect(third).toBeGreaterThan(second);
-      expect(fourth).toBeGreaterThan(third);
-      expect(tenth).toBeLessThanOrEqual(750_000);
-    }
-    expect(new Set(times.map(([first]) => first)).size).toBeGreaterThan(50);
   });
 });

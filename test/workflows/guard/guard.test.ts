@@ -94,6 +94,8 @@ describe('the guard', () => {
         const start = { workflowId: `${name}/late`, taskQueue: late, workflowRunTimeout: '30 days' } as const;
         const args = [name === 'guard' ? { target: 'late' } : { shard: 0, limits }];
         const handle = await env.client.workflow.start(name, { ...start, args });
+        // Anybody can send a signal of any name.
+        await handle.signal('__proto__', one);
         for (const [signal, argument] of said) await handle.signal(signal, argument);
         const state = await withWorker(
           late,
@@ -186,6 +188,11 @@ describe('the guard', () => {
   it('is not ended, nor stuck, by a signal of another shape', () =>
     withKit(env, async () => {
       const run = { workflowId: 'nobody', runId: NOBODY };
+      const limits = { windowMs: 1, maxRecurrences: 1, cooldownMs: 1, flapLimit: 1, maxConcurrent: 1 };
+      const admission = {
+        ...{ ...run, runId: NOBODY.replace('0', '1'), runbook: 'x', fingerprint: 'y' },
+        ...{ mode: 'auto', limits, rank: 1, place: null, again: false },
+      };
       const bad: [string, unknown][] = [
         ...['request', 'release', 'keep', 'admit', 'rest', 'ended', 'sick'].map(
           (signal): [string, unknown] => [signal, undefined],
@@ -194,6 +201,9 @@ describe('the guard', () => {
         ['request', { ...run, atLeast: 'much', rank: 1 }],
         ['admit', { ...run, rank: 1, limits: null, place: null }],
         ['admit', { ...run, rank: 1, limits: {}, place: {} }],
+        ...[{ fingerprint: 'f'.repeat(1_000) }, { runbook: 'r'.repeat(1_000) }, { mode: 'all' }].map(
+          (part): [string, unknown] => ['admit', { ...admission, ...part }],
+        ),
         ['sick', { service: 'x' }],
       ];
       const running = {

@@ -53,6 +53,30 @@ describe('a run that an alert started', () => {
       expect((await kit.settled(third)).outcome).toBe('SUCCEEDED');
     }));
 
+  it('tells people that the alert has recurred too often, and rests, although the first answer of its guard was lost', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      const breaker = { ...POLICY.breaker, maxRecurrences: 1, cooldownMs: 600_000 };
+      kit.world.policy = { mode: 'auto', service: name, breaker };
+      const texts: string[] = [];
+      kit.world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      await kit.settled(await byAlert(kit));
+      kit.world.lost = 1;
+      const second = await byAlert(kit);
+      await kit.until(second, ({ timeline }) => timeline.some(({ title }) => title === 'Cooling down'));
+      await env.sleep('11 minutes');
+      await kit.waiting(second);
+      expect(kit.world.lost).toBe(0);
+      expect(texts.join('\n')).toMatch(/1 runs for this alert within 60 minutes/);
+      const { changes } = await stateOf(name);
+      expect(changes.filter(({ by }) => by === 'breaker')).toHaveLength(1);
+      await second.cancel();
+      await kit.finish(second);
+    }));
+
   it('lets the alert rest before it looks again', () =>
     withKit(env, async (kit) => {
       kit.world.policy = {

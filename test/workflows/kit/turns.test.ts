@@ -1,8 +1,10 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import type { GuardState } from '../../../src/contract/guard';
+import { Worker } from '@temporalio/worker';
+import type { GuardState, Letter } from '../../../src/contract/guard';
 import { createDevEnvironment } from '../../support/dev-server';
 import { quietTemporal } from '../../support/quiet';
-import { stopKit, withKit } from './harness';
+import { askFor } from '../../support/shared/ask';
+import { POLICY, stopKit, withKit } from './harness';
 import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
 
 quietTemporal();
@@ -17,6 +19,16 @@ afterAll(async () => {
 
 const eventsOf = async (workflowId: string) =>
   (await env.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
+
+const bundle = async () => ({ codePath: await askFor('bundle', require.resolve('./fixtures')) });
+
+/** Whether each of them would decide the same again. */
+async function replay(...workflowIds: string[]): Promise<void> {
+  for (const id of workflowIds) {
+    const history = await env.client.workflow.getHandle(id).fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundle() }, history, id);
+  }
+}
 
 /** What stands in the histories of these workflows. */
 async function costOf(...workflowIds: string[]): Promise<Record<string, number>> {
@@ -52,6 +64,7 @@ describe('places', () => {
       for (const deadline = Date.now() + 120_000; costs.at(-1)!['turns'] !== 5 && Date.now() < deadline;)
         costs.push(await cost());
       expect(costs.at(-1)).toEqual({ turns: 5, activities: 0, signals: 0, timers: 0, events: 34 });
+      await replay(...entities);
     }));
 
   it('are taken once by a run whose answer is lost', () =>
@@ -69,6 +82,22 @@ describe('places', () => {
       door.open();
       expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
       await taken(env.client, 0, (state) => state.taken.length === 0);
+    }));
+
+  it('are given back to a guard that was terminated meanwhile: it is started again, and told what came of the run', () =>
+    withKit(env, async (kit) => {
+      const door = closeDoor(kit);
+      const service = fresh('service');
+      kit.world.policy = { mode: 'auto', service };
+      kit.world.acts.check = async () => ({ ok: false, detail: 'still bad' });
+      const handle = await byAlert(kit);
+      await acts(kit, handle);
+      const guard = env.client.workflow.getHandle(`guard/${service}`);
+      await guard.terminate();
+      door.open();
+      expect((await kit.settled(handle)).outcome).toBe('ROLLED_BACK');
+      const { breaker } = await guard.query<GuardState>('state');
+      expect(breaker.ceilings).toMatchObject({ fiveMovements: { mode: 'propose' } });
     }));
 
   it('are waited for without asking other shards where there is only one', () =>
@@ -97,5 +126,60 @@ describe('places', () => {
         .filter(({ timerStartedEventAttributes: timer }) => timer != null);
       expect(woken).toHaveLength(1);
       for (const handle of [first, second]) await kit.settled(handle);
+      await replay('places/0', first.workflowId, second.workflowId);
     }));
+
+  const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+  it.each(['guard', 'places'])(
+    'are said by signal to who asked by signal, also where %s hears its Update in the same turn',
+    async (name) => {
+      const run = { workflowId: 'a', runId: NOBODY, rank: 1 };
+      const notice = { target: 'twice', state: 'admitted', mode: 'auto', reason: '' };
+      const asks = { ...run, runbook: 'x', fingerprint: null, mode: 'auto', place: null, again: false };
+      const [says, argument, initial] =
+        name === 'guard'
+          ? (['admit', { ...asks, limits: POLICY.breaker }, { target: 'twice' }] as const)
+          : ([
+              'want',
+              { ...run, notice, pool: 'alerts', shard: 0, limits: one },
+              { shard: 0, limits: one },
+            ] as const);
+      const [taskQueue, workflowId, updateId] = [`twice-${name}`, `${name}/twice`, 'asked'];
+      const handle = await env.client.workflow.start(name, { taskQueue, workflowId, args: [initial] });
+      await handle.signal(says, argument);
+      const asked = handle.executeUpdate(says, { args: [argument], updateId });
+      const updateRef = { workflowExecution: { workflowId }, updateId };
+      const isHeard = () =>
+        env.client.workflowService
+          .pollWorkflowExecutionUpdate({ namespace: 'default', updateRef, waitPolicy: {} })
+          .then(
+            () => true,
+            () => false,
+          );
+      while (!(await isHeard())) await new Promise((resolve) => setTimeout(resolve, 50));
+      const told: Letter[] = [];
+      const post = async (letters: Letter[]) => {
+        told.push(...letters);
+        return [];
+      };
+      const workflowBundle = await bundle();
+      const activities = { post, findEnded: async () => [] };
+      const worker = await Worker.create({
+        ...{ connection: env.nativeConnection, taskQueue, workflowBundle, activities },
+      });
+      await worker.runUntil(async () => {
+        await asked;
+        for (const deadline = Date.now() + 60_000; told.length === 0 && Date.now() < deadline;)
+          await new Promise((resolve) => setTimeout(resolve, 50));
+      });
+      expect(told.at(-1)).toMatchObject({
+        workflowId: 'a',
+        signal: 'verdict',
+        argument: { state: 'admitted' },
+      });
+      await replay(workflowId);
+      await handle.terminate();
+    },
+  );
 });
