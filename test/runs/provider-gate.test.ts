@@ -152,6 +152,60 @@ it('does not succeed where more came past the gate while somebody was mending it
   expect((await driver.end(await approve())).outcome).toBe('SUCCEEDED');
 });
 
+it('keeps off sale what it suspended, and says what the gate says, while more comes past it than a run may touch', async () => {
+  const listings = await openGate(owner(), 1);
+  await driver.sql(
+    `CREATE FUNCTION flood() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+       INSERT INTO listings (provider_id, title, status, property_status, price_cents)
+       SELECT NEW.provider_id, 'flood', 'published', 'APPROVED', 1 FROM generate_series(1, 101); RETURN NULL; END $$;
+     CREATE TRIGGER flood AFTER UPDATE ON listings FOR EACH ROW WHEN (NEW.status = 'suspended') EXECUTE FUNCTION flood()`,
+  );
+  try {
+    const handle = await approve();
+    const task = await driver.waiting(handle, 'task');
+    expect(await published(listings)).toEqual([]);
+    await shutGate(owner());
+    await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'switched on' });
+    const { outcome, message } = await driver.end(handle);
+    const tooMany = '101 listings of booking/production are published and not approved, more than';
+    expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining(tooMany)]);
+    expect(message).toContain('None of these was suspended');
+    expect(await published(listings)).toEqual([]);
+    await openGate(owner(), 1);
+    expect(await driver.run(GATE, { mode: 'propose' })).toMatchObject({
+      outcome: 'FAILED',
+      message: expect.stringContaining('The publishing gate: it says "off", wanted "on".'),
+    });
+  } finally {
+    await driver.sql(
+      `DROP TRIGGER flood ON listings; DROP FUNCTION flood(); UPDATE listings SET status = 'draft' WHERE title = 'flood' OR title = 'Studio hour'`,
+    );
+  }
+});
+
+it('puts nothing back on sale because another one was published again', async () => {
+  const [again, off] = (await openGate(owner(), 2)) as [string, string];
+  await driver.sql(
+    `CREATE FUNCTION insist() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+       UPDATE listings SET status = 'published' WHERE id = NEW.id; RETURN NULL; END $$;
+     CREATE TRIGGER insist AFTER UPDATE ON listings FOR EACH ROW WHEN (NEW.status = 'suspended' AND NEW.id = ${again}) EXECUTE FUNCTION insist()`,
+  );
+  try {
+    const handle = await approve();
+    const task = await driver.waiting(handle, 'task');
+    expect(await published([again, off])).toEqual([again]);
+    await shutGate(owner());
+    await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'switched on' });
+    const { outcome, message } = await driver.end(handle);
+    expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining(`1 listing: ${again} (`)]);
+    expect(await published([again, off])).toEqual([again]);
+  } finally {
+    await driver.sql(
+      `DROP TRIGGER insist ON listings; DROP FUNCTION insist(); UPDATE listings SET status = 'draft' WHERE id = ${again}`,
+    );
+  }
+});
+
 it('suspends each once when the worker is killed in the middle', async () => {
   const listings = await openGate(owner(), 12);
   await shutGate(owner());

@@ -2,7 +2,13 @@ import type { Client } from 'pg';
 import { serviceOf } from '../../config/load';
 import { databaseIn, targetOf, type Place } from '../../contract/place';
 import { readSource } from '../observe/source';
-import { instantText, instantValue, type MappedColumn } from '../postgres/repair/mapping';
+import {
+  instantText,
+  instantValue,
+  keysParameter,
+  valueParameter,
+  type MappedColumn,
+} from '../postgres/repair/mapping';
 import { checkRole } from '../postgres/repair/role';
 import { triggersOnTheWayBack, unconfiguredRepair, unknownWords } from '../postgres/repair/unconfigured';
 import { highestFenceToken } from '../postgres/session/bookkeeping';
@@ -23,13 +29,16 @@ import {
 export interface UnapprovedListing {
   id: string;
   provider: string | null;
-  /** Null where there is no such provider. */
+  /** Null where there is no such provider. `NO_STATE` where it has none. */
   providerState: string | null;
-  /** Null where there is none, or none is looked at. */
+  /** Null where none is looked at. `NO_STATE` where there is none. */
   profileState: string | null;
   /** ISO time; null where nobody keeps it. */
   publishedAt: string | null;
-  /** Published when its provider had been decided about already; null where nobody keeps those times. */
+  /**
+   * Published when its provider had been decided about already; null where nobody keeps those times, or that provider is
+   * approved: when its profile was decided about is not known.
+   */
   pastTheGate: boolean | null;
 }
 
@@ -57,6 +66,14 @@ export interface PublishingGate {
   configured: boolean;
 }
 
+/** Stands where the application would say a state. */
+const NO_STATE = 'none';
+
+/** Which listings are looked at, and nothing else; all of them where none are named. */
+export interface AuditInput extends Place {
+  among?: string[];
+}
+
 /** The whole table is read, without a lock. */
 const SEARCH_TIMEOUT_MS = 30 * 60_000;
 const MAX_NEWEST = 10;
@@ -68,7 +85,7 @@ export function createGateAuditActivities(deps: ActivityDeps) {
      * Published listings that should not be, and what was published lately. Reads only. Throws InvalidInput,
      * MappingInvalid, RepairRoleInvalid, TooManyTargets, WrongDatabase, DatabaseUnreachable.
      */
-    async findUnapprovedListings(place: Place): Promise<GateAudit> {
+    async findUnapprovedListings({ among, ...place }: AuditInput): Promise<GateAudit> {
       const { service } = place;
       const config = listingsOf(deps, service);
       const { maxDestructive } = serviceOf(deps.config, service);
@@ -79,9 +96,9 @@ export function createGateAuditActivities(deps: ActivityDeps) {
           const tables = await readListingTables(client, service, config);
           if (config.role !== undefined) await checkRole(client, config.role, writtenTables(tables));
           return {
-            listings: await findListings(client, { place, config, tables, maxDestructive }),
-            recent: await findRecent(client, config, tables),
-            unconfigured: await unconfiguredOf(client, config, tables),
+            listings: await findListings(client, { place, config, tables, maxDestructive, among }),
+            recent: among === undefined ? await findRecent(client, config, tables) : null,
+            unconfigured: among === undefined ? await unconfiguredOf(client, config, tables) : [],
             fenceToken: await highestFenceToken(client),
           };
         },
@@ -102,7 +119,7 @@ export function createGateAuditActivities(deps: ActivityDeps) {
         return { inForce: null, detail: 'not looked at: none is configured', configured: false };
       const { expected, ...source } = gate;
       const action = `look at the publishing gate of ${targetOf(place)}`;
-      const reading = await readSource(deps, place, source, { action });
+      const reading = await readSource(deps, place, source, { action, yesOrNo: true });
       if (!reading.known) return { inForce: null, detail: `not known: ${reading.detail}`, configured: true };
       const said = String(reading.value).trim();
       const inForce = said === expected;
@@ -116,40 +133,47 @@ interface Search {
   config: ListingsConfig;
   tables: ListingTables;
   maxDestructive: number;
+  among: string[] | undefined;
 }
 
 async function findListings(
   client: Client,
-  { place, config, tables, maxDestructive }: Search,
+  { place, config, tables, maxDestructive, among }: Search,
 ): Promise<UnapprovedListing[]> {
   const { listings, providers, profiles } = tables;
   const { id, provider, profile, profileStatus, publishedAt } = listings.columns;
   const { decidedAt } = providers.columns;
   const parameters = unapprovedParameters(tables, config);
   const ofProfile = profiles !== undefined && profile !== undefined;
+  const stateOf = (column: string) => `coalesce(${column}::text, '${NO_STATE}')`;
   const profileState = ofProfile
-    ? `f.${profiles.columns.status.name}::text`
+    ? stateOf(`f.${profiles.columns.status.name}`)
     : profileStatus === undefined
       ? 'NULL'
-      : `t.${profileStatus.name}::text`;
+      : stateOf(`t.${profileStatus.name}`);
+  const { id: key, status: decided } = providers.columns;
+  const providerState = `CASE WHEN p.${key.name} IS NOT NULL THEN ${stateOf(`p.${decided.name}`)} END`;
   const past =
     publishedAt === undefined || decidedAt === undefined
       ? 'NULL::boolean'
-      : `${instantText(publishedAt, 't')} COLLATE "C" >= ${instantText(decidedAt, 'p')}`;
+      : `CASE WHEN p.${decided.name} IS DISTINCT FROM ${valueParameter(2, decided)}
+              THEN ${instantText(publishedAt, 't')} COLLATE "C" >= ${instantText(decidedAt, 'p')} END`;
+  const named =
+    among === undefined ? 'true' : `t.${id.name} = ANY(${keysParameter(parameters.length + 2, id)})`;
   const { rows } = await client.query<UnapprovedListing & { total: number }>(
-    `SELECT t.${id.name}::text AS id, t.${provider.name}::text AS provider, p.${providers.columns.status.name}::text AS "providerState",
+    `SELECT t.${id.name}::text AS id, t.${provider.name}::text AS provider, ${providerState} AS "providerState",
             ${profileState} AS "profileState", ${timeOf(publishedAt)} AS "publishedAt", ${past} AS "pastTheGate",
             count(*) OVER ()::int AS total
-       FROM ${listings.name} t LEFT JOIN ${providers.name} p ON p.${providers.columns.id.name} = t.${provider.name}
+       FROM ${listings.name} t LEFT JOIN ${providers.name} p ON p.${key.name} = t.${provider.name}
             ${ofProfile ? `LEFT JOIN ${profiles.name} f ON f.${profiles.columns.id.name} = t.${profile.name}` : ''}
-      WHERE ${unapproved(tables, 1)} ORDER BY t.${id.name} LIMIT $${parameters.length + 1}`,
-    [...parameters, maxDestructive + 1],
+      WHERE ${unapproved(tables, 1)} AND ${named} ORDER BY t.${id.name} LIMIT $${parameters.length + 1}`,
+    [...parameters, maxDestructive + 1, ...(among === undefined ? [] : [among])],
   );
   const total = rows[0]?.total ?? 0;
   if (total > maxDestructive)
     throw fail(
       'TooManyTargets',
-      `${total} listings of ${targetOf(place)} are published and not approved, more than maxDestructive allows (${maxDestructive}). Nothing was changed: look first whether listings.states is what the application calls its states.`,
+      `${total} listings of ${targetOf(place)} are published and not approved, more than maxDestructive allows (${maxDestructive}). None of these was suspended: look first whether listings.states is what the application calls its states.`,
     );
   return rows.map(({ total: _total, ...found }) => found);
 }
@@ -190,6 +214,7 @@ async function unconfiguredOf(
   const { states } = config;
   const words = [
     { table: listings, status, value: states.published, path: 'states.published' },
+    { table: listings, status, value: states.suspended, path: 'states.suspended' },
     { table: providers, status: providers.columns.status, value: states.approved, path: 'states.approved' },
     ...(profiles === undefined
       ? []

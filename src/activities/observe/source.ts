@@ -20,6 +20,8 @@ export interface SourceCall {
   action: string;
   /** What requests and commands may need, e.g. which job; commands get them in capitals. */
   parameters?: Record<string, Parameter>;
+  /** Whether a boolean is a value, as `true` or `false`: of a number it is none. */
+  yesOrNo?: boolean;
 }
 
 const STATEMENT_TIMEOUT_MS = 20_000;
@@ -46,7 +48,7 @@ async function readAny(
   deps: ActivityDeps,
   place: Place,
   source: SourceConfig,
-  { action, parameters = {} }: SourceCall,
+  { action, parameters = {}, yesOrNo }: SourceCall,
 ): Promise<Reading> {
   const { directory } = deps.config;
   const { prometheus, operation, sql, command, maxAgeSeconds } = source;
@@ -60,9 +62,9 @@ async function readAny(
     const { field, at, ...request } = operation;
     const fields = { value: field, ...(at === undefined ? {} : { at }) };
     const answer = await performOperation({ ...request, fields }, { action, parameters: known, directory });
-    return readingOf(answer.fields['value'], answer.fields['at'], `"${field}"`);
+    return readingOf(answer.fields['value'], answer.fields['at'], { name: `"${field}"`, yesOrNo });
   }
-  if (sql !== undefined) return readStatement(deps, place, sql, action);
+  if (sql !== undefined) return readStatement(deps, place, sql, { action, yesOrNo });
   if (command === undefined) return unknown('not-configured', 'no source is configured');
   const printed = await readConfiguredCommand(deps, command, variablesOf(known));
   const line = printed.trimEnd().split('\n').at(-1) ?? '';
@@ -74,7 +76,7 @@ async function readStatement(
   deps: ActivityDeps,
   place: Place,
   sql: string,
-  action: string,
+  { action, yesOrNo }: Pick<SourceCall, 'action'> & AsWords,
 ): Promise<Reading> {
   const options = { action, identity: true, readOnly: true, statementTimeoutMs: STATEMENT_TIMEOUT_MS };
   const { rows, fields } = await withClient(
@@ -91,14 +93,24 @@ async function readStatement(
   const [value, ...others] = names.filter((name) => name !== 'at' || names.length === 1);
   if (value === undefined || others.length > 0)
     return unknown('several', `the statement returns the columns ${names.join(', ')} instead of one`);
-  return readingOf(plain(rows[0]![value]), names.length > 1 ? plain(rows[0]!['at']) : undefined, value);
+  const at = names.length > 1 ? plain(rows[0]!['at']) : undefined;
+  return readingOf(plain(rows[0]![value]), at, { name: value, yesOrNo });
 }
 
 function plain(value: unknown): Json {
   return value instanceof Date ? value.toISOString() : (value as Json);
 }
 
-function readingOf(value: Json | undefined, at: Json | undefined, name: string): Reading {
+interface AsWords {
+  yesOrNo: boolean | undefined;
+}
+
+function readingOf(
+  found: Json | undefined,
+  at: Json | undefined,
+  { name, yesOrNo = false }: { name: string } & AsWords,
+): Reading {
+  const value = yesOrNo && typeof found === 'boolean' ? String(found) : found;
   if (value === undefined || value === null) return unknown('no-data', `${name} has no value`);
   if (typeof value !== 'number' && typeof value !== 'string')
     return unknown('not-a-number', `${name} is ${Array.isArray(value) ? 'a list' : typeof value}`);

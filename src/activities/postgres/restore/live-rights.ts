@@ -76,6 +76,21 @@ function recordedRole({ roles }: Manifest, name: string): LiveRole | undefined {
   return own === undefined ? undefined : { ...own, memberOf: reachableFrom(own, roles) };
 }
 
+/**
+ * Whether our role would reach more by it than it does on the live server. Others keep what they have of each other: whoever
+ * owns a materialized view reads with it while that is filled.
+ */
+function leadsFurther(
+  { name, member, inherits, sets }: Membership & { member: string },
+  { memberOf }: LiveRole,
+): boolean {
+  const from = memberOf.find((one) => one.name === member);
+  const to = memberOf.find((one) => one.name === name);
+  const more = (which: 'inherits' | 'sets', passes: boolean) =>
+    passes && from?.[which] === true && to?.[which] !== true;
+  return more('inherits', inherits) || more('sets', sets);
+}
+
 async function createStandIn(
   { client, password }: { client: Client; password: string },
   role: LiveRole,
@@ -96,11 +111,14 @@ async function createStandIn(
        ${may(role.createDatabase, 'CREATEDB')} ${may(role.bypassRls, 'BYPASSRLS')} PASSWORD ${escapeLiteral(decodeURIComponent(password))}`,
   );
   // As they were when the backup was made: what it reaches through others now is given to it directly.
-  const { rows: former } = await client.query<{ name: string; member: string }>(
-    `SELECT pg_get_userbyid(roleid) AS name, pg_get_userbyid(member) AS member FROM pg_auth_members WHERE member >= 16384`,
+  const { rows: former } = await client.query<Membership & { member: string }>(
+    `SELECT pg_get_userbyid(m.roleid) AS name, r.rolname AS member, ${major >= 16 ? 'm.inherit_option' : 'r.rolinherit'} AS inherits,
+            ${major >= 16 ? 'm.set_option' : 'true'} AS sets
+       FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE m.member >= 16384`,
   );
-  for (const { name, member } of former)
-    await client.query(`REVOKE ${escapeIdentifier(name)} FROM ${escapeIdentifier(member)}`);
+  for (const one of former)
+    if (one.member === user || leadsFurther(one, role))
+      await client.query(`REVOKE ${escapeIdentifier(one.name)} FROM ${escapeIdentifier(one.member)}`);
   const own = user === role.name ? [] : [{ name: role.name, inherits: true, sets: true }];
   for (const membership of [...own, ...role.memberOf.filter((group) => group.name !== user)]) {
     const { name } = membership;

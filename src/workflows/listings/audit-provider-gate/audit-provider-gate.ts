@@ -1,8 +1,10 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { PublishingGate } from '../../../activities/listings/audit';
 import type { Repaired } from '../../../activities/postgres/repair/batches';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
 import { leftText, putBack, repairKey } from '../../bookings/take-back';
 import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
-import { countOf, type Run, runbook } from '../../kit';
+import { causeOf, countOf, type Run, runbook } from '../../kit';
 import type { auditProviderGateCard } from './card';
 import { draftOf, listingsText, type Look, recentText } from './plan';
 
@@ -43,20 +45,30 @@ export const auditProviderGate = runbook<typeof auditProviderGateCard>(
   },
 );
 
+/** Too many to be touched are most likely there because the gate is out of force, which then is the first thing to mend. */
+async function withTheGate(run: Run, place: Place, error: unknown): Promise<never> {
+  const { type, message } = causeOf(error);
+  if (type !== 'TooManyTargets') throw error;
+  const { detail } = await readGate(run, place);
+  throw ApplicationFailure.nonRetryable(`${message} The publishing gate: ${detail}.`, type);
+}
+
+function readGate(run: Run, place: Place): Promise<PublishingGate> {
+  return run.step('Is the publishing gate in force?', (act) => act.readPublishingGate(place), {
+    describe: ({ detail }) => detail,
+  });
+}
+
 /** Ends the run where nothing is published without approval and the gate is not known to be out of force. */
 async function diagnose(run: Run, place: Place): Promise<Look> {
-  const audit = await run.step(
-    'Look for published listings that nobody approved',
-    (act) => act.findUnapprovedListings(place),
-    {
+  const audit = await run
+    .step('Look for published listings that nobody approved', (act) => act.findUnapprovedListings(place), {
       kind: 'long',
       undo: 'read-only',
       describe: ({ listings, recent }) => `${listingsText(listings)}; ${recentText(recent)}`,
-    },
-  );
-  const gate = await run.step('Is the publishing gate in force?', (act) => act.readPublishingGate(place), {
-    describe: ({ detail }) => detail,
-  });
+    })
+    .catch((error: unknown) => withTheGate(run, place, error));
+  const gate = await readGate(run, place);
   if (audit.listings.length > 0 || gate.inForce === false) return { audit, gate };
   return run.nothingToDo(
     `no listing of ${targetOf(place)} is published without approval; the publishing gate: ${gate.detail}`,
@@ -83,17 +95,13 @@ async function suspend(run: Run, place: Place, { audit }: Look, fence: Fence): P
     },
   );
   for (const { unit, why } of left) run.note(`Left alone: ${unit}`, why, { failed: true });
-  const planned = new Set(listings.map(({ id }) => id));
   const leftAlone = new Set(left.map(({ unit }) => unit));
-  // One that was published since is no reason to put these back on sale: the end of the run says so.
-  await run.verify(
-    'The suspended listings are off sale',
-    (act) => act.findUnapprovedListings(place),
-    (now) => {
-      const still = now.listings.filter(({ id }) => planned.has(id) && !leftAlone.has(`listing ${id}`));
-      return { ok: still.length === 0, detail: listingsText(still) };
-    },
-  );
+  const among = listings.map(({ id }) => id).filter((id) => !leftAlone.has(`listing ${id}`));
+  // One that is published again, or since, is no reason to put the others back on sale: the end of the run says so.
+  await run.check('The suspended listings are off sale', async (act) => {
+    const { listings: again } = await act.findUnapprovedListings({ ...place, among });
+    return { ok: again.length === 0, detail: listingsText(again) };
+  });
   await verifyHealth(run, place);
   await verifySmoke(run, place);
   return done;

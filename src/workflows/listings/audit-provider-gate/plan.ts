@@ -61,7 +61,7 @@ export function listingsText(listings: UnapprovedListing[]): string {
 
 function listingText({ id, provider, providerState, profileState, pastTheGate }: UnapprovedListing): string {
   const facts = [
-    provider === null || providerState === null ? 'no provider' : `provider ${provider} is ${providerState}`,
+    provider === null ? 'no provider' : `provider ${provider} is ${providerState ?? 'not there'}`,
     ...(profileState === null ? [] : [`profile is ${profileState}`]),
     ...(pastTheGate === true ? ['published past the gate'] : []),
   ];

@@ -263,6 +263,25 @@ describe('into a disposable cluster with the rights of the live role', () => {
     await restore(db, inScratch(db));
   });
 
+  test('whoever owns a materialized view reads what it is made of, as on the live server, also the second time', async () => {
+    await runSql(
+      pg.urlOf('postgres'),
+      'CREATE ROLE readers; CREATE ROLE reporting; GRANT readers TO reporting; GRANT reporting TO keeper',
+    );
+    const { db, drill } = await keptBy(
+      `GRANT SELECT ON bookings TO readers; CREATE SCHEMA reports AUTHORIZATION reporting;
+       CREATE MATERIALIZED VIEW reports.counted AS SELECT count(*)::int AS n FROM bookings;
+       ALTER MATERIALIZED VIEW reports.counted OWNER TO reporting`,
+    );
+    const counted = 'SELECT n FROM reports.counted';
+    await restore(db, beside(db), fence);
+    expect(await query(db, beside(db), counted)).toEqual([{ n: 3000 }]);
+    for (let drills = 0; drills < 2; drills += 1) {
+      expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
+      expect(await query(db, inScratch(db), counted)).toEqual([{ n: 3000 }]);
+    }
+  });
+
   test('what it may do is asked of the live server, and taken from the backup where that is away', async () => {
     const { db, folder, database, drill } = await keptBy('');
     expect((await drill()).remarks).toEqual(['with the rights of keeper: the live server was asked']);
