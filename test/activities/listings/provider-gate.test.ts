@@ -201,6 +201,21 @@ it('refuses too many, none, a role that can write more, and words that the appli
   );
 });
 
+it.each(['varchar(8)', 'char(8)'])('cuts no word that is too long for a %s', async (type) => {
+  const world = await fresh(
+    `${SPOILT} ALTER TABLE listings ADD COLUMN shown ${type} DEFAULT 'live'; GRANT UPDATE (shown) ON listings TO runbooks_listings`,
+    {
+      ...SAMPLE,
+      tables: { ...SAMPLE.tables, listings: { columns: { status: 'shown' } } },
+      states: { published: 'live', suspended: 'withdrawn' },
+    },
+  );
+  expect((await failureOf(suspend(world))).message).toMatch(/value too long for type character/);
+  expect(await world.db.query('SELECT DISTINCT trim(shown) AS shown FROM listings')).toEqual([
+    { shown: 'live' },
+  ]);
+});
+
 it('works on an application of somebody else, with profiles in a table of their own', async () => {
   const world = await fresh(
     `CREATE SCHEMA "Market"; GRANT ALL ON SCHEMA "Market" TO booking_owner; GRANT USAGE ON SCHEMA "Market" TO runbooks_listings;

@@ -143,9 +143,10 @@ export function instantText({ name, type }: MappedColumn, alias: string): string
   return `to_char(${zoned}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
-/** A parameter with a state, as that column keeps it. */
+/** A parameter with a state, as that column keeps it. A cast would cut what is too long for it, and write that: without a length it is refused. */
 export function valueParameter(position: number, { type }: MappedColumn): string {
-  return `$${position}::${type}`;
+  const whole = type.replace(/^(character varying)\(\d+\)$/, '$1').replace(/^character\(\d+\)$/, 'bpchar');
+  return `$${position}::${whole}`;
 }
 
 /** A parameter with several keys of that column, given as texts. */
