@@ -2,8 +2,8 @@
 import { Client } from 'pg';
 
 /**
- * Confirms a second booking for slots that are sold, as code does that goes past the unique index, which is dropped.
- * Returns the slots.
+ * Confirms a second booking for slots that were sold a while ago, as code does that goes past the unique index, which is
+ * dropped: who has just booked may cancel again. Returns the slots.
  */
 export async function sellTwice(databaseUrl: string, count: number): Promise<string[]> {
   return asOwner(databaseUrl, async (client) => {
@@ -11,7 +11,8 @@ export async function sellTwice(databaseUrl: string, count: number): Promise<str
     const { rows } = await client.query<{ slot: string }>(
       `WITH sold AS (
          SELECT DISTINCT ON (slot_id) slot_id, customer_id, price_cents, currency FROM bookings
-          WHERE status = 'confirmed' AND slot_id IS NOT NULL ORDER BY slot_id DESC LIMIT $1
+          WHERE status = 'confirmed' AND slot_id IS NOT NULL AND confirmed_at < now() - interval '1 minute'
+          ORDER BY slot_id DESC LIMIT $1
        ), again AS (
          INSERT INTO bookings (customer_id, slot_id, status, price_cents, currency, confirmed_at)
          SELECT customer_id, slot_id, 'confirmed', price_cents, currency, now() FROM sold RETURNING id, slot_id
