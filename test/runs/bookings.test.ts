@@ -7,6 +7,7 @@ import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { startDriver, type Driver, type Ended } from './harness';
+import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
 quietTemporal();
@@ -217,10 +218,7 @@ describe('stuck holds', () => {
   it('are each released once when the worker is killed in the middle', async () => {
     expiry(false);
     const holds = await leaveHolds(owner(), 16);
-    await driver.sql(
-      `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
-       CREATE TRIGGER dawdle BEFORE UPDATE ON bookings FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION dawdle()`,
-    );
+    const slow = await slowChanges(driver, 'bookings', "NEW.status = 'expired'");
     const count = async (table: string) => {
       const [row] = await driver.sql<{ n: number }>(table);
       return row!.n;
@@ -233,12 +231,10 @@ describe('stuck holds', () => {
     await worker.kill();
     const then = await released();
     expect(then).toBeLessThan(16);
-    await driver.sql(
-      'CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$',
-    );
+    await slow.quicken();
     worker = await startWorkerProcess(driver.stack.configFile);
     const { outcome, report } = await driver.end(handle);
-    await driver.sql('DROP TRIGGER dawdle ON bookings; DROP FUNCTION dawdle()');
+    await slow.end();
     expect([outcome, report.facts['holdsReleased']]).toEqual(['SUCCEEDED', 16]);
     expect(await released()).toBe(16);
     expect(

@@ -1,11 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDocument } from 'yaml';
 import { openGate, shutGate } from '../../examples/booking/spoil';
 import { compileRoutes, planRun, routeOf } from '../../src/alerts/routing';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver, type Ended } from './harness';
+import { firing } from './alerts';
+import { configure, startDriver, type Driver, type Ended } from './harness';
+import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
 quietTemporal();
@@ -16,7 +17,7 @@ let flag: string;
 beforeAll(async () => {
   driver = await startDriver(400, false);
   flag = join(driver.stack.directory, 'fails');
-  configure();
+  configure(driver, settings());
   worker = await startWorkerProcess(driver.stack.configFile);
 });
 afterEach(async () => {
@@ -29,16 +30,10 @@ afterAll(async () => {
 });
 
 /** A listing a batch, so that a worker can be killed between two; a smoke test that fails on demand. */
-function configure(expiresAfterMinutes = 240): void {
-  const document = parseDocument(readFileSync(driver.stack.configFile, 'utf8'));
-  const service = ['services', 'booking'];
-  document.setIn([...service, 'listings', 'batchRows'], 1);
-  document.setIn([...service, 'approval', 'expiresAfterMinutes'], expiresAfterMinutes);
-  document.setIn([...service, 'environments', 'production', 'smoke'], {
-    run: ['sh', '-c', `test ! -e ${flag}`],
-  });
-  writeFileSync(driver.stack.configFile, document.toString());
-}
+const settings = () => ({
+  'listings.batchRows': 1,
+  'environments.production.smoke': { run: ['sh', '-c', `test ! -e ${flag}`] },
+});
 
 const owner = () => driver.stack.booking.environment['BOOKING_PRODUCTION_URL']!;
 const rows = () => driver.sql('SELECT l.*::text FROM listings l ORDER BY id');
@@ -109,17 +104,10 @@ it('puts everything back on sale where the smoke test fails afterwards', async (
 
 it('suspends what its alert is about, and waits until somebody has put the gate back', async () => {
   const { config } = driver.stack;
-  const alert = {
-    source: 'alertmanager',
-    fingerprint: 'gate-1',
-    startsAt: new Date().toISOString(),
-    status: 'firing' as const,
-    severity: 'critical' as const,
+  const alert = firing({
     title: '2 listings are on sale whose provider or property nobody approved',
     labels: { alertname: 'BookingListingsUnapproved', service: 'booking', job: 'booking' },
-    annotations: {},
-    link: null,
-  };
+  });
   const { runbook, input } = planRun(config, routeOf(compileRoutes(config), alert)!, alert);
   expect([runbook, input]).toEqual([GATE, expect.objectContaining({ mode: 'propose' })]);
   const listings = await openGate(owner(), 1);
@@ -209,20 +197,15 @@ it('puts nothing back on sale because another one was published again', async ()
 it('suspends each once when the worker is killed in the middle', async () => {
   const listings = await openGate(owner(), 12);
   await shutGate(owner());
-  await driver.sql(
-    `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
-     CREATE TRIGGER dawdle BEFORE UPDATE ON listings FOR EACH ROW WHEN (NEW.status = 'suspended') EXECUTE FUNCTION dawdle()`,
-  );
+  const slow = await slowChanges(driver, 'listings', "NEW.status = 'suspended'");
   const handle = await approve();
   await until(async () => (await published(listings)).length <= 9);
   await worker.kill();
   expect((await published(listings)).length).toBeGreaterThan(0);
-  await driver.sql(
-    'CREATE OR REPLACE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$',
-  );
+  await slow.quicken();
   worker = await startWorkerProcess(driver.stack.configFile);
   const { outcome, report } = await driver.end(handle);
-  await driver.sql('DROP TRIGGER dawdle ON listings; DROP FUNCTION dawdle()');
+  await slow.end();
   expect([outcome, report.facts['listingsSuspended']]).toEqual(['SUCCEEDED', 12]);
   expect(await published(listings)).toEqual([]);
   expect(
@@ -234,7 +217,7 @@ it('suspends each once when the worker is killed in the middle', async () => {
 it('suspends nothing where nobody approves in time', async () => {
   const listings = await openGate(owner(), 1);
   await worker.kill();
-  configure(0.02);
+  configure(driver, { 'approval.expiresAfterMinutes': 0.02 });
   worker = await startWorkerProcess(driver.stack.configFile);
   expect((await driver.run(GATE, { mode: 'propose' })).outcome).toBe('REJECTED');
   expect(await published(listings)).toEqual(listings);

@@ -8,6 +8,7 @@ import { describeRestore, recordProof, validateCopy } from './scratch-copy';
 import { writersOf, type Writers } from './writers';
 import type { LiveState } from '../../contract/database';
 import { databaseIn, type Fence, type Place, targetOf } from '../../contract/place';
+import { capitalised } from '../../contract/text';
 
 export interface TakeOver {
   backupId: string;
@@ -57,7 +58,7 @@ export async function takeOver(run: Run, place: Place, takeover: TakeOver): Prom
 /** Where a run replaces another database beside the one that it is about, the figures of one are not those of the other. */
 function factsOf(run: Run, { environment }: Place, suffix = ''): Run['fact'] {
   if (suffix === '') return (name, value) => run.fact(name, value);
-  return (name, value) => run.fact(`${environment}${name.charAt(0).toUpperCase()}${name.slice(1)}`, value);
+  return (name, value) => run.fact(`${environment}${capitalised(name)}`, value);
 }
 
 /** People have decided on what was there before the lease was held: somebody else may have replaced it meanwhile. */

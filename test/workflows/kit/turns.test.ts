@@ -1,21 +1,11 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import type { GuardState, Letter } from '../../../src/contract/guard';
 import { createDevEnvironment } from '../../support/dev-server';
-import { quietTemporal } from '../../support/quiet';
 import { askFor } from '../../support/shared/ask';
-import { POLICY, stopKit, withKit } from './harness';
+import { POLICY, useEnvironment, withKit } from './harness';
 import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
 
-quietTemporal();
-let env: TestWorkflowEnvironment;
-beforeAll(async () => {
-  env = await createDevEnvironment();
-});
-afterAll(async () => {
-  await stopKit();
-  await env?.teardown();
-});
+const env = useEnvironment(createDevEnvironment);
 
 const eventsOf = async (workflowId: string) =>
   (await env.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
