@@ -1,54 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { LockHeld, startOf, withFileLock } from '../../../../src/host/file-lock';
-import { createScratchActivities } from '../../../../src/activities/postgres/restore/scratch-activities';
-import {
-  scratchFolder,
-  SCRATCH_MARK_FILE,
-  type ScratchMark,
-} from '../../../../src/activities/postgres/session/scratch-files';
-import { endpointOf } from '../../../../src/activities/postgres/session/endpoint';
-import {
-  failureOf,
-  runActivity,
-  runSql,
-  startTestPostgres,
-  type TestDatabase,
-  type TestPostgres,
-} from '../../../support/postgres';
-import type { DatabaseRef } from '../../../../src/contract/place';
+import { scratchFolder, SCRATCH_MARK_FILE } from '../../../../src/activities/postgres/session/scratch-files';
+import { failureOf, runActivity, runSql } from '../../../support/postgres';
+import { useScratches } from './scratch-world';
 
-let pg: TestPostgres;
-let db: TestDatabase;
-const opened: string[] = [];
-beforeAll(async () => {
-  pg = await startTestPostgres();
-  db = await pg.fresh();
-});
-afterAll(async () => {
-  for (const scratch of opened) await runActivity(act().dropScratch, { scratch }).catch(() => undefined);
-  await pg.stop();
-});
-
-const act = () => createScratchActivities(db.deps);
-const open = (scratch: string) => {
-  opened.push(scratch);
-  return runActivity(act().openScratch, { scratch, ...db.place, major: 15 });
-};
-const folderOf = (scratch: string) => join(db.directory, 'scratch', scratchFolder(scratch));
-const markOf = (scratch: string) =>
-  JSON.parse(readFileSync(join(folderOf(scratch), SCRATCH_MARK_FILE), 'utf8')) as ScratchMark;
-const inside = (scratch: string, database = 'postgres'): DatabaseRef => ({
-  kind: 'scratch',
-  scratch,
-  database,
-  of: db.place,
-});
-const query = <Row extends object>(ref: DatabaseRef, sql: string) =>
-  runSql<Row>(endpointOf(db.deps, ref).url, sql);
+const { db, opened, act, open, folderOf, markOf, inside, query, writeBackup } = useScratches();
 
 test('runs without durability and cannot reach what it was copied from', async () => {
   const info = await open('settings');
@@ -144,30 +103,6 @@ test('is not opened where it would not fit', async () => {
   expect(failure.message).toMatch(/1200000000000000000 and \d+ bytes/);
   expect(existsSync(folderOf('huge'))).toBe(false);
 });
-
-/** A finished backup as far as its manifest goes. */
-function writeBackup(
-  backupId: string,
-  serverVersionNum: number,
-  snapshotAt: string,
-  more: object = {},
-): void {
-  const folder = join(db.directory, 'backups', 'shop', 'production', backupId);
-  const manifest = {
-    ...db.place,
-    backupId,
-    serverVersionNum,
-    snapshotAt,
-    tables: [],
-    files: [],
-    canary: null,
-    ...more,
-  };
-  const text = JSON.stringify(manifest);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'manifest.json'), text);
-  writeFileSync(join(folder, 'manifest.sha256'), createHash('sha256').update(text).digest('hex'));
-}
 
 test('is of the version of the backup that it is opened for, and not of the newest one', async () => {
   const version = Number(
