@@ -1,90 +1,10 @@
 import { Client } from 'pg';
-import { createBackupActivities } from '../../../../src/activities/postgres/backups/take-backup';
 import { createRestoreActivities } from '../../../../src/activities/postgres/restore/restore-activities';
-import { createSwapActivities } from '../../../../src/activities/postgres/restore/swap-activities';
-import { editManifest } from '../../../support/damage';
-import {
-  failureOf,
-  runActivity,
-  startActivity,
-  runSql,
-  startTestPostgres,
-  type TestDatabase,
-  type TestPostgres,
-} from '../../../support/postgres';
-import type { DatabaseRef, Fence } from '../../../../src/contract/place';
+import { failureOf, runActivity, startActivity, runSql } from '../../../support/postgres';
+import type { DatabaseRef } from '../../../../src/contract/place';
+import { application, useSwaps } from './swap-world';
 
-let pg: TestPostgres;
-let fence: Fence = { target: 'shop/production', token: 100 };
-beforeAll(async () => {
-  pg = await startTestPostgres({
-    settings: { max_prepared_transactions: '5' },
-    template: `CREATE TABLE bookings (id serial PRIMARY KEY, note text); INSERT INTO bookings (note) SELECT 'before' FROM generate_series(1, 100)`,
-  });
-});
-afterAll(() => pg.stop());
-beforeEach(() => {
-  fence = { ...fence, token: fence.token + 1 };
-});
-
-/** A live database with one row more than its restored copy. */
-async function withCopy() {
-  const db = await pg.fresh();
-  await db.query(`COMMENT ON DATABASE ${db.name} IS 'the shop'`);
-  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-  const names = { restored: `${db.name}_restored`, previous: `${db.name}_previous` };
-  const into = { ...db.ref, database: names.restored } as DatabaseRef;
-  await runActivity(createRestoreActivities(db.deps).restoreBackup, {
-    ...db.place,
-    backupId: 'b1',
-    into,
-    fence,
-  });
-  await db.query(`INSERT INTO bookings (note) VALUES ('after')`);
-  return { db, into, act: createSwapActivities(db.deps), input: { ...db.place, ...names, fence } };
-}
-
-const rowsOf = async (database: string) =>
-  (await runSql<{ count: number }>(pg.urlOf(database), 'SELECT count(*)::int FROM bookings'))[0]?.count;
-
-async function serverOf(db: TestDatabase) {
-  const rows = await runSql<{ name: string; open: boolean; comment: string | null }>(
-    pg.urlOf('postgres'),
-    `SELECT datname AS name, datallowconn AS open, shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname LIKE $1 ORDER BY 1`,
-    [`${db.name}%`],
-  );
-  return Object.fromEntries(
-    rows.map(({ name, open, comment }) => [name.replace(db.name, 'db'), { open, comment }]),
-  );
-}
-
-/** An application that reconnects at once whenever it is thrown out. */
-function application(url: string) {
-  let running = true;
-  let connects = 0;
-  const loop = (async () => {
-    while (running) {
-      const client = new Client({ connectionString: url });
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        connects += 1;
-        while (running) await client.query('SELECT count(*) FROM bookings');
-      } catch {
-        // Thrown out: at once again.
-      } finally {
-        await client.end().catch(() => undefined);
-      }
-    }
-  })();
-  return {
-    connects: () => connects,
-    stop: async () => {
-      running = false;
-      await loop;
-    },
-  };
-}
+const { pg, fence, withCopy, rowsOf, serverOf } = useSwaps();
 
 test('renaming fails while anybody is connected, and the swap does not', async () => {
   const { db, act, input } = await withCopy();
@@ -264,7 +184,7 @@ test('the copy carries the newest token when it becomes live', async () => {
   expect(
     await db.query('SELECT token FROM durable_runbooks.fence WHERE target = $1', [fence.target]),
   ).toEqual([{ token: String(newer.token) }]);
-  fence = newer;
+  Object.assign(fence, newer);
 });
 
 describe('nothing is swapped', () => {
@@ -276,7 +196,7 @@ describe('nothing is swapped', () => {
     await runActivity(createRestoreActivities(db.deps).dropRestored, { database, fence: newer });
     expect((await failureOf(runActivity(act.swapDatabases, input))).type).toBe('StaleFencingToken');
     expect(await rowsOf(db.name)).toBe(101);
-    fence = newer;
+    Object.assign(fence, newer);
   });
 
   test('while another run holds the advisory lock of the target', async () => {
@@ -317,90 +237,3 @@ describe('nothing is swapped', () => {
     expect(await rowsOf(db.name)).toBe(101);
   });
 });
-
-describe('what a restore would lose', () => {
-  test('is bounded by what was written since', async () => {
-    const db = await pg.fresh();
-    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-    const { estimateLostWrites } = createSwapActivities(db.deps);
-    await settle();
-    const quiet = await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' });
-    // Counters of writes before the backup may have arrived after it: a bound may be too high, never too low.
-    expect(quiet!.rowsAtMost).toBeLessThanOrEqual(100);
-    await db.query(`INSERT INTO bookings (note) SELECT 'new' FROM generate_series(1, 30)`);
-    await db.query(`UPDATE bookings SET note = 'changed' WHERE id <= 20`);
-    await db.query(`DELETE FROM bookings WHERE id BETWEEN 21 AND 30`);
-    await settle();
-    const lost = await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' });
-    expect(lost!.rowsAtMost - quiet!.rowsAtMost).toBe(60);
-    expect(lost!.walBytes).toBeGreaterThan(quiet!.walBytes);
-    expect(Date.parse(lost!.since)).toBeLessThan(Date.now());
-  });
-
-  test('counts a table that was made anew under its name, and all that the old one had', async () => {
-    const db = await pg.fresh();
-    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-    await db.query(
-      `DROP TABLE bookings; CREATE TABLE bookings (id serial PRIMARY KEY, note text); INSERT INTO bookings (note) SELECT 'x' FROM generate_series(1, 100)`,
-    );
-    await settle();
-    const lost = await runActivity(createSwapActivities(db.deps).estimateLostWrites, {
-      ...db.place,
-      backupId: 'b1',
-    });
-    expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(200);
-  });
-
-  test('is not known on another server, or on one that was put back in time', async () => {
-    const db = await pg.fresh();
-    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-    const { estimateLostWrites } = createSwapActivities(db.deps);
-    for (const change of [{ systemIdentifier: '12345678901' }, { lsn: 'FFFF/0' }]) {
-      editManifest(`${db.directory}/backups/shop/production/b1`, (manifest) =>
-        Object.assign(manifest, change),
-      );
-      expect(await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' })).toBeNull();
-    }
-  });
-
-  test('is bounded by the WAL where the counters were reset', async () => {
-    const db = await pg.fresh();
-    await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-    await db.query(`INSERT INTO bookings (note) SELECT 'new' FROM generate_series(1, 500)`);
-    await settle();
-    await db.query('SELECT pg_stat_reset()');
-    const lost = await runActivity(createSwapActivities(db.deps).estimateLostWrites, {
-      ...db.place,
-      backupId: 'b1',
-    });
-    expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(500);
-  });
-});
-
-test('a crash, which throws the counters away, does not make lost writes look fewer', async () => {
-  const db = await pg.fresh();
-  await settle();
-  await runActivity(createBackupActivities(db.deps).backUp, { ...db.place, backupId: 'b1', fence: null });
-  await db.query(`INSERT INTO bookings (note) SELECT 'lost' FROM generate_series(1, 5000)`);
-  await pg.server.kill();
-  await pg.server.restart();
-  // More than the counters had when the backup was made: they do not even go backwards.
-  await db.query(`INSERT INTO bookings (note) SELECT 'later' FROM generate_series(1, 200)`);
-  await settle();
-  const lost = await runActivity(createSwapActivities(db.deps).estimateLostWrites, {
-    ...db.place,
-    backupId: 'b1',
-  });
-  expect(lost!.rowsAtMost).toBeGreaterThanOrEqual(5200);
-});
-
-test('sessions of the live database are counted', async () => {
-  const db = await pg.fresh();
-  const client = new Client({ connectionString: db.url });
-  await client.connect();
-  expect(await runActivity(createSwapActivities(db.deps).countSessions, db.place)).toEqual({ sessions: 1 });
-  await client.end();
-});
-
-/** Counters arrive when a session ends or idles; the sessions of these tests end at once. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 300));
