@@ -1,117 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { createServer, request as httpRequest } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { cpSync, existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  CreateBucketCommand,
-  DeleteObjectCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
-import type { Client } from '@temporalio/client';
+import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { createDatabaseActivities } from '../../../../src/activities/database';
-import { startS3Server, type S3Server } from '../../../../src/local/s3-server';
 import { editManifest, flipByte } from '../../../support/damage';
-import {
-  failureOf,
-  runActivity,
-  startTestPostgres,
-  until,
-  type TestDatabase,
-  type TestPostgres,
-} from '../../../support/postgres';
+import { failureOf, runActivity, until } from '../../../support/postgres';
+import { storeOf } from './store-world';
+import { addLargeFile, key, place, upload, fetchElsewhere, useOffsite } from './offsite-world';
 
-let pg: TestPostgres;
-let s3: S3Server;
-let client: S3Client;
-let source: TestDatabase;
-beforeAll(async () => {
-  [pg, s3] = await Promise.all([
-    startTestPostgres({ template: `CREATE TABLE t AS SELECT generate_series(1, 10) AS id` }),
-    startS3Server(),
-  ]);
-  const { accessKeyId, secretAccessKey, endpoint } = s3;
-  client = new S3Client({
-    endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: { accessKeyId, secretAccessKey },
-  });
-  source = await pg.fresh();
-  await runActivity(createDatabaseActivities(source.deps).backUp, {
-    ...source.place,
-    backupId: 'origin',
-    fence: null,
-  });
-});
-afterAll(async () => {
-  client?.destroy();
-  await Promise.all([pg?.stop(), s3?.stop()]);
-});
-
-const storeOf = (db: TestDatabase) => join(db.directory, 'backups/shop/production');
-const place = { service: 'shop', environment: 'production' } as const;
-let buckets = 0;
-
-/** A bucket of its own, and a worker's folder with backups `b1` (oldest) to `bN`, a day apart. */
-async function world(count: number, { offsite = {}, lock = false, service = {} } = {}) {
-  const bucket = `bucket-${(buckets += 1)}`;
-  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: lock }));
-  process.env['TEST_S3_SECRET'] = s3.secretAccessKey;
-  const backups = {
-    directory: 'backups',
-    keep: 1,
-    offsite: {
-      bucket,
-      prefix: 'ours/',
-      endpoint: s3.endpoint,
-      forcePathStyle: true,
-      accessKeyId: s3.accessKeyId,
-      secretAccessKey: '${env:TEST_S3_SECRET}',
-      ...offsite,
-    },
-  };
-  const running = new Set<string>();
-  const worker = async () => {
-    const db = await pg.fresh({ service: { backups, ...service } });
-    const describe = (id: string) => async () => ({
-      status: { name: running.has(id) ? 'RUNNING' : 'COMPLETED' },
-    });
-    db.deps.client = {
-      workflow: { getHandle: (id: string) => ({ describe: describe(id) }) },
-    } as unknown as Client;
-    return { db, act: createDatabaseActivities(db.deps) };
-  };
-  const { db, act } = await worker();
-  for (let n = 1; n <= count; n += 1) {
-    const folder = join(storeOf(db), `b${n}`);
-    cpSync(join(storeOf(source), 'origin'), folder, { recursive: true });
-    editManifest(folder, (manifest) => {
-      manifest.backupId = `b${n}`;
-      manifest.snapshotAt = new Date(Date.now() - (count - n + 1) * 86_400_000).toISOString();
-    });
-    await runActivity(act.uploadBackup, { ...place, backupId: `b${n}` });
-  }
-  const objects = join(s3.directory, bucket, 'ours/shop/production');
-  const copies = () =>
-    existsSync(objects)
-      ? readdirSync(objects)
-          .filter((id) => existsSync(join(objects, id, 'manifest.json')))
-          .sort()
-      : [];
-  return { db, act, bucket, objects, copies, running, worker };
-}
+const { client, source, world, overhear } = useOffsite();
 
 describe('a copy off site', () => {
   test('is listed, fetched and restored by a worker that has never seen it', async () => {
@@ -146,24 +42,6 @@ describe('a copy off site', () => {
     expect(first).toMatchObject({ backupId: 'b1', where: ['disk', 'offsite'], provenAt: expect.any(String) });
   });
 });
-
-const key = (path: string) => `ours/shop/production/${path}`;
-const upload = (w: Awaited<ReturnType<typeof world>>, backupId = 'b1') =>
-  runActivity(w.act.uploadBackup, { ...place, backupId });
-const fetchElsewhere = async (w: Awaited<ReturnType<typeof world>>, backupId = 'b1') =>
-  runActivity((await w.worker()).act.fetchBackup, { ...place, backupId });
-
-/** Gives a backup a file that needs several parts. */
-function addLargeFile(folder: string): string {
-  const content = randomBytes(20_000_000);
-  writeFileSync(join(folder, 'data/large.dat'), content);
-  editManifest(folder, (manifest) => {
-    const sha256 = createHash('sha256').update(content).digest('hex');
-    manifest.files.push({ path: 'data/large.dat', bytes: content.length, sha256 });
-    manifest.sizeBytes += content.length;
-  });
-  return join(folder, 'data/large.dat');
-}
 
 describe('copying', () => {
   test('sends a large file in parts, and what an interrupted copy sent is not sent again', async () => {
@@ -267,31 +145,6 @@ test('a copy that the disk has no room for is not begun to be fetched', async ()
   expect(readdirSync(storeOf(other.db))).toEqual([]);
 });
 
-/** The storage behind a listener that hears of each request before it is answered. */
-async function overhear(
-  w: Awaited<ReturnType<typeof world>>,
-  hear: (path: string, method?: string) => unknown,
-) {
-  const server = createServer((request, response) => {
-    const { method, headers, url = '' } = request;
-    void Promise.resolve(hear(decodeURIComponent(url), method)).then(() =>
-      request.pipe(
-        httpRequest(s3.endpoint, { path: url, method, headers }, (answer) => {
-          response.writeHead(answer.statusCode!, answer.headers);
-          answer.pipe(response);
-        }),
-      ),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  w.db.deps.config.services['shop']!.backups!.offsite!.endpoint =
-    `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return () => {
-    server.closeAllConnections();
-    server.close();
-  };
-}
-
 describe('a backup on the disk', () => {
   test('that is damaged is mended by fetching it, with what is known of it', async () => {
     const w = await world(1);
@@ -386,134 +239,6 @@ describe('a damaged copy', () => {
     const w = await world(1);
     editManifest(join(w.objects, 'b1'), (manifest) => void (manifest.files[0]!.path = '../../../evil'));
     expect((await failureOf(fetchElsewhere(w))).message).toContain('outside of the backup');
-  });
-});
-
-describe('the retention off site', () => {
-  const prune = (w: Awaited<ReturnType<typeof world>>) =>
-    runActivity(w.act.pruneBackups, { ...place, dryRun: false, fence: null });
-
-  test('follows the same rules, and keeps what an open run has chosen', async () => {
-    const w = await world(5);
-    for (const id of ['b1', 'b2', 'b4'])
-      await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    const other = await w.worker();
-    w.running.add('drill-1');
-    await runActivity(other.act.holdBackup, { ...place, backupId: 'b2' }, { workflowId: 'drill-1' });
-    expect((await prune(w)).offsite).toEqual({
-      deleted: ['b3', 'b1'],
-      kept: ['b5', 'b4', 'b2'],
-      held: ['b2'],
-      locked: [],
-    });
-    expect(w.copies()).toEqual(['b2', 'b4', 'b5']);
-    w.running.clear();
-    expect((await prune(w)).offsite?.deleted).toEqual(['b2']);
-    expect(w.copies()).toEqual(['b4', 'b5']);
-    expect(existsSync(join(w.objects, 'b2/data'))).toBe(false);
-  });
-
-  test('deletes nothing while a copy lies under the name of another one', async () => {
-    const w = await world(3);
-    await runActivity(w.act.markBackupProven, { ...place, backupId: 'b1' });
-    cpSync(join(w.objects, 'b1'), join(w.objects, 'b1-copy'), { recursive: true });
-    expect((await failureOf(prune(w))).message).toMatch(/b1-copy is not complete: it calls itself b1/);
-    expect(w.copies()).toEqual(['b1', 'b1-copy', 'b2', 'b3']);
-    const list = await runActivity((await w.worker()).act.listBackups, place);
-    expect(list.map(({ backupId, complete }) => [backupId, complete])).toEqual([
-      ['b3', true],
-      ['b2', true],
-      ['b1', true],
-      ['b1-copy', false],
-    ]);
-  });
-
-  test('of a run that chooses a copy in the moment of its deletion: it has it, or it fails', async () => {
-    const w = await world(3);
-    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    const other = await w.worker();
-    w.running.add('drill-1');
-    const stop = await overhear({ ...w, db: other.db }, async (path) => {
-      // The copy was seen, and is deleted before the mark is there.
-      if (path.includes('b1/holds/')) await prune(w);
-    });
-    const hold = runActivity(other.act.holdBackup, { ...place, backupId: 'b1' }, { workflowId: 'drill-1' });
-    expect((await failureOf(hold)).type).toBe('BackupIncomplete');
-    expect(w.copies()).toEqual(['b2', 'b3']);
-    stop();
-  });
-
-  test('gives back a copy that a run has chosen in the moment of its deletion', async () => {
-    const w = await world(3);
-    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    w.running.add('drill-1');
-    let asked = 0;
-    const stop = await overhear(w, async (url) => {
-      // The first question is before the deletion, the second after its manifest is gone.
-      if (!url.includes('prefix=ours/shop/production/b1/holds/') || (asked += 1) !== 2) return;
-      expect(w.copies()).toEqual(['b2', 'b3']);
-      const Body = JSON.stringify({ workflowId: 'drill-1' });
-      await client.send(new PutObjectCommand({ Bucket: w.bucket, Key: key('b1/holds/drill.json'), Body }));
-    });
-    expect((await prune(w)).offsite).toMatchObject({ deleted: [], held: ['b1'] });
-    stop();
-    expect(await fetchElsewhere(w)).toMatchObject({ detail: expect.stringContaining('SHA-256') });
-  });
-
-  test('deletes nothing beyond the cap, nor beside a copy of the future', async () => {
-    const w = await world(3, { service: { maxDestructive: 1 } });
-    for (const id of ['b1', 'b2', 'b3'])
-      await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    // Nothing lies on its disk.
-    const other = { ...w, ...(await w.worker()) };
-    expect(await failureOf(prune(other))).toMatchObject({
-      type: 'InvalidInput',
-      message: expect.stringContaining(
-        'delete 2 copies of s3://' + w.bucket + '/ours/shop/production/, more',
-      ),
-    });
-    editManifest(
-      join(w.objects, 'b1'),
-      (manifest) => void (manifest.snapshotAt = '2999-01-01T00:00:00.000Z'),
-    );
-    for (const name of ['b1/manifest.json', 'b1/manifest.sha256']) {
-      const Body = readFileSync(join(w.objects, name));
-      await client.send(new PutObjectCommand({ Bucket: w.bucket, Key: key(name), Body }));
-    }
-    const failure = await failureOf(prune({ ...w, ...(await w.worker()) }));
-    expect(failure.message).toMatch(/b1 is of the future.*Nothing was deleted there/);
-    expect(w.copies()).toEqual(['b1', 'b2', 'b3']);
-  });
-
-  test('clears away an old copy that was never finished, and no young one', async () => {
-    const w = await world(2);
-    for (const id of ['b1', 'b2'])
-      await client.send(new DeleteObjectCommand({ Bucket: w.bucket, Key: key(`${id}/manifest.json`) }));
-    const old = Date.now() / 1_000 - 26 * 3_600;
-    for (const name of readdirSync(join(w.objects, 'b1'), { recursive: true, encoding: 'utf8' }))
-      utimesSync(join(w.objects, 'b1', name), old, old);
-    expect((await prune(w)).offsite).toMatchObject({ deleted: ['b1'] });
-    expect(existsSync(join(w.objects, 'b1/data'))).toBe(false);
-    expect(existsSync(join(w.objects, 'b2/data/toc.dat'))).toBe(true);
-  });
-
-  test('is left to the rules of the bucket where the configuration says so', async () => {
-    const w = await world(3, { offsite: { prune: false } });
-    for (const id of ['b1', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    expect(await prune(w)).toEqual({ deleted: ['b1'], kept: ['b3', 'b2'], held: [] });
-    expect(w.copies()).toEqual(['b1', 'b2', 'b3']);
-  });
-
-  test('leaves what the storage lets nobody delete yet', async () => {
-    const w = await world(3, { lock: true, offsite: { objectLockDays: 1 } });
-    for (const id of ['b2', 'b3']) await runActivity(w.act.markBackupProven, { ...place, backupId: id });
-    expect((await prune(w)).offsite).toMatchObject({ deleted: [], locked: ['b2'] });
-    expect(w.copies()).toEqual(['b1', 'b2', 'b3']);
-    const { VersionId } = await client.send(
-      new HeadObjectCommand({ Bucket: w.bucket, Key: key('b1/globals.sql') }),
-    );
-    const object = { Bucket: w.bucket, Key: key('b1/globals.sql'), VersionId };
-    await expect(client.send(new DeleteObjectCommand(object))).rejects.toThrow(/lock|denied/i);
   });
 });
 
