@@ -6,7 +6,12 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '../../../support/postgres';
+import { describeLocks, isAsPredicted, type MeasuredLock } from '../../../../src/contract/locks';
+import { LockRecord } from '../../../../src/activities/postgres/migrations/lock-record';
+import { parseScript } from '../../../../src/activities/postgres/migrations/parse';
+import { locksOf } from '../../../../src/activities/postgres/migrations/table-locks';
 import { apply, hasColumn, shopSchema, startApply, writeMigration } from './migration-fixtures';
+import { everything, STATEMENTS } from './lock-statements';
 
 let server: TestPostgres;
 beforeAll(async () => {
@@ -190,5 +195,63 @@ describe('autovacuum in the way', () => {
     expect(result).toMatchObject({ lockAttempts: 1, alreadyDone: false });
     expect(result.longestBlockMs).toBeLessThan(user === 'tuner' ? 700 : 1_800);
     expect(result.longestBlockMs).toBeGreaterThan(user === 'tuner' ? 50 : 800);
+  });
+});
+
+describe('what a statement locks', () => {
+  let client: Client;
+  let other: Client;
+  beforeAll(async () => {
+    const shop = await server.fresh({ sql: everything });
+    [client, other] = [
+      new Client({ connectionString: shop.url }),
+      new Client({ connectionString: shop.url }),
+    ];
+    await Promise.all([client.connect(), other.connect()]);
+  });
+  afterAll(() => Promise.all([client?.end(), other?.end()]));
+
+  async function measure(sql: string): Promise<MeasuredLock[]> {
+    const { statements } = await parseScript('001.sql', Buffer.from(sql));
+    const record = new LockRecord(client, other);
+    await client.query('BEGIN');
+    try {
+      for (const { node, text, line } of statements) {
+        const predicted = await record.predict(locksOf(node));
+        await client.query(text);
+        await record.look({ line, since: Date.now() }, predicted);
+      }
+      return record.measured();
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }
+
+  it.each(STATEMENTS)('is what was predicted: %s', async (sql) => {
+    expect(describeLocks((await measure(sql)).filter((lock) => !isAsPredicted(lock)))).toBe('');
+  });
+});
+
+describe('the words for locks', () => {
+  const lock = (table: string, more: Partial<MeasuredLock> = {}): MeasuredLock => ({
+    ...{ line: 1, table, mode: 'ShareRowExclusiveLock', heldMs: 12, predicted: 'writes', ...more },
+  });
+
+  it('say mode, table, time, and first what was not predicted', () => {
+    const unpredicted = lock('b', { mode: 'AccessExclusiveLock', predicted: 'nothing' });
+    expect(describeLocks([lock('a'), unpredicted, lock('c', { mode: null, heldMs: 0 })])).toBe(
+      'ACCESS EXCLUSIVE on b for 12 ms (not predicted), SHARE ROW EXCLUSIVE on a for 12 ms (as predicted), ' +
+        'no lock of c, although one that stops writes was predicted',
+    );
+    expect(describeLocks([lock('a', { predicted: 'reads' })])).toContain(
+      '(predicted was one that stops reads)',
+    );
+  });
+
+  it('are few, and none for a result of an older worker', () => {
+    expect(describeLocks(Array.from({ length: 20 }, (_, index) => lock(`t${index}`)))).toMatch(
+      /, and 15 more locks$/,
+    );
+    expect(describeLocks(undefined)).toBe('');
   });
 });
