@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { githubWorkflowRun } from '../alerts/senders/bodies';
+import { githubWorkflowRun } from '../alerts/senders/github-bodies';
 import { runCli, spawnCli, temporaryFolder } from './harness';
 
 const ROOT = resolve(__dirname, '../..');

@@ -1,6 +1,13 @@
 /** Bodies as the senders write them, for the tests to read and the fuzz to spoil. */
 import type { Headers, SenderKind } from '../../../src/alerts/sender';
 import type { GenericMapping } from '../../../src/config/alert-schema';
+import { sentryError, sentryEventAlert, sentryIssue, sentryMetricAlert } from './sentry-bodies';
+import {
+  githubCheckSuite,
+  githubDependabotAlert,
+  githubDeploymentStatus,
+  githubWorkflowRun,
+} from './github-bodies';
 
 export const poolAlert = {
   status: 'firing',
@@ -61,106 +68,6 @@ export const grafanaBody = {
   title: '[FIRING:1] ConnectionPoolNearlyFull Booking',
   state: 'alerting',
   message: '**Firing**\n\nValue: B=47, C=1',
-};
-
-const sentryFrame = { action: 'triggered', actor: { id: 'sentry', name: 'Sentry', type: 'application' } };
-const installation = { uuid: 'a8e5d37a-696c-4c54-adb5-b3f28d64c7de' };
-
-export const sentryEventAlert = {
-  ...sentryFrame,
-  data: {
-    event: {
-      event_id: 'e4874d664c3540c1a32eab185f12c5ab',
-      issue_id: '1170820242',
-      issue_url: 'https://sentry.io/api/0/organizations/acme/issues/1170820242/',
-      web_url: 'https://acme.sentry.io/issues/1170820242/events/e4874d664c3540c1a32eab185f12c5ab/',
-      title: 'SequelizeConnectionAcquireTimeoutError: Operation timeout',
-      culprit: 'POST /api/bookings',
-      level: 'error',
-      platform: 'node',
-      project: 1,
-      environment: 'production',
-      release: 'booking@2026.11.20-3',
-      datetime: '2026-11-21T03:06:17.677000Z',
-      tags: [
-        ['environment', 'production'],
-        ['server_name', 'web-2'],
-        ['transaction', 'POST /api/bookings'],
-        ['user', 'email:guest@example.com'],
-        ['level', 'fatal'],
-      ],
-      user: { email: 'guest@example.com', ip_address: '203.0.113.9' },
-      request: {
-        url: 'https://booking.example.com/api/bookings',
-        headers: [['Authorization', 'Bearer of-a-guest']],
-      },
-      exception: { values: [{ type: 'SequelizeConnectionAcquireTimeoutError', stacktrace: { frames: [] } }] },
-    },
-    triggered_rule: 'Errors of the booking API',
-  },
-  installation,
-};
-
-export const sentryError = {
-  ...sentryFrame,
-  action: 'created',
-  data: { error: sentryEventAlert.data.event },
-  installation,
-};
-
-export const sentryIssue = {
-  ...sentryFrame,
-  action: 'resolved',
-  data: {
-    issue: {
-      id: '1170820242',
-      shortId: 'BOOKING-9',
-      title: 'SequelizeConnectionAcquireTimeoutError: Operation timeout',
-      culprit: 'POST /api/bookings',
-      level: 'error',
-      status: 'resolved',
-      substatus: null,
-      statusDetails: { inRelease: 'booking@2026.11.21-1' },
-      permalink: null,
-      web_url: 'https://acme.sentry.io/issues/1170820242/',
-      firstSeen: '2026-11-19T20:58:37.391000Z',
-      lastSeen: '2026-11-21T03:06:17.677000Z',
-      count: '214',
-      userCount: 31,
-      project: { id: '1', name: 'booking', slug: 'booking', platform: 'node' },
-    },
-  },
-  installation,
-};
-
-export const sentryMetricAlert = {
-  ...sentryFrame,
-  action: 'critical',
-  data: {
-    metric_alert: {
-      id: '4',
-      identifier: '1',
-      title: 'Sacred Marmot',
-      projects: ['booking'],
-      date_started: '2026-11-21T03:00:00.000000Z',
-      date_detected: '2026-11-21T03:02:00.000000Z',
-      date_closed: null,
-      status: 20,
-      alert_rule: {
-        id: '7',
-        name: 'Too many errors',
-        environment: null,
-        aggregate: 'count()',
-        query: 'level:error',
-        projects: ['booking'],
-        triggers: [{ label: 'critical', alert_threshold: 1000, actions: [] }],
-      },
-    },
-    description_title: 'Critical: Too many errors',
-    description_text: '1000 events in the last 10 minutes\nFilter: level:error',
-    web_url: 'https://acme.sentry.io/alerts/1/',
-  },
-  installation,
 };
 
 const reference = (id: string, type: string, summary: string) => ({
@@ -260,77 +167,6 @@ export const stripeBody = {
       metadata: { booking: '4711' },
     },
   },
-};
-
-const githubRepository = {
-  id: 186853002,
-  name: 'booking',
-  full_name: 'acme/booking',
-  private: true,
-  html_url: 'https://github.com/acme/booking',
-  owner: { login: 'acme', id: 21031067, type: 'Organization' },
-};
-
-export const githubWorkflowRun = {
-  action: 'completed',
-  workflow: { id: 3, name: 'Deploy', path: '.github/workflows/deploy.yml' },
-  workflow_run: {
-    id: 30433642,
-    name: 'Deploy',
-    display_title: 'Raise the size of the pool',
-    run_number: 562,
-    run_attempt: 1,
-    event: 'push',
-    status: 'completed',
-    conclusion: 'failure',
-    workflow_id: 159038,
-    head_branch: 'main',
-    head_sha: 'acb5820ced9479c074f688cc328bf03f341a511d',
-    html_url: 'https://github.com/acme/booking/actions/runs/30433642',
-    run_started_at: '2026-11-21T03:00:00Z',
-    updated_at: '2026-11-21T03:04:06Z',
-  },
-  repository: githubRepository,
-  sender: { login: 'octocat', id: 1, type: 'User' },
-};
-
-export const githubCheckSuite = {
-  action: 'completed',
-  check_suite: {
-    id: 118578147,
-    head_branch: 'main',
-    head_sha: 'acb5820ced9479c074f688cc328bf03f341a511d',
-    status: 'completed',
-    conclusion: 'timed_out',
-    app: { id: 29310, slug: 'octoapp', name: 'Octo App' },
-  },
-  repository: githubRepository,
-};
-
-export const githubDeploymentStatus = {
-  action: 'created',
-  deployment_status: {
-    id: 7,
-    state: 'failure',
-    environment: 'production',
-    description: 'The health check failed',
-    target_url: '',
-    log_url: 'https://github.com/acme/booking/actions/runs/30433642/job/7',
-    created_at: '2026-11-21T03:04:06Z',
-  },
-  deployment: { id: 145988746, ref: 'main', sha: 'acb5820ced', task: 'deploy', environment: 'production' },
-  repository: githubRepository,
-};
-
-export const githubDependabotAlert = {
-  action: 'created',
-  alert: {
-    number: 12,
-    state: 'open',
-    severity: 'HIGH',
-    html_url: 'https://github.com/acme/booking/security/dependabot/12',
-  },
-  repository: githubRepository,
 };
 
 export const genericBody = {

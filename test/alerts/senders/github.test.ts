@@ -4,8 +4,8 @@ import {
   githubDependabotAlert,
   githubDeploymentStatus,
   githubWorkflowRun,
-  sentryIssue,
-} from './bodies';
+} from './github-bodies';
+import { sentryIssue } from './sentry-bodies';
 import { delivery, itBelievesOnlyProofs, OPTIONS, parse, parseOne, sign } from './support';
 
 const of = (event: string) => ({ 'x-github-event': event });

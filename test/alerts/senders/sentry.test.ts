@@ -1,5 +1,5 @@
 import { sentry } from '../../../src/alerts/senders/sentry';
-import { sentryError, sentryEventAlert, sentryIssue, sentryMetricAlert } from './bodies';
+import { sentryError, sentryEventAlert, sentryIssue, sentryMetricAlert } from './sentry-bodies';
 import { itBelievesOnlyProofs, parse, parseOne, sign } from './support';
 
 const of = (resource: string) => ({ 'sentry-hook-resource': resource });
