@@ -1,87 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Alert } from '../../src/contract/alert';
 import { lazyClient } from '../../src/alerts/lazy-client';
 import { startIntake } from '../../src/worker/intake';
-import { compileRoutes, planRun } from '../../src/alerts/routing';
 import { createStarter, type Startable } from '../../src/alerts/start';
 import { createTemporalCalls, Unavailable } from '../../src/alerts/temporal-calls';
-import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
-import {
-  alertOf,
-  bodyOf,
-  configOf,
-  memoryLog,
-  post,
-  startLine,
-  until,
-  type Answered,
-  type Line,
-} from './intake-support';
+import { bodyOf, configOf, memoryLog, post, until, type Answered } from './intake-support';
+import { MINUTE, plan, soon, useStarters } from './start-support';
 
-const directory = mkdtempSync(join(tmpdir(), 'alerts-start-'));
-const MINUTE = 60_000;
-const SIGNALED = 'workflowExecutionSignaledEventAttributes';
-
-let temporal: LocalTemporal;
-let connection: Connection;
-let client: Client;
-let line: Line;
-
-beforeAll(async () => {
-  temporal = await startTemporal({ directory, ephemeral: true });
-  connection = await Connection.connect({ address: temporal.address });
-  client = new Client({ connection });
-  line = await startLine(temporal.port);
-});
-afterAll(async () => {
-  await line.stop();
-  await connection.close();
-  await temporal.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
-
-/** A starter that knows nothing yet, as after a restart of the intake. */
-const freshStarter = (noticeEveryMs = MINUTE, lingerMs?: number) =>
-  createStarter({ calls: createTemporalCalls(client), taskQueue: 'runbooks', noticeEveryMs, lingerMs });
-
-const plan = (alert: Partial<Alert>, route: Record<string, unknown> = {}): [Startable, Alert] => {
-  const config = configOf({
-    routes: [
-      {
-        name: 'r',
-        match: { source: 'monitor' },
-        runbook: 'checkBackups',
-        input: { service: 'booking' },
-        ...route,
-      },
-    ],
-  });
-  const whole = alertOf(alert);
-  return [planRun(config, compileRoutes(config)[0]!, whole) as Startable, whole];
-};
-
-const soon = () => Date.now() + MINUTE;
-const describeRun = ([{ workflowId }]: [Startable, Alert]) =>
-  client.workflow.getHandle(workflowId).describe();
-const terminate = ([{ workflowId }]: [Startable, Alert]) =>
-  client.workflow.getHandle(workflowId).terminate('over');
-
-/** What a run was told, in order. */
-async function noticesOf(workflowId: string): Promise<{ status: string; count: number; at: string }[]> {
-  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
-  const signals = (events ?? []).map((event) => event[SIGNALED]).filter((one) => one != null);
-  return signals.map(
-    ({ input }) =>
-      JSON.parse(Buffer.from(input!.payloads![0]!.data!).toString()) as {
-        status: string;
-        count: number;
-        at: string;
-      },
-  );
-}
+const { temporal, freshStarter, describeRun, terminate, noticesOf } = useStarters();
+const { client, line } = temporal;
 
 describe('an alert that fires', () => {
   it('is a run that Temporal has: its type, queue, input, and the title where people look', async () => {
@@ -264,7 +191,6 @@ describe('what a run hears', () => {
 
 describe('while Temporal does not answer', () => {
   const through = () => lazyClient(configOf({}, line.address));
-  afterEach(() => line.set('open'));
 
   it.each(['stalled', 'cut'] as const)(
     '(%s) nothing counts as started, and the next try is',
