@@ -37,6 +37,9 @@ export const POLICY: Policy = {
   workerVersion: 'test',
 };
 
+/** Run ID of a run that never was. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000';
+
 /** An alert that starts a run. */
 export const alertOf = (fingerprint = 'pool'): Alert => ({
   source: 'test',

@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import type { GuardState, Letter } from '../../../src/contract/guard';
 import { createDevEnvironment } from '../../support/dev-server';
 import { askFor } from '../../support/shared/ask';
-import { POLICY, useEnvironment, withKit } from './harness';
+import { NOBODY, POLICY, useEnvironment, withKit } from './harness';
 import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
 
 const env = useEnvironment(createDevEnvironment);
@@ -118,8 +118,6 @@ describe('places', () => {
       for (const handle of [first, second]) await kit.settled(handle);
       await replay('places/0', first.workflowId, second.workflowId);
     }));
-
-  const NOBODY = '00000000-0000-0000-0000-000000000000';
 
   it.each(['guard', 'places'])(
     'are said by signal to who asked by signal, also where %s hears its Update in the same turn',
