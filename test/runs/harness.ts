@@ -6,7 +6,9 @@ import { Client as PgClient } from 'pg';
 import { parseDocument } from 'yaml';
 import type { RunReport, RunStatus, Waiting } from '../../src/contract/report';
 import type { Stack } from '../../src/local/stack';
+import { quietTemporal } from '../support/quiet';
 import { startTestStack } from '../support/shared/stack';
+import { standIn } from '../support/stand-in';
 
 export interface Ended {
   handle: WorkflowHandle;
@@ -150,6 +152,17 @@ export async function startDriver(
       }
     },
   };
+}
+
+/** A driver from the first test of a file to its last. */
+export function useDriver(): Driver {
+  quietTemporal();
+  let driver: Driver | undefined;
+  beforeAll(async () => {
+    driver = await startDriver();
+  });
+  afterAll(() => driver?.stack.stop());
+  return standIn(() => driver!);
 }
 
 /** What a run has done, in order. */

@@ -1,19 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { PROVEN_FILE } from '../../src/activities/postgres/backups/manifest';
-import { startS3Server, type S3Server } from '../../src/local/s3-server';
 import { flipByte } from '../support/damage';
 import { until } from '../support/postgres';
-import { quietTemporal } from '../support/quiet';
-import { startDriver, type Driver } from './harness';
+import { useDriver } from './harness';
+import { useOffsite } from './offsite';
 
-quietTemporal();
-let driver: Driver;
-beforeAll(async () => {
-  driver = await startDriver();
-});
-afterAll(() => driver?.stack.stop());
+const driver = useDriver();
 
 const databases = () =>
   driver.sql<{ datname: string }>('SELECT datname FROM pg_database ORDER BY 1', 'postgres');
@@ -261,19 +254,7 @@ describe('drillRestore with promote', () => {
 });
 
 describe('with a place off site', () => {
-  let s3: S3Server;
-  beforeAll(async () => {
-    s3 = await startS3Server();
-    const { accessKeyId, secretAccessKey, endpoint } = s3;
-    const where = { endpoint, region: 'us-east-1', forcePathStyle: true };
-    const client = new S3Client({ ...where, credentials: { accessKeyId, secretAccessKey } });
-    await client.send(new CreateBucketCommand({ Bucket: 'backups' }));
-    client.destroy();
-    const { backups } = driver.stack.config.services['booking']!;
-    const bucket = { bucket: 'backups', prefix: '', prune: true, accessKeyId, secretAccessKey };
-    backups!.offsite = { ...where, ...bucket, kind: 's3' };
-  });
-  afterAll(() => s3?.stop());
+  const s3 = useOffsite(driver);
 
   it('a backup is copied there, and checked there', async () => {
     expect((await driver.run('checkBackups')).message).toContain('there is no complete copy');
