@@ -4,46 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
 import { serviceSchema } from '../../src/config/schema';
-import { quietTemporal } from '../support/quiet';
 import { writeAsApplication } from './as-application';
-import { startDriver, type Driver } from './harness';
+import { useMigrations } from './migrate-world';
 
-quietTemporal();
-let driver: Driver;
-beforeAll(async () => {
-  driver = await startDriver();
-});
-afterAll(() => driver?.stack.stop());
+const { driver, columns, write, snapshot } = useMigrations();
 
 const NOTES = '2026_11_01_add_booking_notes.sql';
 const MERGE = '2026_11_03_merge_slot_capacity.sql';
 const UNSAFE = '2026_11_04_unsafe_type_change.sql';
 const BREAKS_INVARIANT = '2026_11_05_settle_stale_payments.sql';
-
-const columns = (environment: 'production' | 'staging') =>
-  driver.sql<{ column_name: string }>(
-    `SELECT table_name || '.' || column_name AS column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1`,
-    environment,
-  );
-const write = (name: string, sql: string) =>
-  writeFileSync(join(driver.stack.directory, 'migrations', name), sql);
-
-/** Everything a run could have changed, as text. */
-async function snapshot(): Promise<string> {
-  const state = [];
-  for (const environment of ['production', 'staging'] as const) {
-    state.push(await columns(environment));
-    state.push(
-      await driver.sql(
-        `SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_%' ORDER BY 1`,
-        environment,
-      ),
-    );
-  }
-  state.push(await driver.sql('SELECT datname FROM pg_database ORDER BY 1', 'postgres'));
-  state.push(driver.backups());
-  return JSON.stringify(state);
-}
 
 describe('migrateDatabase', () => {
   it('changes nothing in mode observe and shows its plan', async () => {
