@@ -23,17 +23,6 @@ const constantCase = ['Program', 'Program > ExportNamedDeclaration'].map((parent
   message: 'A constant of a module is written in UPPER_SNAKE_CASE.',
 }));
 
-/** Tests from before the limit, until each is split by its subjects. None may come to it. */
-const tooLong = [
-  'test/activities/postgres/backups/{backup-activities,offsite,take-backup}.test.ts',
-  'test/activities/postgres/migrations/{apply-rehearsal,migration-activities}.test.ts',
-  'test/activities/postgres/restore/{restore,scratch,swap,validation}-activities.test.ts',
-  'test/alerts/{routing,server,start}.test.ts',
-  'test/alerts/senders/bodies.ts',
-  'test/runs/{disaster,migrate,migrate-ways-back,restore}.test.ts',
-  'test/workflows/guard/guard.test.ts',
-];
-
 /** All runs of a worker share the modules of our own workflows: what one of them kept there, another would find. */
 const statelessModules = ['Program', 'Program > ExportNamedDeclaration'].flatMap((parent) =>
   [
@@ -76,7 +65,6 @@ export default tseslint.config(
   {
     // What does not fit has a second subject, or repeats itself.
     files: ['{src,test,bench,scripts,examples}/**/*.{ts,tsx,mjs,cjs,js}'],
-    ignores: tooLong,
     rules: { 'max-lines': ['error', 300] },
   },
   {
