@@ -241,7 +241,7 @@ function handleFreeing(state: GuardState, touched: () => void): void {
         throw refused(
           `${workflowId} still runs, or cannot be looked at: answer it there (\`runbooks done ${workflowId}\`), or end it first`,
         );
-      if (state.holder !== holder) throw refused(`the lease of ${state.target} was given back meanwhile`);
+      if (state.holder?.runId !== holder.runId) throw refused('the lease was given back meanwhile');
       state.holder = null;
       noteChange(state, { by, what: `lease of ${workflowId} freed`, reason });
       touched();
