@@ -1,5 +1,5 @@
 import type { ApprovalConfig } from '../config/approval-schema';
-import { isSameName } from '../contract/answer';
+import { distinctNames, isSameName } from '../contract/answer';
 
 /** Why nobody, or not everybody that is named, can say yes to a run that begins now; or nothing. */
 export function approversProblem(
@@ -8,7 +8,7 @@ export function approversProblem(
 ): string | undefined {
   const signed = proof === 'signature';
   if (!signed && approvers.length === 0) return undefined;
-  const named = approvers.length === 0 ? Object.keys(keys) : approvers;
+  const named = distinctNames(approvers.length === 0 ? Object.keys(keys) : approvers);
   const canSign = (name: string) =>
     Object.entries(keys).some(
       ([owner, own]) => isSameName(owner, name) && own.some((key) => counts(key, nowMs)),

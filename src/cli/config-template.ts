@@ -59,7 +59,7 @@ services:
     # The highest mode. observe: report the plan and stop; propose: wait for an approval; auto: go on alone.
     # Begin with observe; change it when the plans are those that you would have made.
     mode: observe
-    # modes: { backUpDatabase: auto } # else the backup of a schedule backs nothing up: it shows its plan
+    # modes: { backUpDatabase: auto, drillRestore: auto } # else those of a schedule do nothing: they show their plan
 
     approval:
       fourEyes: false                # true: whoever started a run cannot approve it

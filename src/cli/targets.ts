@@ -50,9 +50,11 @@ export function unknownTarget(target: string, config: Services): string {
   return `There is no target "${target}"; nothing was done. Known: ${known.slice(0, MAX_NAMED).join(', ')}${more}${suggestion(target, known)}`;
 }
 
-/** One runs, or has ended and is still paused. */
+/** One runs, or has ended and still holds something back. */
 async function hasGuard(client: Temporal['client'], target: string): Promise<boolean> {
   const { readGuardMemory } = await import('../activities/guard/reach-guard.js');
   const found = await readGuardMemory(client, target);
-  return found !== undefined && (found.runs || (found.memory?.paused ?? null) !== null);
+  if (found === undefined) return false;
+  const { paused = null, holder = null } = found.memory ?? {};
+  return found.runs || paused !== null || holder !== null;
 }

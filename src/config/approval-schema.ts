@@ -30,11 +30,15 @@ export const approvalSchema = z
     fourEyes: z
       .boolean()
       .default(false)
-      .describe('whoever started a run may not say what lets it change something'),
+      .describe(
+        'whoever started a run, or triggered its schedule with `runbooks schedules run`, may not say what lets it change something',
+      ),
     approvers: z
       .array(z.string())
       .default([])
-      .describe('names that may say yes to a plan, or choose what changes something; empty: anyone'),
+      .describe(
+        'names that may say yes to a plan, choose what changes something, or say that a repair is done; empty: anyone. Capitals do not count. Orders to guards are for anybody',
+      ),
     proof: z
       .enum(['none', 'signature'])
       .default('none')
@@ -44,13 +48,19 @@ export const approvalSchema = z
       .default({})
       .describe('by name: the keys with which it signs'),
     expiresAfterMinutes: z.number().positive().default(240).describe('an expired approval is a denied one'),
-    escalateAfterMinutes: z.number().positive().default(15),
+    escalateAfterMinutes: z
+      .number()
+      .positive()
+      .default(15)
+      .describe(
+        'nobody has answered: then the next rung is paged; the last one again, at distances that grow up to eight hours',
+      ),
     humanWaitHours: z
       .number()
       .positive()
       .default(24)
       .describe(
-        'how long a task stands open; a repair is asked for again after that, for as long as it takes',
+        'how long a task stands open; a repair is asked for anew after that, from the first rung of the ladder on, for as long as it takes',
       ),
   })
   .superRefine(({ approvers, proof, keys }, context) => {

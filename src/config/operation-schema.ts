@@ -179,7 +179,11 @@ export const connectionsSchema = z
 
 export const breakerSchema = z
   .strictObject({
-    windowMinutes: z.number().positive().default(60),
+    windowMinutes: z
+      .number()
+      .positive()
+      .default(60)
+      .describe('how far back runs for the same alert count; open until one has passed without a run for it'),
     maxRecurrences: z
       .number()
       .int()

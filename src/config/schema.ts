@@ -128,7 +128,9 @@ export const configSchema = z
           .int()
           .positive()
           .default(3)
-          .describe('services whose breaker opened within an hour; then everything is paused, and paged'),
+          .describe(
+            'services within an hour of which a breaker opened or a run that nobody started ended badly; then everything is paused, and the ladder of the last of them is paged',
+          ),
       })
       .prefault({}),
     alerts: alertsSchema.prefault({}),

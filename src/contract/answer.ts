@@ -50,7 +50,14 @@ export function statementBytes(statement: Statement): Uint8Array {
   return new TextEncoder().encode(JSON.stringify([...fields, signedAt]));
 }
 
-/** Names are compared as people write them. */
+/** Names are compared as people read them: not by capitals, nor by how a keyboard puts an accent on a letter. */
 export function isSameName(one: string, other: string): boolean {
-  return one.trim().toLowerCase() === other.trim().toLowerCase();
+  return plainName(one) === plainName(other);
+}
+
+const plainName = (name: string): string => name.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
+
+/** Each person once, as first written. */
+export function distinctNames(names: readonly string[]): string[] {
+  return names.filter((name, index) => names.findIndex((one) => isSameName(one, name)) === index);
 }

@@ -178,7 +178,66 @@ describe('cancelling, pausing and the guard', () => {
     });
     await guard.signal('keep', { workflowId, runId, why: 'the disk is full' });
     expect((await cli('guard', 'shop/production')).stdout).toContain('needs a person: the disk is full');
+    // Who may answer it is a matter of its policy, and nothing that may be gone round.
+    expect(await free('--reason', 'mended')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        new RegExp(`${workflowId} still runs.*runbooks done ${workflowId}`),
+      ) as string,
+    });
+    await workflow.getHandle(workflowId).terminate();
     expect((await free('--reason', 'mended')).stdout).toMatch(/holder\s+nobody/);
+  });
+
+  it('frees what a guard keeps that was terminated, also of a target that no configuration names', async () => {
+    const file = join(folder.path, 'named.yaml');
+    const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: shop } }";
+    writeFileSync(file, `services: { shop: { environments: { production: { database: ${database} } } } }`);
+    const workflowId = await start('wait');
+    const { workflow } = client;
+    const { runId } = await workflow.getHandle(workflowId).describe();
+    const target = 'shop/production/application';
+    const guard = await workflow.signalWithStart('guard', {
+      workflowId: `guard/${target}`,
+      taskQueue: 'runbooks',
+      args: [{ target }],
+      signal: 'request',
+      signalArgs: [{ workflowId, runId, runbook: 'x', atLeast: 0, rank: 1 }],
+    });
+    await guard.query('state');
+    await guard.signal('keep', { workflowId, runId, why: 'the switch is stuck' });
+    expect((await cli('guard', target)).stdout).toContain('the switch is stuck');
+    await guard.terminate();
+    await workflow.getHandle(workflowId).terminate();
+    const freed = await cli('--config', file, 'guard', target, '--free', '--reason', 'mended');
+    expect([freed.code, freed.stderr]).toEqual([0, expect.stringContaining('is free')]);
+  });
+
+  it('takes no order about a breaker where nothing reads it', async () => {
+    const order = ['--ladder', 'migrateDatabase', '--mode', 'propose', '--reason', 'calm'];
+    await cli('pause', '--target', 'shop/staging', '--reason', 'begin');
+    await cli('resume', '--target', 'shop/staging', '--reason', 'begin');
+    await cli('pause', '--reason', 'begin');
+    await cli('resume', '--reason', 'begin');
+    // The kill switch is what a forgotten target means.
+    for (const target of [[], ['shop/staging']]) {
+      const refused = await cli('guard', ...target, ...order);
+      expect([refused.code, refused.stderr]).toEqual([
+        2,
+        expect.stringMatching(/no breaker.*runbooks guard <service>/) as string,
+      ]);
+    }
+    expect(
+      await cli('guard', 'shop/staging', '--reset', 'migrateDatabase', '--reason', 'calm'),
+    ).toMatchObject({
+      code: 2,
+    });
+    const file = join(folder.path, 'named.yaml');
+    const unknown = await cli('--config', file, 'guard', 'shop', ...order.with(1, 'migrateDatabas'));
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      expect.stringMatching(/no runbook "migrateDatabas".*did you mean "migrateDatabase"/) as string,
+    ]);
   });
 
   it('pauses one target', async () => {

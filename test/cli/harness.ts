@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createGuardActivities } from '../../src/activities/guard/guard-activities';
+import type { ActivityDeps } from '../../src/activities/support/deps';
 import { askFor } from '../support/shared/ask';
 import { runInProcess, type Written } from './in-process';
 
@@ -76,6 +78,7 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
   quiet = true;
   const native = await NativeConnection.connect({ address });
   const connection = await Connection.connect({ address });
+  const client = new Client({ connection });
   const worker = await Worker.create({
     connection: native,
     taskQueue: 'runbooks',
@@ -87,9 +90,8 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
           throw new Error('connection to postgresql://app:hunter2hunter2@db/booking was lost');
         return 'saved';
       },
-      async findEnded(): Promise<never[]> {
-        return [];
-      },
+      findEnded: createGuardActivities({ config: { temporal: {} }, client } as unknown as ActivityDeps)
+        .findEnded,
       async wakePaused(): Promise<void> {},
       async post(): Promise<never[]> {
         return [];
@@ -98,7 +100,7 @@ export async function startStandIns(address: string): Promise<{ client: Client; 
   });
   const running = worker.run();
   return {
-    client: new Client({ connection }),
+    client,
     stop: async () => {
       worker.shutdown();
       await running;

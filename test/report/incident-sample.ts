@@ -147,7 +147,7 @@ export function ledIncidentReport(part: Partial<IncidentRecord> = {}): HistoryRe
         'note',
         35.2,
         35.2,
-        'unresolved for 31 min 12 s; P0 is escalated every 30 min 0 s',
+        'unresolved for 31 min 12 s; P0 is escalated after 30 min 0 s',
       ),
       entry('Is it over?', 'verify', 'failed', 40, 40.1, `ben says that it is over: ${ILL}`),
       entry(

@@ -41,6 +41,7 @@ export function addGuard(program: Command): void {
       const reached = await reach(command);
       await withTemporal(reached, async (temporal) => {
         await refuseUnknown(temporal, target, reached.project);
+        if (order !== undefined) await refuseUnknownRunbook(order, reached.project);
         if (order !== undefined) output.hint(await change(temporal, target, order));
         const above = await pausesAbove(temporal, target);
         const state = await readGuard(temporal, target, above);
@@ -58,6 +59,19 @@ async function refuseUnknown(
   if (project === undefined) return;
   const { checkTarget } = await import('../targets.js');
   await checkTarget(temporal, target, project);
+}
+
+/** What it would say about a runbook that is not there, nobody would ever read. */
+async function refuseUnknownRunbook({ argument }: Order, project: Project | undefined): Promise<void> {
+  const { runbook } = argument;
+  if (runbook === undefined || project === undefined) return;
+  const names = project.catalogue.cards.map(({ name }) => name);
+  if (names.includes(runbook)) return;
+  const { suggestion } = await import('../../config/problem-text.js');
+  throw new CliError(
+    EXIT.usage,
+    `There is no runbook "${runbook}"; nothing was done. Known: ${project.catalogue.names}${suggestion(runbook, names)}`,
+  );
 }
 
 interface Order {

@@ -5,7 +5,7 @@ import type { RunReport } from '../../contract/report';
 import { outputOf, styledOutcome, type Output } from '../output';
 import { reach, type Reach } from '../settings';
 
-// Asked one after the other; the newest are the ones somebody looks for.
+// The newest are the ones somebody looks for.
 const MAX_LISTED = 200;
 const MAX_ENDED = 50;
 

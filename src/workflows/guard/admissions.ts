@@ -1,4 +1,5 @@
 import { defineUpdate, setHandler } from '@temporalio/workflow';
+import { GUARD_ALL } from '../../contract/guard';
 import { MODES, type Mode } from '../../contract/modes';
 import { placesId, type PlaceRequest } from '../../contract/places';
 import { admit, end, raise, reset, rest } from './breaker';
@@ -77,6 +78,7 @@ export function handleBreakerOrders(state: GuardState, touched: () => void): voi
     },
     {
       validator: (order: LadderOrder) => {
+        needBreaker(state);
         need(order, ['runbook', 'mode', 'by', 'reason']);
         if (!MODES.includes(order.mode as Mode)) throw refused(`"mode" must be one of: ${MODES.join(', ')}`);
       },
@@ -92,10 +94,20 @@ export function handleBreakerOrders(state: GuardState, touched: () => void): voi
       return `the breaker of ${runbook} is closed`;
     },
     {
-      validator: (order: LadderOrder) => need(order, ['runbook', 'by', 'reason']),
+      validator: (order: LadderOrder) => {
+        needBreaker(state);
+        need(order, ['runbook', 'by', 'reason']);
+      },
       description: 'Close what is open for a runbook: {"runbook", "by", "reason"}',
     },
   );
+}
+
+/** Runs ask the guard of their service: of another one nobody would read it. */
+function needBreaker({ target }: GuardState): void {
+  if (target !== GUARD_ALL && !target.includes('/')) return;
+  const what = target === GUARD_ALL ? 'the kill switch' : target;
+  throw refused(`${what} has no breaker, a service has: \`runbooks guard <service>\``);
 }
 
 /** Answers runs, the most urgent first; those for whom there is no place hear why, and wait. */

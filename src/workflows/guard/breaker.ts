@@ -45,10 +45,10 @@ export function admit(state: BreakerState, request: Admission, nowMs: number): A
     known.pool = poolOf(answer, place);
     return answer;
   }
-  forgetFormer(state, request);
+  const unheard = forgetFormer(state, request);
   const verdict = request.again
     ? ({ state: 'admitted', mode: request.mode, reason: '' } as const)
-    : judge(state, request, nowMs);
+    : judge(state, request, nowMs, unheard);
   const startedAt = iso(nowMs);
   const pool = poolOf(verdict, place);
   state.running.push({ workflowId, runId, runbook, fingerprint, pool, startedAt, verdict });
@@ -93,10 +93,11 @@ export function end(state: BreakerState, run: Ending, nowMs: number): void {
 const formerOf = ({ past }: BreakerState, run: Release): PastRun | undefined =>
   past.find((one) => one.run !== undefined && isSame(one.run, run));
 
-/** It asks again because nobody answered it: that is no recurrence. */
-function forgetFormer(state: BreakerState, run: Release): void {
+/** It asks again because nobody answered it: that is no recurrence. Whether there was such a run. */
+function forgetFormer(state: BreakerState, run: Release): boolean {
   const former = formerOf(state, run);
   state.past = state.past.filter((one) => one !== former);
+  return former !== undefined;
 }
 
 function lowerAfter(state: BreakerState, runbook: string, run: Ending, nowMs: number): void {
@@ -140,7 +141,8 @@ function afterOutcome(outcome: string): Mode | undefined {
   return outcome === 'ROLLED_BACK' || outcome === 'PARTIAL' ? 'propose' : undefined;
 }
 
-function judge(state: BreakerState, request: Admission, nowMs: number): AdmissionAnswer {
+/** `unheard`: it may be the one that opened the breaker, and whom the guard before this one could not tell any more. */
+function judge(state: BreakerState, request: Admission, nowMs: number, unheard: boolean): AdmissionAnswer {
   const { runbook, fingerprint, limits } = request;
   state.open = openAt(state, nowMs);
   const ceiling = state.ceilings[runbook];
@@ -158,11 +160,11 @@ function judge(state: BreakerState, request: Admission, nowMs: number): Admissio
   const flaps = before.filter(({ outcome }) => outcome === 'NOTHING_TO_DO').length;
   if (flaps >= limits.flapLimit) {
     const reason = `the alert flaps: ${flaps} runs within ${minutes} minutes found nothing to do`;
-    verdict = trip(state, request, verdict, 'observe', reason, nowMs);
+    verdict = trip(state, request, verdict, { mode: 'observe', reason, unheard }, nowMs);
   } else if (before.length >= limits.maxRecurrences) {
     const reason = `${before.length} runs for this alert within ${minutes} minutes did not keep it away`;
-    verdict = trip(state, request, verdict, 'propose', reason, nowMs);
-  }
+    verdict = trip(state, request, verdict, { mode: 'propose', reason, unheard }, nowMs);
+  } else verdict = whileOpen(state, request, verdict, nowMs);
   const lastEnd = Math.max(0, ...before.map(({ endedAt }) => Date.parse(endedAt ?? iso(0))));
   const notBefore = lastEnd + limits.cooldownMs;
   return lastEnd > 0 && notBefore > nowMs ? { ...verdict, notBefore: iso(notBefore) } : verdict;
@@ -172,11 +174,10 @@ function trip(
   state: BreakerState,
   { runbook, fingerprint, limits }: Admission,
   verdict: AdmissionAnswer,
-  mode: Mode,
-  reason: string,
+  { mode, reason, unheard }: { mode: Mode; reason: string; unheard: boolean },
   nowMs: number,
 ): AdmissionAnswer {
-  const known = state.open.find((one) => one.runbook === runbook && one.fingerprint === fingerprint);
+  const known = openFor(state, { runbook, fingerprint });
   const until = iso(nowMs + limits.windowMs);
   const worse = known !== undefined && lower(mode, known.mode) === mode && mode !== known.mode;
   if (known === undefined) {
@@ -187,9 +188,32 @@ function trip(
   return {
     ...verdict,
     ...(lowered === verdict.mode ? {} : { mode: lowered, reason }),
-    ...(known === undefined || worse ? { tripped: `${runbook}: ${reason}; from now on: ${mode}` } : {}),
+    ...(known === undefined || worse || unheard
+      ? { tripped: `${runbook}: ${reason}; from now on: ${mode}` }
+      : {}),
   };
 }
+
+/** It closes when the window has passed without a run, and this is one. */
+function whileOpen(
+  state: BreakerState,
+  request: Admission,
+  verdict: AdmissionAnswer,
+  nowMs: number,
+): AdmissionAnswer {
+  const open = openFor(state, request);
+  if (open === undefined) return verdict;
+  open.until = iso(nowMs + request.limits.windowMs);
+  const mode = lower(open.mode, verdict.mode);
+  return mode === verdict.mode
+    ? verdict
+    : { ...verdict, mode, reason: `open since ${open.since}: ${open.reason}` };
+}
+
+const openFor = (
+  { open }: BreakerState,
+  { runbook, fingerprint }: Pick<Admission, 'runbook' | 'fingerprint'>,
+): OpenBreaker | undefined => open.find((one) => one.runbook === runbook && one.fingerprint === fingerprint);
 
 function recent(state: BreakerState, { runbook, fingerprint, limits }: Admission, nowMs: number): PastRun[] {
   return [...state.past, ...state.running].filter(

@@ -28,7 +28,9 @@ export function describeGuard(state: GuardState): string {
     'To go on, send **resume** with the same.',
     ...(state.holder?.kept === undefined
       ? []
-      : ['When what that run left behind is repaired, send the Update **free** with the same.']),
+      : [
+          'When that run has ended, and what it left behind is repaired, send the Update **free** with the same.',
+        ]),
   ].join('\n\n');
 }
 

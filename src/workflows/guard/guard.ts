@@ -233,8 +233,15 @@ function problemOf(order: Partial<PauseOrder> | undefined): string | undefined {
 function handleFreeing(state: GuardState, touched: () => void): void {
   setHandler(
     freeUpdate,
-    ({ by, reason }) => {
-      const { workflowId } = state.holder!;
+    async ({ by, reason }) => {
+      const holder = state.holder!;
+      const { workflowId } = holder;
+      // While it runs its own question stands open, and that is for those whom its policy names.
+      if (patched('free-asks-the-run') && (await endedOf([holder])).length === 0)
+        throw refused(
+          `${workflowId} still runs, or cannot be looked at: answer it there (\`runbooks done ${workflowId}\`), or end it first`,
+        );
+      if (state.holder?.runId !== holder.runId) throw refused('the lease was given back meanwhile');
       state.holder = null;
       noteChange(state, { by, what: `lease of ${workflowId} freed`, reason });
       touched();

@@ -83,6 +83,33 @@ describe('the breaker', () => {
     expect(memoryOf(state, false)).not.toHaveProperty('recurring');
   });
 
+  it('says once more what people must be told when the guard was terminated before the run had heard it', () => {
+    const first = followedBy({ target: 'booking' });
+    for (const turn of [0, 1, 2]) go(first.breaker, START + turn * 10 * MINUTE, 'SUCCEEDED');
+    const fourth = ask();
+    const { tripped } = admit(first.breaker, fourth, START + 30 * MINUTE);
+    expect(tripped).toBeDefined();
+    const { breaker } = followedBy({ target: 'booking', before: memoryOf(first, true) });
+    expect(admit(breaker, fourth, START + 31 * MINUTE)).toMatchObject({ mode: 'propose', tripped });
+    expect(admit(breaker, ask(), START + 32 * MINUTE).tripped).toBeUndefined();
+  });
+
+  it('is what it says while it is open, also when fewer runs than the limit lie within the window', () => {
+    const state = closedBreaker();
+    for (const turn of [0, 1, 2, 3]) go(state, START + turn * 5 * MINUTE, 'SUCCEEDED');
+    const [open] = openAt(state, START + 70 * MINUTE);
+    expect(open).toMatchObject({ mode: 'propose', until: new Date(START + 75 * MINUTE).toISOString() });
+    const late = go(state, START + 70 * MINUTE, 'SUCCEEDED');
+    expect(late).toMatchObject({
+      mode: 'propose',
+      reason: expect.stringMatching(/^open since 2026.*: 3 runs/) as string,
+    });
+    expect(late.tripped).toBeUndefined();
+    // No window without a run yet.
+    expect(go(state, START + 125 * MINUTE, 'SUCCEEDED').mode).toBe('propose');
+    expect(go(state, START + 186 * MINUTE, 'SUCCEEDED').mode).toBe('auto');
+  });
+
   it('closes by itself once the window has passed without a run', () => {
     const state = closedBreaker();
     for (const turn of [0, 1, 2, 3]) go(state, START + turn * MINUTE * 10, 'SUCCEEDED');

@@ -43,5 +43,5 @@ export async function escalateUnresolved(incident: Incident, run: Run): Promise<
   climb(clocks, 'escalate', run.policy.ladder.length, Date.now());
   clocks.escalatedAt = Date.now();
   record.escalations.push(`${record.severity} unresolved for ${waited}`);
-  await page(incident, run, `unresolved for ${waited}; ${record.severity} is escalated every ${limit}`);
+  await page(incident, run, `unresolved for ${waited}; ${record.severity} is escalated after ${limit}`);
 }
