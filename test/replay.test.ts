@@ -81,7 +81,7 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, bookings, listings, payments, delivery, incidents] =
+    const [platform, database, application, bookings, listings, payments, delivery, incidents, recovery] =
       ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
@@ -93,6 +93,7 @@ describe('the prebuilt bundle', () => {
       payments!,
       delivery!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
+      recovery!,
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([
       expect.stringMatching(/^pack platform: the procedure guard has no card\. Add one/),

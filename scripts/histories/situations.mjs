@@ -100,6 +100,20 @@ async function asSuperuser({ postgres }, statement) {
   await client.end();
 }
 
+/** A faulty job has deleted payments, past the foreign keys; there is a backup from before. */
+export async function losePayments(stack) {
+  const handle = await stack.client.workflow.start('backUpDatabase', {
+    taskQueue: stack.config.temporal.taskQueue,
+    workflowId: 'backUpDatabase/booking/before-corruption',
+    args: [{ service: 'booking', startedBy: 'ana' }],
+  });
+  await handle.result();
+  await asSuperuser(
+    stack,
+    'SET session_replication_role = replica; DELETE FROM payments WHERE id IN (SELECT id FROM payments ORDER BY created_at LIMIT 5)',
+  );
+}
+
 export async function sellSlotsTwice({ booking }) {
   await sellTwice(booking.environment.BOOKING_PRODUCTION_URL, 3);
 }

@@ -10,6 +10,7 @@ export type Area =
   | 'payments'
   | 'delivery'
   | 'incidents'
+  | 'recovery'
   | 'maintenance'
   // Other people's; those above still complete in editors.
   | (string & {});

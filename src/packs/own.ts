@@ -8,6 +8,7 @@ import { incidentsPack } from './incidents';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
+import { recoveryPack } from './recovery';
 
 /** Our own packs, in the order of the catalogue. */
 export const ownPacks: readonly Pack[] = [
@@ -19,6 +20,7 @@ export const ownPacks: readonly Pack[] = [
   paymentsPack,
   deliveryPack,
   incidentsPack,
+  recoveryPack,
 ];
 
 /** Our own runbooks, and the configuration that they alone need. */

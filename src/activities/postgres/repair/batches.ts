@@ -27,6 +27,8 @@ export interface Batching {
   undoes?: boolean;
   /** Past the triggers of the application: for putting rows back as they were. */
   withoutTriggers?: boolean;
+  /** Although the database was made read-only: for the run that did so. */
+  evenReadOnly?: boolean;
 }
 
 /** What came of one batch. */
@@ -79,6 +81,7 @@ export async function inBatches<Item extends { unit: string }>(
   const options = {
     identity: true,
     allRows: true,
+    ...(batching.evenReadOnly === true ? { evenReadOnly: true } : {}),
     lockTimeoutMs: TABLE_LOCK_TIMEOUT_MS,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     action,

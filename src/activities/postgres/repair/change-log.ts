@@ -159,3 +159,18 @@ export async function refuseClosed(client: ClientBase, { run, step }: LogEntry):
     `Step ${step} of this run was taken back meanwhile, so nothing more is changed. Start a new run.`,
   );
 }
+
+/** Rows that this transaction has brought in: nothing was there before, so going back removes them. */
+export async function logInserted(
+  client: ClientBase,
+  { run, step }: LogEntry,
+  { name, columns: { id } }: MappedTable,
+  rows: RowOfUnit[],
+): Promise<void> {
+  await client.query(
+    `INSERT INTO durable_runbooks.change_log (run, step, unit, relation, key, before, after, holder)
+     SELECT $3, $4, w.unit, $5, w.key::text, 'null', to_jsonb(t), $6
+       FROM unnest(${keysParameter(1, id)}, $2::text[]) AS w(key, unit) JOIN ${name} t ON t.${id.name} = w.key`,
+    [rows.map(({ key }) => key), rows.map(({ unit }) => unit), run, step, name, applicationName()],
+  );
+}

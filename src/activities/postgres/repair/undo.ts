@@ -142,16 +142,22 @@ async function differencesOf(
   return new Map(found.rows.map(({ log, differs }) => [log, differs]));
 }
 
-/** Only what was changed: everything else of the row is as it was. */
+/** Only what was changed: everything else of the row is as it was. A row that was brought in goes. */
 async function restore(
   client: Client,
   { name, columns: { id } }: MappedTable,
   rows: LoggedRow[],
 ): Promise<void> {
   const logs = rows.map((row) => row.id);
+  // What was not there before.
+  await client.query(
+    `DELETE FROM ${name} t USING durable_runbooks.change_log l
+      WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
+    [logs],
+  );
   const { rows: changed } = await client.query<{ column: string }>(
-    `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(l.before) AS was
-      WHERE l.id = ANY($1::bigint[]) AND was.value IS DISTINCT FROM l.after -> was.key
+    `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(nullif(l.before, 'null')) AS was
+      WHERE l.id = ANY($1::bigint[]) AND l.before <> 'null' AND was.value IS DISTINCT FROM l.after -> was.key
         AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = $2::regclass AND a.attname = was.key AND a.attgenerated = '')`,
     [logs, name],
   );
@@ -159,8 +165,8 @@ async function restore(
   const set = changed.map(({ column }) => `${escapeIdentifier(column)} = was.${escapeIdentifier(column)}`);
   await client.query(
     `UPDATE ${name} t SET ${set.join(', ')} FROM durable_runbooks.change_log l
-       CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, l.before) AS was
-      WHERE l.id = ANY($1::bigint[]) AND l.before <> l.after AND t.${id.name} = l.key::${id.type}`,
+       CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, nullif(l.before, 'null')) AS was
+      WHERE l.id = ANY($1::bigint[]) AND l.before NOT IN ('null', l.after) AND t.${id.name} = l.key::${id.type}`,
     [logs],
   );
 }

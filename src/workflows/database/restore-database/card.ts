@@ -1,4 +1,4 @@
-import { card } from '../../../doors/pack';
+import { card, z } from '../../../doors/pack';
 import { databaseEnvironment, recoveryPoint } from '../inputs';
 
 export const restoreDatabaseCard = card({
@@ -31,6 +31,15 @@ export const restoreDatabaseCard = card({
     'a failed way back: NEEDS_HUMAN pages the ladder',
   ],
   changes: 'replaces the live database by a restored copy; the former one is kept under another name',
-  input: { environment: databaseEnvironment, recoveryPoint },
+  input: {
+    environment: databaseEnvironment,
+    recoveryPoint,
+    judgeHealth: z
+      .boolean()
+      .default(true)
+      .describe(
+        'take the copy back where the application is not healthy with it; false is set by runs that start this one, and look at the application themselves',
+      ),
+  },
   example: { service: 'booking', environment: 'production', recoveryPoint: 'latest', startedBy: 'ana' },
 });

@@ -22,6 +22,9 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
       there
         ? { action: 'swap', target, detail: 'the former database is kept' }
         : { action: 'give it the name of the live database', target, detail: live.database },
+      ...(input.judgeHealth !== false
+        ? []
+        : [{ action: 'leave the health of the application to whoever started this', target }]),
     ];
   });
   const { place, live, backup, loss: told } = prepared;
@@ -32,7 +35,10 @@ export const restoreDatabase = runbook<typeof restoreDatabaseCard>('restoreDatab
       await run.announce(
         `Maintenance: ${target} is restored from ${backup.backupId}; no writes are taken until that is done.`,
       );
-      return takeOver(run, place, { backupId: backup.backupId, fence, live, loss: told });
+      return takeOver(run, place, {
+        ...{ backupId: backup.backupId, fence, live, loss: told },
+        judgeHealth: input.judgeHealth,
+      });
     },
     live.fenceToken,
   );

@@ -1,0 +1,276 @@
+import { Client } from 'pg';
+import { createCorruptionActivities } from '../../../src/activities/recovery/corruption/corruption-activities';
+import { recoverySchema } from '../../../src/activities/recovery/settings';
+import type { ScratchRef } from '../../../src/contract/place';
+import {
+  failureOf,
+  runActivity,
+  runSql,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '../../support/postgres';
+
+/** By somebody else: names to be quoted, numbers beyond ours, keys of several kinds. */
+const SCHEMA = `
+  CREATE SCHEMA "Shop";
+  CREATE TABLE "Shop"."Buyers" ("Id" bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE,
+    credit numeric NOT NULL DEFAULT 0, loud text GENERATED ALWAYS AS (upper(name)) STORED);
+  CREATE TABLE "Shop".orders (code text PRIMARY KEY, buyer bigint CONSTRAINT of_buyer REFERENCES "Shop"."Buyers" ON DELETE CASCADE,
+    total numeric NOT NULL, at timestamptz NOT NULL DEFAULT '2026-01-02 03:04:05.678901+00', seal bytea NOT NULL DEFAULT '\\x00ff');
+  CREATE TABLE "Shop".pairs (a int, b int, PRIMARY KEY (a, b));
+  CREATE TABLE "Shop".marks (what text);
+  INSERT INTO "Shop"."Buyers" (name, credit) SELECT 'b' || n, 12345678901234567890.123456789 FROM generate_series(1, 20) n;
+  INSERT INTO "Shop".orders (code, buyer, total) SELECT 'o' || n, n, n FROM generate_series(1, 20) n;
+  CREATE FUNCTION "Shop".refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+  CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON "Shop".orders FOR EACH ROW EXECUTE FUNCTION "Shop".refuse();`;
+const CHECKS = [
+  { name: 'totals', table: 'Shop.orders', sql: 'SELECT code FROM "Shop".orders WHERE total < 0;' },
+];
+const BUYERS = '"Shop"."Buyers"';
+const ORDERS = '"Shop".orders';
+
+let pg: TestPostgres;
+beforeAll(async () => {
+  pg = await startTestPostgres({ template: SCHEMA });
+});
+afterAll(() => pg?.stop());
+
+interface World {
+  db: TestDatabase;
+  activities: ReturnType<typeof createCorruptionActivities>;
+  copy: ScratchRef;
+  repair: {
+    service: 'shop';
+    environment: 'production';
+    run: string;
+    fence: { target: string; token: number };
+  };
+}
+
+/** A live database that `spoil` happened to, past its triggers, and a copy from before. */
+async function fresh(spoil: string, corruption: object = {}): Promise<World> {
+  const db = await pg.fresh();
+  const copy = `${db.name}_copy`;
+  await runSql(pg.urlOf('postgres'), `CREATE DATABASE ${copy} TEMPLATE test_template STRATEGY = FILE_COPY`);
+  await db.query(`SET session_replication_role = replica; ${spoil}`);
+  const { production } = db.deps.config.services['shop']!.environments as unknown as {
+    production: Record<string, unknown>;
+  };
+  production['recovery'] = recoverySchema.parse({
+    corruption: { checks: CHECKS, batchRows: 2, ...corruption },
+  });
+  const fence = { target: 'shop/production', token: 1 };
+  return {
+    db,
+    activities: createCorruptionActivities(db.deps),
+    // On the same server: what a copy is made of is no matter here.
+    copy: { ...db.place, kind: 'service', database: copy } as unknown as ScratchRef,
+    repair: { ...db.place, run: 'run-1', fence },
+  };
+}
+
+const compare = ({ activities, db, copy }: World) =>
+  runActivity(activities.compareWithCopy, { ...db.place, copy });
+const find = ({ activities, db }: World) => runActivity(activities.findViolations, { database: db.ref });
+const bring = async (world: World, attempt = 1, rows?: Awaited<ReturnType<typeof compare>>['rows']) =>
+  runActivity(
+    world.activities.bringBackRows,
+    { ...world.repair, copy: world.copy, rows: rows ?? (await compare(world)).rows },
+    { attempt },
+  );
+const undo = ({ activities, repair }: World) =>
+  runActivity(activities.undoBringBack, repair, { activityId: '9' });
+const rowsOf = async ({ db }: World) => [
+  await db.query(`SELECT t.*::text FROM ${BUYERS} t ORDER BY 1`),
+  await db.query(`SELECT t.*::text FROM ${ORDERS} t ORDER BY 1`),
+];
+const LOST = `DELETE FROM ${BUYERS} WHERE "Id" IN (3, 4); DELETE FROM ${ORDERS} WHERE code IN ('o7', 'o8', 'o9')`;
+const SPOILED = `UPDATE ${ORDERS} SET total = -1 WHERE code IN ('o1', 'o2'); UPDATE ${ORDERS} SET buyer = 999 WHERE code = 'o5'`;
+const NEWER = `INSERT INTO ${ORDERS} (code, buyer, total) VALUES ('new', 1, 5); UPDATE ${ORDERS} SET total = 77 WHERE code = 'o11'`;
+
+it('finds nothing where nothing is wrong, and names what it cannot compare', async () => {
+  const world = await fresh('SELECT');
+  expect(await find(world)).toEqual({ violations: [], amcheck: false });
+  expect(await compare(world)).toMatchObject({
+    ...{ rows: [], tables: [], tooMany: false },
+    left: [
+      { table: '"Shop"."marks"', why: 'it has no primary key' },
+      { table: '"Shop"."pairs"', why: 'its primary key has several columns' },
+    ],
+  });
+});
+
+it('finds foreign keys that are broken, also of constraints that nobody validated, and rules of the configuration', async () => {
+  const world = await fresh(
+    `${LOST}; ${SPOILED}; ALTER TABLE ${ORDERS} DROP CONSTRAINT of_buyer;
+     ALTER TABLE ${ORDERS} ADD CONSTRAINT of_buyer FOREIGN KEY (buyer) REFERENCES ${BUYERS} NOT VALID;
+     ALTER TABLE ${ORDERS} ADD CONSTRAINT positive CHECK (total >= 0) NOT VALID`,
+  );
+  const { violations } = await find(world);
+  expect(violations).toEqual([
+    // Orders of the two buyers, and the one of nobody.
+    { name: 'of_buyer', table: '"Shop"."orders"', rows: 3 },
+    { name: 'positive', table: '"Shop"."orders"', rows: 2 },
+    { name: 'totals', table: '"Shop"."orders"', rows: 2 },
+  ]);
+});
+
+it('brings back what is missing and what was spoiled, and leaves what is newer or was changed on purpose', async () => {
+  const world = await fresh(`${LOST}; ${SPOILED}; ${NEWER}`);
+  const found = await compare(world);
+  expect(found.tables).toEqual([
+    { table: '"Shop"."Buyers"', missing: 2, wrong: 0, newer: 0 },
+    { table: '"Shop"."orders"', missing: 3, wrong: 3, newer: 1 },
+  ]);
+  expect(await bring(world)).toEqual({ done: 8, left: [] });
+  const good = await fresh(NEWER);
+  expect(await rowsOf(world)).toEqual(await rowsOf(good));
+  expect((await find(world)).violations).toEqual([]);
+  expect((await compare(world)).rows).toEqual([]);
+});
+
+it('takes back exactly what it brought, past the triggers, and with nothing of others', async () => {
+  const world = await fresh(`${LOST}; ${SPOILED}`);
+  const before = await rowsOf(world);
+  await bring(world);
+  // A cascade would take the orders of the buyers with them.
+  expect(await undo(world)).toEqual({ done: 8, left: [] });
+  expect(await rowsOf(world)).toEqual(before);
+  expect(await undo(world)).toEqual({ done: 8, left: [] });
+  expect(await failureOf(bring(world, 2))).toMatchObject({ type: 'StaleFencingToken' });
+});
+
+it('does what is left when it is tried again, and nothing twice', async () => {
+  const world = await fresh(`${LOST}; ${SPOILED}`);
+  const { rows } = await compare(world);
+  await bring(world, 1, rows.slice(0, 3));
+  expect(await bring(world, 2, rows)).toEqual({ done: 8, left: [] });
+  expect(await bring(world, 3, rows)).toEqual({ done: 8, left: [] });
+  expect(
+    await world.db.query(
+      'SELECT count(*)::int AS n FROM durable_runbooks.change_log WHERE undone_at IS NULL',
+    ),
+  ).toEqual([{ n: 8 }]);
+});
+
+it('leaves alone what somebody has changed, or entered again, since the plan was made', async () => {
+  const world = await fresh(`${LOST}; ${SPOILED}`);
+  const { rows } = await compare(world);
+  await world.db.query(
+    `SET session_replication_role = replica; UPDATE ${ORDERS} SET total = -2 WHERE code = 'o1';
+     INSERT INTO ${ORDERS} (code, buyer, total) VALUES ('o7', 7, 70); INSERT INTO ${BUYERS} (name) VALUES ('b3')`,
+  );
+  const { done, left } = await bring(world, 1, rows);
+  expect(done).toBe(5);
+  expect(left.map(({ unit }) => unit).sort()).toEqual([
+    '"Shop"."Buyers" 3',
+    '"Shop"."orders" o1',
+    '"Shop"."orders" o7',
+  ]);
+  expect(
+    await world.db.query(`SELECT total::int FROM ${ORDERS} WHERE code IN ('o1', 'o7') ORDER BY code`),
+  ).toEqual([{ total: -2 }, { total: 70 }]);
+});
+
+it('leaves alone, on the way back, a row that somebody has changed since, and says so', async () => {
+  const world = await fresh(`${LOST}; ${SPOILED}`);
+  await bring(world);
+  await world.db.query(
+    `SET session_replication_role = replica; UPDATE ${ORDERS} SET total = 50 WHERE code IN ('o7', 'o1')`,
+  );
+  const { left } = await undo(world);
+  expect(left.map(({ unit, why }) => `${unit}: ${why}`).sort()).toEqual([
+    '"Shop"."orders" o1: "Shop"."orders" o1 was changed since: total',
+    '"Shop"."orders" o7: "Shop"."orders" o7 was changed since: total',
+  ]);
+});
+
+it('passes over a row that somebody has locked until it is free', async () => {
+  const world = await fresh(SPOILED);
+  const other = new Client({ connectionString: pg.urlOf(world.db.name) });
+  await other.connect();
+  other.on('error', () => undefined);
+  await other.query(`BEGIN; SELECT FROM ${ORDERS} WHERE code = 'o2' FOR UPDATE`);
+  setTimeout(() => void other.query('ROLLBACK'), 1_000);
+  expect(await bring(world)).toEqual({ done: 3, left: [] });
+  await other.end();
+});
+
+it('works in a database that was made read-only for it', async () => {
+  const world = await fresh(LOST);
+  await world.db.query(`ALTER DATABASE ${world.db.name} SET default_transaction_read_only = on`);
+  expect(await bring(world)).toEqual({ done: 5, left: [] });
+  expect(await undo(world)).toEqual({ done: 5, left: [] });
+});
+
+it('says that there is too much for a run, and compares no table that is left out', async () => {
+  expect(await compare(await fresh(LOST, { maxRows: 4 }))).toMatchObject({ tooMany: true, rows: [] });
+  const world = await fresh(LOST, { leaveOut: ['Shop.orders'] });
+  const { rows, left } = await compare(world);
+  expect(rows.map(({ key }) => key)).toEqual(['3', '4']);
+  expect(left).toContainEqual({ table: '"Shop"."orders"', why: 'the configuration leaves it out' });
+});
+
+it('says of rows that break a rule and are not otherwise in the backup that a person has to look at them', async () => {
+  const world = await fresh(`INSERT INTO ${ORDERS} (code, buyer, total) VALUES ('bad', 1, -5)`);
+  const { rows, left } = await compare(world);
+  expect(rows).toEqual([]);
+  expect(left).toContainEqual({
+    table: '"Shop"."orders"',
+    why: '1 rows break a rule, and the backup does not have them otherwise',
+  });
+});
+
+it('compares no table whose columns were changed since, and says that a table is gone', async () => {
+  const world = await fresh(`${LOST}; ALTER TABLE ${ORDERS} ADD COLUMN extra int; DROP TABLE "Shop".marks`);
+  const { left } = await compare(world);
+  expect(left).toContainEqual({ table: '"Shop"."orders"', why: 'its columns were changed since the backup' });
+});
+
+it('changes nothing for a run whose lease is another one’s', async () => {
+  const world = await fresh(LOST);
+  const { rows } = await compare(world);
+  await bring(
+    { ...world, repair: { ...world.repair, run: 'other', fence: { target: 'shop/production', token: 2 } } },
+    1,
+    [],
+  );
+  const before = await rowsOf(world);
+  expect(await failureOf(bring(world, 1, rows))).toMatchObject({ type: 'StaleFencingToken' });
+  expect(await rowsOf(world)).toEqual(before);
+});
+
+it('looks at indexes where amcheck is there', async () => {
+  const world = await fresh('CREATE EXTENSION amcheck');
+  expect(await find(world)).toEqual({ violations: [], amcheck: true });
+});
+
+it('refuses where our role could not take back what it does', async () => {
+  const world = await fresh(LOST);
+  await runSql(
+    pg.urlOf('postgres'),
+    `CREATE ROLE weak LOGIN PASSWORD 'weak' IN ROLE pg_read_all_data, pg_write_all_data BYPASSRLS`,
+  );
+  const { database } = world.db.deps.config.services['shop']!.environments['production']!;
+  database.url = pg.urlOf(world.db.name, { user: 'weak', password: 'weak' });
+  expect(await failureOf(compare(world))).toMatchObject({
+    type: 'MissingPrivilege',
+    message: expect.stringContaining('GRANT SET ON PARAMETER session_replication_role') as string,
+  });
+});
+
+it('brings back as the role of the configuration, and says before anybody is asked which right it lacks', async () => {
+  await runSql(pg.urlOf('postgres'), 'CREATE ROLE mender');
+  const grants = `GRANT USAGE ON SCHEMA "Shop" TO mender; GRANT SELECT, INSERT, UPDATE ON ${BUYERS}, ${ORDERS} TO mender;
+    GRANT DELETE ON ${BUYERS} TO mender`;
+  const world = await fresh(`${LOST}; ${SPOILED}; ${grants}`, { role: 'mender' });
+  expect((await failureOf(compare(world))).message).toContain(
+    'GRANT DELETE ON "Shop"."orders" TO mender, then',
+  );
+  await world.db.query(`GRANT DELETE ON ${ORDERS} TO mender`);
+  const before = await rowsOf(world);
+  expect(await bring(world)).toEqual({ done: 8, left: [] });
+  expect(await undo(world)).toEqual({ done: 8, left: [] });
+  expect(await rowsOf(world)).toEqual(before);
+});
