@@ -47,6 +47,7 @@ const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
 const systems = [
   'application',
   'bookings',
+  'calendar',
   'delivery',
   'deployments',
   'guard',

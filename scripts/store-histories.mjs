@@ -13,6 +13,7 @@ import {
   keepProcessorBusy,
   leadIncident,
   leakMemory,
+  leaveCalendarsBehind,
   leaveDeadRows,
   leaveFailedWebhooks,
   leaveStuckHolds,
@@ -67,6 +68,7 @@ const RUNS = [
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
+  ['recover-calendar-sync', 'recoverCalendarSync', { mode: 'propose' }, leaveCalendarsBehind],
   [
     'respond-to-incident',
     'respondToIncident',

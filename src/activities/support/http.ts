@@ -92,11 +92,12 @@ export async function askJson(wanted: HttpRequest): Promise<Json> {
 /** Throws HttpFailed where the status is not 2xx, with what to do about it. */
 export function requireOk(answer: HttpAnswer): void {
   if (isOk(answer)) return;
-  const { status } = answer;
+  const { status, retryAfterMs: waitMs } = answer;
   throw fail('HttpFailed', describeStatus(answer), {
     retryable: status >= 500 || status === 429 || status === 408,
-    nextTryMs: answer.retryAfterMs,
-    details: { status },
+    nextTryMs: waitMs,
+    // The whole of it: a retry waits for a minute at most.
+    details: { status, ...(waitMs === undefined ? {} : { waitMs }) },
   });
 }
 
