@@ -46,6 +46,7 @@ const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
  */
 const systems = [
   'application',
+  'auth',
   'bookings',
   'calendar',
   'delivery',

@@ -10,6 +10,7 @@ import {
   deployBadly,
   doubleIndexes,
   forgetTransactions,
+  forgetSigningKeys,
   keepProcessorBusy,
   leadIncident,
   leakMemory,
@@ -68,6 +69,7 @@ const RUNS = [
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
+  ['diagnose-authentication', 'diagnoseAuthentication', { mode: 'propose' }, forgetSigningKeys],
   ['recover-calendar-sync', 'recoverCalendarSync', { mode: 'propose' }, leaveCalendarsBehind],
   [
     'respond-to-incident',

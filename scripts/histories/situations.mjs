@@ -223,7 +223,9 @@ export async function leadIncident(handle) {
 /** One has not synced for an hour; the other one is expired, and its owner reconnects it when asked. */
 export async function leaveCalendarsBehind({ config }) {
   require(join(root, 'test/cli/register.cjs'));
-  const { CALENDAR_TOKEN, calendarSection, startCalendarApp } = require(join(root, 'test/simulators/calendar.ts'));
+  const { CALENDAR_TOKEN, calendarSection, startCalendarApp } = require(
+    join(root, 'test/simulators/calendar.ts'),
+  );
   const { calendarSchema } = require(join(root, 'dist/src/activities/calendar/settings.js'));
   process.env.CALENDAR_TOKEN = CALENDAR_TOKEN;
   const app = await startCalendarApp();
@@ -236,4 +238,18 @@ export async function leaveCalendarsBehind({ config }) {
     if (app.posts().some((call) => call.includes('writeback'))) lost.status = 'connected';
   }, 500);
   reconnect.unref();
+}
+
+/** The application remembers a key that signs nothing any more; and one callback URL is missing until people are asked. */
+export async function forgetSigningKeys({ config }) {
+  require(join(root, 'test/cli/register.cjs'));
+  const { authSection, setAuthSecrets, startAuthApp } = require(join(root, 'test/simulators/auth.ts'));
+  const { authSchema } = require(join(root, 'dist/src/activities/auth/settings.js'));
+  setAuthSecrets();
+  const app = await startAuthApp();
+  config.services.booking.environments.production.authentication = authSchema.parse(authSection(app.url));
+  app.state.remembered = ['an-older-key'];
+  // What a redeploy finds, and no cache: so that both are tried.
+  app.state.instead['/me'] = { status: 500, body: '{}' };
+  app.state.redeployMends = '/me';
 }

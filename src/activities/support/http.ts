@@ -38,6 +38,8 @@ export interface HttpAnswer {
   location?: string;
   /** How long the server wants to be left alone. */
   retryAfterMs?: number;
+  /** The header Date: what the server's clock says, to the second. */
+  date?: string;
   text: string;
 }
 
@@ -168,16 +170,18 @@ type Headers = Record<string, string | string[] | undefined>;
 function readHeaders(
   headers: Headers,
   url: URL,
-): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs'> {
+): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs' | 'date'> {
   const one = (name: string) => [headers[name]].flat()[0];
   const location = one('location');
   const waitMs = retryAfterMs(one('retry-after'), Date.now());
+  const date = one('date');
   return {
     contentType: (one('content-type') ?? '').split(';')[0]!.trim().toLowerCase(),
     ...(location !== undefined && URL.canParse(location, url)
       ? { redirectsTo: new URL(location, url).origin, location: new URL(location, url).href }
       : {}),
     ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+    ...(date === undefined ? {} : { date }),
   };
 }
 
