@@ -204,9 +204,10 @@ it('the same application under other names', async () => {
 it('a worker that is killed while a sync is under way: the next one goes on, and it syncs', async () => {
   fallBehind('google');
   app.state.loseAnswers = 1;
+  const calendar = { ...calendarSection(app.url), settleSeconds: 30 };
+  calendar.providers['google']!.sync.timeoutMs = 60_000;
   configure(driver, {
-    'environments.production.calendar': { ...calendarSection(app.url), settleSeconds: 30 },
-    'environments.production.calendar.providers.google.sync.timeoutMs': 60_000,
+    'environments.production.calendar': calendar,
     'environments.production.smoke': { run: ['true'] },
   });
   await driver.stack.worker.stop();

@@ -122,9 +122,7 @@ export function clockChecks(
   database: ClockReading | string,
 ): AuthCheck[] {
   const maxMs = maxSkewSeconds * 1_000;
-  const clocks = [login, database].filter(
-    (one) => one !== undefined && typeof one !== 'string',
-  ) as ClockReading[];
+  const clocks = [login, database].flatMap((one) => (typeof one === 'object' ? [one] : []));
   const unread = [
     ...(login === undefined ? ['the login answers without a Date'] : []),
     ...(typeof database === 'string' ? [database] : []),

@@ -208,14 +208,15 @@ export async function examineLogin(
       ],
       clock,
     };
+  const text = token;
   const hidden = ({ detail, ...rest }: AuthCheck): AuthCheck => ({
     ...rest,
-    detail: detail.replaceAll(token as string, '***'),
+    detail: detail.replaceAll(text, '***'),
   });
   const checks = [
     check('login', true, 'the test account is logged in'),
-    ...(config.token === 'jwt' ? await examineToken(asked, token) : []),
-    ...(await examineAccess(asked, token)),
+    ...(config.token === 'jwt' ? await examineToken(asked, text) : []),
+    ...(await examineAccess(asked, text)),
   ];
   return { checks: checks.map(hidden), clock };
 }

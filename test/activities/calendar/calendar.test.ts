@@ -167,7 +167,7 @@ describe('busy windows', () => {
       verdict: 'unproven',
       detail: expect.stringContaining('(404)'),
     });
-    const { windows: none, unconfigured } = await read(({ availability, ...section }) => section);
+    const { windows: none, unconfigured } = await read(({ availability: _, ...section }) => section);
     expect([none[0]?.verdict, unconfigured]).toEqual([
       'unproven',
       [expect.stringContaining('calendar.availability is not configured')],

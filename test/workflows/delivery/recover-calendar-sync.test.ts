@@ -152,7 +152,8 @@ it('one is connected again and is synced while the other still waits; what the o
   expect(synced).toEqual(['google']);
   expect(report.outcome).toBe('PARTIAL');
   expect(report.summary).toMatch(/nobody did it in time: 1 calendar connection .*microsoft \(disconnected/);
-  expect(report.summary).not.toContain('google');
+  expect(report.summary).toContain('changed and not undone: calendars of google were synced');
+  expect(report.summary).not.toContain('google (');
 });
 
 it('a Retry-After is waited for, and one beyond patience is not', async () => {
@@ -266,5 +267,24 @@ it('where nobody can tell whether busy times are taken, nothing is well', async 
     [],
     'FAILED',
     expect.stringContaining('"night" is not proven: no answer'),
+  ]);
+});
+
+it('one that is lost again and again ends with a person, after a bounded number of tasks', async () => {
+  connections = [connection('google', { state: 'expired', trouble: 'expired' }), connection('microsoft')];
+  let lostAt = 0;
+  atLook = (nowMs) => {
+    if (find('google').state === 'expired' && nowMs - lostAt > 3_600_000)
+      set('google', { state: 'connected', trouble: 'stale' });
+  };
+  answers['google'] = () => {
+    lostAt = clockMs;
+    set('google', { state: 'expired', trouble: 'expired' });
+    return done;
+  };
+  const report = await environment.end(await begin());
+  expect([report.outcome, report.summary]).toEqual([
+    'NEEDS_HUMAN',
+    expect.stringMatching(/to be reconnected though owners were asked 3 times: google: expired/),
   ]);
 });

@@ -5,8 +5,9 @@ import { nameOf, type Fault } from './causes';
 
 const MAX_NAMED = 8;
 const LOOK_EVERY_MS = 60_000;
-/** However long people may take: each look stays in the history for good. */
+/** However long people may take: each look stays in the history for good. Of one task, and of all of a run. */
 const MAX_LOOKS = 400;
+const MAX_LOOKS_IN_ALL = 2_000;
 
 /** Asks people to reconnect, and returns as soon as one of these is connected again. */
 export async function reconnected(
@@ -14,9 +15,11 @@ export async function reconnected(
   place: Place,
   status: CalendarStatus,
   lost: Fault[],
+  maxTasks: number,
 ): Promise<void> {
   const watched = lost.every(({ cause }) => cause !== 'token');
-  const everyMs = Math.max(LOOK_EVERY_MS, run.policy.humanWaitMs / MAX_LOOKS);
+  const looks = Math.min(MAX_LOOKS, MAX_LOOKS_IN_ALL / maxTasks);
+  const everyMs = Math.max(LOOK_EVERY_MS, run.policy.humanWaitMs / looks);
   await run.task(
     taskText(place, status, lost, watched),
     // One that says that it is connected all along does not say when it is again.

@@ -34,20 +34,22 @@ export const recoverCalendarSync = runbook<typeof recoverCalendarSyncCard>(
 
     const told = new Set<string>();
     let faults = await syncOnce(run, place, status, concerned, isOpen(status.windows));
-    for (let [fruitless, before] = [0, Infinity]; ;) {
+    // Each is connected again once, and some may be lost again meanwhile.
+    const maxTasks = concerned.length + MAX_FRUITLESS;
+    for (let [tasks, fruitless, before] = [0, 0, Infinity]; ; tasks += 1) {
       await tell(run, place, faults, told);
       const lost = faults.filter(isForOwner);
       if (lost.length === 0) break;
       fruitless = lost.length < before ? 0 : fruitless + 1;
       before = lost.length;
-      if (fruitless === MAX_FRUITLESS)
+      if (fruitless === MAX_FRUITLESS || tasks === maxTasks)
         return run.needsHuman(
-          `${countOf(lost.length, 'calendar connection')} of ${targetOf(place)} to be reconnected though owners were asked ${countOf(MAX_FRUITLESS, 'time')}: ${faultsText(lost)}`,
+          `${countOf(lost.length, 'calendar connection')} of ${targetOf(place)} to be reconnected though owners were asked ${countOf(tasks, 'time')}: ${faultsText(lost)}`,
         );
       await run.check('Busy times are taken meanwhile', async (act) =>
         windowsVerdict(await act.checkBusyWindows(place)),
       );
-      await reconnected(run, place, status, lost);
+      await reconnected(run, place, status, lost, maxTasks);
       faults = await syncOnce(run, place, status, concerned, false);
     }
     return conclude(run, place, { status, concerned, faults });
