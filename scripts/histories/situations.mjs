@@ -240,16 +240,14 @@ export async function leaveCalendarsBehind({ config }) {
   reconnect.unref();
 }
 
-/** The application remembers a key that signs nothing any more; and one callback URL is missing until people are asked. */
-export async function forgetSigningKeys({ config }) {
+/** The application takes no token, until its configuration is put in place again: clearing its cache is no help. */
+export async function refuseTokens({ config }) {
   require(join(root, 'test/cli/register.cjs'));
   const { authSection, setAuthSecrets, startAuthApp } = require(join(root, 'test/simulators/auth.ts'));
   const { authSchema } = require(join(root, 'dist/src/activities/auth/settings.js'));
   setAuthSecrets();
   const app = await startAuthApp();
   config.services.booking.environments.production.authentication = authSchema.parse(authSection(app.url));
-  app.state.remembered = ['an-older-key'];
-  // What a redeploy finds, and no cache: so that both are tried.
   app.state.instead['/me'] = { status: 500, body: '{}' };
   app.state.redeployMends = '/me';
 }
