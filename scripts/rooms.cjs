@@ -46,7 +46,9 @@ const sandboxSafe = ['contract', 'report/text', 'doors/workflow', 'workflows'];
  */
 const systems = [
   'application',
+  'auth',
   'bookings',
+  'calendar',
   'delivery',
   'deployments',
   'guard',

@@ -233,3 +233,35 @@ export async function leadIncident(handle) {
   await say('meeting', { at: '2026-01-31T14:00:00Z' });
   for (const action of ['A1', 'A2', 'A3', 'A4']) await say('close-action', { action, note: 'done' });
 }
+
+/** One has not synced for an hour; the other one is expired, and its owner reconnects it when asked. */
+export async function leaveCalendarsBehind({ config }) {
+  require(join(root, 'test/cli/register.cjs'));
+  const { CALENDAR_TOKEN, calendarSection, startCalendarApp } = require(
+    join(root, 'test/simulators/calendar.ts'),
+  );
+  const { calendarSchema } = require(join(root, 'dist/src/activities/calendar/settings.js'));
+  process.env.CALENDAR_TOKEN = CALENDAR_TOKEN;
+  const app = await startCalendarApp();
+  const { production } = config.services.booking.environments;
+  production.calendar = calendarSchema.parse(calendarSection(app.url));
+  app.addEvents('google', false);
+  app.connect('google', { lastSyncAt: new Date(Date.now() - 3_600_000).toISOString(), writebackPending: 3 });
+  const lost = app.connect('microsoft', { status: 'expired' });
+  const reconnect = setInterval(() => {
+    if (app.posts().some((call) => call.includes('writeback'))) lost.status = 'connected';
+  }, 500);
+  reconnect.unref();
+}
+
+/** The application takes no token, until its configuration is put in place again: clearing its cache is no help. */
+export async function refuseTokens({ config }) {
+  require(join(root, 'test/cli/register.cjs'));
+  const { authSection, setAuthSecrets, startAuthApp } = require(join(root, 'test/simulators/auth.ts'));
+  const { authSchema } = require(join(root, 'dist/src/activities/auth/settings.js'));
+  setAuthSecrets();
+  const app = await startAuthApp();
+  config.services.booking.environments.production.authentication = authSchema.parse(authSection(app.url));
+  app.state.instead['/me'] = { status: 500, body: '{}' };
+  app.state.redeployMends = '/me';
+}

@@ -11,6 +11,7 @@ import { createMeasureActivities } from './application/measure';
 import { createRateLimitActivities } from './application/rate-limits';
 import { createRemedyActivities } from './application/remedies';
 import { createApplicationActivities } from './application/symptoms';
+import { createAuthActivities } from './auth/auth';
 import { createDeploymentActivities } from './deployments/deployment-activities';
 import { createLogActivities } from './observe/logs';
 import { createObserveActivities } from './observe/measure';
@@ -35,5 +36,6 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createRateLimitActivities(deps),
     ...createBlockedActivities(deps),
     ...createRemedyActivities(deps),
+    ...createAuthActivities(deps),
   };
 }

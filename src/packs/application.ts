@@ -1,6 +1,8 @@
 import type * as Made from '../activities/application';
+import { authSettings } from '../activities/auth/settings';
 import { definePack } from '../doors/pack';
 import { adjustRateLimitsCard } from '../workflows/application/adjust-rate-limits/card';
+import { diagnoseAuthenticationCard } from '../workflows/application/diagnose-authentication/card';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
 import { relieveCpuSpikeCard } from '../workflows/application/relieve-cpu-spike/card';
 import { relieveMemoryPressureCard } from '../workflows/application/relieve-memory-pressure/card';
@@ -21,6 +23,7 @@ export const applicationPack = definePack({
     relieveCpuSpikeCard,
     runDailyChecklistCard,
     adjustRateLimitsCard,
+    diagnoseAuthenticationCard,
   ],
   workflows: require.resolve('../workflows/application'),
   activities: (deps) => {
@@ -28,4 +31,5 @@ export const applicationPack = definePack({
     const { createServingActivities } = require('../activities/application') as typeof Made;
     return createServingActivities(deps);
   },
+  settings: authSettings,
 });

@@ -38,6 +38,8 @@ export interface HttpAnswer {
   location?: string;
   /** How long the server wants to be left alone. */
   retryAfterMs?: number;
+  /** The header Date: what the server's clock says, to the second. */
+  date?: string;
   text: string;
 }
 
@@ -92,11 +94,12 @@ export async function askJson(wanted: HttpRequest): Promise<Json> {
 /** Throws HttpFailed where the status is not 2xx, with what to do about it. */
 export function requireOk(answer: HttpAnswer): void {
   if (isOk(answer)) return;
-  const { status } = answer;
+  const { status, retryAfterMs: waitMs } = answer;
   throw fail('HttpFailed', describeStatus(answer), {
     retryable: status >= 500 || status === 429 || status === 408,
-    nextTryMs: answer.retryAfterMs,
-    details: { status },
+    nextTryMs: waitMs,
+    // The whole of it: a retry waits for a minute at most.
+    details: { status, ...(waitMs === undefined ? {} : { waitMs }) },
   });
 }
 
@@ -167,16 +170,18 @@ type Headers = Record<string, string | string[] | undefined>;
 function readHeaders(
   headers: Headers,
   url: URL,
-): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs'> {
+): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs' | 'date'> {
   const one = (name: string) => [headers[name]].flat()[0];
   const location = one('location');
   const waitMs = retryAfterMs(one('retry-after'), Date.now());
+  const date = one('date');
   return {
     contentType: (one('content-type') ?? '').split(';')[0]!.trim().toLowerCase(),
     ...(location !== undefined && URL.canParse(location, url)
       ? { redirectsTo: new URL(location, url).origin, location: new URL(location, url).href }
       : {}),
     ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+    ...(date === undefined ? {} : { date }),
   };
 }
 

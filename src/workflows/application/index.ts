@@ -1,3 +1,4 @@
+export { diagnoseAuthentication } from './diagnose-authentication/diagnose-authentication';
 export { adjustRateLimits } from './adjust-rate-limits/adjust-rate-limits';
 export { recoverCron } from './recover-cron/recover-cron';
 export { relieveCpuSpike } from './relieve-cpu-spike/relieve-cpu-spike';
