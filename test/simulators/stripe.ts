@@ -122,7 +122,9 @@ export async function startStripe(receiver: string) {
     const method = request.method!;
     state.requests.push({ method, path: url.pathname, query: url.searchParams });
     const send = (status: number, json: unknown, headers: Record<string, string> = {}) =>
-      void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(json));
+      void response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(JSON.stringify(json));
     if (state.trouble !== 'none' && state.times > 0) {
       state.times -= 1;
       if (state.trouble === 'hangup') return void request.socket.destroy();
@@ -132,9 +134,13 @@ export async function startStripe(receiver: string) {
       return send(500, problem('An unknown error occurred'));
     }
     if (request.headers.authorization !== `Bearer ${STRIPE_KEY}`)
-      return send(401, problem(`Invalid API Key provided: ${String(request.headers.authorization).slice(7, 20)}****`));
+      return send(
+        401,
+        problem(`Invalid API Key provided: ${String(request.headers.authorization).slice(7, 20)}****`),
+      );
     const key = request.headers['idempotency-key'];
-    if (method === 'POST' && typeof key === 'string' && done.has(key)) return send(200, JSON.parse(done.get(key)!));
+    if (method === 'POST' && typeof key === 'string' && done.has(key))
+      return send(200, JSON.parse(done.get(key)!));
     const found = answerTo(method, url.pathname, url.searchParams, new URLSearchParams(body));
     if (found === undefined) return send(404, problem('No such object'));
     if (method === 'POST' && typeof key === 'string') done.set(key, JSON.stringify(found));
@@ -154,7 +160,11 @@ export async function startStripe(receiver: string) {
     delivered,
     subscriptions,
     /** Something has happened at Stripe; nothing of it was delivered. */
-    add: (id: string, type = 'invoice.paid', { ageSeconds = 3_600, object = {}, livemode = false } = {}): string => {
+    add: (
+      id: string,
+      type = 'invoice.paid',
+      { ageSeconds = 3_600, object = {}, livemode = false } = {},
+    ): string => {
       const created = Math.floor(Date.now() / 1_000) - ageSeconds;
       const data = { object: { id: `in_${id}`, object: 'invoice', ...object } };
       events.set(id, { id, object: 'event', type, created, livemode, pending_webhooks: 1, data });
@@ -182,7 +192,8 @@ export async function startStripe(receiver: string) {
     settled: async (): Promise<void> => {
       while (onTheWay.size > 0) await Promise.all(onTheWay);
     },
-    resent: () => state.requests.filter(({ path }) => path.endsWith('/retry')).map(({ path }) => path.split('/')[3]!),
+    resent: () =>
+      state.requests.filter(({ path }) => path.endsWith('/retry')).map(({ path }) => path.split('/')[3]!),
   };
 }
 

@@ -120,7 +120,9 @@ function stripeFailure(error: unknown, doing: string, { baseUrl }: EnvironmentSt
     });
   }
   if (error instanceof Stripe.errors.StripeError)
-    return fail('HttpFailed', `Could not ${doing}: ${error.message}`, { details: { status: error.statusCode } });
+    return fail('HttpFailed', `Could not ${doing}: ${error.message}`, {
+      details: { status: error.statusCode },
+    });
   return error instanceof Error ? error : new Error(String(error));
 }
 

@@ -3,7 +3,13 @@ import { serviceOf } from '../../../config/load';
 import { SUBSCRIPTIONS_STEP } from '../../../contract/payments';
 import { targetOf } from '../../../contract/place';
 import { appendAudit } from '../../postgres/repair/audit-trail';
-import { inBatches, type BatchResult, type LeftAlone, type Repaired, type RepairInput } from '../../postgres/repair/batches';
+import {
+  inBatches,
+  type BatchResult,
+  type LeftAlone,
+  type Repaired,
+  type RepairInput,
+} from '../../postgres/repair/batches';
 import { changedBefore, changeRows, withImages, type LogEntry } from '../../postgres/repair/change-log';
 import { lockRows } from '../../postgres/repair/lock-rows';
 import { instantParameter, valueParameter } from '../../postgres/repair/mapping';
@@ -108,8 +114,11 @@ async function movedSince(
       const one = await asking.stripe.subscriptions.retrieve(drift.reference);
       requireMode(one, asking.config);
       const truth = truthOf(one, config);
-      const holds = COMPARED.every((name) => drift.changes[name] === undefined || drift.changes[name].to === truth[name]);
-      if (!holds) moved.set(drift.id, { unit: unitOf(drift), why: 'Stripe says something else of it by now' });
+      const holds = COMPARED.every(
+        (name) => drift.changes[name] === undefined || drift.changes[name].to === truth[name],
+      );
+      if (!holds)
+        moved.set(drift.id, { unit: unitOf(drift), why: 'Stripe says something else of it by now' });
     }
   });
   return moved;
@@ -135,7 +144,10 @@ async function correctBatch(
   const good = items.filter(({ id, version }) => got.get(id) === version);
   const left = items
     .filter((item) => !later.includes(item) && !good.includes(item))
-    .map(({ id, unit }) => ({ unit, why: `it ${got.has(id) ? 'was changed' : 'is gone'} since it was looked at` }));
+    .map(({ id, unit }) => ({
+      unit,
+      why: `it ${got.has(id) ? 'was changed' : 'is gone'} since it was looked at`,
+    }));
   const rowOf = ({ id, unit }: Item) => ({ key: id, unit });
   const done = await withImages(client, log, [{ table, rows: good.map(rowOf) }], async () => {
     let changed = 0;
@@ -165,13 +177,22 @@ async function correctRow(
   table: NonNullable<StripeTables['subscriptions']>,
   { id, unit, changes }: Item,
 ): Promise<number> {
-  const wanted = COMPARED.flatMap((name) => (changes[name] === undefined ? [] : [{ name, to: changes[name].to }]));
+  const wanted = COMPARED.flatMap((name) =>
+    changes[name] === undefined ? [] : [{ name, to: changes[name].to }],
+  );
   const set = wanted.map(({ name }, index) => {
     const column = table.columns[name]!;
-    const value = name === 'periodEnd' ? instantParameter(index + 2, column) : valueParameter(index + 2, column);
+    const value =
+      name === 'periodEnd' ? instantParameter(index + 2, column) : valueParameter(index + 2, column);
     return `${column.name} = ${value}`;
   });
   const { updatedAt } = table.columns;
   if (updatedAt !== undefined) set.push(`${updatedAt.name} = now()`);
-  return changeRows(client, table, [{ key: id, unit }], set.join(', '), wanted.map(({ to }) => to));
+  return changeRows(
+    client,
+    table,
+    [{ key: id, unit }],
+    set.join(', '),
+    wanted.map(({ to }) => to),
+  );
 }

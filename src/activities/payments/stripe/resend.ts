@@ -82,18 +82,26 @@ export function createResendActivities(deps: ActivityDeps) {
      */
     async checkStripeReceiver(place: Place): Promise<Receiver> {
       const { probe, endpoint: id } = stripeOf(deps, place);
-      const enabled = await askStripe(deps, place, 'look at the webhook endpoint', async ({ stripe, config }) => {
-        const endpoint = await stripe.webhookEndpoints.retrieve(id);
-        requireMode(endpoint, config);
-        return endpoint.status === 'enabled';
-      });
+      const enabled = await askStripe(
+        deps,
+        place,
+        'look at the webhook endpoint',
+        async ({ stripe, config }) => {
+          const endpoint = await stripe.webhookEndpoints.retrieve(id);
+          requireMode(endpoint, config);
+          return endpoint.status === 'enabled';
+        },
+      );
       if (!enabled)
         return {
           takes: false,
           detail: `Stripe has switched endpoint ${id} off, and sends nothing there. Switch it on in the dashboard of Stripe (Developers, Webhooks).`,
         };
       if (probe !== undefined) return probeReceiver(deps, place, probe);
-      return { takes: null, detail: `endpoint ${id} is switched on; whether ${targetOf(place)} takes events nobody tries` };
+      return {
+        takes: null,
+        detail: `endpoint ${id} is switched on; whether ${targetOf(place)} takes events nobody tries`,
+      };
     },
   };
 }

@@ -67,7 +67,9 @@ export const environmentStripeSchema = z
   .strictObject({
     key: secretText.describe('secret or restricted key of this environment'),
     baseUrl: z.url().default('https://api.stripe.com').describe('another one for a simulator only'),
-    livemode: z.boolean().describe('whether real money is meant; a key or an event of the other mode is refused'),
+    livemode: z
+      .boolean()
+      .describe('whether real money is meant; a key or an event of the other mode is refused'),
     endpoint: z
       .string()
       .regex(/^we_\w+$/, 'the ID of a webhook endpoint, we_...')

@@ -136,11 +136,17 @@ async function readRows(client: Client, { subscriptions }: StripeTables): Promis
   return rows.map((row) => ({ ...row, periodEnd: wholeSeconds(row.periodEnd) }));
 }
 
-async function warningsOf(client: Client, { subscriptions }: StripeTables, drifts: Drift[]): Promise<string[]> {
+async function warningsOf(
+  client: Client,
+  { subscriptions }: StripeTables,
+  drifts: Drift[],
+): Promise<string[]> {
   if (drifts.length === 0) return [];
   const table = subscriptions!;
   const { status } = table.columns;
-  const values = new Set(drifts.flatMap(({ changes }) => (changes.status === undefined ? [] : [changes.status.to])));
+  const values = new Set(
+    drifts.flatMap(({ changes }) => (changes.status === undefined ? [] : [changes.status.to])),
+  );
   const words = [...values].map((value) => ({ table, status, value, path: 'stripe.words' }));
   return [...(await unknownWords(client, words)), ...(await triggersOnTheWayBack(client, [table]))];
 }
@@ -168,7 +174,9 @@ function judge(
   const doubled = [...byReference].flatMap(([reference, same]) => (same.length > 1 ? [reference] : []));
   const unknown = rows.filter(({ reference }) => !found.has(reference)).map(({ id }) => id);
   const absent = [...found].flatMap(([reference, { status }]) =>
-    byReference.has(reference) || OVER.some((word) => (config.words[word] ?? word) === status) ? [] : [reference],
+    byReference.has(reference) || OVER.some((word) => (config.words[word] ?? word) === status)
+      ? []
+      : [reference],
   );
   const drifts = rows.flatMap((row) => {
     const truth = found.get(row.reference);
@@ -212,5 +220,7 @@ export function changesOf(row: Truth, truth: Truth, { tables }: StripeConfig): C
 function finding(ids: string[], what: string): string[] {
   if (ids.length === 0) return [];
   const more = ids.length > MAX_NAMED ? ` and ${ids.length - MAX_NAMED} more` : '';
-  return [`${ids.length === 1 ? 'subscription' : `${ids.length} subscriptions`} ${ids.slice(0, MAX_NAMED).join(', ')}${more}: ${what}`];
+  return [
+    `${ids.length === 1 ? 'subscription' : `${ids.length} subscriptions`} ${ids.slice(0, MAX_NAMED).join(', ')}${more}: ${what}`,
+  ];
 }

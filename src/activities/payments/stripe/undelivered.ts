@@ -76,7 +76,10 @@ export function createUndeliveredActivities(deps: ActivityDeps) {
      * What Stripe could not deliver and the application has not recorded; `events` are looked at besides, delivered or not.
      * Throws InvalidInput, ModeMismatch, HttpFailed, MappingInvalid, RepairRoleInvalid, DatabaseUnreachable.
      */
-    async findMissingStripeEvents({ events: named = [], ...place }: Place & { events?: string[] }): Promise<EventLook> {
+    async findMissingStripeEvents({
+      events: named = [],
+      ...place
+    }: Place & { events?: string[] }): Promise<EventLook> {
       const tables = stripeTablesOf(deps, place.service);
       return withProgress(PROGRESS, async (report) => {
         const found = await askStripe(deps, place, 'read the undelivered events', async (asking) => {
@@ -106,9 +109,17 @@ export function createUndeliveredActivities(deps: ActivityDeps) {
     /** Payments that failed in those days, for people. Reads only. Throws as `findMissingStripeEvents`. */
     async readFailedPayments(place: Place): Promise<FailedPayments> {
       return askStripe(deps, place, 'read the failed payments', async ({ stripe, config }) => {
-        const page = await stripe.events.list({ types: FAILED_TYPES, created: { gte: since(config) }, limit: 100 });
+        const page = await stripe.events.list({
+          types: FAILED_TYPES,
+          created: { gte: since(config) },
+          limit: 100,
+        });
         page.data.forEach((event) => requireMode(event, config));
-        return { count: page.data.length, more: page.has_more, named: page.data.slice(0, MAX_NAMED).map(failureText) };
+        return {
+          count: page.data.length,
+          more: page.has_more,
+          named: page.data.slice(0, MAX_NAMED).map(failureText),
+        };
       });
     },
 
@@ -257,7 +268,11 @@ function since({ days }: EnvironmentStripeConfig): number {
 
 /** Names what failed and the code of why, and nobody's card or address. */
 function failureText({ data }: Stripe.Event): string {
-  const { id, failure_code: code, last_payment_error: last } = data.object as {
+  const {
+    id,
+    failure_code: code,
+    last_payment_error: last,
+  } = data.object as {
     id?: string;
     failure_code?: string | null;
     last_payment_error?: { code?: string } | null;

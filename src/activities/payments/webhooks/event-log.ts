@@ -52,7 +52,12 @@ export interface FollowedLog {
   open: string[];
 }
 
-const READING = { identity: true, allRows: true, readOnly: true, action: 'read the log of webhooks' } as const;
+const READING = {
+  identity: true,
+  allRows: true,
+  readOnly: true,
+  action: 'read the log of webhooks',
+} as const;
 const MAX_TEXT = 200;
 
 /** The mapped tables, as the database has them. Throws MappingInvalid. */
@@ -102,7 +107,8 @@ export function createEventLogActivities(deps: ActivityDeps) {
       return withClient(
         deps,
         databaseIn(place),
-        async (client) => followRows(client, await readWebhookTables(client, place.service, config), config, ids),
+        async (client) =>
+          followRows(client, await readWebhookTables(client, place.service, config), config, ids),
         READING,
       );
     },
@@ -113,7 +119,8 @@ export function createEventLogActivities(deps: ActivityDeps) {
       return withClient(
         deps,
         databaseIn(place),
-        async (client) => readAftermath(client, await readWebhookTables(client, place.service, config), config, events),
+        async (client) =>
+          readAftermath(client, await readWebhookTables(client, place.service, config), config, events),
         READING,
       );
     },
@@ -133,7 +140,8 @@ async function readFailed(
   maxEvents: number,
 ): Promise<{ failed: FailedEvent[]; twins: Twin[] }> {
   const { id, event, status, error, hash, kind, receivedAt } = columns;
-  const text = (column: { name: string } | undefined) => (column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`);
+  const text = (column: { name: string } | undefined) =>
+    column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`;
   const same = `(o.${event.name} = e.${event.name}${hash === undefined ? '' : ` OR o.${hash.name} = e.${hash.name}`})`;
   const { rows } = await client.query<FoundRow>(
     `SELECT e.${id.name}::text AS id, e.${event.name}::text AS event, ${text(kind)} AS kind, ${text(error)} AS error,
@@ -157,7 +165,8 @@ async function readFailed(
 
 /** What somebody else's code has said may quote a secret, and is long. */
 function cleaned({ id, event, kind, error }: FailedEvent): FailedEvent {
-  const short = (text: string | null) => (text === null ? null : scrub(text.replace(/\s+/g, ' ')).slice(0, MAX_TEXT));
+  const short = (text: string | null) =>
+    text === null ? null : scrub(text.replace(/\s+/g, ' ')).slice(0, MAX_TEXT);
   return { id, event, kind: short(kind), error: short(error) };
 }
 
@@ -168,7 +177,8 @@ export async function followRows(
   ids: string[],
 ): Promise<FollowedLog> {
   const { id, event, status, error, kind } = columns;
-  const text = (column: { name: string } | undefined) => (column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`);
+  const text = (column: { name: string } | undefined) =>
+    column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`;
   const { rows } = await client.query<FailedEvent & { word: string }>(
     `SELECT e.${id.name}::text AS id, e.${event.name}::text AS event, e.${status.name}::text AS word, ${text(kind)} AS kind, ${text(error)} AS error
        FROM ${name} e WHERE e.${id.name} = ANY(${keysParameter(1, id)})`,
@@ -185,7 +195,9 @@ function unconfiguredOf({ tables, ledger }: PaymentWebhooksConfig, canProbe: boo
   return [
     ...(canProbe
       ? []
-      : ['whether the application takes a signed event is not tried: paymentWebhooks.probe is not configured']),
+      : [
+          'whether the application takes a signed event is not tried: paymentWebhooks.probe is not configured',
+        ]),
     ...(error === undefined ? ['why events failed is not read: no column error is configured'] : []),
     ...(hash === undefined
       ? ['two rows with one payload are not recognised as one event: no column hash is configured']

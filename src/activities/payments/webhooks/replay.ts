@@ -56,7 +56,12 @@ export function createWebhookReplayActivities(deps: ActivityDeps) {
             }
             const action = `replay event ${event} of ${targetOf(place)}`;
             const parameters = { ...place, id, event, fencingToken: fence.token };
-            const why = await performOperation(replay, { action, parameters, directory: deps.config.directory, signal }).then(
+            const why = await performOperation(replay, {
+              action,
+              parameters,
+              directory: deps.config.directory,
+              signal,
+            }).then(
               () => undefined,
               (error: unknown) => {
                 if (!isHttpFailure(error)) throw error;

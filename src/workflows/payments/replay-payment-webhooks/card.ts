@@ -10,7 +10,8 @@ export const replayPaymentWebhooksCard = card({
     'the event log of payment webhooks has events that failed, with an error',
     'payments are taken and bookings stay unpaid; payouts are late',
   ],
-  impact: 'customers have paid for what they do not get; the ledger does not say what happened, and payouts wait',
+  impact:
+    'customers have paid for what they do not get; the ledger does not say what happened, and payouts wait',
   diagnosis: [
     'events of the log that failed, with the last error of each; two with one payload or one ID are one event',
     'in the beginning of the act, whether the application takes a signed event: secret and handler',

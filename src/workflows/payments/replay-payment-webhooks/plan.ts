@@ -21,7 +21,9 @@ export function draftOf(place: Place, look: WebhookLook, unchecked: string[]): P
     warnings: [
       ...(failed.length > 0 ? ['what the application does with an event cannot be taken back'] : []),
       ...(twins.length > 0 ? [`not replayed: ${twinsText(look)}`] : []),
-      ...(others > 0 ? [`${countOf(others, 'more event')} failed than one run replays: start again for them`] : []),
+      ...(others > 0
+        ? [`${countOf(others, 'more event')} failed than one run replays: start again for them`]
+        : []),
       ...unconfigured,
       ...unchecked,
     ],
@@ -34,7 +36,9 @@ export function findingsOf({ ledger, payouts }: Aftermath): string[] {
   return [
     ...(ledger !== null && ledger.missing + ledger.tooMany > 0 ? [ledgerText(ledger)] : []),
     ...(payouts !== null && payouts.overdue > 0
-      ? [`${countOf(payouts.overdue, 'payout job')} overdue: ${payouts.named.join(', ')}${moreThan(payouts.overdue)}`]
+      ? [
+          `${countOf(payouts.overdue, 'payout job')} overdue: ${payouts.named.join(', ')}${moreThan(payouts.overdue)}`,
+        ]
       : []),
   ];
 }
@@ -78,7 +82,10 @@ export function eventsText(events: FailedEvent[]): string {
 export function twinsText({ twins }: WebhookLook): string {
   const shown = twins
     .slice(0, MAX_NAMED)
-    .map(({ id, event, of, applied }) => `row ${id} (${event} is row ${of}, which ${applied ? 'was applied' : 'failed first'})`);
+    .map(
+      ({ id, event, of, applied }) =>
+        `row ${id} (${event} is row ${of}, which ${applied ? 'was applied' : 'failed first'})`,
+    );
   return `${shown.join(', ')}${moreThan(twins.length)}`;
 }
 

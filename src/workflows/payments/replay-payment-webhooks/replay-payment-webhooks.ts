@@ -24,18 +24,23 @@ export const replayPaymentWebhooks = runbook<typeof replayPaymentWebhooksCard>(
     const applied = look.failed.length - open.length;
     run.fact('eventsApplied', applied);
     const left = await leaveToPeople(run, place, open);
-    const twins = look.twins.length === 0 ? '' : `, ${countOf(look.twins.length, 'row')} of the same events not replayed`;
+    const twins =
+      look.twins.length === 0 ? '' : `, ${countOf(look.twins.length, 'row')} of the same events not replayed`;
     return `${applied} of ${countOf(look.failed.length, 'failed event')} of ${targetOf(place)} applied${twins}${left}`;
   },
 );
 
 /** Ends the run where nothing has failed, the ledger adds up and no payout is late. */
 async function diagnose(run: Run, place: Place): Promise<WebhookLook> {
-  const look = await run.step('Read the log of payment webhooks', (act) => act.findFailedPaymentWebhooks(place), {
-    kind: 'long',
-    undo: 'read-only',
-    describe: lookText,
-  });
+  const look = await run.step(
+    'Read the log of payment webhooks',
+    (act) => act.findFailedPaymentWebhooks(place),
+    {
+      kind: 'long',
+      undo: 'read-only',
+      describe: lookText,
+    },
+  );
   if (look.failed.length > 0 || findingsOf(look.aftermath).length > 0) return look;
   return run.nothingToDo(`no payment webhook of ${targetOf(place)} is to be replayed: ${lookText(look)}`);
 }
@@ -44,17 +49,25 @@ async function diagnose(run: Run, place: Place): Promise<WebhookLook> {
 async function again(run: Run, place: Place, look: WebhookLook): Promise<WebhookLook> {
   const ids = look.failed.map(({ id }) => id);
   if (ids.length === 0) return diagnose(run, place);
-  const { failed } = await run.step('Are they still failed?', (act) => act.followPaymentWebhooks({ ...place, ids }), {
-    describe: (now) => `${now.failed.length} of ${ids.length}`,
-  });
+  const { failed } = await run.step(
+    'Are they still failed?',
+    (act) => act.followPaymentWebhooks({ ...place, ids }),
+    {
+      describe: (now) => `${now.failed.length} of ${ids.length}`,
+    },
+  );
   return failed.length > 0 ? look : diagnose(run, place);
 }
 
 /** Names what this run could not put right, and waits until somebody has. */
 async function leaveToPeople(run: Run, place: Place, open: FailedEvent[]): Promise<string> {
-  const aftermath = await run.step('Do ledger and payouts follow?', (act) => act.readPaymentAftermath(place), {
-    describe: aftermathText,
-  });
+  const aftermath = await run.step(
+    'Do ledger and payouts follow?',
+    (act) => act.readPaymentAftermath(place),
+    {
+      describe: aftermathText,
+    },
+  );
   const found = [...(open.length > 0 ? [`not applied: ${eventsText(open)}`] : []), ...findingsOf(aftermath)];
   if (found.length === 0) return '';
   found.forEach((text) => run.note('Finding: left to people', text, { failed: true }));

@@ -52,7 +52,12 @@ async function replayInRounds(
       send: async (ids, number) => {
         await run.step(
           `Round ${number}: replay ${countOf(ids.length, 'event')}`,
-          (act) => act.replayWebhookEvents({ ...place, events: events(ids).map(({ id, event }) => ({ id, event })), fence }),
+          (act) =>
+            act.replayWebhookEvents({
+              ...place,
+              events: events(ids).map(({ id, event }) => ({ id, event })),
+              fence,
+            }),
           {
             kind: 'mutate',
             undo: { irreversible: 'the application was asked to apply events' },
@@ -60,14 +65,18 @@ async function replayInRounds(
               [
                 `${asked.length} asked for`,
                 `${passed.length} no longer failed by then`,
-                ...(refused.length > 0 ? [`${refused.length} refused, the last: ${refused.at(-1)!.why}`] : []),
+                ...(refused.length > 0
+                  ? [`${refused.length} refused, the last: ${refused.at(-1)!.why}`]
+                  : []),
               ].join(', '),
           },
         );
         return [];
       },
       open: async (ids) => {
-        const { applied } = await run.look('Which are applied?', (act) => act.followPaymentWebhooks({ ...place, ids }));
+        const { applied } = await run.look('Which are applied?', (act) =>
+          act.followPaymentWebhooks({ ...place, ids }),
+        );
         const known = new Set(applied);
         return ids.filter((id) => !known.has(id));
       },
@@ -101,8 +110,15 @@ async function verifyApplied(run: Run, place: Place, applied: FailedEvent[]): Pr
       const not = applied.length - log.applied.length;
       const adds = ledger === null || ledger.missing + ledger.tooMany === 0;
       const entries =
-        ledger === null ? 'the ledger is not looked at' : adds ? 'with their ledger entries' : ledger.named.join(', ');
-      return { ok: not === 0 && adds, detail: `${log.applied.length} of ${applied.length} applied; ${entries}` };
+        ledger === null
+          ? 'the ledger is not looked at'
+          : adds
+            ? 'with their ledger entries'
+            : ledger.named.join(', ');
+      return {
+        ok: not === 0 && adds,
+        detail: `${log.applied.length} of ${applied.length} applied; ${entries}`,
+      };
     },
   );
 }

@@ -28,7 +28,11 @@ export async function agree(
   const { drifts, findings, fenceToken } = look;
   if (drifts.length === 0) return { corrected: 0, findings };
   if (sent) await run.gate(() => driftDraftOf(place, look, unchecked));
-  const corrected = await run.exclusively(targetOf(place), (fence) => correct(run, place, look, fence), fenceToken);
+  const corrected = await run.exclusively(
+    targetOf(place),
+    (fence) => correct(run, place, look, fence),
+    fenceToken,
+  );
   return { corrected, findings };
 }
 

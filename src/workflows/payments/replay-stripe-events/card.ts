@@ -11,7 +11,8 @@ export const replayStripeEventsCard = card({
     'report or alert: deliveries of Stripe to the webhook endpoint fail, or stay pending',
     'customers have paid, and the application does not know it; subscriptions say something else than Stripe',
   ],
-  impact: 'what was paid is not delivered, what was cancelled goes on; Stripe gives up after three days and forgets events after 30',
+  impact:
+    'what was paid is not delivered, what was cancelled goes on; Stripe gives up after three days and forgets events after 30',
   diagnosis: [
     'events that Stripe could not deliver within 30 days, compared with those that the application has recorded',
     'whether the webhook endpoint is switched on, and in the beginning of the act whether the application takes a signed event',

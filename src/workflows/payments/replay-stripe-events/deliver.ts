@@ -71,12 +71,16 @@ async function sendInRounds(
         return [...resent.recorded, ...resent.lost];
       },
       open: async (events) =>
-        (await run.look('Which are recorded?', (act) => act.followStripeEvents({ ...place, events }))).missing,
+        (await run.look('Which are recorded?', (act) => act.followStripeEvents({ ...place, events })))
+          .missing,
     },
     open,
     round,
   );
-  run.note(`Recorded after round ${done.round}`, `${open.length - done.open.length - lost.length} of ${open.length}`);
+  run.note(
+    `Recorded after round ${done.round}`,
+    `${open.length - done.open.length - lost.length} of ${open.length}`,
+  );
   return { ...done, lost };
 }
 

@@ -48,7 +48,9 @@ export function draftOf(place: Place, { events, subscriptions }: Look, unchecked
       ...(events.others > 0
         ? [`${countOf(events.others, 'more event')} missing than one run sends: start again for them`]
         : []),
-      ...(events.more ? ['Stripe lists more undelivered events than were read: start again for the older ones'] : []),
+      ...(events.more
+        ? ['Stripe lists more undelivered events than were read: start again for the older ones']
+        : []),
       ...(subscriptions.more
         ? ['not all subscriptions were read: those that only one side knows are not looked for']
         : []),
@@ -68,10 +70,19 @@ export function draftOf(place: Place, { events, subscriptions }: Look, unchecked
 export const CORRECT_SUBSCRIPTIONS = 'correct subscriptions from Stripe';
 
 /** The second plan of a run that has had events sent. */
-export function driftDraftOf(place: Place, { drifts, warnings }: SubscriptionLook, unchecked: string[]): PlanDraft {
+export function driftDraftOf(
+  place: Place,
+  { drifts, warnings }: SubscriptionLook,
+  unchecked: string[],
+): PlanDraft {
   return {
     actions: [
-      { action: CORRECT_SUBSCRIPTIONS, target: targetOf(place), count: drifts.length, detail: driftsText(drifts) },
+      {
+        action: CORRECT_SUBSCRIPTIONS,
+        target: targetOf(place),
+        count: drifts.length,
+        detail: driftsText(drifts),
+      },
     ],
     warnings: [...warnings, ...unchecked],
     facts: { drifts: digest(drifts) },
@@ -118,7 +129,9 @@ export function subscriptionsText({ configured, compared, drifts, findings }: Su
 /** `2 subscriptions: 7 (status past_due -> active), ...` */
 export function driftsText(drifts: Drift[]): string {
   const shown = drifts.slice(0, MAX_NAMED).map(({ id, changes }) => {
-    const what = Object.entries(changes).map(([name, { from, to }]) => `${name} ${from ?? 'nothing'} -> ${to}`);
+    const what = Object.entries(changes).map(
+      ([name, { from, to }]) => `${name} ${from ?? 'nothing'} -> ${to}`,
+    );
     return `${id} (${what.join(', ')})`;
   });
   return `${countOf(drifts.length, 'subscription')}: ${shown.join(', ')}${moreThan(drifts.length)}`;

@@ -4,7 +4,15 @@ import { countOf, type Run, runbook } from '../../kit';
 import { agree, compare } from './agree';
 import type { replayStripeEventsCard } from './card';
 import { deliver, type Delivered } from './deliver';
-import { draftOf, failedPaymentsText, findingsOf, type Look, lookText, named, subscriptionsText } from './plan';
+import {
+  draftOf,
+  failedPaymentsText,
+  findingsOf,
+  type Look,
+  lookText,
+  named,
+  subscriptionsText,
+} from './plan';
 
 /** Gets the application the events of Stripe that it has missed, and then makes its subscriptions agree with Stripe. */
 export const replayStripeEvents = runbook<typeof replayStripeEventsCard>(
@@ -43,7 +51,8 @@ async function diagnose(run: Run, place: Place, named: string[]): Promise<Look> 
   run.fact('failedPayments', failed.count);
   const look = { events, subscriptions: await compare(run, place) };
   const { missing, endpoint } = events;
-  const well = missing.length === 0 && look.subscriptions.drifts.length === 0 && findingsOf(look).length === 0;
+  const well =
+    missing.length === 0 && look.subscriptions.drifts.length === 0 && findingsOf(look).length === 0;
   if (!well || !endpoint.enabled) return look;
   return run.nothingToDo(
     `no event of Stripe is missing in ${targetOf(place)}: ${lookText(events)}; subscriptions: ${subscriptionsText(look.subscriptions)}`,
@@ -55,9 +64,13 @@ async function again(run: Run, place: Place, look: Look, named: string[]): Promi
   const { missing } = look.events;
   if (missing.length === 0) return diagnose(run, place, named);
   const events = missing.map(({ id }) => id);
-  const now = await run.step('Are they still missing?', (act) => act.followStripeEvents({ ...place, events }), {
-    describe: (followed) => `${followed.missing.length} of ${events.length}`,
-  });
+  const now = await run.step(
+    'Are they still missing?',
+    (act) => act.followStripeEvents({ ...place, events }),
+    {
+      describe: (followed) => `${followed.missing.length} of ${events.length}`,
+    },
+  );
   return now.missing.length > 0 ? look : diagnose(run, place, named);
 }
 
@@ -85,7 +98,10 @@ async function leaveToPeople(
           everyMs: 120_000,
           call: async (act) => {
             const { missing } = await act.followStripeEvents({ ...place, events: never });
-            return { ok: missing.length === 0, detail: `${missing.length} of ${never.length} are not recorded` };
+            return {
+              ok: missing.length === 0,
+              detail: `${missing.length} of ${never.length} are not recorded`,
+            };
           },
         }
       : undefined,
