@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { OperationConfig } from '../../config/http-operation-schema';
 import { targetOf, type Place } from '../../contract/place';
 import type { ActivityDeps } from '../support/deps';
+import { currentActivity } from '../support/heartbeat';
 import { isHttpFailure, problemOf } from '../support/http';
 import { performOperation } from '../support/operation/perform';
 
@@ -28,6 +30,13 @@ export async function probeReceiver(
     const { details } = error as { details?: { status?: number }[] };
     return { takes: false, detail: `${problemOf(error)} ${adviceFor(details?.[0]?.status)}` };
   }
+}
+
+/** Between two that are sent. Throws why it was ended, and not that it was. */
+export async function pause(seconds: number, lost: AbortSignal): Promise<void> {
+  const signal = AbortSignal.any([lost, currentActivity().signal]);
+  await sleep(seconds * 1_000, undefined, { signal }).catch(() => undefined);
+  signal.throwIfAborted();
 }
 
 function adviceFor(status: number | undefined): string {

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { databaseIn, targetOf, type Fence, type Place } from '../../../contract/place';
 import { withHeldFence } from '../../postgres/session/held-fence';
 import type { ActivityDeps } from '../../support/deps';
-import { probeReceiver, type Receiver } from '../receiver';
+import { pause, probeReceiver, type Receiver } from '../receiver';
 import { askStripe, requireMode } from './client';
 import { readRecords, readStripeTables } from './records';
 import { stripeOf, stripeTablesOf } from './settings';
@@ -47,7 +46,7 @@ export function createResendActivities(deps: ActivityDeps) {
             const result: Resent = { sent: [], recorded: [], lost: [] };
             for (const [done, event] of events.entries()) {
               report({ done });
-              if (done > 0) await sleep(config.pauseSeconds * 1_000, undefined, { signal: lost });
+              if (done > 0) await pause(config.pauseSeconds, lost);
               lost.throwIfAborted();
               // It may have come by itself, or by an attempt before this one.
               if ((await readRecords(client, mapped, tables, [event])).size > 0) {

@@ -82,7 +82,7 @@ export const environmentStripeSchema = z
       .max(86_400)
       .default(300)
       .describe('younger events are still on their way by themselves'),
-    maxEvents: z.number().int().min(1).max(1_000).default(200).describe('of one run, the oldest first'),
+    maxEvents: z.number().int().min(1).max(500).default(200).describe('of one run, the oldest first'),
     pauseSeconds: z.number().min(0).max(60).default(0.25).describe('between two that are sent'),
     maxRounds: z.number().int().min(1).max(10).default(3),
     patienceSeconds: z

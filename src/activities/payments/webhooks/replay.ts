@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { databaseIn, targetOf, type Fence, type Place } from '../../../contract/place';
 import { withHeldFence } from '../../postgres/session/held-fence';
 import type { ActivityDeps } from '../../support/deps';
 import { isHttpFailure, problemOf } from '../../support/http';
 import { performOperation } from '../../support/operation/perform';
-import { probeReceiver, type Receiver } from '../receiver';
+import { pause, probeReceiver, type Receiver } from '../receiver';
 import { followRows, readWebhookTables, type FailedEvent } from './event-log';
 import { webhookLogOf, webhookReplayOf } from './settings';
 
@@ -47,7 +46,7 @@ export function createWebhookReplayActivities(deps: ActivityDeps) {
           let inARow = 0;
           for (const [done, { id, event }] of events.entries()) {
             report({ done });
-            if (done > 0) await sleep(pauseSeconds * 1_000, undefined, { signal });
+            if (done > 0) await pause(pauseSeconds, signal);
             signal.throwIfAborted();
             const { failed } = await followRows(client, tables, config, [id]);
             if (failed.length === 0) {

@@ -74,7 +74,7 @@ export const environmentPaymentWebhooksSchema = z
     probe: operationSchema(PROBE)
       .optional()
       .describe('a signed event that means nothing, to the receiver of the application'),
-    maxEvents: z.number().int().min(1).max(1_000).default(200).describe('of one run, the oldest first'),
+    maxEvents: z.number().int().min(1).max(500).default(200).describe('of one run, the oldest first'),
     pauseSeconds: z.number().min(0).max(60).default(0.1).describe('between two of them'),
     maxRounds: z.number().int().min(1).max(10).default(3),
     patienceSeconds: z
