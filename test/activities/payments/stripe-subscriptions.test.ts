@@ -1,3 +1,4 @@
+import type { Drift } from '../../../src/activities/payments/stripe/subscriptions';
 import { failureOf, runActivity, startTestPostgres, type TestPostgres } from '../../support/postgres';
 import { freshStripeWorld, prepareServer, type StripeWorld } from './stripe-world';
 
@@ -30,7 +31,10 @@ async function spoilt(options: Parameters<typeof freshStripeWorld>[1] = {}): Pro
   return world;
 }
 const compare = ({ act, db }: StripeWorld) => runActivity(act.compareSubscriptions, db.place);
-const correct = async (world: StripeWorld, { drifts = undefined as never, attempt = 1 } = {}) =>
+const correct = async (
+  world: StripeWorld,
+  { drifts, attempt = 1 }: { drifts?: Drift[]; attempt?: number } = {},
+) =>
   runActivity(
     world.act.correctSubscriptions,
     { ...world.repair, drifts: drifts ?? (await compare(world)).drifts },
@@ -78,8 +82,8 @@ it('corrects exactly those, once, with an audit row each; the way back is exact'
   const world = await spoilt();
   const before = await rows(world);
   const { drifts } = await compare(world);
-  expect(await correct(world, { drifts: drifts as never })).toEqual({ done: 2, left: [] });
-  expect(await correct(world, { drifts: drifts as never, attempt: 2 })).toEqual({ done: 2, left: [] });
+  expect(await correct(world, { drifts })).toEqual({ done: 2, left: [] });
+  expect(await correct(world, { drifts, attempt: 2 })).toEqual({ done: 2, left: [] });
   expect((await compare(world)).drifts).toEqual([]);
   expect(await world.app.sql('SELECT entity_id, action, details FROM payment_audit ORDER BY id')).toEqual([
     {
@@ -101,7 +105,7 @@ it('leaves alone what somebody changed since, here or at Stripe, and says so', a
   // One is cancelled by its customer, the other edited by support.
   world.stripe.subscribe('sub_2', 'canceled', END);
   await world.app.sql(`UPDATE subscriptions SET plan = 'gold' WHERE id = 3`);
-  expect(await correct(world, { drifts: drifts as never })).toEqual({
+  expect(await correct(world, { drifts })).toEqual({
     done: 0,
     left: [
       { unit: 'subscription 2', why: 'Stripe says something else of it by now' },
@@ -145,7 +149,7 @@ it('corrects none where more differ than a run may touch, none that is there twi
   const { drifts, findings } = await compare(world);
   expect(drifts.map(({ id }) => id)).toEqual(['3']);
   expect(findings[0]).toMatch(/^subscription sub_2: in more than one row/);
-  expect(await failureOf(correct(world, { drifts: [] as never }))).toMatchObject({ type: 'EmptySelection' });
+  expect(await failureOf(correct(world, { drifts: [] }))).toMatchObject({ type: 'EmptySelection' });
   await world.app.sql('GRANT UPDATE ON ledger_entries TO runbooks_stripe');
   expect(await failureOf(runActivity(world.act.findMissingStripeEvents, world.db.place))).toMatchObject({
     type: 'RepairRoleInvalid',

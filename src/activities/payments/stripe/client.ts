@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import Stripe from 'stripe';
+import { fetch, type RequestInit, type Response } from 'undici';
 import { MissingSecret, resolveSecrets } from '../../../config/secrets';
 import { targetOf, type Place } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
@@ -68,11 +69,14 @@ function clientFor(key: string, baseUrl: string): Stripe {
     // Temporal does that, and shows it.
     maxNetworkRetries: 0,
     telemetry: false,
-    httpClient: Stripe.createFetchHttpClient(strictFetch as typeof fetch),
+    httpClient: Stripe.createFetchHttpClient(strictFetch),
   });
 }
 
-/** Never follows a redirect with the key, ends with the activity, and says of a bad answer what the house says of any. */
+/**
+ * Never follows a redirect with the key, ends with the activity, and says of a bad answer what the house says of any. Node's
+ * own fetch would send through the dispatcher of undici, which is of another version and refuses its headers.
+ */
 async function strictFetch(input: string, init: RequestInit = {}): Promise<Response> {
   const signals = [currentActivity().signal, ...(init.signal ? [init.signal] : [])];
   const response = await fetch(input, { ...init, redirect: 'manual', signal: AbortSignal.any(signals) });
