@@ -69,7 +69,7 @@ function clientFor(key: string, baseUrl: string): Stripe {
     // Temporal does that, and shows it.
     maxNetworkRetries: 0,
     telemetry: false,
-    httpClient: Stripe.createFetchHttpClient(strictFetch),
+    httpClient: Stripe.createFetchHttpClient(strictFetch as unknown as typeof globalThis.fetch),
   });
 }
 
