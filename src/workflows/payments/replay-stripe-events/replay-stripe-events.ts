@@ -34,7 +34,7 @@ export const replayStripeEvents = runbook<typeof replayStripeEventsCard>(
     const { corrected, findings } = await agree(run, place, { before: look.subscriptions, sent, unchecked });
     run.fact('subscriptionsCorrected', corrected);
     const left = await leaveToPeople(run, place, look, { ...delivered, findings });
-    return `${countOf(delivered.arrived, 'event')} of ${look.events.missing.length} recorded by ${targetOf(place)}, ${countOf(corrected, 'subscription')} corrected${left}`;
+    return `${delivered.arrived} of ${countOf(look.events.missing.length, 'missing event')} recorded by ${targetOf(place)}, ${countOf(corrected, 'subscription')} corrected${left}`;
   },
 );
 
