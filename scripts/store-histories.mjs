@@ -1,5 +1,6 @@
 // Stores the histories that test/replay.test.ts replays, or only those that are named: `store-histories.mjs guard`. Run it
 // only when a runbook was changed on purpose, and say in the commit why its stored histories had to change.
+// Those that need a simulator are stored by their own tests: STORE_HISTORIES=1 npx jest test/runs/stripe-events.
 import { createRequire } from 'node:module';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

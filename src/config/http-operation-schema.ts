@@ -21,7 +21,13 @@ export const authenticationSchema = z
       header: headerName.default('X-Signature'),
       algorithm: z.enum(['sha256', 'sha512']).default('sha256'),
       encoding: z.enum(['hex', 'base64']).default('hex'),
-      prefix: z.string().default('').describe('before the signature, e.g. sha256='),
+      prefix: z
+        .string()
+        .default('')
+        .refine((text) => placeholdersOf(text).every((name) => name === 'timestamp'), {
+          message: 'a text of {timestamp} alone',
+        })
+        .describe('before the signature, e.g. sha256= or t={timestamp},v1= as Stripe has it'),
       signs: z
         .string()
         .default('{body}')

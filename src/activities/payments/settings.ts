@@ -8,6 +8,8 @@ import { targetOf, type Place } from '../../contract/place';
 import { auditTable, column, identifier, state, tableOf } from '../postgres/repair/mapping-settings';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { environmentStripeSchema, stripeSchema } from './stripe/settings';
+import { environmentPaymentWebhooksSchema, paymentWebhooksSchema } from './webhooks/settings';
 
 const meaning = z.enum(PAYMENT_STATES);
 
@@ -189,8 +191,16 @@ export type ProviderConfig = z.infer<typeof providerSchema>;
 export type EnvironmentPaymentsConfig = z.infer<typeof environmentPaymentsSchema>;
 
 export const paymentsSettings = {
-  service: z.object({ payments: paymentsSchema.optional() }),
-  environment: z.object({ payments: environmentPaymentsSchema.optional() }),
+  service: z.object({
+    payments: paymentsSchema.optional(),
+    stripe: stripeSchema.optional(),
+    paymentWebhooks: paymentWebhooksSchema.optional(),
+  }),
+  environment: z.object({
+    payments: environmentPaymentsSchema.optional(),
+    stripe: environmentStripeSchema.optional(),
+    paymentWebhooks: environmentPaymentWebhooksSchema.optional(),
+  }),
 };
 
 /** The section of a service. Throws InvalidInput where there is none: nobody may guess whose rows are payments. */

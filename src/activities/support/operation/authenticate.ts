@@ -53,15 +53,16 @@ function sign(
 ): Proof {
   const timestamp = String(Math.floor(Date.now() / 1_000));
   const parts: Record<string, string> = { timestamp, method, path: `${url.pathname}${url.search}`, body };
-  const text = fillPlaceholders(
-    auth.signs,
-    (literal) => literal,
-    (name) => parts[name] ?? '',
-  );
-  const signature = createHmac(auth.algorithm, secret).update(text).digest(auth.encoding);
+  const filled = (text: string): string =>
+    fillPlaceholders(
+      text,
+      (literal) => literal,
+      (name) => parts[name] ?? '',
+    );
+  const signature = createHmac(auth.algorithm, secret).update(filled(auth.signs)).digest(auth.encoding);
   return {
     headers: {
-      [auth.header]: `${auth.prefix}${signature}`,
+      [auth.header]: `${filled(auth.prefix)}${signature}`,
       ...(auth.timestampHeader === undefined ? {} : { [auth.timestampHeader]: timestamp }),
     },
     secrets: [secret, signature],
