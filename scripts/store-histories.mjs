@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { leaveFailedJobs } from './histories/queues.mjs';
 import {
   cancelWhileItVerifies,
   deployAndExpectTooMuch,
@@ -67,6 +68,8 @@ const RUNS = [
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
+  ['drain-queue-backlog', 'drainQueueBacklog', { mode: 'propose' }, leaveFailedJobs],
+  ['recover-search-indexing', 'recoverSearchIndexing', { mode: 'propose' }, leaveFailedJobs],
   [
     'respond-to-incident',
     'respondToIncident',

@@ -38,9 +38,16 @@ export async function readFlow(redis: Redis, events: string, windowMs: number): 
     if (page.length < PAGE) break;
     end = `(${page.at(-1)![0]}`;
   }
-  const all = read < MAX_EVENTS && timeOf(first[0]) <= since;
+  const all = read < MAX_EVENTS && (timeOf(first[0]) <= since || (await hasAll(redis, events)));
   const covered = all ? windowMs : now - Math.min(oldest, Math.max(timeOf(first[0]), since));
   return covered < LEAST_WINDOW_MS ? undefined : { windowMs: covered, ...flow };
+}
+
+/** Whether none of its events was ever taken out. Redis tells since version 7. */
+async function hasAll(redis: Redis, events: string): Promise<boolean> {
+  const told = (await redis.xinfo('STREAM', events)) as unknown[];
+  const field = (name: string) => told[told.indexOf(name) + 1];
+  return told.includes('entries-added') && field('entries-added') === field('length');
 }
 
 function timeOf(id: string): number {

@@ -75,7 +75,8 @@ export function createRetryActivities(deps: ActivityDeps) {
   };
 }
 
-async function retryAll(
+/** What an activity does under its fence. */
+export async function retryAll(
   open: OpenQueue,
   { run, reasons, after, before, perReason, limit }: RetryInput,
   lost: AbortSignal,

@@ -77,7 +77,7 @@ export function createSearchActivities(deps: ActivityDeps) {
   };
 }
 
-interface SearchHealth {
+export interface SearchHealth {
   available: boolean;
   detail: string;
 }

@@ -1,10 +1,20 @@
-import type { QueueStatus } from '../../../activities/queues/look';
+import type { QueueStatus, Seen } from '../../../activities/queues/look';
 import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
-import { causeOf, countOf, runbook, verificationFailed, type Run } from '../../kit';
+import { countOf, runbook, verificationFailed, type Run } from '../../kit';
 import { pauseQueues, resumeOwn } from '../pausing';
 import { staysDrained, untilDrained } from '../drained';
-import { depthText, findingsOf, flowText, queuesIn, queuesText, shareText, unknownOf } from '../findings';
+import { orLost } from '../lost';
+import {
+  depthText,
+  findingsOf,
+  flowText,
+  queuesIn,
+  queuesText,
+  seenOf,
+  shareText,
+  unknownOf,
+} from '../findings';
 import { remainsText, retryFailed, runKey, type RetriedQueue } from '../retry-failed';
 import type { drainQueueBacklogCard } from './card';
 import { courseOf, planFor, sameCourse, type Course } from './plan';
@@ -17,28 +27,24 @@ export const drainQueueBacklog = runbook<typeof drainQueueBacklogCard>(
     let course = await diagnose(run, place);
     const unchecked = await uncheckedOf(run, place);
     let stale = false;
-    await run.gate(async () => {
-      if (stale) {
-        const now = await diagnose(run, place);
-        // Depths move all the time: what is going to be done is what was approved.
-        if (!sameCourse(course, now)) course = now;
-      }
-      stale = true;
-      return planFor(place, course, unchecked);
+    return orLost(run, service, async () => {
+      await run.gate(async () => {
+        if (stale) {
+          const now = await diagnose(run, place, seenOf(course.status.queues));
+          // Depths move all the time: what is going to be done is what was approved.
+          if (!sameCourse(course, now)) course = now;
+        }
+        stale = true;
+        return planFor(place, course, unchecked);
+      });
+      return act(run, place, course);
     });
-    try {
-      return await act(run, place, course);
-    } catch (error) {
-      if (causeOf(error).type === 'QueueDataLost')
-        await run.page(`${service}: ${causeOf(error).message}`, { severity: 'P0' });
-      throw error;
-    }
   },
 );
 
 /** Ends the run where every queue keeps its objectives. */
-async function diagnose(run: Run, place: Place): Promise<Course> {
-  const status = await run.step('Look at the queues', (act) => act.readQueues(place), {
+async function diagnose(run: Run, place: Place, seen: Seen[] = []): Promise<Course> {
+  const status = await run.step('Look at the queues', (act) => act.readQueues({ ...place, seen }), {
     describe: ({ queues }) =>
       queues.map((one) => `${one.name}: ${depthText(one)}, ${flowText(one)}, ${shareText(one)}`).join('; '),
   });
@@ -62,9 +68,13 @@ async function act(run: Run, place: Place, course: Course): Promise<string> {
   for (const queue of course.retry.filter(({ name }) => !left.includes(name)))
     retried.push(await retryFailed(run, place, queue, course.status));
   await staysDrained(run, place, { status: course.status, names });
+  if (retried.length > 0) await verifyServing(run, place);
+  return conclude(run, place, course, { retried, left });
+}
+
+async function verifyServing(run: Run, place: Place): Promise<void> {
   await verifyHealth(run, place);
   await verifySmoke(run, place);
-  return conclude(run, place, course, { retried, left });
 }
 
 /** Only people know whether somebody paused a queue on purpose. */
@@ -134,9 +144,11 @@ async function drain(
   const paused = await pauseQueues(run, place, fence, course.pause);
   const watched = { status: course.status, names: names.filter((name) => !course.pause.includes(name)) };
   await untilDrained(run, place, watched);
-  if (paused.length === 0) return;
-  await resumeOwn(run, place, fence, paused);
-  await untilDrained(run, place, { status: course.status, names });
+  if (paused.length > 0) {
+    await resumeOwn(run, place, fence, paused);
+    await untilDrained(run, place, { status: course.status, names });
+  }
+  if (course.scale || resume.length > 0 || paused.length > 0) await verifyServing(run, place);
 }
 
 async function conclude(
@@ -157,7 +169,7 @@ async function conclude(
     (act) =>
       act.readQueues({
         ...place,
-        seen: status.queues.map(({ name, newestEvent }) => ({ name, newestEvent })),
+        seen: seenOf(status.queues),
       }),
     {
       describe: ({ queues }) => queuesText(queues),

@@ -2,8 +2,9 @@ import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
 import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
-import { causeOf, countOf, runbook, verificationFailed, type Run } from '../../kit';
+import { countOf, runbook, verificationFailed, type Run } from '../../kit';
 import { depthText, queuesIn, seenOf } from '../findings';
+import { orLost } from '../lost';
 import { pauseQueues, resumeOwn } from '../pausing';
 import { remainsText, retryFailed, runKey } from '../retry-failed';
 import type { recoverSearchIndexingCard } from './card';
@@ -27,21 +28,17 @@ export const recoverSearchIndexing = runbook<typeof recoverSearchIndexingCard>(
     let found = await diagnose(run, place);
     const unchecked = await uncheckedOf(run, place);
     let stale = false;
-    await run.gate(async () => {
-      if (stale) {
-        const now = await diagnose(run, place);
-        if (stateOf(now) !== stateOf(found)) found = now;
-      }
-      stale = true;
-      return planFor(place, found, unchecked);
+    return orLost(run, service, async () => {
+      await run.gate(async () => {
+        if (stale) {
+          const now = await diagnose(run, place, found);
+          if (stateOf(now) !== stateOf(found)) found = now;
+        }
+        stale = true;
+        return planFor(place, found, unchecked);
+      });
+      return act(run, place, found);
     });
-    try {
-      return await act(run, place, found);
-    } catch (error) {
-      if (causeOf(error).type === 'QueueDataLost')
-        await run.page(`${service}: ${causeOf(error).message}`, { severity: 'P0' });
-      throw error;
-    }
   },
 );
 
@@ -52,8 +49,8 @@ async function read(act: Activities, place: Place, before?: Indexing): Promise<I
 }
 
 /** Ends the run where the index is up to date. */
-async function diagnose(run: Run, place: Place): Promise<Indexing> {
-  const found = await run.step('Look at Meilisearch and its queue', (act) => read(act, place), {
+async function diagnose(run: Run, place: Place, before?: Indexing): Promise<Indexing> {
+  const found = await run.step('Look at Meilisearch and its queue', (act) => read(act, place, before), {
     describe: textOf,
   });
   if (isWell(found))
