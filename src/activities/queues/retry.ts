@@ -8,7 +8,11 @@ import { readFailed, type FailedJob } from './failures';
 import { RETRIED_SECONDS, retriedKey } from './marks';
 import { openQueue, withRedis, type OpenQueue } from './redis';
 
-export interface RetryInput extends QueueChange {
+export type RetryInput = QueueChange & Selection;
+
+export interface Selection {
+  /** Of the run, by which it knows what it retried itself. */
+  run: string;
   /** Only those that failed for one of them, as `readQueues` words it. */
   reasons: string[];
   /** Only what failed from then, `recent.since` of the queue, */
@@ -78,7 +82,7 @@ export function createRetryActivities(deps: ActivityDeps) {
 /** What an activity does under its fence. */
 export async function retryAll(
   open: OpenQueue,
-  { run, reasons, after, before, perReason, limit }: RetryInput,
+  { run, reasons, after, before, perReason, limit }: Selection,
   lost: AbortSignal,
   report: (done: number) => void,
 ): Promise<Retried> {
