@@ -187,7 +187,7 @@ it('undoes and says so where the smoke test fails afterwards', async () => {
   world.queues.worker('web_orders', nothing);
   const ended = await world.driver.end(handle);
   expect([ended.outcome, world.isScaled()]).toEqual(['ROLLED_BACK', false]);
-  expect(ended.message).toMatch(/smoke/i);
+  expect(ended.message).toContain(`test ! -e ${world.fails}`);
   expect(await world.queues.census('web_orders')).toEqual(all(ids, 'completed'));
 });
 
@@ -214,7 +214,7 @@ describe('search indexing', () => {
     await until(() => isPaused('web_index'));
     const waiting = await world.queues.add('web_index', 5);
     world.queues.worker('web_index', async () => void world.search.enqueue('rooms'));
-    expect(told(/Meilisearch does not answer/).length).toBeGreaterThan(0);
+    await until(() => told(/Meilisearch does not answer/).length > 0);
     await world.restartWorker();
     expect(await isPaused('web_index')).toBe(true);
     await world.search.up();

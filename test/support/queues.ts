@@ -30,7 +30,9 @@ export function testQueues({ port, client }: TestRedis, prefix: string): TestQue
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
   const queue = (name: string): Queue => {
-    const made = queues.get(name) ?? new Queue(name, { connection, prefix });
+    const known = queues.get(name);
+    if (known !== undefined) return known;
+    const made = new Queue(name, { connection, prefix });
     made.on('error', () => undefined);
     queues.set(name, made);
     return made;
