@@ -58,7 +58,7 @@ export async function withRedis<T>(
 
 function redisFailure(error: unknown, last: Error | undefined, place: Place): unknown {
   if (!(error instanceof Error) || 'nonRetryable' in error || error.name === 'CancelledFailure') return error;
-  const code = (one: Error | undefined) => (one as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const code = (one: NodeJS.ErrnoException | undefined) => one?.code ?? '';
   const said = `${error.message} ${last?.message ?? ''}`;
   const where = `Redis of ${targetOf(place)}`;
   if (REFUSED.test(error.message) || REFUSED.test(last?.message ?? ''))
