@@ -8,7 +8,7 @@ module.exports = {
   globalTeardown: '<rootDir>/test/support/shared/tear-down.ts',
   testMatch: ['**/*.test.ts', '**/*.test.tsx'],
   transform: {
-    '^.+\\.tsx?$': [
+    '^.+(\\.tsx?|/node_modules/meilisearch/.+\\.js)$': [
       '@swc/jest',
       {
         jsc: {
@@ -20,6 +20,8 @@ module.exports = {
       },
     ],
   },
+  // A client that is published as ECMAScript modules only.
+  transformIgnorePatterns: ['/node_modules/(?!meilisearch/)'],
   // What `import('./x.js')` means before it is built.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1', '$1.js'] },
   testSequencer: '<rootDir>/test/support/sequencer.cjs',

@@ -16,6 +16,7 @@ import { openBench, type Bench } from './environment';
 import { say, type Result, type Results } from './measure';
 import { measureMemory } from './memory';
 import { measureMigrate } from './migrate';
+import { measureQueueRetry } from './queues';
 import { measureOffsite } from './offsite';
 import { measureOverload } from './overload';
 import { measureRecovery } from './recovery';
@@ -105,6 +106,7 @@ const GROUPS: Group[] = [
     shared: false,
     measure: ({ seconds }) => measureOverload(seconds),
   },
+  { names: ['queue.retryPerSecond'], shared: false, measure: ({ rounds }) => measureQueueRetry(rounds) },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
 

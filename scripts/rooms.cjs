@@ -59,6 +59,7 @@ const systems = [
   'policy',
   'postgres',
   'recovery',
+  'queues',
 ];
 
 /**

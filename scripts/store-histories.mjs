@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { leaveFailedJobs } from './histories/queues.mjs';
 import {
   cancelWhileItVerifies,
   deployAndExpectTooMuch,
@@ -75,6 +76,8 @@ const RUNS = [
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
   ['diagnose-authentication', 'diagnoseAuthentication', { mode: 'propose' }, refuseTokens],
   ['recover-calendar-sync', 'recoverCalendarSync', { mode: 'propose' }, leaveCalendarsBehind],
+  ['drain-queue-backlog', 'drainQueueBacklog', { mode: 'propose' }, leaveFailedJobs],
+  ['recover-search-indexing', 'recoverSearchIndexing', { mode: 'propose' }, leaveFailedJobs],
   [
     'respond-to-incident',
     'respondToIncident',

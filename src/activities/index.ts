@@ -7,6 +7,7 @@ import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
 import type { createRecoveryActivities } from './recovery';
+import type { createQueueActivities } from './queues';
 
 /** Everything that our own packs can do to the outside world, as our procedures see it. */
 export type Activities = ReturnType<typeof createPlatformActivities> &
@@ -16,5 +17,6 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createListingActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDeliveryActivities> &
-  ReturnType<typeof createIncidentActivities> &
-  ReturnType<typeof createRecoveryActivities>;
+  ReturnType<typeof createRecoveryActivities> &
+  ReturnType<typeof createQueueActivities> &
+  ReturnType<typeof createIncidentActivities>;

@@ -9,6 +9,7 @@ import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
 import { recoveryPack } from './recovery';
+import { queuesPack } from './queues';
 
 /** Our own packs, in the order of the catalogue. */
 export const ownPacks: readonly Pack[] = [
@@ -19,6 +20,7 @@ export const ownPacks: readonly Pack[] = [
   listingsPack,
   paymentsPack,
   deliveryPack,
+  queuesPack,
   incidentsPack,
   recoveryPack,
 ];

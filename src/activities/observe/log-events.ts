@@ -102,7 +102,8 @@ const SECRET_FIELD =
   /\b([\w-]{0,30}(?:token|secret|passw(?:or)?d|passphrase|pwd|(?:api|access|private)[_-]?key|session[_-]?id|signature))(\\?["']?\s*[=:]\s*)(?:\\?"[^"]*"|'[^']*'|\S+)/gi;
 
 /** Whose it was and when is not what it is about; and a log has secrets that no configuration knows. */
-function shown(text: string): string {
+/** A line of what an application says, as it may be shown, and the same for the same problem. */
+export function shown(text: string): string {
   return scrub(text.slice(0, 4 * MAX_MESSAGE))
     .replace(/\b(bearer|basic)\s+\S+/gi, '$1 ***')
     .replace(/\b([\w-]{0,30}(?:authorization|cookie)\\?["']?\s*[=:]).*/gi, '$1 ***')

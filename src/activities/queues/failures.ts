@@ -1,0 +1,80 @@
+import type { Redis } from 'ioredis';
+import type { Queue } from 'bullmq';
+import { printableLine } from '../../contract/printable';
+import { shown } from '../observe/log-events';
+
+/** Failed jobs that failed for one reason, as it may be shown: without numbers and secrets. */
+export interface FailureGroup {
+  reason: string;
+  count: number;
+}
+
+/** A failed job as Redis has it. */
+export interface FailedJob {
+  id: string;
+  /** When it failed, as its worker wrote it: its score in the set, which is the same only for the same failure. */
+  finishedOn: string;
+  reason: string;
+  /** Text of its options; undefined where there is no such job behind its ID, or something else is. */
+  opts: string | undefined;
+}
+
+const MAX_REASON = 4_000;
+
+interface FailedRange {
+  start: number;
+  count: number;
+  /** Both in milliseconds, and included. */
+  after: number;
+  before: number;
+  newest: boolean;
+}
+
+/** Of the failed jobs of a queue those from `start` on, the newest first where `newest`. */
+export async function readFailed(
+  redis: Redis,
+  queue: Queue,
+  { start, count, after, before, newest }: FailedRange,
+): Promise<FailedJob[]> {
+  const key = queue.toKey('failed');
+  const until = Number.isFinite(before) ? before : '+inf';
+  const found = newest
+    ? await redis.zrevrangebyscore(key, until, after, 'WITHSCORES', 'LIMIT', start, count)
+    : await redis.zrangebyscore(key, after, until, 'WITHSCORES', 'LIMIT', start, count);
+  const pipeline = redis.pipeline();
+  for (let i = 0; i < found.length; i += 2)
+    pipeline.hmget(queue.toKey(found[i]!), 'name', 'opts', 'failedReason');
+  const rows = await pipeline.exec();
+  return (rows ?? []).map(([error, row], index) => {
+    const [id, finishedOn] = [found[2 * index]!, found[2 * index + 1]!];
+    // Behind an ID that nobody expected may be a key of another kind, or one that is none of a job.
+    const [name, opts, reason] = error === null ? (row as (string | null)[]) : [];
+    if (typeof name !== 'string' || !isObject(opts))
+      return { id, finishedOn, reason: NO_JOB, opts: undefined };
+    return { id, finishedOn, reason: reasonOf(reason), opts };
+  });
+}
+
+function isObject(text: string | null | undefined): text is string {
+  try {
+    const json: unknown = JSON.parse(text ?? '');
+    return typeof json === 'object' && json !== null;
+  } catch {
+    return false;
+  }
+}
+
+export const NO_JOB = 'there is no job behind its ID';
+
+function reasonOf(text: string | null | undefined): string {
+  if (text === null || text === undefined || text.trim() === '') return 'nobody says why';
+  return printableLine(shown(text.slice(0, MAX_REASON)));
+}
+
+/** The most frequent ones first. */
+export function groupsOf(jobs: FailedJob[]): FailureGroup[] {
+  const counts = new Map<string, number>();
+  for (const { reason, opts } of jobs)
+    if (opts !== undefined) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].map(([reason, count]) => ({ reason, count })).sort((a, b) => b.count - a.count);
+}
