@@ -56,6 +56,7 @@ const systems = [
   'payments',
   'policy',
   'postgres',
+  'security',
 ];
 
 /**

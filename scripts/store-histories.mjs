@@ -16,6 +16,7 @@ import {
   leaveDeadRows,
   leaveFailedWebhooks,
   leaveStuckHolds,
+  letKeysAge,
   loseSchedule,
   pauseDatabase,
   payTwice,
@@ -67,6 +68,7 @@ const RUNS = [
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
+  ['rotate-secrets', 'rotateSecrets', { mode: 'propose' }, letKeysAge],
   [
     'respond-to-incident',
     'respondToIncident',

@@ -13,6 +13,7 @@ const { failDeliveries, leaveHolds, openGate, sellTwice, shutGate } = require(
 );
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
+const { ageKeys } = require(join(root, 'dist/examples/booking/keys.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 
 export function safetyBackup({ directory }) {
@@ -218,4 +219,11 @@ export async function leadIncident(handle) {
   await say('action', { text: 'Search in the smoke test', owner: 'cleo', due: '2099-01-01' });
   await say('meeting', { at: '2026-01-31T14:00:00Z' });
   for (const action of ['A1', 'A2', 'A3', 'A4']) await say('close-action', { action, note: 'done' });
+}
+
+/** Older than the sample's objective, with a time of sessions that is over soon. */
+export async function letKeysAge(stack) {
+  const { production } = stack.config.services.booking.environments;
+  Object.assign(production.secrets['session-signing'], { graceMinutes: 0.02 });
+  ageKeys(stack.directory, 100);
 }

@@ -6,6 +6,7 @@ import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
+import type { createSecurityActivities } from './security';
 
 /** Everything that our own packs can do to the outside world, as our procedures see it. */
 export type Activities = ReturnType<typeof createPlatformActivities> &
@@ -15,4 +16,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createListingActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDeliveryActivities> &
+  ReturnType<typeof createSecurityActivities> &
   ReturnType<typeof createIncidentActivities>;

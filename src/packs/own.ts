@@ -8,6 +8,7 @@ import { incidentsPack } from './incidents';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
+import { securityPack } from './security';
 
 /** Our own packs, in the order of the catalogue. */
 export const ownPacks: readonly Pack[] = [
@@ -18,6 +19,7 @@ export const ownPacks: readonly Pack[] = [
   listingsPack,
   paymentsPack,
   deliveryPack,
+  securityPack,
   incidentsPack,
 ];
 
