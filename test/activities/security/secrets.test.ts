@@ -141,7 +141,7 @@ it.each([
 it('shows no answer of a request that changes something', async () => {
   const world = await fresh();
   const { url } = world.vault;
-  const { production } = world.environments as { production: Record<string, unknown> };
+  const production = world.environments['production'] as Record<string, unknown>;
   const operation = { method: 'POST', url: `${url}/{version}`, headers: { 'x-key': LEAK } };
   production['secrets'] = secretsSchema.parse({ door: { ...world.vault.settings, activate: { operation } } });
   const input = { ...world.ref, version: 'first', fence: fence() };
