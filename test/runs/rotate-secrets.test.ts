@@ -60,17 +60,13 @@ const signIn = async () => {
   return ((await answer.json()) as { token: string }).token;
 };
 /** No value of any key, in any payload. */
-async function expectNoValues(handle: WorkflowHandle, values: string[]): Promise<void> {
-  const history = JSON.stringify(await handle.fetchHistory(), (_, value: unknown) =>
-    value instanceof Uint8Array || (value as { type?: string } | null)?.type === 'Buffer'
-      ? Buffer.from(value as Uint8Array).toString()
-      : value,
+async function expectNoValues(handle: WorkflowHandle, secret: string, values: string[]): Promise<void> {
+  const history = JSON.stringify(await handle.fetchHistory()).replaceAll(
+    /"data":"([\w+/=]*)"/g,
+    (_, data: string) => Buffer.from(data, 'base64').toString(),
   );
-  expect(history).toContain('session-signing');
-  for (const value of values) {
-    expect(history).not.toContain(value);
-    expect(history).not.toContain(Buffer.from(value).toString('base64').slice(0, 30));
-  }
+  expect(history.includes(secret)).toBe(true);
+  expect(values.filter((value) => history.includes(value))).toEqual([]);
 }
 
 it('has nothing to do where no secret is due', async () => {
@@ -121,6 +117,7 @@ it('replaces a key while sessions go on, and refuses the former one only after i
   expect([await statusOf(session), await statusOf(await signIn())]).toEqual([401, 200]);
   await expectNoValues(
     handle,
+    'session-signing',
     keys().map(({ key }) => key),
   );
 });
@@ -265,7 +262,7 @@ describe('a secret of which one version is accepted at a time', () => {
   it('stays where a person says so, and everybody was told', async () => {
     expect(await swap('not now')).toMatchObject({
       outcome: 'REJECTED',
-      message: 'door not swapped, as decided',
+      message: 'REJECTED: door not swapped, as decided',
     });
     expect(vault.versions()).toHaveLength(1);
     expect(
@@ -289,9 +286,7 @@ describe('a secret of which one version is accepted at a time', () => {
     expect([outcome, version === 'first']).toEqual(['SUCCEEDED', false]);
     const open = async (key: string) => (await fetch(vault.url, { headers: { 'x-key': key } })).status;
     expect([await open(vault.valueOf(version)), await open(vault.valueOf('first'))]).toEqual([200, 403]);
-    expect(JSON.stringify(await handle.fetchHistory())).not.toContain(
-      Buffer.from(vault.valueOf(version)).toString('base64').slice(0, 30),
-    );
+    await expectNoValues(handle, 'door', [vault.valueOf(version), vault.valueOf('first')]);
   });
 });
 
