@@ -60,6 +60,7 @@ const systems = [
   'postgres',
   'recovery',
   'queues',
+  'security',
 ];
 
 /**

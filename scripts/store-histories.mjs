@@ -20,6 +20,7 @@ import {
   leaveFailedWebhooks,
   leaveStuckHolds,
   losePayments,
+  letKeysAge,
   loseSchedule,
   pauseDatabase,
   payTwice,
@@ -78,6 +79,7 @@ const RUNS = [
   ['recover-calendar-sync', 'recoverCalendarSync', { mode: 'propose' }, leaveCalendarsBehind],
   ['drain-queue-backlog', 'drainQueueBacklog', { mode: 'propose' }, leaveFailedJobs],
   ['recover-search-indexing', 'recoverSearchIndexing', { mode: 'propose' }, leaveFailedJobs],
+  ['rotate-secrets', 'rotateSecrets', { mode: 'propose' }, letKeysAge],
   [
     'respond-to-incident',
     'respondToIncident',

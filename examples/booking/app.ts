@@ -20,6 +20,7 @@ import { addRefusals, countRefusals } from './refusals';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import type { Switches } from './switches';
+import { addSessions } from './sessions';
 import { startTraffic } from './traffic';
 import { addWebhooks } from './webhooks';
 
@@ -95,6 +96,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   if (options.operationsToken !== undefined) {
     addOperations(server, pools, { token: options.operationsToken, restarted: load.restart });
     addRefusals(server, refusals, options.operationsToken);
+    if (options.directory !== undefined) addSessions(server, options.directory, options.operationsToken);
     addWebhooks(server, pools, {
       token: options.operationsToken,
       receiverUrl: () => receiver.url,

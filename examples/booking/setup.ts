@@ -6,6 +6,7 @@ import { parseDocument, visit, type Document, type Node, type Scalar } from 'yam
 import { setUpDeployments } from './deployments';
 import { sampleFile, sampleProgram } from './files';
 import { createBookingDatabase, type BookingSize } from './generate';
+import { setUpKeys } from './keys';
 import { createBookingRoles, urlFor, type BookingUrls } from './roles';
 
 export type SetUpOptions = BookingSize & {
@@ -109,6 +110,7 @@ function writeConfig(directory: string, identifier: string): string {
   }
   completePrograms(config, service);
   setUpDeployments(directory);
+  setUpKeys(directory);
   const file = join(directory, 'runbooks.yaml');
   writeFileSync(file, config.toString({ lineWidth: 110, flowCollectionPadding: false }));
   return file;

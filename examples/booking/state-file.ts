@@ -15,10 +15,10 @@ export function readState<T>(file: string): T | undefined {
 }
 
 /** Replaces the whole file at once: nobody ever reads half of it. */
-export function writeState(file: string, state: object): void {
+export function writeState(file: string, state: object, mode = 0o644): void {
   mkdirSync(dirname(file), { recursive: true });
   const half = `${file}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(half, `${JSON.stringify(state, null, 2)}\n`);
+  writeFileSync(half, `${JSON.stringify(state, null, 2)}\n`, { mode });
   renameSync(half, file);
 }
 

@@ -13,6 +13,7 @@ const { failDeliveries, leaveHolds, openGate, sellTwice, shutGate } = require(
 );
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
 const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
+const { ageKeys } = require(join(root, 'dist/examples/booking/keys.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 
 export function safetyBackup({ directory }) {
@@ -264,4 +265,9 @@ export async function refuseTokens({ config }) {
   config.services.booking.environments.production.authentication = authSchema.parse(authSection(app.url));
   app.state.instead['/me'] = { status: 500, body: '{}' };
   app.state.redeployMends = '/me';
+/** Older than the sample's objective, with a time of sessions that is over soon. */
+export async function letKeysAge(stack) {
+  const { production } = stack.config.services.booking.environments;
+  Object.assign(production.secrets['session-signing'], { graceMinutes: 0.02 });
+  ageKeys(stack.directory, 100);
 }

@@ -8,6 +8,7 @@ import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
 import type { createRecoveryActivities } from './recovery';
 import type { createQueueActivities } from './queues';
+import type { createSecurityActivities } from './security';
 
 /** Everything that our own packs can do to the outside world, as our procedures see it. */
 export type Activities = ReturnType<typeof createPlatformActivities> &
@@ -19,4 +20,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createDeliveryActivities> &
   ReturnType<typeof createRecoveryActivities> &
   ReturnType<typeof createQueueActivities> &
+  ReturnType<typeof createSecurityActivities> &
   ReturnType<typeof createIncidentActivities>;

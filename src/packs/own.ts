@@ -10,6 +10,7 @@ import { paymentsPack } from './payments';
 import { platformPack } from './platform';
 import { recoveryPack } from './recovery';
 import { queuesPack } from './queues';
+import { securityPack } from './security';
 
 /** Our own packs, in the order of the catalogue. */
 export const ownPacks: readonly Pack[] = [
@@ -21,6 +22,7 @@ export const ownPacks: readonly Pack[] = [
   paymentsPack,
   deliveryPack,
   queuesPack,
+  securityPack,
   incidentsPack,
   recoveryPack,
 ];

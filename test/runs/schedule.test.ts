@@ -93,6 +93,7 @@ it('the schedules of the sample are applied, and one more that fails every minut
     ['hourly-holds', true, 0],
     ['weekly-restore-test', true, 0],
     ['nightly-vacuum', true, 0],
+    ['quarterly-rotation', true, 0],
     ['quarterly-index-review', true, 0],
     [FAILING, true, 0],
   ]);

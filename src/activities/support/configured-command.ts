@@ -41,6 +41,8 @@ export async function readConfiguredCommand(
   command: CommandConfig,
   environment: Record<string, string> = {},
   signal?: AbortSignal,
+  /** For its standard input: what must not stand among its arguments, nor in its environment. */
+  input?: string,
 ): Promise<string> {
   const [program = '', ...args] = command.run;
   const secrets = Object.entries(command.environment).map(([name, value]): [string, string] => [
@@ -58,6 +60,7 @@ export async function readConfiguredCommand(
           environment: { ...minimalEnvironment(), ...Object.fromEntries<string>(secrets), ...environment },
           timeoutMs: command.timeoutSeconds * 1_000,
           signal: AbortSignal.any([currentActivity().signal, ...(signal === undefined ? [] : [signal])]),
+          ...(input === undefined ? {} : { input }),
         }),
       ),
   );
@@ -65,6 +68,7 @@ export async function readConfiguredCommand(
   throw fail(
     'CommandFailed',
     `\`${command.run.join(' ')}\` ended with status ${exitCode}: ${lastLines(stderr, 5) || lastLines(stdout, 5) || 'it printed nothing'}. Run it by hand to see why.`,
+    { details: { status: exitCode } },
   );
 }
 

@@ -10,6 +10,7 @@ import { createLauncher } from './launcher';
 import { acquireLease, keepLease, releaseLease } from './lease';
 import { createMessenger } from './messenger';
 import { createQuestions } from './questions';
+import { createRest } from './rest';
 import type { Run } from './run';
 import { showSections } from './sections';
 import { addNote, publish, type RunState } from './state';
@@ -32,6 +33,7 @@ export function createEngine(state: RunState, policy: Policy, origin: Origin) {
     ...createGates(state, policy, tell, within),
     ...createQuestions(state, policy, tell, steps.step),
     ...createBrackets(state, undos),
+    rest: createRest(state),
     ...createChildren(state),
     ...createLauncher(state),
     ...messenger,

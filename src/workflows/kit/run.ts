@@ -148,6 +148,12 @@ export interface Run<A = Activities> {
   plan(draft: PlanDraft, options?: { alsoWhilePaused?: boolean }): Promise<Plan>;
 
   /**
+   * Waits that long, for hours or days, and lets others have its place meanwhile; one line of the timeline. Not under a lease.
+   * @example await run.rest('Tokens of the former key end', 3_600_000)
+   */
+  rest(title: string, forMs: number): Promise<void>;
+
+  /**
    * Lets the run act on exactly this plan: ends it in mode `observe`, asks for an approval in `propose`. `make` is called
    * again after waiting, and an approval of another plan is void. Ends the run as REJECTED when nobody approves.
    * @example await run.gate(async () => ({ actions: [{ action: 'restart', target }], facts: { version } }))

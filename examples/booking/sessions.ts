@@ -1,0 +1,31 @@
+import type { FastifyInstance } from 'fastify';
+import { sameText } from './cron';
+import { readKeys, signSession, subjectOf } from './keys';
+
+/** Sessions of people, signed with the key in use; those of every accepted key go on. */
+export function addSessions(server: FastifyInstance, directory: string, operationsToken: string): void {
+  server.post<{ Body: { subject: string } }>(
+    '/api/sessions',
+    {
+      schema: {
+        body: {
+          type: 'object',
+          required: ['subject'],
+          properties: { subject: { type: 'string', minLength: 1, maxLength: 100 } },
+        },
+      },
+    },
+    async ({ headers, body: { subject } }, reply) => {
+      if (!sameText(headers.authorization ?? '', `Bearer ${operationsToken}`))
+        return reply.code(401).send({ error: 'a bearer token is needed' });
+      const active = readKeys(directory).find(({ state }) => state === 'active');
+      if (active === undefined) return reply.code(503).send({ error: 'no key is in use' });
+      return reply.code(201).send({ token: signSession(active, subject) });
+    },
+  );
+  server.get('/api/session', async ({ headers }, reply) => {
+    const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
+    const subject = subjectOf(directory, token);
+    return subject === undefined ? reply.code(401).send({ error: 'sign in again' }) : { subject };
+  });
+}

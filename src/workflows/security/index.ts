@@ -1,0 +1,1 @@
+export { rotateSecrets } from './rotate-secrets/rotate-secrets';
