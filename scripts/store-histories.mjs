@@ -55,6 +55,7 @@ const RUNS = [
   ['tune-slow-queries', 'tuneSlowQueries', { mode: 'propose' }, searchSlowly],
   ['review-indexes', 'reviewIndexes', { mode: 'propose' }, doubleIndexes],
   ['vacuum-bloated-tables', 'vacuumBloatedTables', { mode: 'propose' }, leaveDeadRows],
+  ['deploy-application', 'deployApplication', { version: '1.4.2', commit: '5d0c1e2', mode: 'propose' }],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['resolve-slow-responses', 'resolveSlowResponses', { mode: 'propose' }, searchWithoutCache],

@@ -1,6 +1,7 @@
 import type * as Made from '../activities/application';
 import { definePack } from '../doors/pack';
 import { adjustRateLimitsCard } from '../workflows/application/adjust-rate-limits/card';
+import { deployApplicationCard } from '../workflows/application/deploy-application/card';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
 import { relieveCpuSpikeCard } from '../workflows/application/relieve-cpu-spike/card';
 import { relieveMemoryPressureCard } from '../workflows/application/relieve-memory-pressure/card';
@@ -13,6 +14,7 @@ import { runDailyChecklistCard } from '../workflows/application/run-daily-checkl
 export const applicationPack = definePack({
   name: 'application',
   cards: [
+    deployApplicationCard,
     rollBackDeploymentCard,
     resolveHighErrorRateCard,
     recoverCronCard,

@@ -1,4 +1,5 @@
 export { adjustRateLimits } from './adjust-rate-limits/adjust-rate-limits';
+export { deployApplication } from './deploy-application/deploy-application';
 export { recoverCron } from './recover-cron/recover-cron';
 export { relieveCpuSpike } from './relieve-cpu-spike/relieve-cpu-spike';
 export { relieveMemoryPressure } from './relieve-memory-pressure/relieve-memory-pressure';
