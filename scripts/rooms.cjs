@@ -48,6 +48,7 @@ const systems = [
   'application',
   'bookings',
   'delivery',
+  'dependencies',
   'deployments',
   'guard',
   'incidents',

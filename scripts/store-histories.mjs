@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  auditPackages,
   cancelWhileItVerifies,
   deployAndExpectTooMuch,
   deployBadly,
@@ -68,6 +69,7 @@ const RUNS = [
   ['reconcile-payment', 'reconcilePayment', payTwice],
   ['adjust-rate-limits', 'adjustRateLimits', { mode: 'propose', minutes: 0.1 }, tightenLimit],
   ['replay-webhook-deliveries', 'replayWebhookDeliveries', { mode: 'propose' }, leaveFailedWebhooks],
+  ['review-dependencies', 'reviewDependencies', { mode: 'propose' }, auditPackages],
   [
     'respond-to-incident',
     'respondToIncident',

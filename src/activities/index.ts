@@ -2,6 +2,7 @@ import type { createServingActivities } from './application';
 import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createDeliveryActivities } from './delivery';
+import type { createDependencyActivities } from './dependencies';
 import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
@@ -15,4 +16,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createListingActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDeliveryActivities> &
+  ReturnType<typeof createDependencyActivities> &
   ReturnType<typeof createIncidentActivities>;

@@ -5,7 +5,9 @@ import { commandSchema, secretText } from './primitives';
 const githubSchema = z
   .strictObject({
     repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'owner/name'),
-    url: secretText.default('https://api.github.com').describe('of the REST API; another one for GitHub Enterprise'),
+    url: secretText
+      .default('https://api.github.com')
+      .describe('of the REST API; another one for GitHub Enterprise'),
     token: secretText
       .optional()
       .describe('may read contents, pull requests, checks and statuses; needed for a private repository'),
@@ -68,7 +70,10 @@ export const releaseSchema = z
         list: commandSchema.describe(
           'prints the names of the environment variables that production has, one on each line, and no value',
         ),
-        required: z.array(z.string().regex(/^[A-Za-z_]\w{0,99}$/)).min(1).max(200),
+        required: z
+          .array(z.string().regex(/^[A-Za-z_]\w{0,99}$/))
+          .min(1)
+          .max(200),
       })
       .optional()
       .describe('what the new version needs to find'),

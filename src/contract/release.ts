@@ -12,7 +12,10 @@ export function isSameCommit(one: string, other: string): boolean {
 }
 
 /** Whether a deployment is that of a release; by its commit, or by its version where the list says no commit. */
-export function isOf(deployment: { version?: string; commit?: string }, { version, commit }: Release): boolean {
+export function isOf(
+  deployment: { version?: string; commit?: string },
+  { version, commit }: Release,
+): boolean {
   return deployment.commit === undefined
     ? deployment.version === version
     : isSameCommit(deployment.commit, commit);

@@ -4,6 +4,7 @@ import { databasePack } from './database';
 import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
 import { deliveryPack } from './delivery';
+import { dependenciesPack } from './dependencies';
 import { incidentsPack } from './incidents';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
@@ -18,6 +19,7 @@ export const ownPacks: readonly Pack[] = [
   listingsPack,
   paymentsPack,
   deliveryPack,
+  dependenciesPack,
   incidentsPack,
 ];
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -55,7 +55,9 @@ export async function startBlueGreen(): Promise<BlueGreen> {
         JSON.stringify({ errorRate: answers.length === 0 ? 0 : failed / answers.length, p95: 0.05 }),
       );
     }
-    const answer = await fetch(`http://127.0.0.1:${frontRow()?.port ?? 1}${request.url}`).catch(() => undefined);
+    const answer = await fetch(`http://127.0.0.1:${frontRow()?.port ?? 1}${request.url}`).catch(
+      () => undefined,
+    );
     const body = (await answer?.json().catch(() => undefined)) as { version?: string } | undefined;
     response.statusCode = answer?.status ?? 502;
     return response.end(JSON.stringify(body ?? {}));
@@ -85,6 +87,9 @@ export async function startBlueGreen(): Promise<BlueGreen> {
   };
   const reset = () => {
     endAll();
+    // IDs come again, and their ports would be those of processes that are gone.
+    for (const name of readdirSync(directory).filter((one) => one.endsWith('.port')))
+      rmSync(join(directory, name));
     set('bad');
     set('breaks');
     set('slow');

@@ -43,7 +43,11 @@ const WELL = (): Repository => ({
 
 /** The parts of GitHub's REST API that are asked about a commit, for the repository shop/app. */
 export async function startGithub(): Promise<GithubSimulator> {
-  const simulator = { repository: WELL(), mood: 'well', requests: [] as string[] } as unknown as GithubSimulator;
+  const simulator = {
+    repository: WELL(),
+    mood: 'well',
+    requests: [] as string[],
+  } as unknown as GithubSimulator;
   const server = await serve((request, response) => {
     const url = new URL(request.url!, 'http://x');
     simulator.requests.push(url.pathname);
@@ -53,7 +57,7 @@ export async function startGithub(): Promise<GithubSimulator> {
     };
     if (request.headers.authorization !== `Bearer ${GITHUB_TOKEN}`) return say(404, { message: 'Not Found' });
     if (simulator.mood === 'down') return say(503, { message: 'Service unavailable' });
-    if (simulator.mood === 'busy') return say(429, { message: 'Too many' }, { 'retry-after': '0' });
+    if (simulator.mood === 'busy') return say(429, { message: 'Too many' }, { 'retry-after': '1' });
     if (simulator.mood === 'limited')
       return say(403, { message: 'API rate limit exceeded' }, { 'x-ratelimit-remaining': '0' });
     if (simulator.mood === 'html') {

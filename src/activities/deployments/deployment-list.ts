@@ -42,11 +42,7 @@ function isAddress(text: string): boolean {
 }
 
 /** Parses what a list command printed; `source` names it and `setting` in errors. Throws CommandFailed. */
-export function parseDeployments(
-  output: string,
-  source: string,
-  setting = 'deployments.list',
-): Deployment[] {
+export function parseDeployments(output: string, source: string, setting = 'deployments.list'): Deployment[] {
   const malformed = (problem: string) =>
     fail(
       'CommandFailed',

@@ -98,9 +98,16 @@ export function createGithub(config: GithubConfig, directory: string) {
     ];
     const count = status.total_count + runs.length;
     if (count === 0) return { ci: 'none', ciDetail: 'no check ran for it' };
-    const bad = results.filter(({ result }) => !['success', 'neutral', 'skipped', 'pending'].includes(result));
+    const bad = results.filter(
+      ({ result }) => !['success', 'neutral', 'skipped', 'pending'].includes(result),
+    );
     const named = (some: typeof results): string =>
-      scrub(some.slice(0, 5).map(({ name, result }) => `${name} ${result}`).join(', '));
+      scrub(
+        some
+          .slice(0, 5)
+          .map(({ name, result }) => `${name} ${result}`)
+          .join(', '),
+      );
     if (bad.length > 0) return { ci: 'red', ciDetail: named(bad) };
     // The combined state counts those beyond the page as well.
     if (status.total_count > 0 && ['failure', 'error'].includes(status.state))
@@ -152,10 +159,7 @@ export function createGithub(config: GithubConfig, directory: string) {
   }
 
   const compare = (from: string, to: string) =>
-    read(
-      `compare/${encodeURIComponent(from)}...${encodeURIComponent(to)}?per_page=${PAGE}`,
-      compareSchema,
-    );
+    read(`compare/${encodeURIComponent(from)}...${encodeURIComponent(to)}?per_page=${PAGE}`, compareSchema);
 
   return {
     readReview: async (commit: string, branches: string[]): Promise<ReviewFacts> => {

@@ -48,7 +48,11 @@ const printedSchema = z.object({
 export function createReviewActivities(deps: ActivityDeps) {
   const { directory } = deps.config;
 
-  async function readFacts(service: string, release: Release, branches: string[]): Promise<ReviewFacts | null> {
+  async function readFacts(
+    service: string,
+    release: Release,
+    branches: string[],
+  ): Promise<ReviewFacts | null> {
     const { review } = releaseOf(deps, service);
     if (review === undefined) return null;
     if (review.github !== undefined) {
@@ -106,7 +110,9 @@ export function createReviewActivities(deps: ActivityDeps) {
   async function checkChangelog(service: string, release: Release): Promise<Readiness> {
     const { changelog } = releaseOf(deps, service);
     if (changelog === undefined) return { checks: [], missing: ['changelog'] };
-    const output = await readConfiguredCommand(deps, changelog, variablesOf(service, release)).catch(tryAgain);
+    const output = await readConfiguredCommand(deps, changelog, variablesOf(service, release)).catch(
+      tryAgain,
+    );
     const entry = entryOf(output, release.version);
     const detail = entry === undefined ? `has no entry for ${release.version}` : `${entry} lines`;
     return { checks: [{ name: 'changelog', ok: entry !== undefined, detail }], missing: [] };
@@ -162,7 +168,10 @@ function parsePrinted(output: string, service: string): z.infer<typeof printedSc
   try {
     json = JSON.parse(output);
   } catch {
-    throw fail('CommandFailed', `review.command of ${service} printed no JSON. Correct it in the configuration.`);
+    throw fail(
+      'CommandFailed',
+      `review.command of ${service} printed no JSON. Correct it in the configuration.`,
+    );
   }
   const parsed = printedSchema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -183,6 +192,8 @@ function entryOf(changelog: string, version: string): number | undefined {
   const level = heading.exec(lines[at]!)![1]!.length;
   const rest = lines.slice(at + 1);
   const end = rest.findIndex((line) => /^#+\s/.test(line) && line.indexOf(' ') <= level);
-  const entry = rest.slice(0, end < 0 ? undefined : end).filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  const entry = rest
+    .slice(0, end < 0 ? undefined : end)
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
   return entry.length === 0 ? undefined : entry.length;
 }

@@ -86,12 +86,23 @@ describe('GitHub', () => {
       'a check beyond the first page is red',
       () => {
         const well = { name: 'unit', status: 'completed', conclusion: 'success' };
-        github.repository.checks = [...Array<typeof well>(150).fill(well), { ...well, conclusion: 'failure' }];
+        github.repository.checks = [
+          ...Array<typeof well>(150).fill(well),
+          { ...well, conclusion: 'failure' },
+        ];
       },
       'CI: red: unit failure',
     ],
-    ['nobody has reviewed it', () => (github.repository.reviews = []), /^review: missing: #7 is approved by nobody/],
-    ['no pull request has it', () => (github.repository.pulls = []), 'review: missing: no pull request has this commit'],
+    [
+      'nobody has reviewed it',
+      () => (github.repository.reviews = []),
+      /^review: missing: #7 is approved by nobody/,
+    ],
+    [
+      'no pull request has it',
+      () => (github.repository.pulls = []),
+      'review: missing: no pull request has this commit',
+    ],
     [
       'an approval was of what the pull request was before',
       () => (github.repository.reviews[0]!.commit_id = OLD),
@@ -108,7 +119,11 @@ describe('GitHub', () => {
       () => github.repository.reviews.push({ user: { login: 'bob' }, state: 'DISMISSED', commit_id: NEW }),
       /^review: missing: #7 is approved by nobody/,
     ],
-    ['main does not have it', () => (github.repository.branches['main'] = OLD), /^branch main: main does not have it/],
+    [
+      'main does not have it',
+      () => (github.repository.branches['main'] = OLD),
+      /^branch main: main does not have it/,
+    ],
   ])('refuses it where %s', async (_, change, wanted) => {
     change();
     const expected = typeof wanted === 'string' ? wanted : expect.stringMatching(wanted);
@@ -129,13 +144,16 @@ describe('GitHub', () => {
     ['busy', /wants fewer requests \(429\)/, false],
     ['limited', /wants fewer requests \(403\)/, false],
     ['html', /answered 200 with a web page instead of JSON/, true],
-  ] as const)('that is %s is an error, and says nothing about the commit', async (mood, message, nonRetryable) => {
-    github.mood = mood;
-    const failure = await failureOf(check());
-    expect(failure).toMatchObject({ type: 'HttpFailed', nonRetryable });
-    expect(failure.message).toMatch(message);
-    expect(failure.message).not.toContain(GITHUB_TOKEN);
-  });
+  ] as const)(
+    'that is %s is an error, and says nothing about the commit',
+    async (mood, message, nonRetryable) => {
+      github.mood = mood;
+      const failure = await failureOf(check());
+      expect(failure).toMatchObject({ type: 'HttpFailed', nonRetryable });
+      expect(failure.message).toMatch(message);
+      expect(failure.message).not.toContain(GITHUB_TOKEN);
+    },
+  );
 
   it('says that a commit, or the right to see it, is missing', async () => {
     const { checkRelease } = start(withGithub());

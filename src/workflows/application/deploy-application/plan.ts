@@ -9,7 +9,8 @@ export function planFor(wanted: Wanted, found: Situation, withStaging: boolean):
   const { place, staging, release } = wanted;
   const { current, beside, commits } = found;
   const target = applicationIn(place);
-  const brings = commits.count === null ? [] : [`${countOf(commits.count, 'commit')} more than ${nameOf(current)}`];
+  const brings =
+    commits.count === null ? [] : [`${countOf(commits.count, 'commit')} more than ${nameOf(current)}`];
   return {
     actions: [
       ...(withStaging && staging !== undefined
@@ -56,8 +57,12 @@ function warningsOf({ staging, settings, release }: Wanted, found: Situation): s
       ? ['the list of deployments prints no "url": nothing tries the new one before customers get it']
       : []),
     ...(staging === undefined ? ['no staging is configured: production is the first to get it'] : []),
-    ...(settings.retires ? [] : ['no `retire` is configured: where it fails it stays beside, without traffic']),
-    ...(current.state === 'ready' ? [] : [`${nameOf(current)} is ${current.state}: it may not go in front again`]),
+    ...(settings.retires
+      ? []
+      : ['no `retire` is configured: where it fails it stays beside, without traffic']),
+    ...(current.state === 'ready'
+      ? []
+      : [`${nameOf(current)} is ${current.state}: it may not go in front again`]),
     ...(beside?.rolledBackAt === undefined ? [] : [`${release.version} was itself rolled back before`]),
     ...unchecked,
   ];

@@ -65,7 +65,12 @@ function besideTitle({ release }: Wanted, { current }: Situation): string {
 }
 
 /** Where customers cannot see it yet. The plan has warned where the list says no addresses at all. */
-async function tryBeside(run: Run, { place, release }: Wanted, current: Deployment, made: Deployment): Promise<void> {
+async function tryBeside(
+  run: Run,
+  { place, release }: Wanted,
+  current: Deployment,
+  made: Deployment,
+): Promise<void> {
   const { url } = made;
   const title = `Smoke test of ${release.version} before it is in front`;
   if (url === undefined && current.url === undefined)
@@ -93,7 +98,8 @@ function wayBack(run: Run, wanted: Wanted, found: Situation, fence: Fence): Undo
       describe: describeCurrent,
     });
     const front = currentOf(all);
-    if (front?.id === current.id) run.note(`${nameOf(current)} is in front`, 'there is no traffic to move back');
+    if (front?.id === current.id)
+      run.note(`${nameOf(current)} is in front`, 'there is no traffic to move back');
     else if (front !== undefined && !isOf(front, release))
       run.note(
         'Left alone',

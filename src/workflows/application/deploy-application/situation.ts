@@ -38,16 +38,20 @@ export async function look(run: Run, wanted: Wanted): Promise<Situation> {
   const { place, staging, release } = wanted;
   const { service } = place;
   const { current, beside } = await lookInFront(run, wanted);
-  const readiness = await run.step(
-    'May it be deployed?',
-    (act) => act.checkRelease({ service, release }),
-    { kind: 'long', undo: 'read-only', describe: readinessText },
-  );
+  const readiness = await run.step('May it be deployed?', (act) => act.checkRelease({ service, release }), {
+    kind: 'long',
+    undo: 'read-only',
+    describe: readinessText,
+  });
   refuseUnready(readiness, release);
   const commits = await run.step(
     'What does it bring?',
     (act) =>
-      act.readCommits({ service, release, ...(current.commit === undefined ? {} : { from: current.commit }) }),
+      act.readCommits({
+        service,
+        release,
+        ...(current.commit === undefined ? {} : { from: current.commit }),
+      }),
     {
       kind: 'long',
       undo: 'read-only',

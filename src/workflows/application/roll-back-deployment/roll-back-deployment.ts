@@ -38,7 +38,10 @@ export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
       `${input.service} goes back from ${nameOf(current)} to ${describeDeployment(target)}.`,
     );
     const after = await run.exclusively(applicationIn(place), async (fence) => {
-      await putInFront(run, place, { title: frontTitle(target), target, from: current.id, fence },
+      await putInFront(
+        run,
+        place,
+        { title: frontTitle(target), target, from: current.id, fence },
         wayForward(run, place, found, fence),
       );
       await verifyInFront(run, place, target.id);
@@ -125,9 +128,14 @@ function wayForward(run: Run, place: Place, { current, target, symptoms }: Situa
         `${nameOf(target)} stays in front of ${service}: it helped, but not enough (before: ${symptoms.detail}; now: ${now.detail})`,
       );
     }
-    await putInFront(run, place, { title, target: current, from: target.id, fence }, {
-      takesBack: frontTitle(target),
-    });
+    await putInFront(
+      run,
+      place,
+      { title, target: current, from: target.id, fence },
+      {
+        takesBack: frontTitle(target),
+      },
+    );
     return verifyInFront(run, place, current.id);
   };
   return { title, back };
