@@ -81,7 +81,7 @@ describe('the prebuilt bundle', () => {
   });
 
   it('is refused when a card or a procedure stands alone', () => {
-    const [platform, database, application, bookings, listings, payments, delivery, incidents] =
+    const [platform, database, application, bookings, listings, payments, delivery, dependencies, incidents] =
       ownPacks as Pack[];
     const [first, ...others] = application!.cards;
     const changed = [
@@ -92,6 +92,7 @@ describe('the prebuilt bundle', () => {
       listings!,
       payments!,
       delivery!,
+      dependencies!,
       { ...incidents!, cards: [...incidents!.cards, { ...first!, name: 'leadNobody' }] },
     ];
     expect(procedureProblems(prebuilt, changed)).toEqual([

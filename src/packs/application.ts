@@ -14,8 +14,8 @@ import { runDailyChecklistCard } from '../workflows/application/run-daily-checkl
 export const applicationPack = definePack({
   name: 'application',
   cards: [
-    deployApplicationCard,
     rollBackDeploymentCard,
+    deployApplicationCard,
     resolveHighErrorRateCard,
     recoverCronCard,
     resolveSlowResponsesCard,

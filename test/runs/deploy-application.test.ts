@@ -233,13 +233,9 @@ it('has one deployment at a time: the second finds another one in front, and lea
   const first = await begin();
   await until(() => production.calls().length === 1);
   const second = await begin({ commit: LATER, version: '3.0.0' });
-  // It looks once more after staging, and then waits for the lease.
-  await driver.until(
-    second,
-    ({ timeline }) =>
-      timeline.filter(({ title, status }) => title === 'Health and error rate' && status === 'done')
-        .length === 2,
-  );
+  const isWaiting = ({ title, status }: { title: string; status: string }) =>
+    title === 'Lease of booking/production/application' && status === 'running';
+  await driver.until(second, ({ timeline }) => timeline.some(isWaiting));
   production.set('slow');
   const [one, two] = [await driver.end(first), await driver.end(second)];
   expect(one.outcome).toBe('SUCCEEDED');

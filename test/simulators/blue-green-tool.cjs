@@ -34,11 +34,11 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function list() {
   const { current, deployments } = read();
-  return deployments.map(({ builder, port, pid, ...one }) => ({
-    ...one,
+  return deployments.map(({ builder, port, id: name, version: of, commit: made, createdAt, ...one }) => ({
+    ...{ id: name, version: of, commit: made, createdAt },
     // What nobody builds any more is not being built.
     state: one.state === 'building' && !lives(builder) ? 'failed' : one.state,
-    current: one.id === current,
+    current: name === current,
     ...(one.state === 'ready' && port !== undefined ? { url: `http://127.0.0.1:${port}` } : {}),
   }));
 }

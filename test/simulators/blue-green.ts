@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { execFileSync } from 'node:child_process';
@@ -46,7 +47,7 @@ export async function startBlueGreen(): Promise<BlueGreen> {
   const state = () => JSON.parse(readFileSync(file, 'utf8')) as { current: string; deployments: Row[] };
   const frontRow = () => state().deployments.find(({ id }) => id === state().current);
 
-  const proxy = await serve(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
     response.setHeader('content-type', 'application/json');
     if (request.url === '/numbers') {
       answers = answers.filter(({ at }) => at > Date.now() - WINDOW_MS);
@@ -55,13 +56,14 @@ export async function startBlueGreen(): Promise<BlueGreen> {
         JSON.stringify({ errorRate: answers.length === 0 ? 0 : failed / answers.length, p95: 0.05 }),
       );
     }
-    const answer = await fetch(`http://127.0.0.1:${frontRow()?.port ?? 1}${request.url}`).catch(
+    const found = await fetch(`http://127.0.0.1:${frontRow()?.port ?? 1}${request.url}`).catch(
       () => undefined,
     );
-    const body = (await answer?.json().catch(() => undefined)) as { version?: string } | undefined;
-    response.statusCode = answer?.status ?? 502;
+    const body = (await found?.json().catch(() => undefined)) as { version?: string } | undefined;
+    response.statusCode = found?.status ?? 502;
     return response.end(JSON.stringify(body ?? {}));
-  });
+  };
+  const proxy = await serve((request, response) => void answer(request, response));
 
   const visit = async (): Promise<void> => {
     const answer = await fetch(`${proxy.url}/pages`).catch(() => undefined);

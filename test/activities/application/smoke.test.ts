@@ -9,7 +9,7 @@ let broken: string;
 beforeAll(async () => {
   const start = (name: string) =>
     serve((request, response) => {
-      asked.push(`${name} ${request.method} ${request.url} ${request.headers['x-key']}`);
+      asked.push(`${name} ${request.method} ${request.url} ${String(request.headers['x-key'])}`);
       response.statusCode = request.url === broken ? 500 : 200;
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify({ ok: true }));
