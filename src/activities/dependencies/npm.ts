@@ -42,7 +42,7 @@ const outdatedSchema = z.object({
 const allOutdatedSchema = z.record(name, z.union([outdatedSchema, z.array(outdatedSchema).min(1)]));
 const problemSchema = z.object({
   message: z.string().optional(),
-  error: z.object({ code: z.string().optional(), summary: z.string().optional() }),
+  error: z.object({ code: z.string().optional(), summary: z.string() }),
 });
 
 /** What `npm audit --json` prints. Throws CommandFailed: no answer of the registry is not "no vulnerabilities". */
@@ -154,8 +154,7 @@ function jsonOf(text: string): unknown {
 }
 
 function unknown(shown: string, { message, error }: z.infer<typeof problemSchema>): Error {
-  const why =
-    message ?? [error.code, error.summary].filter((one) => one !== undefined && one !== '').join(' ');
+  const why = message ?? [error.code ?? '', error.summary].filter((one) => one !== '').join(' ');
   const lock = error.code === 'ENOLOCK';
   return fail(
     'CommandFailed',
