@@ -171,11 +171,12 @@ it('never comes near production where it fails on staging', async () => {
   expect(production.calls()).toEqual([]);
 });
 
+/** PARTIAL where production is as it was: staging keeps the version, and the run says so. */
 it('moves no customer to a version that fails beside the old one, and takes it away', async () => {
   production.set('bad', '/quote 2.0.0');
   const ended = await deploy();
   expect([ended.outcome, ended.message]).toEqual([
-    'ROLLED_BACK',
+    'PARTIAL',
     expect.stringContaining('Could not try the key flow "quote" of booking/production'),
   ]);
   expect(production.calls()).toEqual(['deploy 2.0.0', 'retire 2.0.0-2']);
@@ -187,7 +188,7 @@ it('moves no customer to a version that fails beside the old one, and takes it a
 it('puts the old one in front again, and verifies it, where customers get errors', async () => {
   production.set('bad', '/pages 2.0.0');
   const ended = await deploy();
-  expect([ended.outcome, production.front()]).toEqual(['ROLLED_BACK', '1.0.0']);
+  expect([ended.outcome, production.front()]).toEqual(['PARTIAL', '1.0.0']);
   expect(production.calls()).toEqual([
     'deploy 2.0.0',
     'promote 2.0.0-2',
@@ -211,7 +212,7 @@ it('puts the old one in front again, and verifies it, where customers get errors
 it('reads again what a cut-over that failed half-way has left, and puts the old one in front', async () => {
   production.set('breaks', 'half 2.0.0');
   const ended = await deploy();
-  expect([ended.outcome, production.front()]).toEqual(['ROLLED_BACK', '1.0.0']);
+  expect([ended.outcome, production.front()]).toEqual(['PARTIAL', '1.0.0']);
   expect(said(ended, 'What is in front now?')).toBe('none');
   expect(ended.message).toContain('let the old one go and did not take the new one');
 });
@@ -240,7 +241,7 @@ it('has one deployment at a time: the second finds another one in front, and lea
   const [one, two] = [await driver.end(first), await driver.end(second)];
   expect(one.outcome).toBe('SUCCEEDED');
   expect(two.message).toMatch(
-    /^2\.0\.0 .* is in front of booking now and not 1\.0\.0 .*somebody else deployed/,
+    /2\.0\.0 .* is in front of booking now and not 1\.0\.0 .*somebody else deployed/,
   );
   expect(production.front()).toBe('2.0.0');
   expect(production.calls()).toEqual(['deploy 2.0.0', 'promote 2.0.0-2']);
