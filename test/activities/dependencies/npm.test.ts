@@ -101,15 +101,15 @@ it.each([
   expect((await failureOf(audit(printing(text, status)))).message).toMatch(/Nothing is known/);
 });
 
-it('keeps the worst of thousands, and counts all', async () => {
-  const many = Array.from({ length: 3_000 }, (_, index) => [
+it('keeps the worst of a thousand, and counts all', async () => {
+  const many = Array.from({ length: 1_000 }, (_, index) => [
     `p${index}`,
-    { severity: index === 2_999 ? 'critical' : 'low', via: ['q'], fixAvailable: true },
+    { severity: index === 999 ? 'critical' : 'low', via: ['q'], fixAvailable: true },
   ]);
   const found = await audit(
     printing(JSON.stringify({ auditReportVersion: 2, vulnerabilities: Object.fromEntries(many) })),
   );
-  expect(found).toMatchObject({ total: 3_000, bySeverity: { critical: 1, low: 2_999 } });
+  expect(found).toMatchObject({ total: 1_000, bySeverity: { critical: 1, low: 999 } });
   expect(found.worst).toHaveLength(50);
-  expect(found.worst[0]?.name).toBe('p2999');
+  expect(found.worst[0]?.name).toBe('p999');
 });
