@@ -50,6 +50,7 @@ const systems = [
   'bookings',
   'calendar',
   'delivery',
+  'dependencies',
   'deployments',
   'guard',
   'incidents',

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { leaveFailedJobs } from './histories/queues.mjs';
 import {
+  auditPackages,
   cancelWhileItVerifies,
   deployAndExpectTooMuch,
   deployBadly,
@@ -61,6 +62,7 @@ const RUNS = [
   ['tune-slow-queries', 'tuneSlowQueries', { mode: 'propose' }, searchSlowly],
   ['review-indexes', 'reviewIndexes', { mode: 'propose' }, doubleIndexes],
   ['vacuum-bloated-tables', 'vacuumBloatedTables', { mode: 'propose' }, leaveDeadRows],
+  ['deploy-application', 'deployApplication', { version: '1.4.2', commit: '5d0c1e2', mode: 'propose' }],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
   ['recover-from-corruption', 'recoverFromCorruption', {}, losePayments],
@@ -80,6 +82,7 @@ const RUNS = [
   ['drain-queue-backlog', 'drainQueueBacklog', { mode: 'propose' }, leaveFailedJobs],
   ['recover-search-indexing', 'recoverSearchIndexing', { mode: 'propose' }, leaveFailedJobs],
   ['rotate-secrets', 'rotateSecrets', { mode: 'propose' }, letKeysAge],
+  ['review-dependencies', 'reviewDependencies', { mode: 'propose' }, auditPackages],
   [
     'respond-to-incident',
     'respondToIncident',

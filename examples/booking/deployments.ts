@@ -63,17 +63,38 @@ export function promoteDeployment(directory: string, id: string, token?: number)
 /** A new deployment of a version, in front at once: what a merge to main comes to. */
 export function deployVersion(directory: string, version: string): SampleDeployment {
   const state = stateIn(directory);
-  const id = `dep-${state.deployments.length + 1}`;
   const commit = (state.deployments.length * 0x1f3d5b7 + 0x2b0c4d1).toString(16).slice(-7);
-  const made: SampleDeployment = {
-    id,
-    version,
-    commit,
-    createdAt: new Date().toISOString(),
-    state: 'ready',
-  };
-  writeState(fileIn(directory), { ...state, current: id, deployments: [made, ...state.deployments] });
+  const made = newDeployment(state, version, commit);
+  writeState(fileIn(directory), {
+    ...state,
+    current: made.id,
+    deployments: [made, ...state.deployments],
+  });
   return made;
+}
+
+/** A new deployment beside the one in front, without traffic. One of that commit that is there already is not made again. */
+export function deployBeside(directory: string, version: string, commit: string): SampleDeployment {
+  const state = stateIn(directory);
+  const there = state.deployments.find((one) => one.commit === commit && one.state === 'ready');
+  if (there !== undefined) return there;
+  const made = newDeployment(state, version, commit);
+  writeState(fileIn(directory), { ...state, deployments: [made, ...state.deployments] });
+  return made;
+}
+
+/** Takes one away that is not in front: it stays on the list, and can serve nobody any more. */
+export function retireDeployment(directory: string, id: string): void {
+  const state = stateIn(directory);
+  const wanted = state.deployments.find((one) => one.id === id);
+  if (id === state.current) throw new Error(`deployment ${id} is in front`);
+  if (wanted !== undefined) wanted.state = 'failed';
+  writeState(fileIn(directory), state);
+}
+
+function newDeployment({ deployments }: Deployments, version: string, commit: string): SampleDeployment {
+  const id = `dep-${deployments.length + 1}`;
+  return { id, version, commit, createdAt: new Date().toISOString(), state: 'ready' };
 }
 
 /** Calls back with the version in front, now and whenever another is promoted. Returns how to stop it. */

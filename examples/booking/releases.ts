@@ -19,6 +19,7 @@ async function findBestSlots(pool: Pool, partySize: number, limit: number): Prom
 export const RELEASES: Record<string, Release> = {
   '1.4.0': { findSlots },
   '1.4.1': { findSlots },
+  '1.4.2': { findSlots },
   '1.5.0': { findSlots: findBestSlots },
 };
 

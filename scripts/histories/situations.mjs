@@ -16,6 +16,29 @@ const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.
 const { ageKeys } = require(join(root, 'dist/examples/booking/keys.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 
+/** Two vulnerable packages, of which one can be mended, and one that is outdated, as npm prints them. */
+export function auditPackages({ config, directory }) {
+  const audit = {
+    auditReportVersion: 2,
+    vulnerabilities: {
+      left: {
+        ...{ name: 'left', severity: 'high', isDirect: true, via: [{ title: 'Left leaks' }] },
+        fixAvailable: { name: 'left', version: '2.0.0', isSemVerMajor: true },
+      },
+      right: { name: 'right', severity: 'moderate', via: ['left'], fixAvailable: false },
+    },
+  };
+  const outdated = { left: { current: '1.0.0', wanted: '1.0.4', latest: '2.0.0' } };
+  const printing = (name, report) => {
+    writeFileSync(join(directory, name), JSON.stringify(report));
+    return { run: ['cat', name], directory, environment: {}, timeoutSeconds: 60 };
+  };
+  config.services.booking.dependencies = {
+    audit: printing('audit.json', audit),
+    outdated: printing('outdated.json', outdated),
+  };
+}
+
 export function safetyBackup({ directory }) {
   const backups = readdirSync(join(directory, 'backups', 'booking', 'production'));
   return { backupId: backups.find((name) => name.endsWith('-before')) };

@@ -13,6 +13,8 @@ import { createRemedyActivities } from './application/remedies';
 import { createApplicationActivities } from './application/symptoms';
 import { createAuthActivities } from './auth/auth';
 import { createDeploymentActivities } from './deployments/deployment-activities';
+import { createReleaseActivities } from './deployments/release-activities';
+import { createReviewActivities } from './deployments/review';
 import { createLogActivities } from './observe/logs';
 import { createObserveActivities } from './observe/measure';
 import type { ActivityDeps } from './support/deps';
@@ -31,6 +33,8 @@ export function createServingActivities(deps: ActivityDeps) {
     ...createLogActivities(deps),
     ...createCronActivities(deps),
     ...createDeploymentActivities(deps),
+    ...createReleaseActivities(deps),
+    ...createReviewActivities(deps),
     ...createExternalServiceActivities(deps),
     ...createFeatureActivities(deps),
     ...createRateLimitActivities(deps),

@@ -2,6 +2,7 @@ import type { createServingActivities } from './application';
 import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createDeliveryActivities } from './delivery';
+import type { createDependencyActivities } from './dependencies';
 import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
@@ -21,4 +22,5 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createRecoveryActivities> &
   ReturnType<typeof createQueueActivities> &
   ReturnType<typeof createSecurityActivities> &
+  ReturnType<typeof createDependencyActivities> &
   ReturnType<typeof createIncidentActivities>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { cronsSchema } from './cron-schema';
 import { commandSchema, plainName, secretText } from './primitives';
 import { rateLimitingSchema } from './rate-limit-schema';
+import { releaseSchema } from './release-schema';
 
 const endpoint = z
   .strictObject({
@@ -130,7 +131,7 @@ export const deploymentsSchema = z
   .strictObject({
     provider: z.literal('command').default('command'),
     list: commandSchema.describe(
-      'prints a JSON array: {"id", "createdAt", "state": "ready|failed|building", "current": true|false, "version"?, "commit"?, "rolledBackAt"?}; one with rolledBackAt is not gone back to',
+      'prints a JSON array: {"id", "createdAt", "state": "ready|failed|building", "current": true|false, "version"?, "commit"?, "rolledBackAt"?, "url"?}; one with rolledBackAt is not gone back to; `url` is where it answers without being in front',
     ),
     promote: commandSchema.describe(
       'makes DEPLOYMENT_ID current; running it twice is harmless; may refuse a RUNBOOKS_FENCING_TOKEN lower than one it has seen',
@@ -146,6 +147,7 @@ export const deploymentsSchema = z
       .positive()
       .default(60)
       .describe('a deployment younger than this when errors began is suspected'),
+    release: releaseSchema.optional(),
   })
   .describe('how versions of the application are listed and put in front');
 

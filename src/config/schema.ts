@@ -11,9 +11,10 @@ import { observeSchema } from './measure-schema';
 import { migrationsSchema } from './migration-schema';
 import { notificationSchema } from './notification-schema';
 import { applicationSchema, breakerSchema, connectionsSchema, deploymentsSchema } from './operation-schema';
-import { commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
+import { type commandSchema, modeSchema, plainName, secretText, serviceName } from './primitives';
 import { scheduleSchema } from './schedule-schema';
 import { serverSchema } from './server-schema';
+import { smokeSchema } from './smoke-schema';
 import { telemetrySchema } from './telemetry-schema';
 import { temporalSchema } from './temporal-schema';
 import { tuningSchema, vacuumSchema } from './tuning-schema';
@@ -53,7 +54,7 @@ export const environmentSchema = z
     database: databaseSchema,
     application: applicationSchema.optional(),
     observe: observeSchema.optional(),
-    smoke: commandSchema.optional(),
+    smoke: smokeSchema.optional(),
     checklist: checklistSchema.optional(),
   })
   .describe('one environment of a service, e.g. production or staging');

@@ -3,6 +3,7 @@ import { authSettings } from '../activities/auth/settings';
 import { definePack } from '../doors/pack';
 import { adjustRateLimitsCard } from '../workflows/application/adjust-rate-limits/card';
 import { diagnoseAuthenticationCard } from '../workflows/application/diagnose-authentication/card';
+import { deployApplicationCard } from '../workflows/application/deploy-application/card';
 import { recoverCronCard } from '../workflows/application/recover-cron/card';
 import { relieveCpuSpikeCard } from '../workflows/application/relieve-cpu-spike/card';
 import { relieveMemoryPressureCard } from '../workflows/application/relieve-memory-pressure/card';
@@ -16,6 +17,7 @@ export const applicationPack = definePack({
   name: 'application',
   cards: [
     rollBackDeploymentCard,
+    deployApplicationCard,
     resolveHighErrorRateCard,
     recoverCronCard,
     resolveSlowResponsesCard,

@@ -4,6 +4,7 @@ import { databasePack } from './database';
 import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
 import { deliveryPack } from './delivery';
+import { dependenciesPack } from './dependencies';
 import { incidentsPack } from './incidents';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
@@ -23,6 +24,7 @@ export const ownPacks: readonly Pack[] = [
   deliveryPack,
   queuesPack,
   securityPack,
+  dependenciesPack,
   incidentsPack,
   recoveryPack,
 ];

@@ -2,7 +2,8 @@ import { ERROR_RATE, errorRateBands } from '../../config/measure-schema';
 import { checklistSchema, type ChecklistConfig } from '../../config/checklist-schema';
 import { environmentOf, serviceOf } from '../../config/load';
 import type { LogsConfig } from '../../config/log-schema';
-import type { CommandConfig, ServiceConfig } from '../../config/schema';
+import type { ServiceConfig } from '../../config/schema';
+import type { SmokeConfig } from '../../config/smoke-schema';
 import type { ChecklistRecord, Counters } from '../../contract/checklist';
 import { targetOf, type Place } from '../../contract/place';
 import type { Outcome, RunReport } from '../../contract/report';
@@ -11,6 +12,7 @@ import { objectiveOf } from '../observe/measure';
 import { longestRunMs } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { longestSmokeMs } from './smoke';
 
 /** What can be looked at, and by which limits. */
 export interface ChecklistScope {
@@ -99,6 +101,6 @@ function healthOf({ environments }: ServiceConfig): Record<string, number> {
   return Object.fromEntries(counts) as Record<string, number>;
 }
 
-function smokeOf(command: CommandConfig | undefined): ChecklistScope['smoke'] {
-  return command === undefined ? null : { permittedMs: longestRunMs(command) };
+function smokeOf(smoke: SmokeConfig | undefined): ChecklistScope['smoke'] {
+  return smoke === undefined ? null : { permittedMs: longestSmokeMs(smoke) };
 }

@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
-import { serviceOf } from '../../config/load';
-import type { DeploymentsConfig } from '../../config/operation-schema';
-import { parseDeployments, type Deployment } from './deployment-list';
+import type { Deployment } from './deployment-list';
 import type { ActivityDeps } from '../support/deps';
 import { runChange } from '../support/change';
-import { readConfiguredCommand } from '../support/configured-command';
 import { fail } from '../support/failure';
 import { currentActivity, withProgress } from '../support/heartbeat';
+import { deploymentsOf, readDeployments } from './read-deployments';
 import type { Fence } from '../../contract/place';
 
 export interface Promotion {
@@ -23,16 +20,12 @@ const LOOK_EVERY_MS = 1_000;
 
 /** Lists and promotes deployments with the commands of the configuration. */
 export function createDeploymentActivities(deps: ActivityDeps) {
-  async function readAll(service: string): Promise<Deployment[]> {
-    const { list } = configOf(deps, service);
-    const output = await readConfiguredCommand(deps, list, { RUNBOOKS_SERVICE: service }).catch(tryAgain);
-    const found = parseDeployments(output, `\`${list.run.join(' ')}\` of ${service}`);
-    return found.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
-  }
+  const readAll = (service: string): Promise<Deployment[]> =>
+    readDeployments(deps, service, deploymentsOf(deps, service).list);
 
   /** A command may only begin what a platform then does: it is done when the list shows it. */
   async function untilCurrent(service: string, id: string): Promise<void> {
-    const { settleSeconds, promote } = configOf(deps, service);
+    const { settleSeconds, promote } = deploymentsOf(deps, service);
     const deadline = Date.now() + settleSeconds * 1_000;
     await withProgress(
       { phase: `wait until ${id} is in front`, done: 0, total: 0, unit: 'statements' },
@@ -74,21 +67,21 @@ export function createDeploymentActivities(deps: ActivityDeps) {
     async promoteDeployment(input: {
       service: string;
       deployment: string;
-      /** What has to be in front now. */
-      from: string;
+      /** What has to be in front now; null where nothing is. */
+      from: string | null;
       fence: Fence;
     }): Promise<Promotion> {
       const { service, deployment, from, fence } = input;
-      const { promote } = configOf(deps, service);
+      const { promote } = deploymentsOf(deps, service);
       const before = await readAll(service);
       const current = before.find((one) => one.current)?.id;
       if (current === deployment)
         return { detail: `${deployment} is in front already`, alreadyCurrent: true };
       refuseUnlessReady(before, deployment, service);
-      if (current !== from) {
+      if ((current ?? null) !== from) {
         throw fail(
           'DeploymentChanged',
-          `${service} has ${current ?? 'nothing'} in front now and not ${from}: somebody else deployed meanwhile. Nothing was changed; look at that deployment first.`,
+          `${service} has ${current ?? 'nothing'} in front now and not ${from ?? 'nothing'}: somebody else deployed meanwhile. Nothing was changed; look at that deployment first.`,
         );
       }
       const parameters = { deployment_id: deployment };
@@ -99,21 +92,6 @@ export function createDeploymentActivities(deps: ActivityDeps) {
       return { detail, alreadyCurrent: false };
     },
   };
-}
-
-function configOf({ config }: ActivityDeps, service: string): DeploymentsConfig {
-  const { deployments } = serviceOf(config, service);
-  if (deployments !== undefined) return deployments;
-  throw fail(
-    'InvalidInput',
-    `${service} has no \`deployments\` in the configuration: say there how they are listed and promoted.`,
-  );
-}
-
-/** A list changes nothing, so one that failed is asked for again. */
-function tryAgain(error: unknown): never {
-  if (!(error instanceof ApplicationFailure) || error.type !== 'CommandFailed') throw error;
-  throw fail('CommandFailed', error.message, { retryable: true });
 }
 
 function refuseUnlessReady(found: Deployment[], id: string, service: string): void {

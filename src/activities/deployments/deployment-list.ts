@@ -14,6 +14,8 @@ export interface Deployment {
   commit?: string;
   /** When an older one was put in front of it again; absent where that never happened, or nobody keeps it. */
   rolledBackAt?: string;
+  /** Scheme and host where it answers, also while it is not in front. */
+  url?: string;
 }
 
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'expected an ISO time');
@@ -27,16 +29,24 @@ const deploymentSchema = z.object({
   version: label.nullish(),
   commit: label.nullish(),
   rolledBackAt: time.nullish(),
+  url: z.string().max(500).refine(isAddress, 'expected an http(s) address without credentials').nullish(),
 });
 
 const listSchema = z.array(deploymentSchema);
 
-/** Parses what a list command printed; `source` names it in errors. Throws CommandFailed. */
-export function parseDeployments(output: string, source: string): Deployment[] {
+/** It becomes part of a history, so it must be no secret. */
+function isAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
+/** Parses what a list command printed; `source` names it and `setting` in errors. Throws CommandFailed. */
+export function parseDeployments(output: string, source: string, setting = 'deployments.list'): Deployment[] {
   const malformed = (problem: string) =>
     fail(
       'CommandFailed',
-      `${source} did not print a list of deployments: ${problem}. Correct deployments.list in the configuration.`,
+      `${source} did not print a list of deployments: ${problem}. Correct ${setting} in the configuration.`,
     );
   let json: unknown;
   try {
@@ -62,6 +72,7 @@ function tidy({
   commit,
   rolledBackAt,
   createdAt,
+  url,
   ...rest
 }: z.infer<typeof deploymentSchema>): Deployment {
   return {
@@ -69,6 +80,7 @@ function tidy({
     createdAt: new Date(createdAt).toISOString(),
     ...(version == null ? {} : { version: scrub(version) }),
     ...(commit == null ? {} : { commit: scrub(commit) }),
+    ...(url == null ? {} : { url: new URL(url).origin }),
     ...(rolledBackAt == null ? {} : { rolledBackAt: new Date(rolledBackAt).toISOString() }),
   };
 }

@@ -1,5 +1,6 @@
 export { diagnoseAuthentication } from './diagnose-authentication/diagnose-authentication';
 export { adjustRateLimits } from './adjust-rate-limits/adjust-rate-limits';
+export { deployApplication } from './deploy-application/deploy-application';
 export { recoverCron } from './recover-cron/recover-cron';
 export { relieveCpuSpike } from './relieve-cpu-spike/relieve-cpu-spike';
 export { relieveMemoryPressure } from './relieve-memory-pressure/relieve-memory-pressure';

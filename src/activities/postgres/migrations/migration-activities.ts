@@ -5,6 +5,7 @@ import { suggestion } from '../../../config/problem-text';
 import type { ActivityDeps } from '../../support/deps';
 import { withClient } from '../session/connection';
 import { fail } from '../../support/failure';
+import { problemOf } from '../../support/http';
 import { describeCommand, readToolLedger } from './command-migration';
 import { excerptOf } from './excerpt';
 import { hazard, hazardsOf } from './hazards';
@@ -17,7 +18,7 @@ import { requireRole } from './owner-role';
 import { writingCalls } from './function-calls';
 import { openMigrations, type MigrationFolder } from './script-files';
 import { underFence } from '../session/fence';
-import type { DatabaseRef, Fence } from '../../../contract/place';
+import type { DatabaseRef, Fence, Place } from '../../../contract/place';
 import type { Hazard, Migration, MigrationSet } from '../../../contract/migration';
 
 export interface ReadMigrationsInput {
@@ -29,12 +30,22 @@ export interface ReadMigrationsInput {
   mentioned?: string[];
 }
 
+/** What is not applied in an environment. */
+export interface PendingMigrations {
+  /** Null where it is not known. */
+  count: number | null;
+  /** The first few. */
+  names: string[];
+  problem?: string;
+}
+
 /** What is left out stands in a history, so it is bounded. */
 const MAX_SKIPPED = 50;
+const MAX_NAMED = 5;
 
 /** Files and ledger, read only: a retry is safe. */
 export function createMigrationActivities(deps: ActivityDeps) {
-  return {
+  const activities = {
     /**
      * What is pending and what is already applied. Throws InvalidInput, MigrationMissing, MigrationInvalid (empty, not
      * UTF-8, syntax, a statement that is not allowed) and MigrationConflict (applied with other content,
@@ -71,6 +82,22 @@ export function createMigrationActivities(deps: ActivityDeps) {
         readOnly: fence === undefined,
         action: 'read the ledger',
       });
+    },
+  };
+
+  return {
+    ...activities,
+
+    /** Names of what is not applied, for a warning: where that cannot be read it says why. Reads only. */
+    async listPendingMigrations(place: Place): Promise<PendingMigrations> {
+      const { service, environment } = place;
+      try {
+        const { pending } = await activities.readMigrations({ service, environment, files: [] });
+        const names = pending.slice(0, MAX_NAMED).map(({ name }) => name);
+        return { count: pending.length, names };
+      } catch (error) {
+        return { count: null, names: [], problem: problemOf(error) };
+      }
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Measured } from '../../../activities/observe/measure';
 import type { InputOf } from '../../../catalogue/card';
 import { type PlanDraft, type Run, runbook, type Undo } from '../../kit';
 import { chooseDeployment, currentOf, type Candidates } from '../choose-deployment';
+import { describeCurrent, frontTitle, putInFront, verifyInFront } from '../in-front';
 import type { rollBackDeploymentCard } from './card';
 import { describeDeployment, nameOf } from '../name-deployment';
 import { applicationIn, isBetter, rateFact, verifyServing } from '../serving';
@@ -37,11 +38,11 @@ export const rollBackDeployment = runbook<typeof rollBackDeploymentCard>(
       `${input.service} goes back from ${nameOf(current)} to ${describeDeployment(target)}.`,
     );
     const after = await run.exclusively(applicationIn(place), async (fence) => {
-      await run.step(
-        frontTitle(target),
-        (act) =>
-          act.promoteDeployment({ service: place.service, deployment: target.id, from: current.id, fence }),
-        { kind: 'mutate', undo: wayForward(run, place, found, fence), describe: ({ detail }) => detail },
+      await putInFront(
+        run,
+        place,
+        { title: frontTitle(target), target, from: current.id, fence },
+        wayForward(run, place, found, fence),
       );
       await verifyInFront(run, place, target.id);
       return verifyServing(run, place);
@@ -79,11 +80,6 @@ function isGone({ symptoms, measured }: Situation): boolean {
   return symptoms.ok && !measured.some(lasts);
 }
 
-function describeCurrent(deployments: Parameters<typeof currentOf>[0]): string {
-  const current = currentOf(deployments);
-  return current === undefined ? 'none' : describeDeployment(current);
-}
-
 /** A person may have reasons that nothing measures; an alert, or another run, wants it only while the symptom lasts. */
 function planFor(run: Run, place: Place, input: Input, found: Situation): PlanDraft {
   const { current, target, symptoms } = found;
@@ -111,18 +107,6 @@ function planFor(run: Run, place: Place, input: Input, found: Situation): PlanDr
   };
 }
 
-function frontTitle(deployment: Situation['target']): string {
-  return `Put ${nameOf(deployment)} in front`;
-}
-
-async function verifyInFront(run: Run, place: Place, id: string): Promise<void> {
-  await run.verify(
-    `${id} is in front`,
-    (act) => act.listDeployments({ service: place.service }),
-    (all) => ({ ok: currentOf(all)?.id === id, detail: `in front: ${describeCurrent(all)}` }),
-  );
-}
-
 /**
  * A rollback that did not help is taken back: the deployment was not the cause, and an old version in front would
  * surprise whoever looks next. One that did help, but not enough, stays: the errors would come back. A person decides.
@@ -144,10 +128,13 @@ function wayForward(run: Run, place: Place, { current, target, symptoms }: Situa
         `${nameOf(target)} stays in front of ${service}: it helped, but not enough (before: ${symptoms.detail}; now: ${now.detail})`,
       );
     }
-    await run.step(
-      title,
-      (act) => act.promoteDeployment({ service, deployment: current.id, from: target.id, fence }),
-      { kind: 'mutate', undo: { takesBack: frontTitle(target) }, describe: ({ detail }) => detail },
+    await putInFront(
+      run,
+      place,
+      { title, target: current, from: target.id, fence },
+      {
+        takesBack: frontTitle(target),
+      },
     );
     return verifyInFront(run, place, current.id);
   };

@@ -1,0 +1,1 @@
+export { reviewDependencies } from './review-dependencies/review-dependencies';
