@@ -288,6 +288,8 @@ export async function refuseTokens({ config }) {
   config.services.booking.environments.production.authentication = authSchema.parse(authSection(app.url));
   app.state.instead['/me'] = { status: 500, body: '{}' };
   app.state.redeployMends = '/me';
+}
+
 /** Older than the sample's objective, with a time of sessions that is over soon. */
 export async function letKeysAge(stack) {
   const { production } = stack.config.services.booking.environments;
