@@ -23,6 +23,9 @@ const DYNAMIC_CONFIG: Readonly<Record<string, string>> = {
   'history.visibilityProcessorMaxPollRPS': '1000',
   'history.timerProcessorMaxTimeShift': '"20ms"',
   'system.enableActivityEagerExecution': 'true',
+  // Without these it heeds neither the severity of a run nor its service.
+  'matching.useNewMatcher': 'true',
+  'matching.enableFairness': 'true',
   // A client that is frozen keeps its connection, and its open polls go on taking work, until it does not answer these.
   'frontend.keepAliveTime': '"3s"',
   'frontend.keepAliveTimeout': '"5s"',

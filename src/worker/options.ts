@@ -1,16 +1,23 @@
-import type { WorkerOptions } from '@temporalio/worker';
+import { ResourceBasedController, type WorkerOptions, type WorkerTuner } from '@temporalio/worker';
 import { whileAlive } from '../activities/support/heartbeat';
 import type { LoadedConfig } from '../config/load';
 import { workerHostOf } from '../config/worker-host';
 import { workerIdentity } from '../config/worker-identity';
 import { hostQueue } from '../contract/hosts';
 import type { Tracing } from '../telemetry/start-tracing';
+import { createTurnSlots } from './turn-slots';
+import { countUnderWay, type UnderWay } from './under-way';
 
 // Each activity may hold a few database connections and a child process.
 const MAX_ACTIVITIES = 20;
 /** They are parts of turns, and those that ask a guard wait for another turn: more than ask at the same time. */
 const MAX_LOCAL_ACTIVITIES = 60;
 const MAX_TURNS = 100;
+/** The others are for runs that have begun, and for guards. */
+const MAX_UNKNOWN_TURNS = 20;
+/** For each place: so many runs have begun that none stays empty, and no more than stay in memory. */
+const CROWD_PER_PLACE = 2.5;
+const TRICKLE_MS = 500;
 const MAX_HOST_ACTIVITIES = 100;
 /** However little the machine has left: one long step must not keep everything else waiting. */
 const MIN_ACTIVITIES = 5;
@@ -21,43 +28,60 @@ const FEW_POLLS = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 } a
 
 /** Of the worker that takes the turns of runs and the steps that any host can do. */
 export function workerOptions(config: LoadedConfig, tracing?: Tracing) {
+  const underWay = countUnderWay();
+  const common = commonOptions(config, tracing);
   return {
     taskQueue: config.temporal.taskQueue,
-    ...commonOptions(config, tracing),
-    ...slotsOf(config),
+    ...common,
+    interceptors: { activity: [...common.interceptors.activity, underWay.interceptor] },
+    tuner: tunerOf(config, underWay),
     ...(tracing === undefined ? {} : { sinks: tracing.sinks }),
     // A run that waits for days need not stay in memory; the history brings it back.
     maxCachedWorkflows: 300,
     workflowTaskPollerBehavior: FEW_POLLS,
-    // After a crash waiting runs answer again after one second instead of ten.
-    stickyQueueScheduleToStartTimeout: '1s',
+    // After a crash waiting runs answer again after that. Sooner, a busy worker would lose what it is about to take.
+    stickyQueueScheduleToStartTimeout: '5s',
     // Not in the SDK's types. Ending a turn in the middle corrupts Node and ends the process, and one of thousands of
     // signals takes seconds on a busy machine.
     isolateExecutionTimeout: '1 minute',
   } satisfies Partial<WorkerOptions> & { isolateExecutionTimeout: string };
 }
 
-/** How much it does at once: a fixed number, or as much as memory and processors allow. */
-function slotsOf({ worker: { tuner } }: LoadedConfig): Partial<WorkerOptions> {
+/** How much it does at once: a fixed number of steps, or as many as memory and processors allow. */
+function tunerOf({ worker: { tuner }, limits }: LoadedConfig, underWay: UnderWay): WorkerTuner {
+  const workflowTaskSlotSupplier = createTurnSlots(
+    {
+      all: MAX_TURNS,
+      unknown: MAX_UNKNOWN_TURNS,
+      crowd: CROWD_PER_PLACE * (limits.maxConcurrent + limits.maxConcurrentScheduled),
+      trickleMs: TRICKLE_MS,
+    },
+    underWay.count,
+  );
+  const nexusTaskSlotSupplier = { type: 'fixed-size', numSlots: 1 } as const;
   if (tuner === undefined)
     return {
-      maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
-      maxConcurrentLocalActivityExecutions: MAX_LOCAL_ACTIVITIES,
-      maxConcurrentWorkflowTaskExecutions: MAX_TURNS,
+      workflowTaskSlotSupplier,
+      nexusTaskSlotSupplier,
+      activityTaskSlotSupplier: { type: 'fixed-size', numSlots: MAX_ACTIVITIES },
+      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: MAX_LOCAL_ACTIVITIES },
     };
   const { targetMemoryUsage, targetCpuUsage, maxActivities } = tuner;
+  const resources = {
+    type: 'resource-based',
+    controller: ResourceBasedController.create({ targetMemoryUsage, targetCpuUsage }),
+  } as const;
   return {
-    tuner: {
-      tunerOptions: { targetMemoryUsage, targetCpuUsage },
-      // Runs that ask a guard hold theirs, and the guard needs one to answer: two, the default, would all be taken by those who ask.
-      workflowTaskSlotOptions: { minimumSlots: MAX_TURNS, maximumSlots: MAX_TURNS },
-      activityTaskSlotOptions: {
-        minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
-        maximumSlots: maxActivities,
-        rampThrottle: RAMP_MS,
-      },
-      localActivityTaskSlotOptions: { minimumSlots: MAX_LOCAL_ACTIVITIES },
+    // However little is left: runs that ask a guard hold theirs, and the guard needs one to answer.
+    workflowTaskSlotSupplier,
+    nexusTaskSlotSupplier,
+    activityTaskSlotSupplier: {
+      ...resources,
+      minimumSlots: Math.min(MIN_ACTIVITIES, maxActivities),
+      maximumSlots: maxActivities,
+      rampThrottle: RAMP_MS,
     },
+    localActivityTaskSlotSupplier: { ...resources, minimumSlots: MAX_LOCAL_ACTIVITIES },
   };
 }
 

@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { TypedSearchAttributes } from '@temporalio/common';
+import { TypedSearchAttributes, type Priority } from '@temporalio/common';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { searchAttributes } from '../../src/contract/search-attributes';
 import { quietTemporal } from '../support/quiet';
+import { askFor } from '../support/shared/ask';
 
 const directory = mkdtempSync(join(tmpdir(), 'local-temporal-'));
 
@@ -49,6 +51,34 @@ test('the search attributes of runs are registered when it is ready', async () =
     new TypedSearchAttributes([{ key: searchAttributes.outcome, value: 'SUCCEEDED' }]),
   );
   expect(await statusOf('with-attribute')).toBe('RUNNING');
+});
+
+test('urgent runs come first, and a storm of one service does not hold up the others', async () => {
+  const taskQueue = 'a-storm';
+  const start = (workflowId: string, priority: Priority) =>
+    client.workflow.start('atOnce', { taskQueue, workflowId, priority });
+  const storm = Array.from({ length: 40 }, (_, index) => `storm-${index}`);
+  for (const id of storm) await start(id, { priorityKey: 4, fairnessKey: 'stormy' });
+  await start('calm', { priorityKey: 4, fairnessKey: 'calm' });
+  await start('urgent', { priorityKey: 2, fairnessKey: 'stormy' });
+  const connection = await NativeConnection.connect({ address: temporal.address });
+  const codePath = await askFor('bundle', require.resolve('./at-once'));
+  const limits = { maxConcurrentWorkflowTaskExecutions: 2, maxConcurrentWorkflowTaskPolls: 2 };
+  const worker = await Worker.create({ connection, taskQueue, workflowBundle: { codePath }, ...limits });
+  await worker.runUntil(async () => {
+    for (const id of [...storm, 'calm', 'urgent']) await client.workflow.getHandle(id).result();
+  });
+  await connection.close();
+  const beganAt = async (id: string): Promise<number> => {
+    const { events } = await client.workflow.getHandle(id).fetchHistory();
+    const { eventTime } = events!.find((event) => event.workflowTaskStartedEventAttributes != null)!;
+    return Number(eventTime!.seconds) * 1_000 + eventTime!.nanos! / 1e6;
+  };
+  const stormy = await Promise.all(storm.map(beganAt));
+  for (const id of ['calm', 'urgent']) {
+    const at = await beganAt(id);
+    expect(stormy.filter((other) => other < at).length).toBeLessThan(10);
+  }
 });
 
 test('a restart on the same port and file keeps the runs, and the client finds it again', async () => {

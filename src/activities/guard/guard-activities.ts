@@ -14,7 +14,7 @@ import {
   type Release,
   type SickReport,
 } from '../../contract/guard';
-import { placesId } from '../../contract/places';
+import { placesId, type PlaceRequest } from '../../contract/places';
 import { searchAttributes } from '../../contract/search-attributes';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -39,6 +39,22 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
   const ask = <T>({ workflowId, signal, argument }: Letter) =>
     askAtOnce<T>(need(client), workflowId, signal, argument);
 
+  /**
+   * Another shard may have a place for a run that waits at its own: one look at any of them keeps a few busy services from
+   * waiting beside places that are free. One that has none forgets it.
+   */
+  async function askElsewhere(request: PlaceRequest): Promise<AdmissionNotice | undefined> {
+    const { shard, limits } = request;
+    if (limits.shards < 2) return undefined;
+    const other = (shard + 1 + Math.floor(Math.random() * (limits.shards - 1))) % limits.shards;
+    const argument: PlaceRequest = { ...request, passedBy: shard };
+    const letter: Letter = { workflowId: placesId(other), signal: 'want', argument };
+    const answer = await ask<Letter | null>(letter);
+    // It may have given one all the same.
+    if (answer === undefined) await postLetters(need(client), taskQueue, [letter]);
+    return answer?.argument as AdmissionNotice | undefined;
+  }
+
   return {
     /** Asks the guard of a target for its lease, starting the guard where there is none. */
     async askGuard({ target, ...request }: LeaseRequest & { target: string }): Promise<void> {
@@ -58,7 +74,9 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
       if (answer?.signal !== 'want') return answer?.argument as AdmissionNotice | undefined;
       const placed = await ask<Letter | null>(answer);
       if (placed === undefined) await postLetters(need(client), taskQueue, [answer]);
-      return placed?.argument as AdmissionNotice | undefined;
+      const verdict = placed?.argument as AdmissionNotice | undefined;
+      if (verdict?.state !== 'queued') return verdict;
+      return (await askElsewhere(answer.argument as PlaceRequest)) ?? verdict;
     },
 
     /** Gives back what a run was given, and says what came of it. */

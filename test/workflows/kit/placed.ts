@@ -1,6 +1,6 @@
 /** Runs that need a place among those of all services. */
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import type { PlacesState } from '../../../src/contract/places';
+import { shardOf, type PlacesState } from '../../../src/contract/places';
 import { alertOf, type Kit } from './harness';
 
 let count = 0;
@@ -36,6 +36,14 @@ export async function taken(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(JSON.stringify(await handle.query('state')));
+}
+
+/** A service that nobody has named yet, of that one of two shards. */
+export function serviceOf(shard: number): string {
+  for (;;) {
+    const name = fresh('sharded');
+    if (shardOf(name, 2) === shard) return name;
+  }
 }
 
 export const one = { alerts: 1, schedules: 1, shards: 1 };

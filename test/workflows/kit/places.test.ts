@@ -1,10 +1,9 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { readGuardMemory, signalGuard } from '../../../src/activities/guard/reach-guard';
 import type { GuardState } from '../../../src/contract/guard';
-import { shardOf } from '../../../src/contract/places';
 import { createDevEnvironment } from '../../support/dev-server';
 import { POLICY, taskQueue, useEnvironment, withKit, type Kit } from './harness';
-import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
+import { acts, byAlert, closeDoor, fresh, one, queued, serviceOf, taken } from './placed';
 
 const env = useEnvironment(createDevEnvironment);
 
@@ -102,15 +101,9 @@ describe('the places of all services', () => {
     withKit(env, async (kit) => {
       const door = closeDoor(kit);
       const places = { alerts: 2, schedules: 2, shards: 2 };
-      const inShard = (shard: number): string => {
-        for (;;) {
-          const name = fresh('sharded');
-          if (shardOf(name, 2) === shard) return name;
-        }
-      };
       const handles: WorkflowHandle[] = [];
       for (let turn = 0; turn < 3; turn += 1) {
-        kit.world.policy = { mode: 'auto', service: inShard(1), places };
+        kit.world.policy = { mode: 'auto', service: serviceOf(1), places };
         handles.push(await byAlert(kit));
         if (turn < 2) await acts(kit, handles[turn]!);
       }

@@ -3,7 +3,7 @@ import type { GuardState, Letter } from '../../../src/contract/guard';
 import { createDevEnvironment } from '../../support/dev-server';
 import { askFor } from '../../support/shared/ask';
 import { NOBODY, POLICY, useEnvironment, withKit } from './harness';
-import { acts, byAlert, closeDoor, fresh, one, queued, taken } from './placed';
+import { acts, byAlert, closeDoor, fresh, one, queued, serviceOf, taken } from './placed';
 
 const env = useEnvironment(createDevEnvironment);
 
@@ -72,6 +72,34 @@ describe('places', () => {
       door.open();
       expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
       await taken(env.client, 0, (state) => state.taken.length === 0);
+    }));
+
+  it('of another shard are had within the same turn where the own one has none left', () =>
+    withKit(env, async (kit) => {
+      const places = { alerts: 2, schedules: 2, shards: 2 };
+      const [busy, idle] = [serviceOf(1), serviceOf(0)];
+      for (const service of [busy, idle]) {
+        kit.world.policy = { mode: 'auto', service, places };
+        // Its guard and its shard begin.
+        await kit.settled(await byAlert(kit, 'looking'));
+      }
+      kit.world.policy = { mode: 'auto', service: busy, places };
+      const timersOf = async () => {
+        const door = closeDoor(kit);
+        const handles = [await byAlert(kit), await byAlert(kit)];
+        for (const handle of handles) await acts(kit, handle);
+        for (const shard of [0, 1]) await taken(env.client, shard, (state) => state.taken.length === 1);
+        const costs = await Promise.all(handles.map(({ workflowId }) => costOf(workflowId)));
+        door.open();
+        for (const handle of handles) await kit.settled(handle);
+        for (const shard of [0, 1]) await taken(env.client, shard, (state) => state.taken.length === 0);
+        return costs.map(({ timers }) => timers);
+      };
+      // An answer that is late is waited for.
+      let timers = await timersOf();
+      for (let tries = 0; tries < 10 && timers.some((many) => many !== 0); tries += 1)
+        timers = await timersOf();
+      expect(timers).toEqual([0, 0]);
     }));
 
   it('are given back to a guard that was terminated meanwhile: it is started again, and told what came of the run', () =>

@@ -1,0 +1,2 @@
+/** Ends in its first turn. */
+export async function atOnce(): Promise<void> {}
