@@ -65,14 +65,23 @@ export function createTurnSlots(
     timer = waiting.length === 0 ? undefined : setTimeout(look, LOOK_AGAIN_MS).unref();
   };
 
+  const giveBack = ({ unknown }: Permit): void => {
+    used.all -= 1;
+    if (unknown) used.unknown -= 1;
+    look();
+  };
+
   return {
     type: 'custom',
     reserveSlot: ({ isSticky }, signal) =>
       new Promise<SlotPermit>((resolve, reject) => {
         const unknown = !isSticky;
-        const waiter = { unknown, begin: () => resolve(take(unknown)) };
+        let permit: Permit | undefined;
+        const waiter = { unknown, begin: () => resolve((permit = take(unknown))) };
         signal.addEventListener('abort', () => {
           waiting = waiting.filter((one) => one !== waiter);
+          // It came too late: nobody has it who could give it back.
+          if (permit !== undefined) giveBack(permit);
           reject(signal.reason as Error);
         });
         waiting.push(waiter);
@@ -80,10 +89,6 @@ export function createTurnSlots(
       }),
     tryReserveSlot: ({ isSticky }) => (isFree(!isSticky) ? take(!isSticky) : null),
     markSlotUsed: () => undefined,
-    releaseSlot: ({ permit }) => {
-      used.all -= 1;
-      if ((permit as Permit).unknown) used.unknown -= 1;
-      look();
-    },
+    releaseSlot: ({ permit }) => giveBack(permit as Permit),
   };
 }

@@ -94,6 +94,15 @@ describe('turns', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
+  it('go back where whoever waited gave up in the moment in which they came', async () => {
+    const gaveUp = new AbortController();
+    reserve(false, gaveUp.signal);
+    gaveUp.abort('no longer needed');
+    const many = [fresh(), fresh(), fresh()];
+    await settle();
+    expect(many.map(({ permit }) => permit !== undefined)).toEqual([true, true, false]);
+  });
+
   it('are given at once, or not at all, to those who cannot wait', () => {
     const about = { slotType: 'workflow', taskQueue: 'q', workerIdentity: 'w', workerBuildId: '' } as const;
     const permits = Array.from({ length: 5 }, () => slots.tryReserveSlot({ ...about, isSticky: true }));
