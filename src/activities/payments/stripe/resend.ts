@@ -1,6 +1,7 @@
 import { databaseIn, targetOf, type Fence, type Place } from '../../../contract/place';
 import { withHeldFence } from '../../postgres/session/held-fence';
 import type { ActivityDeps } from '../../support/deps';
+import { fail } from '../../support/failure';
 import { pause, probeReceiver, type Receiver } from '../receiver';
 import { askStripe, refusalOf, requireMode } from './client';
 import { readRecords, readStripeTables } from './records';
@@ -28,6 +29,8 @@ export interface Resent {
 
 const FENCE_WAIT_MS = 60_000;
 const NOT_THERE = 404;
+/** A request with this idempotency key is being answered. */
+const BUSY = 409;
 /** One after the other: then it is not this event that is wrong. */
 const MAX_REFUSED = 3;
 
@@ -109,6 +112,8 @@ export function createResendActivities(deps: ActivityDeps) {
 
 function answerOf(error: unknown): 'lost' | { why: string } {
   if (failedWith(error) === NOT_THERE) return 'lost';
+  if (failedWith(error) === BUSY)
+    throw fail('HttpFailed', 'Stripe is still at the attempt before this one', { retryable: true });
   const why = refusalOf(error);
   if (why === undefined) throw error;
   return { why };
