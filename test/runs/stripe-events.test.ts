@@ -285,7 +285,7 @@ it('says so where Stripe refuses to send, and nothing has come', async () => {
   await driver.answer(handle, 'approve', { plan, by: 'ben' });
   const { outcome, message } = await driver.end(handle);
   expect(outcome).toBe('FAILED');
-  expect(message).toMatch(/Stripe sends none of events evt_1, evt_2, evt_3 to .*required permissions/);
+  expect(message).toMatch(/Stripe sends none of events evt_1, evt_2, evt_3 to .*refuses access \(403\)/);
   await stripe.settled();
   expect([app.state.received, await applied()]).toEqual([[], []]);
 });

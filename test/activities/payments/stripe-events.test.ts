@@ -124,7 +124,7 @@ it('takes a refusal for an answer, and asks no further after three in a row', as
   world.stripe.state.readsOnly = true;
   const { sent, refused } = await resend(world, events);
   expect([sent, refused.map(({ id }) => id)]).toEqual([[], events.slice(0, 3)]);
-  expect(refused[0]?.why).toContain('required permissions');
+  expect(refused[0]?.why).toContain('refuses access (403)');
   // No answer is none, and is tried again.
   Object.assign(world.stripe.state, { readsOnly: false, trouble: 'error' });
   expect(await failureOf(resend(world, events))).toMatchObject({ type: 'HttpFailed', nonRetryable: false });
