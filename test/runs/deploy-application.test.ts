@@ -185,6 +185,16 @@ it('moves no customer to a version that fails beside the old one, and takes it a
   expect(versions(production)).toEqual(['1.0.0 ready']);
 });
 
+it('takes what is beside already, and leaves it there where it fails', async () => {
+  production.putBeside('2.0.0', NEW);
+  production.set('bad', '/quote 2.0.0');
+  const ended = await deploy();
+  expect([ended.outcome, production.calls()]).toEqual(['PARTIAL', []]);
+  expect(ended.report.plan?.actions[1]?.action).toMatch(/^take 2\.0\.0 .*, which is there already$/);
+  expect(said(ended, '2.0.0 stays beside')).toMatch(/without traffic$/);
+  expect(versions(production)).toEqual(['2.0.0 ready', '1.0.0 ready']);
+});
+
 it('puts the old one in front again, and verifies it, where customers get errors', async () => {
   production.set('bad', '/pages 2.0.0');
   const ended = await deploy();
@@ -264,7 +274,10 @@ it('changes nothing in production where it is denied, or nobody answers', async 
   const handle = await begin({ mode: 'propose' });
   const { id } = await driver.waiting(handle, 'approval');
   await driver.answer(handle, 'reject', { plan: id, by: 'ben', note: 'not today' });
-  expect(await driver.end(handle)).toMatchObject({ outcome: 'PARTIAL' });
+  const denied = await driver.end(handle);
+  // Staging keeps it, and the text says both.
+  expect([denied.outcome, denied.report.instead]).toEqual(['PARTIAL', 'REJECTED']);
+  expect(denied.message).toMatch(/ben rejected plan \w+: not today.*booking\/staging runs 2\.0\.0/s);
   await worker.kill();
   configure(driver, { 'approval.expiresAfterMinutes': 0.02 });
   worker = await startWorkerProcess(driver.stack.configFile);

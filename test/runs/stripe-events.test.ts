@@ -41,7 +41,6 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   rmSync(flag, { force: true });
-  Object.assign(stripe.state, { trouble: 'none', times: Infinity, hold: false });
   Object.assign(app.state, {
     secret: SIGNING_SECRET,
     broken: false,
@@ -50,13 +49,7 @@ afterEach(async () => {
     received: [],
   });
   app.state.poison.clear();
-  stripe.endpoint.status = 'enabled';
-  stripe.release();
-  await stripe.settled();
-  stripe.events.clear();
-  stripe.delivered.clear();
-  stripe.subscriptions.clear();
-  stripe.state.requests = [];
+  await stripe.reset();
   await driver.sql(
     `TRUNCATE ${names.events}, effects, ${names.subscriptions}, payment_audit RESTART IDENTITY`,
   );
@@ -141,8 +134,7 @@ it('changes nothing while it only observes, or is refused', async () => {
 
 it('gets each missing event applied once, and then corrects what still differs, in a plan of its own', async () => {
   const events = add(7);
-  // Applied, and answered with 500: it is never sent again.
-  app.state.answersLate = true;
+  app.state.answersLate = true; // Applied, and answered with 500: it is never sent again.
   stripe.deliver(events[0]!);
   await stripe.settled();
   app.state.answersLate = false;
@@ -150,8 +142,8 @@ it('gets each missing event applied once, and then corrects what still differs, 
   stripe.subscribe('sub_2', 'canceled', END);
   await subscribe('sub_1', 'past_due');
   await subscribe('sub_2', 'active');
-  const object = { id: 'sub_1', status: 'active' };
-  events.push(stripe.add('evt_sub', 'customer.subscription.updated', { object }));
+  const more = { object: { id: 'sub_1', status: 'active' } };
+  events.push(stripe.add('evt_sub', 'customer.subscription.updated', more));
   const handle = await approve();
   // The event has put one of them right.
   const second = await driver.waiting(handle, 'approval');
@@ -201,7 +193,7 @@ it('sends only a few where none of them is recorded, and asks a person before it
   const handle = await approve();
   const task = await driver.waiting(handle, 'task');
   expect(task.question).toMatch(
-    /^Stripe has sent events evt_1, .* again, and the application has not recorded them/,
+    /^Stripe has sent events evt_1, evt_2, evt_3 to .* again, and the application has not recorded them\. 6 other events not sent yet\./,
   );
   expect(new Set(stripe.resent())).toEqual(new Set(events.slice(0, 3)));
   app.state.forgets = false;
@@ -236,22 +228,19 @@ it('says exactly which events came and which did not, and waits for those by the
 it('sends nothing twice when the worker is killed in the middle', async () => {
   const events = add(12);
   stripe.state.hold = true;
-  configureSlow(0.3);
+  configure(driver, { 'environments.production.stripe.pauseSeconds': 0.3 });
   await worker.kill();
   worker = await startWorkerProcess(driver.stack.configFile);
   const handle = await approve();
   await until(() => stripe.heldBack() >= 2);
   await worker.kill();
   stripe.release();
-  configureSlow(0);
+  configure(driver, { 'environments.production.stripe.pauseSeconds': 0 });
   worker = await startWorkerProcess(driver.stack.configFile);
   expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
   expect(await applied()).toEqual(events);
   expect(app.state.received.sort()).toEqual([...events].sort());
 });
-
-const configureSlow = (pauseSeconds: number) =>
-  configure(driver, { 'environments.production.stripe.pauseSeconds': pauseSeconds });
 
 it('leaves alone the subscription that its customer changes between plan and act, and puts all back where the smoke test fails', async () => {
   for (const n of [1, 2, 3]) {
@@ -287,6 +276,18 @@ it('changes nothing where Stripe is down or shows a page, and waits as long as S
   Object.assign(stripe.state, { trouble: 'rate', times: 2 });
   expect((await driver.run(REPLAY, { mode: 'observe' })).outcome).toBe('OBSERVED');
   expect(await applied()).toEqual([]);
+});
+
+it('says so where Stripe refuses to send, and nothing has come', async () => {
+  add(4);
+  const { handle, plan } = await propose();
+  stripe.state.readsOnly = true;
+  await driver.answer(handle, 'approve', { plan, by: 'ben' });
+  const { outcome, message } = await driver.end(handle);
+  expect(outcome).toBe('FAILED');
+  expect(message).toMatch(/Stripe sends none of events evt_1, evt_2, evt_3 to .*refuses access \(403\)/);
+  await stripe.settled();
+  expect([app.state.received, await applied()]).toEqual([[], []]);
 });
 
 it('sends nothing where nobody approves in time', async () => {

@@ -31,6 +31,8 @@ export interface BlueGreen {
   served: Set<string>;
   /** E.g. `bad`, with `/quote 2.0.0`; nothing takes it away. */
   set: (what: 'bad' | 'breaks' | 'slow', lines?: string) => void;
+  /** A person puts a version beside the one in front; `calls` has nothing of it. */
+  putBeside: (version: string, commit: string) => void;
   /** One version in front, nothing else. */
   reset: () => void;
   stop: () => Promise<void>;
@@ -87,6 +89,12 @@ export async function startBlueGreen(): Promise<BlueGreen> {
     if (lines === undefined) rmSync(`${file}.${what}`, { force: true });
     else writeFileSync(`${file}.${what}`, lines);
   };
+  const byHand = (verb: string, version: string, commit: string) => {
+    execFileSync(process.execPath, [TOOL, file, verb], {
+      env: { RELEASE_VERSION: version, RELEASE_COMMIT: commit },
+    });
+    rmSync(`${file}.calls`, { force: true });
+  };
   const reset = () => {
     endAll();
     // IDs come again, and their ports would be those of processes that are gone.
@@ -96,10 +104,7 @@ export async function startBlueGreen(): Promise<BlueGreen> {
     set('breaks');
     set('slow');
     writeFileSync(file, JSON.stringify({ token: 0, current: null, deployments: [] }));
-    execFileSync(process.execPath, [TOOL, file, 'deploy-front'], {
-      env: { RELEASE_VERSION: '1.0.0', RELEASE_COMMIT: 'a'.repeat(40) },
-    });
-    rmSync(`${file}.calls`, { force: true });
+    byHand('deploy-front', '1.0.0', 'a'.repeat(40));
     answers = [];
     served.clear();
   };
@@ -113,6 +118,7 @@ export async function startBlueGreen(): Promise<BlueGreen> {
       existsSync(`${file}.calls`) ? readFileSync(`${file}.calls`, 'utf8').trim().split('\n') : [],
     served,
     set,
+    putBeside: (version, commit) => byHand('deploy', version, commit),
     reset,
     stop: async () => {
       clearInterval(customers);

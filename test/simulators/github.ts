@@ -4,6 +4,8 @@ interface Review {
   user: { login: string };
   state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED' | 'DISMISSED';
   commit_id: string;
+  /** Default: MEMBER. */
+  author_association?: string;
 }
 
 /** One repository with one line of commits, oldest first; what the REST API says about it. */
@@ -93,7 +95,8 @@ function answerOf(repository: Repository, { pathname, searchParams }: URL): unkn
       commits: page(added).map((sha) => ({ sha, commit: { message: `Change ${sha[0]}\n\nwhy` } })),
     };
   }
-  if (path === 'pulls/7/reviews') return page(reviews);
+  if (path === 'pulls/7/reviews')
+    return page(reviews).map((one) => ({ author_association: 'MEMBER', ...one }));
   const [, ref = '', what] = /^commits\/([^/]+)(?:\/(.+))?$/.exec(path) ?? [];
   const sha = resolve(ref);
   if (sha === undefined) return undefined;

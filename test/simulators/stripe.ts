@@ -57,6 +57,8 @@ export async function startStripe(receiver: string) {
     requests: [] as { method: string; path: string; query: URLSearchParams }[],
     /** What was posted to the receiver: event and answer. */
     deliveries: [] as { event: string; status: number }[],
+    /** Nothing is sent again: the key may only read. */
+    readsOnly: false,
     /** After this many resends the answer is lost, though it was sent. */
     loseAnswerAfter: Infinity,
   };
@@ -138,6 +140,8 @@ export async function startStripe(receiver: string) {
         401,
         problem(`Invalid API Key provided: ${String(request.headers.authorization).slice(7, 20)}****`),
       );
+    if (method === 'POST' && state.readsOnly)
+      return send(403, problem('The provided key does not have the required permissions'));
     const key = request.headers['idempotency-key'];
     if (method === 'POST' && typeof key === 'string' && done.has(key))
       return send(200, JSON.parse(done.get(key)!));
@@ -150,6 +154,14 @@ export async function startStripe(receiver: string) {
     }
     send(200, found);
   }
+
+  const release = (): void => {
+    state.hold = false;
+    held.splice(0).forEach(deliver);
+  };
+  const settled = async (): Promise<void> => {
+    while (onTheWay.size > 0) await Promise.all(onTheWay);
+  };
 
   const server = await serve((request, response) => void handle(request, response));
   return {
@@ -183,14 +195,18 @@ export async function startStripe(receiver: string) {
     },
     /** Stripe's own attempt, as it makes them for three days. */
     deliver,
-    release: (): void => {
-      state.hold = false;
-      held.splice(0).forEach(deliver);
-    },
+    release,
     heldBack: () => held.length,
     /** All that is on its way has come. */
-    settled: async (): Promise<void> => {
-      while (onTheWay.size > 0) await Promise.all(onTheWay);
+    settled,
+    /** Well again, and with nothing in it. */
+    reset: async (): Promise<void> => {
+      Object.assign(state, { trouble: 'none', times: Infinity, readsOnly: false });
+      endpoint.status = 'enabled';
+      release();
+      await settled();
+      [events, delivered, subscriptions].forEach((all) => all.clear());
+      state.requests = [];
     },
     resent: () =>
       state.requests.filter(({ path }) => path.endsWith('/retry')).map(({ path }) => path.split('/')[3]!),

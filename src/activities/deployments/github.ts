@@ -31,6 +31,7 @@ const reviewsSchema = z.array(
   z.object({
     user: z.object({ login: z.string() }).nullable(),
     state,
+    author_association: z.string(),
     commit_id: z.string().nullish(),
   }),
 );
@@ -39,6 +40,9 @@ const compareSchema = z.object({
   total_commits: z.number(),
   commits: z.array(z.object({ sha: z.string(), commit: z.object({ message: z.string() }) })),
 });
+
+/** Anybody may review in a public repository. Others count for nothing, as they do on GitHub. */
+const INSIDERS = ['OWNER', 'MEMBER', 'COLLABORATOR'];
 
 export type Github = ReturnType<typeof createGithub>;
 
@@ -134,8 +138,9 @@ export function createGithub(config: GithubConfig, directory: string) {
     const words = new Map<string, string>();
     for (let page = 1; ; page += 1) {
       const found = await read(`pulls/${number}/reviews?per_page=${PAGE}&page=${page}`, reviewsSchema);
-      for (const { user, state: word, commit_id: of } of found) {
-        if (user === null || !['APPROVED', 'CHANGES_REQUESTED', 'DISMISSED'].includes(word)) continue;
+      for (const { user, state: word, commit_id: of, author_association: whose } of found) {
+        if (user === null || !INSIDERS.includes(whose)) continue;
+        if (!['APPROVED', 'CHANGES_REQUESTED', 'DISMISSED'].includes(word)) continue;
         words.set(user.login, word === 'APPROVED' && of !== head.sha ? 'STALE' : word);
       }
       if (found.length < PAGE) break;

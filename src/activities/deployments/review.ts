@@ -25,8 +25,8 @@ export interface Commits {
   count: number | null;
   /** The newest few. */
   titles: string[];
-  /** False where the new version lacks commits that run now. */
-  forward: boolean;
+  /** False where the new version lacks commits that run now; null where nothing tells. */
+  forward: boolean | null;
 }
 
 /** Checks that were made, and what nothing is configured for. */
@@ -144,7 +144,7 @@ export function createReviewActivities(deps: ActivityDeps) {
         const told = { ...variablesOf(service, release), FROM_COMMIT: from };
         const output = await readConfiguredCommand(deps, commits, told).catch(tryAgain);
         const lines = output.split('\n').filter((line) => line.trim() !== '');
-        return { count: lines.length, titles: shortened(lines), forward: true };
+        return { count: lines.length, titles: shortened(lines), forward: null };
       }
       if (review?.github === undefined) return UNKNOWN;
       const found = await createGithub(review.github, directory).readCommits(from, release.commit);
@@ -153,7 +153,7 @@ export function createReviewActivities(deps: ActivityDeps) {
   };
 }
 
-const UNKNOWN: Commits = { count: null, titles: [], forward: true };
+const UNKNOWN: Commits = { count: null, titles: [], forward: null };
 
 function variablesOf(service: string, { version, commit }: Release): Record<string, string> {
   return { RUNBOOKS_SERVICE: service, RELEASE_VERSION: version, RELEASE_COMMIT: commit };

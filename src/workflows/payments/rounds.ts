@@ -12,7 +12,7 @@ export interface Rounds {
   open(items: string[]): Promise<string[]>;
 }
 
-/** The first of a round: where none of them arrives, the others are not sent. */
+/** The first of a round: where none of them arrives, the others are not sent, and come before them the next time. */
 const TRIAL = 3;
 const CHUNK = 20;
 /** Of one round, however many there are: a history is bounded. */
@@ -33,7 +33,7 @@ export async function inRounds(
   while (open.length > 0 && round < from + rounds.maxRounds) {
     round += 1;
     const left = await oneRound(rounds, open, round);
-    if (left.length === open.length) return { open, round };
+    if (left.length === open.length) return { open: left, round };
     open = left;
   }
   return { open, round };
@@ -42,8 +42,8 @@ export async function inRounds(
 async function oneRound(rounds: Rounds, items: string[], round: number): Promise<string[]> {
   const trial = items.slice(0, TRIAL);
   const tried = without(trial, await rounds.send(trial, round));
-  if (tried.length > 0 && (await settled(rounds, tried)).length === trial.length) return items;
   const rest = items.slice(TRIAL);
+  if (tried.length > 0 && (await settled(rounds, tried)).length === trial.length) return [...rest, ...trial];
   const size = Math.max(CHUNK, Math.ceil(rest.length / MAX_CHUNKS));
   const waited = tried;
   for (let at = 0; at < rest.length; at += size) {

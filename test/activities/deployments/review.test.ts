@@ -99,6 +99,11 @@ describe('GitHub', () => {
       /^review: missing: #7 is approved by nobody/,
     ],
     [
+      'somebody approved it who is nobody to the repository',
+      () => (github.repository.reviews[0]!.author_association = 'CONTRIBUTOR'),
+      /^review: missing: #7 is approved by nobody/,
+    ],
+    [
       'no pull request has it',
       () => (github.repository.pulls = []),
       'review: missing: no pull request has this commit',
@@ -216,6 +221,15 @@ describe('commands', () => {
   ])('print the changelog, which must have an entry: %j', async (text, wanted) => {
     writeFileSync(join(directory, 'log'), text);
     expect(await failed({ changelog: command('cat log') })).toEqual(wanted);
+  });
+
+  it('print the commits, and cannot tell whether some go away', async () => {
+    const { readCommits } = start({ commits: command('echo "b2 two"; echo "b1 one"') });
+    expect(await runActivity(readCommits, { ...input, from: OLD })).toEqual({
+      count: 2,
+      titles: ['b2 two', 'b1 one'],
+      forward: null,
+    });
   });
 
   it('that fail are errors, and are tried again', async () => {

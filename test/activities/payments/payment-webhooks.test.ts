@@ -60,8 +60,29 @@ it('finds failed events with their errors; of one payload or one ID only the fir
     { id: '5', event: 'evt_5', of: '4', applied: true },
     { id: '6', event: 'evt_1', of: '1', applied: false },
   ]);
-  expect([look.unconfigured, look.others]).toEqual([[], 0]);
+  expect([look.unconfigured, look.others, look.allTwins]).toEqual([[], 0, 3]);
   expect(world.app.state.replays).toEqual([]);
+});
+
+it('finds what is to be replayed behind any number of rows that are not', async () => {
+  const world = await fresh(
+    `${LOG} ('evt_1', 'a', 'processed', NULL);
+     INSERT INTO webhook_events (event_id, payload_hash, status) SELECT 'evt_1', 'a', 'failed' FROM generate_series(1, 2500);
+     ${LOG} ('evt_2', 'b', 'failed', NULL);
+     INSERT INTO webhook_events (event_id, payload_hash, status) SELECT 'evt_b' || n, 'b' || n, 'failed' FROM generate_series(1, 2300) n`,
+  );
+  const look = await find(world);
+  expect([look.failed[0]?.event, look.failed.length, look.others]).toEqual(['evt_2', 200, 2_101]);
+  expect([look.twins.length, look.allTwins]).toEqual([50, 2_500]);
+});
+
+it('passes by a row whose event another row has applied since the plan was made', async () => {
+  const world = await fresh(`${LOG} ('evt_1', 'a', 'failed', NULL), ('evt_2', 'b', 'failed', NULL)`);
+  // Sent by the provider again, under another ID.
+  await world.app.sql(`${LOG} ('evt_again', 'a', 'processed', NULL)`);
+  expect(await replay(world, ['1', '2'])).toMatchObject({ asked: ['2'], passed: ['1'] });
+  const followed = runActivity(world.act.followPaymentWebhooks, { ...world.db.place, ids: ['1', '2'] });
+  expect(await followed).toEqual({ applied: ['2'], failed: [], superseded: ['1'], open: [] });
 });
 
 it('looks at ledger and payouts: missing, too many, overdue', async () => {
@@ -102,6 +123,7 @@ it('has each applied once, passes by what was applied meanwhile, and tells what 
   expect(followed).toEqual({
     applied: ['1'],
     failed: [expect.objectContaining({ id: '2', error: 'the handler fell over' })],
+    superseded: [],
     open: ['9'],
   });
 });

@@ -84,7 +84,12 @@ it('sends what is missing, once, and never what is recorded', async () => {
   app.state.answersLate = false;
   // Stripe calls it undelivered, and it was applied.
   expect((await find(world)).recorded).toBe(1);
-  expect(await resend(world, [applied, missing])).toEqual({ sent: [missing], recorded: [applied], lost: [] });
+  expect(await resend(world, [applied, missing])).toEqual({
+    sent: [missing],
+    recorded: [applied],
+    lost: [],
+    refused: [],
+  });
   await stripe.settled();
   expect(app.state.received).toEqual([applied, missing]);
   expect(await effects(world)).toEqual([applied, missing]);
@@ -113,10 +118,28 @@ it('sends what is missing, once, and never what is recorded', async () => {
   expect(app.state.received.filter((id) => id === never)).toHaveLength(2);
 });
 
+it('takes a refusal for an answer, and asks no further after three in a row', async () => {
+  const world = await fresh();
+  const events = [1, 2, 3, 4, 5].map((n) => world.stripe.add(`evt_${n}`));
+  world.stripe.state.readsOnly = true;
+  const { sent, refused } = await resend(world, events);
+  expect([sent, refused.map(({ id }) => id)]).toEqual([[], events.slice(0, 3)]);
+  expect(refused[0]?.why).toContain('refuses access (403)');
+  // No answer is none, and is tried again.
+  Object.assign(world.stripe.state, { readsOnly: false, trouble: 'error' });
+  expect(await failureOf(resend(world, events))).toMatchObject({ type: 'HttpFailed', nonRetryable: false });
+});
+
+it('says so where Stripe lists more than it reads', async () => {
+  const world = await fresh();
+  for (let n = 0; n < 5_001; n += 1) world.stripe.add(`evt_${n}`, 'invoice.paid', { ageSeconds: 600 + n });
+  expect((await find(world)).more).toBe(true);
+});
+
 it('says which events Stripe has no more, and refuses an older lease before anything is sent', async () => {
   const world = await fresh();
   const old = world.stripe.add('evt_old', 'invoice.paid', { ageSeconds: 31 * 86_400 });
-  expect(await resend(world, [old], { token: 5 })).toEqual({ sent: [], recorded: [], lost: [old] });
+  expect(await resend(world, [old], { token: 5 })).toMatchObject({ sent: [], recorded: [], lost: [old] });
   const event = world.stripe.add('evt_1');
   expect(await failureOf(resend(world, [event], { token: 4 }))).toMatchObject({ type: 'StaleFencingToken' });
   expect(world.stripe.resent()).toEqual([old]);

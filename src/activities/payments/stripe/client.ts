@@ -135,3 +135,12 @@ export function statusOf(error: unknown): number | undefined {
   const { type, details } = (error ?? {}) as { type?: string; details?: { status?: number }[] };
   return type === 'HttpFailed' ? details?.[0]?.status : undefined;
 }
+
+/** Why Stripe refuses a request, as the client throws it; undefined where that is no answer about this one alone, or none. */
+export function refusalOf(error: unknown): string | undefined {
+  const cause = (error as { detail?: unknown } | null)?.detail ?? error;
+  const { type, message, nonRetryable } = (cause ?? {}) as Partial<ApplicationFailure>;
+  return type === 'HttpFailed' && nonRetryable === true && statusOf(cause) !== undefined
+    ? message
+    : undefined;
+}

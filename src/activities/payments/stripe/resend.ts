@@ -1,8 +1,9 @@
 import { databaseIn, targetOf, type Fence, type Place } from '../../../contract/place';
 import { withHeldFence } from '../../postgres/session/held-fence';
 import type { ActivityDeps } from '../../support/deps';
+import { fail } from '../../support/failure';
 import { pause, probeReceiver, type Receiver } from '../receiver';
-import { askStripe, requireMode } from './client';
+import { askStripe, refusalOf, requireMode } from './client';
 import { readRecords, readStripeTables } from './records';
 import { stripeOf, stripeTablesOf } from './settings';
 import { failedWith } from './undelivered';
@@ -22,18 +23,24 @@ export interface Resent {
   recorded: string[];
   /** Stripe does not have them any more. */
   lost: string[];
+  /** Stripe does not send them. */
+  refused: { id: string; why: string }[];
 }
 
 const FENCE_WAIT_MS = 60_000;
 const NOT_THERE = 404;
+/** A request with this idempotency key is being answered. */
+const BUSY = 409;
+/** One after the other: then it is not this event that is wrong. */
+const MAX_REFUSED = 3;
 
 /** Has Stripe send events again, and looks whether somebody takes them. */
 export function createResendActivities(deps: ActivityDeps) {
   return {
     /**
      * Has Stripe send each of these to the endpoint once more, where the application has no record of it at that moment. The
-     * idempotency key is the same for every attempt of a round, so that one whose answer was lost is not sent twice. Throws
-     * StaleFencingToken, FenceBusy, ModeMismatch, HttpFailed, MappingInvalid, DatabaseUnreachable.
+     * idempotency key is the same for every attempt of a round, so that one whose answer was lost is not sent twice. That it
+     * refuses one is an answer; three in a row end the round. Throws StaleFencingToken, FenceBusy, ModeMismatch, HttpFailed, MappingInvalid, DatabaseUnreachable.
      */
     async resendStripeEvents({ events, run, round, fence, ...place }: ResendInput): Promise<Resent> {
       const tables = stripeTablesOf(deps, place.service);
@@ -43,7 +50,8 @@ export function createResendActivities(deps: ActivityDeps) {
           const mapped = await readStripeTables(client, place.service, tables);
           report({ phase: 'send events again', total: events.length });
           return askStripe(deps, place, 'send events again', async ({ stripe, config }) => {
-            const result: Resent = { sent: [], recorded: [], lost: [] };
+            const result: Resent = { sent: [], recorded: [], lost: [], refused: [] };
+            let inARow = 0;
             for (const [done, event] of events.entries()) {
               report({ done });
               if (done > 0) await pause(config.pauseSeconds, lost);
@@ -53,21 +61,18 @@ export function createResendActivities(deps: ActivityDeps) {
                 result.recorded.push(event);
                 continue;
               }
-              const there = await stripe
+              const answer = await stripe
                 .rawRequest(
                   'POST',
                   `/v1/events/${encodeURIComponent(event)}/retry`,
                   { webhook_endpoint: config.endpoint },
                   { idempotencyKey: `${run}-${event}-${round}` },
                 )
-                .then(
-                  () => true,
-                  (error: unknown) => {
-                    if (failedWith(error) !== NOT_THERE) throw error;
-                    return false;
-                  },
-                );
-              (there ? result.sent : result.lost).push(event);
+                .then(() => 'sent' as const, answerOf);
+              if (typeof answer === 'string') result[answer].push(event);
+              else result.refused.push({ id: event, why: answer.why });
+              inARow = typeof answer === 'string' ? 0 : inARow + 1;
+              if (inARow === MAX_REFUSED) break;
             }
             return result;
           });
@@ -103,4 +108,13 @@ export function createResendActivities(deps: ActivityDeps) {
       };
     },
   };
+}
+
+function answerOf(error: unknown): 'lost' | { why: string } {
+  if (failedWith(error) === NOT_THERE) return 'lost';
+  if (failedWith(error) === BUSY)
+    throw fail('HttpFailed', 'Stripe is still at the attempt before this one', { retryable: true });
+  const why = refusalOf(error);
+  if (why === undefined) throw error;
+  return { why };
 }

@@ -36,8 +36,6 @@ export interface SubscriptionLook {
   tooMany: boolean;
   /** What only a person can put right. */
   findings: string[];
-  /** Not everything was read, so who is missing on either side is not known. */
-  more: boolean;
   /** For the plan. */
   warnings: string[];
   fenceToken: number;
@@ -52,7 +50,7 @@ interface SubscriptionRow extends Truth {
   reference: string;
 }
 
-const MAX_READ = 5_000;
+const MAX_READ = 20_000;
 const MAX_NAMED = 10;
 /** Whoever has no row of these misses nothing. */
 const OVER = ['canceled', 'incomplete_expired'];
@@ -62,7 +60,6 @@ const NONE: SubscriptionLook = {
   drifts: [],
   tooMany: false,
   findings: [],
-  more: false,
   warnings: [],
   fenceToken: 0,
 };
@@ -188,10 +185,15 @@ function judge(
   const tooMany = drifts.length > maxDestructive;
   return {
     configured: true,
-    compared: rows.length,
+    compared: rows.filter(({ reference }) => found.has(reference)).length,
     drifts: tooMany ? [] : drifts,
     tooMany,
     findings: [
+      ...(whole
+        ? []
+        : [
+            `there are more subscriptions than are read (${MAX_READ}): only those that were read on both sides are compared`,
+          ]),
       ...finding(doubled, 'in more than one row of the application, so none of them is corrected'),
       ...(whole ? finding(unknown, 'known to the application, and not to Stripe') : []),
       ...(whole ? finding(absent, 'known to Stripe, and not to the application') : []),
@@ -201,7 +203,6 @@ function judge(
           ]
         : []),
     ],
-    more: !whole,
   };
 }
 

@@ -34,7 +34,9 @@ export interface WebhookLook {
   failed: FailedEvent[];
   /** More than one run takes. */
   others: number;
+  /** The first of them. */
   twins: Twin[];
+  allTwins: number;
   aftermath: Aftermath;
   maxRounds: number;
   patienceMs: number;
@@ -48,6 +50,8 @@ export interface WebhookLook {
 export interface FollowedLog {
   applied: string[];
   failed: FailedEvent[];
+  /** Failed, and another row of the same event was applied: nothing is left to be done. */
+  superseded: string[];
   /** Neither: still under way, or gone. */
   open: string[];
 }
@@ -59,6 +63,7 @@ const READING = {
   action: 'read the log of webhooks',
 } as const;
 const MAX_TEXT = 200;
+const MAX_TWINS = 50;
 
 /** The mapped tables, as the database has them. Throws MappingInvalid. */
 export async function readWebhookTables(client: Client, service: string, { tables }: PaymentWebhooksConfig) {
@@ -83,11 +88,9 @@ export function createEventLogActivities(deps: ActivityDeps) {
         databaseIn(place),
         async (client) => {
           const tables = await readWebhookTables(client, place.service, config);
-          const { failed, twins } = await readFailed(client, tables, config, replay.maxEvents);
           return {
-            failed: failed.slice(0, replay.maxEvents),
-            others: Math.max(0, failed.length - replay.maxEvents),
-            twins,
+            ...(await readFailed(client, tables, config, replay.maxEvents)),
+            ...(await readTwins(client, tables, config)),
             aftermath: await readAftermath(client, tables, config),
             maxRounds: replay.maxRounds,
             patienceMs: replay.patienceSeconds * 1_000,
@@ -127,40 +130,62 @@ export function createEventLogActivities(deps: ActivityDeps) {
   };
 }
 
-type FoundRow = FailedEvent & { twin: string | null; twinApplied: boolean | null };
-
 /**
- * Failed rows, each with another row of the same event: one that was applied, else one that failed and comes first. Two with
- * one hash of the payload are the same event, whatever their IDs.
+ * Rows `e` of the log, each with another row of the same event: one that was applied, else one that failed and comes first.
+ * Two with one hash of the payload are the same event, whatever their IDs. $1 are the words for failed, $2 those for applied.
  */
-async function readFailed(
-  client: Client,
-  { events: { name, columns } }: WebhookTables,
-  { states }: PaymentWebhooksConfig,
-  maxEvents: number,
-): Promise<{ failed: FailedEvent[]; twins: Twin[] }> {
-  const { id, event, status, error, hash, kind, receivedAt } = columns;
-  const text = (column: { name: string } | undefined) =>
-    column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`;
+function withTwins({ events: { name, columns } }: WebhookTables): string {
+  const { id, event, status, hash } = columns;
   const same = `(o.${event.name} = e.${event.name}${hash === undefined ? '' : ` OR o.${hash.name} = e.${hash.name}`})`;
-  const { rows } = await client.query<FoundRow>(
-    `SELECT e.${id.name}::text AS id, e.${event.name}::text AS event, ${text(kind)} AS kind, ${text(error)} AS error,
-            twin.id AS twin, twin.applied AS "twinApplied"
-       FROM ${name} e LEFT JOIN LATERAL (
+  return `${name} e LEFT JOIN LATERAL (
          SELECT o.${id.name}::text AS id, o.${status.name}::text = ANY($2::text[]) AS applied FROM ${name} o
           WHERE o.${id.name} <> e.${id.name} AND ${same}
             AND (o.${status.name}::text = ANY($2::text[]) OR o.${status.name}::text = ANY($1::text[]) AND o.${id.name} < e.${id.name})
-          ORDER BY 2 DESC, o.${id.name} LIMIT 1) AS twin ON true
-      WHERE e.${status.name}::text = ANY($1::text[])
-      ORDER BY ${receivedAt === undefined ? '' : `e.${receivedAt.name} NULLS LAST, `}e.${id.name} LIMIT ${10 * maxEvents}`,
+          ORDER BY 2 DESC, o.${id.name} LIMIT 1) AS twin ON true`;
+}
+
+function oldestFirst({ events: { columns } }: WebhookTables): string {
+  const { id, receivedAt } = columns;
+  return `${receivedAt === undefined ? '' : `e.${receivedAt.name} NULLS LAST, `}e.${id.name}`;
+}
+
+function fieldsOf({ events: { columns } }: WebhookTables): string {
+  const { id, event, error, kind } = columns;
+  const text = (column: { name: string } | undefined) =>
+    column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`;
+  return `e.${id.name}::text AS id, e.${event.name}::text AS event, ${text(kind)} AS kind, ${text(error)} AS error`;
+}
+
+/** Those that are to be replayed. However many rows are twins: they hide none. */
+async function readFailed(
+  client: Client,
+  tables: WebhookTables,
+  { states }: PaymentWebhooksConfig,
+  maxEvents: number,
+): Promise<{ failed: FailedEvent[]; others: number }> {
+  const { rows } = await client.query<FailedEvent & { total: number }>(
+    `SELECT ${fieldsOf(tables)}, count(*) OVER ()::int AS total FROM ${withTwins(tables)}
+      WHERE e.${tables.events.columns.status.name}::text = ANY($1::text[]) AND twin.id IS NULL
+      ORDER BY ${oldestFirst(tables)} LIMIT ${maxEvents}`,
     [states.failed, states.applied],
   );
-  return {
-    failed: rows.flatMap(({ twin, twinApplied: _applied, ...row }) => (twin === null ? [cleaned(row)] : [])),
-    twins: rows.flatMap(({ id: own, event: of, twin, twinApplied }) =>
-      twin === null ? [] : [{ id: own, event: of, of: twin, applied: twinApplied === true }],
-    ),
-  };
+  return { failed: rows.map(cleaned), others: (rows[0]?.total ?? 0) - rows.length };
+}
+
+async function readTwins(
+  client: Client,
+  tables: WebhookTables,
+  { states }: PaymentWebhooksConfig,
+): Promise<{ twins: Twin[]; allTwins: number }> {
+  const { id, event, status } = tables.events.columns;
+  const { rows } = await client.query<Twin & { total: number }>(
+    `SELECT e.${id.name}::text AS id, e.${event.name}::text AS event, twin.id AS of, twin.applied, count(*) OVER ()::int AS total
+       FROM ${withTwins(tables)}
+      WHERE e.${status.name}::text = ANY($1::text[]) AND twin.id IS NOT NULL
+      ORDER BY ${oldestFirst(tables)} LIMIT ${MAX_TWINS}`,
+    [states.failed, states.applied],
+  );
+  return { twins: rows.map(({ total: _total, ...twin }) => twin), allTwins: rows[0]?.total ?? 0 };
 }
 
 /** What somebody else's code has said may quote a secret, and is long. */
@@ -172,22 +197,22 @@ function cleaned({ id, event, kind, error }: FailedEvent): FailedEvent {
 
 export async function followRows(
   client: Client,
-  { events: { name, columns } }: WebhookTables,
+  tables: WebhookTables,
   { states }: PaymentWebhooksConfig,
   ids: string[],
 ): Promise<FollowedLog> {
-  const { id, event, status, error, kind } = columns;
-  const text = (column: { name: string } | undefined) =>
-    column === undefined ? 'NULL' : `left(e.${column.name}::text, 2000)`;
-  const { rows } = await client.query<FailedEvent & { word: string }>(
-    `SELECT e.${id.name}::text AS id, e.${event.name}::text AS event, e.${status.name}::text AS word, ${text(kind)} AS kind, ${text(error)} AS error
-       FROM ${name} e WHERE e.${id.name} = ANY(${keysParameter(1, id)})`,
-    [ids],
+  const { id, status } = tables.events.columns;
+  const { rows } = await client.query<FailedEvent & { word: string; over: boolean }>(
+    `SELECT ${fieldsOf(tables)}, e.${status.name}::text AS word, coalesce(twin.applied, false) AS over
+       FROM ${withTwins(tables)} WHERE e.${id.name} = ANY(${keysParameter(3, id)})`,
+    [states.failed, states.applied, ids],
   );
+  const unapplied = rows.filter(({ word }) => states.failed.includes(word));
   const applied = rows.filter(({ word }) => states.applied.includes(word)).map((row) => row.id);
-  const failed = rows.filter(({ word }) => states.failed.includes(word)).map(cleaned);
-  const known = new Set([...applied, ...failed.map((row) => row.id)]);
-  return { applied, failed, open: ids.filter((one) => !known.has(one)) };
+  const failed = unapplied.filter(({ over }) => !over).map(cleaned);
+  const superseded = unapplied.filter(({ over }) => over).map((row) => row.id);
+  const known = new Set([...applied, ...superseded, ...failed.map((row) => row.id)]);
+  return { applied, failed, superseded, open: ids.filter((one) => !known.has(one)) };
 }
 
 function unconfiguredOf({ tables, ledger }: PaymentWebhooksConfig, canProbe: boolean): string[] {

@@ -149,12 +149,7 @@ async function restore(
   rows: LoggedRow[],
 ): Promise<void> {
   const logs = rows.map((row) => row.id);
-  // What was not there before.
-  await client.query(
-    `DELETE FROM ${name} t USING durable_runbooks.change_log l
-      WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
-    [logs],
-  );
+  await removeInserted(client, { name, id }, logs);
   const { rows: changed } = await client.query<{ column: string }>(
     `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(nullif(l.before, 'null')) AS was
       WHERE l.id = ANY($1::bigint[]) AND l.before <> 'null' AND was.value IS DISTINCT FROM l.after -> was.key
@@ -167,6 +162,24 @@ async function restore(
     `UPDATE ${name} t SET ${set.join(', ')} FROM durable_runbooks.change_log l
        CROSS JOIN LATERAL jsonb_populate_record(NULL::${name}, nullif(l.before, 'null')) AS was
       WHERE l.id = ANY($1::bigint[]) AND l.before NOT IN ('null', l.after) AND t.${id.name} = l.key::${id.type}`,
+    [logs],
+  );
+}
+
+/** What was not there before. Asked for only where there is any: most roles may not delete, and bring nothing in. */
+async function removeInserted(
+  client: Client,
+  { name, id }: { name: string; id: MappedTable['columns']['id'] },
+  logs: string[],
+): Promise<void> {
+  const { rowCount } = await client.query(
+    `SELECT FROM durable_runbooks.change_log WHERE id = ANY($1::bigint[]) AND before = 'null' LIMIT 1`,
+    [logs],
+  );
+  if (rowCount === 0) return;
+  await client.query(
+    `DELETE FROM ${name} t USING durable_runbooks.change_log l
+      WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
     [logs],
   );
 }

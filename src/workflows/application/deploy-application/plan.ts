@@ -45,7 +45,12 @@ function warningsOf({ staging, settings, release }: Wanted, found: Situation): s
     ...(readiness.missing.length === 0
       ? []
       : [`not configured, so nobody looked at: ${readiness.missing.join(', ')}`]),
-    ...(commits.forward ? [] : [`it lacks commits that ${nameOf(current)} has: they go away with it`]),
+    ...(commits.forward === false
+      ? [`it lacks commits that ${nameOf(current)} has: they go away with it`]
+      : []),
+    ...(commits.forward === null && commits.count !== null
+      ? [`whether it has every commit of ${nameOf(current)} is not known`]
+      : []),
     ...(commits.count === null ? [`which commits it brings beside ${nameOf(current)} is not known`] : []),
     ...(count === null ? [`whether migrations are pending is not known: ${problem ?? 'no reason'}`] : []),
     ...(count === null || count === 0

@@ -19,10 +19,10 @@ export async function deployToProduction(
 ): Promise<{ deployment: Deployment; after: Symptoms }> {
   const { place, release } = wanted;
   const { current } = found;
-  await refuseIfChanged(run, wanted, found);
-  const undo = wayBack(run, wanted, found, fence);
+  const beside = await besideNow(run, wanted, found);
+  const undo = wayBack(run, wanted, { current, beside }, fence);
   const { deployment } = await run.step(
-    besideTitle(wanted, found),
+    besideTitle(wanted, current),
     (act) => act.deployBeside({ service: place.service, release, from: current.id, fence }),
     {
       kind: 'mutate',
@@ -50,17 +50,17 @@ export async function deployToProduction(
   return { deployment, after };
 }
 
-/** Another run may have had the lease meanwhile. */
-async function refuseIfChanged(run: Run, wanted: Wanted, { current }: Situation): Promise<void> {
+/** What is there before this run makes anything. Another run may have had the lease meanwhile. */
+async function besideNow(run: Run, wanted: Wanted, { current }: Situation): Promise<Deployment | undefined> {
   const now = await lookInFront(run, wanted);
-  if (now.current.id === current.id) return;
+  if (now.current.id === current.id) return now.beside;
   throw refusal(
     'DeploymentChanged',
     `${describeDeployment(now.current)} is in front of ${wanted.place.service} now and not ${describeDeployment(current)}: somebody else deployed meanwhile. Nothing was changed in production; look at that deployment first`,
   );
 }
 
-function besideTitle({ release }: Wanted, { current }: Situation): string {
+function besideTitle({ release }: Wanted, current: Deployment): string {
   return `Deploy ${release.version} beside ${nameOf(current)}`;
 }
 
@@ -88,9 +88,13 @@ async function tryBeside(
 }
 
 /** The one before in front again where it no longer is, verified as after a rollback; and the new one away. */
-function wayBack(run: Run, wanted: Wanted, found: Situation, fence: Fence): Undo {
+function wayBack(
+  run: Run,
+  wanted: Wanted,
+  { current, beside }: { current: Deployment; beside: Deployment | undefined },
+  fence: Fence,
+): Undo {
   const { place, release, settings } = wanted;
-  const { current, beside } = found;
   const { service } = place;
   const title = `Put ${nameOf(current)} in front again`;
   const back = async () => {
@@ -112,8 +116,14 @@ function wayBack(run: Run, wanted: Wanted, found: Situation, fence: Fence): Undo
       await verifyInFront(run, place, current.id);
       await verifyServing(run, place);
     }
-    const made = all.find((one) => isOf(one, release) && one.state === 'ready');
+    const made = all.find((one) => isOf(one, release) && one.state !== 'failed');
     if (made === undefined) return;
+    if (made.state === 'building')
+      return run.note(
+        `${release.version} is still being built`,
+        `${describeDeployment(made)}: nothing ends that; without traffic, also when it is ready`,
+        { failed: true },
+      );
     if (!settings.retires || beside !== undefined)
       return run.note(`${release.version} stays beside`, `${describeDeployment(made)}, without traffic`);
     await run.step(
@@ -121,7 +131,7 @@ function wayBack(run: Run, wanted: Wanted, found: Situation, fence: Fence): Undo
       (act) => act.retireDeployment({ service, deployment: made.id, fence }),
       {
         kind: 'mutate',
-        undo: { takesBack: besideTitle(wanted, found) },
+        undo: { takesBack: besideTitle(wanted, current) },
         describe: ({ detail }) => detail,
       },
     );

@@ -27,7 +27,11 @@ export function draftOf(place: Place, look: WebhookLook, unchecked: string[]): P
       ...unconfigured,
       ...unchecked,
     ],
-    facts: { events: digest(failed.map(({ id }) => id)), twins: digest(twins), people: people.length },
+    facts: {
+      events: digest(failed.map(({ id }) => id)),
+      twins: digest(twins),
+      people: people.length,
+    },
   };
 }
 
@@ -79,14 +83,14 @@ export function eventsText(events: FailedEvent[]): string {
   return `${countOf(events.length, 'event')}: ${shown.join(', ')}${moreThan(events.length)}`;
 }
 
-export function twinsText({ twins }: WebhookLook): string {
+export function twinsText({ twins, allTwins }: WebhookLook): string {
   const shown = twins
     .slice(0, MAX_NAMED)
     .map(
       ({ id, event, of, applied }) =>
         `row ${id} (${event} is row ${of}, which ${applied ? 'was applied' : 'failed first'})`,
     );
-  return `${shown.join(', ')}${moreThan(twins.length)}`;
+  return `${shown.join(', ')}${moreThan(allTwins)}`;
 }
 
 function moreThan(count: number): string {

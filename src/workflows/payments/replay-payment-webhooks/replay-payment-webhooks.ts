@@ -1,10 +1,10 @@
-import type { FailedEvent, WebhookLook } from '../../../activities/payments/webhooks/event-log';
+import type { WebhookLook } from '../../../activities/payments/webhooks/event-log';
 import { type Place, targetOf } from '../../../contract/place';
 import { uncheckedOf } from '../../database/checks';
 import { countOf, type Run, runbook } from '../../kit';
 import type { replayPaymentWebhooksCard } from './card';
 import { aftermathText, draftOf, eventsText, findingsOf, lookText } from './plan';
-import { replay } from './replay';
+import { replay, type Replays } from './replay';
 
 /** Replays what the application received and could not apply, and sees to it that ledger and payouts follow. */
 export const replayPaymentWebhooks = runbook<typeof replayPaymentWebhooksCard>(
@@ -20,12 +20,12 @@ export const replayPaymentWebhooks = runbook<typeof replayPaymentWebhooksCard>(
       stale = true;
       return draftOf(place, look, unchecked);
     });
-    const open = await replay(run, place, look);
-    const applied = look.failed.length - open.length;
+    const done = await replay(run, place, look);
+    const { applied, superseded } = done;
     run.fact('eventsApplied', applied);
-    const left = await leaveToPeople(run, place, open);
-    const twins =
-      look.twins.length === 0 ? '' : `, ${countOf(look.twins.length, 'row')} of the same events not replayed`;
+    const left = await leaveToPeople(run, place, done);
+    const same = look.allTwins + superseded;
+    const twins = same === 0 ? '' : `, ${countOf(same, 'row')} of the same events not replayed`;
     return `${applied} of ${countOf(look.failed.length, 'failed event')} of ${targetOf(place)} applied${twins}${left}`;
   },
 );
@@ -60,7 +60,7 @@ async function again(run: Run, place: Place, look: WebhookLook): Promise<Webhook
 }
 
 /** Names what this run could not put right, and waits until somebody has. */
-async function leaveToPeople(run: Run, place: Place, open: FailedEvent[]): Promise<string> {
+async function leaveToPeople(run: Run, place: Place, { open, untried }: Replays): Promise<string> {
   const aftermath = await run.step(
     'Do ledger and payouts follow?',
     (act) => act.readPaymentAftermath(place),
@@ -68,7 +68,12 @@ async function leaveToPeople(run: Run, place: Place, open: FailedEvent[]): Promi
       describe: aftermathText,
     },
   );
-  const found = [...(open.length > 0 ? [`not applied: ${eventsText(open)}`] : []), ...findingsOf(aftermath)];
+  const never =
+    untried === 0 ? '' : `, ${untried} of them not asked for, because none of those before was applied`;
+  const found = [
+    ...(open.length > 0 ? [`not applied: ${eventsText(open)}${never}`] : []),
+    ...findingsOf(aftermath),
+  ];
   if (found.length === 0) return '';
   found.forEach((text) => run.note('Finding: left to people', text, { failed: true }));
   const ids = open.map(({ id }) => id);
@@ -82,7 +87,7 @@ async function leaveToPeople(run: Run, place: Place, open: FailedEvent[]): Promi
           act.readPaymentAftermath(place),
           act.followPaymentWebhooks({ ...place, ids }),
         ]);
-        const left = ids.length - log.applied.length;
+        const left = ids.length - log.applied.length - log.superseded.length;
         return {
           ok: left === 0 && findingsOf(now).length === 0,
           detail: `${countOf(left, 'event')} not applied; ${aftermathText(now)}`,

@@ -32,7 +32,7 @@ export const replayStripeEventsCard = card({
     'secrets that overlap when they are changed',
   ],
   escalation: [
-    'events that never arrive or that Stripe has no more, and subscriptions that only one side knows: a task that names them, up the ladder where nobody takes it',
+    'events that never arrive, that Stripe refuses to send or has no more, and subscriptions that only one side knows: a task that names them, up the ladder where nobody takes it',
   ],
   changes:
     'Stripe sends events to the application, which cannot be taken back; rows of subscriptions and of the audit trail, put back exactly where the run fails, but not over what somebody changed since. Nothing is changed at Stripe',

@@ -48,12 +48,6 @@ export function draftOf(place: Place, { events, subscriptions }: Look, unchecked
       ...(events.others > 0
         ? [`${countOf(events.others, 'more event')} missing than one run sends: start again for them`]
         : []),
-      ...(events.more
-        ? ['Stripe lists more undelivered events than were read: start again for the older ones']
-        : []),
-      ...(subscriptions.more
-        ? ['not all subscriptions were read: those that only one side knows are not looked for']
-        : []),
       ...events.unconfigured,
       ...subscriptions.warnings,
       ...unchecked,
@@ -91,8 +85,13 @@ export function driftDraftOf(
 
 /** What only people can put right. */
 export function findingsOf({ events, subscriptions }: Look): string[] {
-  const { lost, doubled } = events;
+  const { lost, doubled, more } = events;
   return [
+    ...(more
+      ? [
+          'Stripe lists more undelivered events than are read, and nobody has looked at the oldest: narrow stripe.types or stripe.days, and start again',
+        ]
+      : []),
     ...(lost.length > 0
       ? [`${named(lost)}: not recorded, and Stripe has ${lost.length === 1 ? 'it' : 'them'} no more`]
       : []),

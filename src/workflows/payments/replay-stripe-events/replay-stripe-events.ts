@@ -79,28 +79,32 @@ async function leaveToPeople(
   run: Run,
   place: Place,
   look: Look,
-  { lost, never, findings }: Delivered & { findings: string[] },
+  { lost, refused, never, unsent, findings }: Delivered & { findings: string[] },
 ): Promise<string> {
   const gone = [...new Set([...look.events.lost, ...lost])];
   const events = { ...look.events, lost: gone };
   const found = [
     ...(never.length > 0 ? [`${named(never)}: sent again, and not recorded`] : []),
+    ...(unsent.length > 0 ? [`${named(unsent)}: not sent, because none of those before was recorded`] : []),
+    ...refused,
     ...findingsOf({ events, subscriptions: { ...look.subscriptions, findings } }),
   ];
   if (found.length === 0) return '';
   found.forEach((text) => run.note('Finding: left to people', text, { failed: true }));
-  const onlyNever = found.length === 1 && never.length > 0;
+  const open = [...never, ...unsent];
+  // Whether anything else is put right nobody can look up.
+  const onlyOpen = open.length > 0 && found.length === Number(never.length > 0) + Number(unsent.length > 0);
   await run.task(
-    `${targetOf(place)} and Stripe do not agree, and this run cannot put it right: ${found.join('; ')}. Look at each in the dashboard of Stripe, and put it right in the application${onlyNever ? '; this run ends by itself once they are recorded' : ''}.`,
-    onlyNever
+    `${targetOf(place)} and Stripe do not agree, and this run cannot put it right: ${found.join('; ')}. Look at each in the dashboard of Stripe, and put it right in the application${onlyOpen ? '; this run ends by itself once they are recorded' : ''}.`,
+    onlyOpen
       ? {
           title: 'Are they recorded?',
           everyMs: 120_000,
           call: async (act) => {
-            const { missing } = await act.followStripeEvents({ ...place, events: never });
+            const { missing } = await act.followStripeEvents({ ...place, events: open });
             return {
               ok: missing.length === 0,
-              detail: `${missing.length} of ${never.length} are not recorded`,
+              detail: `${missing.length} of ${open.length} are not recorded`,
             };
           },
         }
