@@ -248,7 +248,8 @@ async function examineToken(asked: Asked, text: string): Promise<AuthCheck[]> {
     nowMs: Date.now(),
   });
   const claims = check('token', problem === undefined, problem ?? 'a fresh token is valid by our clock');
-  if (secret !== undefined && token.algorithm.startsWith('HS')) {
+  // With nothing but a secret to verify by, a token that is signed otherwise is verified by nobody.
+  if (secret !== undefined && (jwks === undefined || token.algorithm.startsWith('HS'))) {
     const { ok, detail } = proveBySecret(token, resolveSecrets(secret, directory));
     return [claims, check('keys', ok, detail)];
   }

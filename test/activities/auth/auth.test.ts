@@ -162,6 +162,12 @@ describe('the token', () => {
   it('that a key signs is not judged by a secret', async () => {
     const secret = '${env:AUTH_TEST_PASSWORD}';
     expect((await of('keys', (section) => ({ ...section, secret })))?.verdict).toBe('ok');
+    // Where there is nothing but a secret, nobody verifies it.
+    const unproven = await of('keys', ({ jwks: _, ...section }) => ({ ...section, secret }));
+    expect(unproven).toMatchObject({
+      verdict: 'failed',
+      detail: 'a token is signed by "ES256", and not with a secret',
+    });
   });
 });
 
