@@ -27,11 +27,9 @@ const lateOrders = async (count: number) => {
 const isPaused = (name: string) => world.queues.queue(name).isPaused();
 
 it('has nothing to do where every queue keeps its objectives', async () => {
-  const ended = await run();
-  expect([ended.outcome, ended.message]).toEqual([
-    'NOTHING_TO_DO',
-    expect.stringMatching(/^the queues of booking\/production keep their objectives: web_orders: none waits/),
-  ]);
+  const { outcome, message } = await run();
+  expect(outcome).toBe('NOTHING_TO_DO');
+  expect(message).toMatch(/^the queues of booking\/production keep their objectives: web_orders: none waits/);
 });
 
 it('changes nothing while it only observes or is refused, and says what it would do', async () => {
@@ -145,6 +143,23 @@ it('stops where jobs fail again the same way, and goes on where somebody has men
   expect(await world.queues.census('web_orders')).toEqual(all(ids, 'completed'));
 });
 
+it('says of every job that it was not retried, also where another reason went well', async () => {
+  const bad = await world.queues.fail('web_orders', 6, 'no such template', 'bad');
+  const good = await world.queues.fail('web_orders', 6, 'connection refused', 'good');
+  world.queues.worker('web_orders', ({ id }) =>
+    id!.startsWith('bad') ? Promise.reject(new Error('no such template')) : nothing(),
+  );
+  const handle = await world.driver.start(DRAIN);
+  const { id } = await world.driver.waiting(handle, 'decision');
+  await world.driver.answer(handle, 'decide', { question: id, choice: 'leave them failed', by: 'ben' });
+  expect(await world.driver.end(handle)).toMatchObject({
+    outcome: 'PARTIAL',
+    message: expect.stringContaining('of the failed jobs of web_orders 2 failed again, 4 were not retried'),
+  });
+  const states = [...all(bad, 'failed'), ...all(good, 'completed')].sort();
+  expect(await world.queues.census('web_orders')).toEqual(states);
+});
+
 it('loses and doubles no job when the worker is killed, and Redis as well, in the middle of retrying', async () => {
   const ids = await world.queues.fail('web_orders', 3_000, 'connection refused');
   world.queues.worker('web_orders', nothing, 20);
@@ -197,12 +212,11 @@ describe('search indexing', () => {
 
   it('has nothing to do where the index is up to date', async () => {
     world.search.enqueue('rooms');
-    expect(await search()).toMatchObject({
-      outcome: 'NOTHING_TO_DO',
-      message: expect.stringMatching(
-        /^the search index of booking\/production is up to date: Meilisearch is available/,
-      ),
-    });
+    const { outcome, message } = await search();
+    expect(outcome).toBe('NOTHING_TO_DO');
+    expect(message).toMatch(
+      /^the search index of booking\/production is up to date: Meilisearch is available/,
+    );
   });
 
   it('pauses the queue while Meilisearch is down, and retries what failed once it is back', async () => {
@@ -231,11 +245,41 @@ describe('search indexing', () => {
     expect(said(ended, 'Wait for Meilisearch')).toBe('Meilisearch is available');
   });
 
-  it('makes a task of what Meilisearch refuses, with the reasons', async () => {
-    world.search.enqueue('rooms', {
-      code: 'missing_document_id',
-      message: 'Document doesn’t have a `id` attribute',
+  const refusal = { code: 'missing_document_id', message: 'Document doesn’t have a `id` attribute' };
+
+  it('makes a task of what Meilisearch refused before it went down, and fails where it refuses more', async () => {
+    world.search.enqueue('rooms', refusal);
+    await world.search.down();
+    await world.queues.fail('web_index', 2, 'connect ECONNREFUSED');
+    const handle = await world.driver.start(SEARCH);
+    await until(() => isPaused('web_index'));
+    await world.search.up();
+    const first = await world.driver.waiting(handle, 'task');
+    world.search.enqueue('rooms', { ...refusal, code: 'index_not_found' });
+    await world.driver.answer(handle, 'done', { task: first.id, by: 'ben' });
+    await until(async () => (await world.driver.waiting(handle, 'task')).id !== first.id);
+    const again = await world.driver.waiting(handle, 'task');
+    expect(again.question).toMatch(/has refused 2 tasks .*index_not_found/);
+    world.queues.worker('web_index', async () => void world.search.enqueue('rooms', refusal));
+    await world.driver.answer(handle, 'done', { task: again.id, by: 'ben' });
+    expect(await world.driver.end(handle)).toMatchObject({
+      outcome: 'PARTIAL',
+      message: expect.stringMatching(/Meilisearch has refused nothing more: .*4 failed/),
     });
+  });
+
+  it('pauses nothing where it is refused', async () => {
+    await world.search.down();
+    const handle = await world.driver.start(SEARCH, { mode: 'propose' });
+    const { id } = await world.driver.waiting(handle, 'approval');
+    await world.driver.answer(handle, 'reject', { plan: id, by: 'ben' });
+    expect((await world.driver.end(handle)).outcome).toBe('REJECTED');
+    expect(await isPaused('web_index')).toBe(false);
+    await world.search.up();
+  });
+
+  it('makes a task of what Meilisearch refuses, with the reasons', async () => {
+    world.search.enqueue('rooms', refusal);
     const handle = await world.driver.start(SEARCH);
     const task = await world.driver.waiting(handle, 'task');
     expect(task.question).toMatch(/has refused 1 task within the last hour: rooms: missing_document_id/);
@@ -249,4 +293,7 @@ it('does nothing where nobody approves in time', async () => {
   await world.restartWorker({ 'approval.expiresAfterMinutes': 0.02 });
   expect((await run({ mode: 'propose' })).outcome).toBe('REJECTED');
   expect(await world.queues.census('web_orders')).toEqual(all(ids, 'failed'));
+  await world.search.down();
+  expect((await world.driver.run(SEARCH, { mode: 'propose' })).outcome).toBe('REJECTED');
+  expect(await isPaused('web_index')).toBe(false);
 });

@@ -40,6 +40,8 @@ export async function startAuthApp() {
       } as Record<string, string>,
       indicator: 'none',
       locked: false,
+      /** So many logins fail, and the next one does not. */
+      stumbles: 0,
       /** What stands in the answers of these paths. */
       instead: {} as Record<
         string,
@@ -83,6 +85,10 @@ export async function startAuthApp() {
     }
     const bearer = request.headers.authorization?.replace('Bearer ', '') ?? '';
     if (pathname === '/token') {
+      if (state.stumbles > 0) {
+        state.stumbles -= 1;
+        return json(response, 503, {});
+      }
       const { password } = JSON.parse(body) as { password?: string };
       if (state.locked || password !== TEST_PASSWORD)
         return json(response, 401, { error: `wrong: ${password}` });

@@ -88,7 +88,7 @@ async function read<T>(
 
 /** The same, where that nothing can be read is a fact. */
 async function judged(
-  topic: AuthTopic,
+  topics: AuthTopic[],
   body: () => Promise<AuthCheck[]>,
   otherwise: 'failed' | 'unknown',
 ): Promise<AuthCheck[]> {
@@ -96,7 +96,8 @@ async function judged(
     return await body();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return [{ ...unknown(topic, error.message), verdict: otherwise }];
+    const { message } = error;
+    return topics.map((topic) => ({ ...unknown(topic, message), verdict: otherwise }));
   }
 }
 
@@ -104,7 +105,7 @@ export function examineProvider(asked: Asked): Promise<AuthCheck[]> {
   const { provider } = asked.config;
   if (provider === undefined) return Promise.resolve([]);
   return judged(
-    'provider',
+    ['provider'],
     () =>
       read(asked, provider, 'read the status of the login provider', (json) => {
         const word = valueAt(json, provider.field);
@@ -121,8 +122,9 @@ export function examineProvider(asked: Asked): Promise<AuthCheck[]> {
 export function examineConfiguration(asked: Asked): Promise<AuthCheck[]> {
   const { configuration, callbackUrls, credentials } = asked.config;
   if (configuration === undefined) return Promise.resolve([]);
+  const topics = (['callbacks', 'credentials'] as const).filter((one) => configuration[one] !== undefined);
   return judged(
-    'callbacks',
+    topics,
     () =>
       read(asked, configuration, 'read the login configuration', (json) => [
         ...(configuration.callbacks === undefined
@@ -248,13 +250,14 @@ async function examineToken(asked: Asked, text: string): Promise<AuthCheck[]> {
     nowMs: Date.now(),
   });
   const claims = check('token', problem === undefined, problem ?? 'a fresh token is valid by our clock');
-  if (secret !== undefined && token.algorithm.startsWith('HS')) {
+  // With nothing but a secret to verify by, a token that is signed otherwise is verified by nobody.
+  if (secret !== undefined && (jwks === undefined || token.algorithm.startsWith('HS'))) {
     const { ok, detail } = proveBySecret(token, resolveSecrets(secret, directory));
     return [claims, check('keys', ok, detail)];
   }
   if (jwks === undefined) return [claims];
   const keys = await judged(
-    'keys',
+    ['keys'],
     () =>
       read(asked, jwks, 'read the signing keys', (json) => {
         const list = valueAt(json, jwks.keys);

@@ -61,6 +61,9 @@ function itemsOf(
   const items: [string | undefined, Json][] = Array.isArray(list)
     ? list.map((item) => [undefined, item])
     : Object.entries(list);
+  // Of an application that has lost its data, or of another tenant, nothing is out of sync either.
+  if (items.length === 0)
+    throw unknown(action, `its answer lists no connection at all; if there are any, correct calendar.status`);
   if (items.length <= MAX_LISTED) return items;
   throw unknown(
     action,

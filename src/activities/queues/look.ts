@@ -37,6 +37,8 @@ export interface QueueStatus {
   failedUntil: number | null;
   /** Only ever grows, unless Redis loses data. */
   newestEvent: string | null;
+  /** How many jobs were ever added. As the newest event; it is smaller also where new ones come in after a loss. */
+  added: number;
 }
 
 export interface QueuesStatus {
@@ -49,7 +51,7 @@ export interface QueuesStatus {
 }
 
 /** What a queue was at when the run looked first. */
-export type Seen = Pick<QueueStatus, 'name' | 'newestEvent'>;
+export type Seen = Pick<QueueStatus, 'name' | 'newestEvent' | 'added'>;
 
 const MAX_SAMPLE = 1_000;
 const MAX_REASONS = 10;
@@ -97,7 +99,8 @@ export function createQueueLookActivities(deps: ActivityDeps) {
 async function readQueue(open: OpenQueue, seen: Seen | undefined): Promise<QueueStatus> {
   const { redis, queue, config, settings, title } = open;
   const newest = await newestEvent(redis, queue.toKey('events'));
-  if (seen !== undefined && isEarlier(newest, seen.newestEvent)) throw lost(title);
+  const added = Number((await redis.get(queue.toKey('id'))) ?? 0);
+  if (seen !== undefined && (isEarlier(newest, seen.newestEvent) || added < seen.added)) throw lost(title);
   await requireKnown(open);
   const counts = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed');
   // Where BullMQ 5 keeps what waits in a paused queue.
@@ -130,6 +133,7 @@ async function readQueue(open: OpenQueue, seen: Seen | undefined): Promise<Queue
     odd: jobs.filter(({ opts }) => opts === undefined).length,
     failedUntil: jobs[0] === undefined ? null : Number(jobs[0].finishedOn),
     newestEvent: newest,
+    added,
   };
 }
 

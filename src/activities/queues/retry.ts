@@ -30,6 +30,8 @@ export interface Retried {
   retried: number;
   /** Failed until then for one of the reasons, and not retried by any round. */
   left: number;
+  /** The same, for a reason that is none of them. */
+  others: number;
 }
 
 /** What became of the jobs that a run retried for one reason. */
@@ -92,7 +94,7 @@ export async function retryAll(
   const counts = new Map<string, number>();
   for (const note of noted.values()) add(counts, digestIn(note), 1);
   const wanted = new Map(reasons.map((reason) => [reason, digestOf(reason)]));
-  let [start, left] = [0, 0];
+  let [start, left, others] = [0, 0, 0];
   for (;;) {
     lost.throwIfAborted();
     const page = await readFailed(redis, queue, { start, count: PAGE, after, before, newest: false });
@@ -101,8 +103,12 @@ export async function retryAll(
     const fresh: Record<string, string> = {};
     for (const job of page) {
       const digest = wanted.get(job.reason);
-      if (job.opts === undefined || digest === undefined) continue;
       const note = noted.get(job.id);
+      if (job.opts === undefined) continue;
+      if (digest === undefined) {
+        others += note === undefined ? 1 : 0;
+        continue;
+      }
       const isNew = note === undefined && noted.size < limit && (counts.get(digest) ?? 0) < perReason;
       if (isNew) {
         fresh[job.id] = `${job.finishedOn} ${digest}`;
@@ -118,10 +124,11 @@ export async function retryAll(
     const gone = await retryEach(open, chosen);
     if (gone.length > 0) await redis.hdel(key, ...gone);
     for (const id of gone) noted.delete(id);
-    start += page.length - (chosen.length - gone.length);
+    // Neither those that were retried nor those that somebody else took are among the failed ones any more.
+    start += page.length - chosen.length;
     report(noted.size);
   }
-  return { retried: noted.size, left };
+  return { retried: noted.size, left, others };
 }
 
 /** Those that somebody else has taken out of the failed ones meanwhile. */

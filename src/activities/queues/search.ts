@@ -28,6 +28,8 @@ export interface SearchTasks {
   failed: number;
   /** Why, the most frequent ones first, as `index: reason`. */
   reasons: string[];
+  /** Its number, which only ever grows; -1 where none failed. */
+  newestFailed: number;
 }
 
 const RECENT_MS = 3_600_000;
@@ -102,7 +104,9 @@ async function tasksOf(client: Meilisearch, place: Place): Promise<SearchTasks> 
     });
     const afterFinishedAt = new Date(Date.now() - RECENT_MS).toISOString();
     const failed = await client.tasks.getTasks({ statuses: ['failed'], afterFinishedAt, limit: MAX_READ });
-    const oldest = Date.parse(open.results[0]?.enqueuedAt ?? '');
+    const [first] = open.results;
+    const oldest = first === undefined ? Date.now() : Date.parse(first.enqueuedAt);
+    if (Number.isNaN(oldest)) throw new Error('its oldest open task has no time');
     const counts = new Map<string, number>();
     for (const { indexUid, error } of failed.results) {
       const said = shown(`${error?.code ?? 'no code'}: ${error?.message ?? 'nobody says why'}`);
@@ -112,9 +116,10 @@ async function tasksOf(client: Meilisearch, place: Place): Promise<SearchTasks> 
     const reasons = [...counts].sort(([, a], [, b]) => b - a).map(([reason]) => reason);
     return {
       open: open.total,
-      oldestMs: Number.isNaN(oldest) ? 0 : Math.max(0, Date.now() - oldest),
+      oldestMs: Math.max(0, Date.now() - oldest),
       failed: failed.results.length,
       reasons: reasons.slice(0, MAX_REASONS),
+      newestFailed: Math.max(-1, ...failed.results.map(({ uid }) => uid)),
     };
   } catch (error) {
     const refused = error instanceof MeilisearchApiError && [401, 403].includes(error.response.status);

@@ -98,7 +98,7 @@ export function queuesText(queues: QueueStatus[]): string {
 }
 
 export function seenOf(queues: QueueStatus[]): Seen[] {
-  return queues.map(({ name, newestEvent }) => ({ name, newestEvent }));
+  return queues.map(({ name, newestEvent, added }) => ({ name, newestEvent, added }));
 }
 
 /** Whether no job waits for longer than it should. */

@@ -58,6 +58,7 @@ export async function retryFailed(
       queue: queue.name,
       retried: result.retried + now.retried,
       done: result.done + now.done,
+      pending: result.pending + now.pending,
     };
     if (now.stopped.length === 0 || cycle === MAX_CYCLES || !(await isGone(run, queue.name, now.stopped)))
       break;
@@ -89,17 +90,17 @@ async function oneCycle(
   { trialJobs, maxRetries, patienceMs }: QueuesStatus,
 ): Promise<Omit<RetriedQueue, 'queue'>> {
   let open = reasons;
-  let [retried, left] = [0, 0];
+  let [retried, left, others] = [0, 0, 0];
   let outcomes: RetryOutcome[] = [];
   for (let perReason = trialJobs; open.length > 0; perReason *= GROWTH) {
     const before = retried;
-    ({ retried, left } = await run.step(
+    ({ retried, left, others } = await run.step(
       before === 0 ? `Retry a few failed jobs of ${of.queue}` : `Retry more failed jobs of ${of.queue}`,
       (act) => act.retryFailedJobs({ ...place, ...of, reasons: open, perReason, limit: maxRetries, fence }),
       {
         kind: 'mutate',
         undo: { irreversible: 'failed jobs were retried', unless: (now) => now.retried === 0 },
-        describe: (now) => `${countOf(now.retried, 'job')} so far, ${now.left} left`,
+        describe: (now) => `${countOf(now.retried, 'job')} so far, ${now.left + now.others} left`,
       },
     ));
     outcomes = await run.step(
@@ -117,7 +118,8 @@ async function oneCycle(
     done: sum((one) => one.done),
     failedAgain: sum((one) => one.failedAgain),
     pending: sum((one) => one.pending),
-    left,
+    // Also of the reasons that were given up, and of those that are too rare to be named.
+    left: left + others,
     stopped: outcomes.filter(({ failedAgain }) => failedAgain > 0),
   };
 }

@@ -82,6 +82,9 @@ describe('the status', () => {
     for (let index = 0; index < 5; index += 1) app.connect('google', { id: `g${index}`, status: 'expired' });
     const { connections, troubled } = await read((section) => ({ ...section, maxConnections: 2 }));
     expect([connections.length, troubled]).toEqual([2, 5]);
+    const many = Array.from({ length: 2_001 }, (_, id) => ({ id, provider: 'google', status: 'disabled' }));
+    app.state.instead = { body: JSON.stringify({ connections: many }) };
+    expect((await failureOf(read())).message).toContain('lists 2001 connections, more than 2000');
   });
 
   it.each<[string, { status?: number; type?: string; body: string }, RegExp]>([
@@ -123,6 +126,7 @@ describe('the status', () => {
       },
       /two connections are called "7"/,
     ],
+    ['nobody', { body: '{"connections":[]}' }, /lists no connection at all/],
     ['404', { status: 404, body: '' }, /has nothing there \(404\)/],
   ])('that is %s is an error, and never well', async (_, instead, message) => {
     app.state.instead = instead;
@@ -207,6 +211,14 @@ describe('a sync', () => {
     const asked = await sync();
     expect(asked).toMatchObject({ ok: false, ...wanted });
     expect(JSON.stringify(asked)).not.toContain(CALENDAR_TOKEN);
+  });
+
+  it('that is refused only after an earlier attempt may have begun', async () => {
+    app.state.moods['google'] = 'refused';
+    // An attempt is a holder of its own.
+    const input = { ...place, fence: { ...fence, target: 'of-a-retry' }, provider: 'google' };
+    const asked = await runActivity(activities().syncCalendar, input, { attempt: 2 });
+    expect(asked).toMatchObject({ ok: false, status: 403, nothing: false });
   });
 
   it('that answers with nothing in time may have begun', async () => {

@@ -138,10 +138,10 @@ it('what nobody can tell is no yes: no events, and something that waits and is n
 
 it('retries each failed job once by its ID, and loses and doubles none', async () => {
   const ids = await queues.fail('orders', 1_200, 'boom');
-  expect(await retry({ perReason: 5 })).toEqual({ retried: 5, left: 1_195 });
+  expect(await retry({ perReason: 5 })).toEqual({ retried: 5, left: 1_195, others: 0 });
   // An attempt whose answer was lost has done it.
-  expect(await retry({ perReason: 5 })).toEqual({ retried: 5, left: 1_195 });
-  expect(await retry()).toEqual({ retried: 1_200, left: 0 });
+  expect(await retry({ perReason: 5 })).toEqual({ retried: 5, left: 1_195, others: 0 });
+  expect(await retry()).toEqual({ retried: 1_200, left: 0, others: 0 });
   expect(await queues.census('orders')).toEqual(ids.map((id) => `${id} wait`).sort());
   const worked: string[] = [];
   queues.worker('orders', async (job) => void worked.push(job.id!), 50);
@@ -184,7 +184,7 @@ it('leaves alone what failed after the plan, long ago, for another reason, and I
   await until(() => Date.now() > failedUntil!);
   const [late] = await queues.fail('orders', 1, 'boom', 'late');
   await redis.client.zadd(key('failed'), 1_000, 'failed-1');
-  expect(await retry({ before: failedUntil! })).toEqual({ retried: 2, left: 0 });
+  expect(await retry({ before: failedUntil! })).toEqual({ retried: 2, left: 0, others: 0 });
   expect((await queues.census('orders')).filter((one) => one.endsWith('wait'))).toEqual([
     'a\n:b wait',
     'failed-0 wait',
@@ -251,7 +251,7 @@ it('is tried again while Redis is away, goes on where it was, and notices what a
   await redis.kill();
   expect(await failureOf(look())).toMatchObject({ type: 'RedisUnreachable', nonRetryable: false });
   await redis.start();
-  expect(await retry()).toEqual({ retried: 40, left: 0 });
+  expect(await retry()).toEqual({ retried: 40, left: 0, others: 0 });
   expect(await queues.census('orders')).toEqual(ids.map((id) => `${id} wait`).sort());
   expect(reason).toBe('boom');
   const again = () => runActivity(acts().readQueues, { ...db.place, seen: [seen] });

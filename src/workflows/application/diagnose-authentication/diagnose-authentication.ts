@@ -67,7 +67,9 @@ async function examine(run: Run, place: Place): Promise<AuthExamination> {
   for (const check of failedOf(found))
     run.note(`Finding: ${check.topic}`, findingText(check, place), { failed: true });
   if (failedOf(found).length > 0) return found;
-  return run.nothingToDo(`a test login of ${targetOf(place)} works: ${examinationText(found)}`);
+  // There is no plan that would say what nobody looks at.
+  const said = [examinationText(found), ...found.unconfigured].join('; ');
+  return run.nothingToDo(`a test login of ${targetOf(place)} works: ${said}`);
 }
 
 /** One answer that was lost on its way is no reason to restart anything. */

@@ -22,7 +22,7 @@ export const drainQueueBacklogCard = card({
     'pause non-critical queues while critical ones are late, and resume exactly those once they are not',
     'wait until no job waits for too long; a queue that grows faster than it drains is said, and people are called',
     'retry what failed lately by ID, each once: a few of each reason first, then ten times as many; a reason that comes back is asked about before more of it is retried',
-    'verify that delays stay within their objectives for a while, that Redis has lost nothing, that health checks and smoke test hold',
+    'verify that delays stay within their objectives for a while, that Redis still has the events and the count of jobs that it had, that health checks and smoke test hold',
   ],
   prevention: [
     'alerts on the delay of the oldest job and on the failed share of each queue',

@@ -184,7 +184,9 @@ async function conclude(
 
 function stillPaused(queue: QueueStatus): string {
   const waits = findingsOf(queue).some(({ cause }) => cause === 'paused');
+  // Failed jobs of it were not retried either.
+  const says = waits || queue.recent.failed > 0;
   return queue.paused
-    ? `${queue.name} stays paused, as decided${waits ? `: ${depthText(queue)}` : ''}`
+    ? `${queue.name} stays paused, as decided${says ? `: ${depthText(queue)}` : ''}`
     : `${queue.name} is not paused any more`;
 }

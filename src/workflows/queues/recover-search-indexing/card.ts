@@ -21,7 +21,7 @@ export const recoverSearchIndexingCard = card({
     'Meilisearch down: pause the queue so that jobs do not use up their attempts, call people to bring it back, wait until it is available, resume',
     'retry the jobs that failed lately by ID, each once, a few of each reason first',
     'tasks that Meilisearch refused are a task for a person, with their reasons',
-    'verify that the lag is within its objective and stays there, that Redis has lost nothing, that health checks and smoke test hold',
+    'verify that the lag is within its objective and stays there, that Redis still has the events and the count of jobs that it had, that health checks and smoke test hold',
   ],
   prevention: [
     'an alert on the lag of the index, and on the health of Meilisearch',

@@ -46,6 +46,21 @@ export function tasksText(tasks: SearchTasks): string {
   return `${countOf(tasks.open, 'open task')}, the oldest for ${duration(tasks.oldestMs)}, ${failed}`;
 }
 
+/** Whether none failed since the one with that number; where nobody may read them, the plan has said so. */
+export function refusesNoMore(known: number, { available, detail, tasks }: SearchStatus): Verdict {
+  if (tasks === null) return { ok: available, detail };
+  return { ok: tasks.newestFailed <= known, detail: tasksText(tasks) };
+}
+
+/** What nobody can tell, or looks at. */
+export function unseenOf({ search, queue }: Pick<Indexing, 'search' | 'queue'>): string[] {
+  const { tasks, available } = search;
+  const unseen = available
+    ? 'search.apiKey is not configured: what became of the tasks of Meilisearch nobody looks at'
+    : 'what became of the tasks of Meilisearch is not known while it is down';
+  return [...(tasks === null ? [unseen] : []), ...unknownOf(queue)];
+}
+
 /** The same of it has the same plan. */
 export function stateOf(indexing: Indexing): string {
   const { search, findings } = indexing;
@@ -95,13 +110,7 @@ export function planFor(place: Place, indexing: Indexing, unchecked: string[]): 
     ],
     warnings: [
       'what retried jobs do cannot be taken back; a job that fails again is not retried again unasked',
-      ...(search.tasks === null && !down
-        ? ['search.apiKey is not configured: what became of the tasks of Meilisearch nobody looks at']
-        : []),
-      ...(search.tasks === null && down
-        ? ['what became of the tasks of Meilisearch is not known while it is down']
-        : []),
-      ...unknownOf(queue),
+      ...unseenOf(indexing),
       ...unchecked,
     ],
     facts: { state: stateOf(indexing) },

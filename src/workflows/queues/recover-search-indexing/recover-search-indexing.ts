@@ -1,5 +1,6 @@
 import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
+import type { SearchStatus } from '../../../activities/queues/search';
 import { targetOf, type Fence, type Place } from '../../../contract/place';
 import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
 import { countOf, runbook, verificationFailed, type Run } from '../../kit';
@@ -14,9 +15,11 @@ import {
   isWell,
   lagHolds,
   planFor,
+  refusesNoMore,
   stateOf,
   tasksFail,
   tasksText,
+  unseenOf,
   type Indexing,
 } from './plan';
 
@@ -54,7 +57,9 @@ async function diagnose(run: Run, place: Place, before?: Indexing): Promise<Inde
     describe: textOf,
   });
   if (isWell(found))
-    return run.nothingToDo(`the search index of ${targetOf(place)} is up to date: ${textOf(found)}`);
+    return run.nothingToDo(
+      `the search index of ${targetOf(place)} is up to date: ${[textOf(found), ...unseenOf(found)].join('; ')}`,
+    );
   if (!found.search.available)
     run.note('Finding: Meilisearch is down', found.search.detail, { failed: true });
   if (tasksFail(found)) run.note('Finding: tasks fail', tasksText(found.search.tasks!), { failed: true });
@@ -72,17 +77,22 @@ async function act(run: Run, place: Place, found: Indexing): Promise<string> {
   if (!search.available)
     await run.exclusively(queuesIn(place), (fence) => untilBack(run, place, fence, found));
   if (queue.paused) await resumeMistake(run, place, found);
-  if (tasksFail(found)) await refusedTasks(run, place, found);
+  // While it was down, nobody could tell what had become of its tasks.
+  const { search: here } = search.available ? found : await lookAgain(run, place, found);
+  const known = await refusedTasks(run, place, found, here);
   await upToDate(run, place, found);
-  const now = await run.step('What has failed meanwhile', (act) => read(act, place, found), {
-    describe: textOf,
-  });
+  const now = await lookAgain(run, place, found);
   const retried = hasFailing(now) ? await retryFailed(run, place, now.queue, now.status) : undefined;
   const { windowMs, patienceMs } = found.status;
   await run.soak('The index stays up to date', async (act) => lagHolds(await read(act, place, found)), {
     forMs: windowMs,
     everyMs: Math.max(1_000, windowMs / MAX_LOOKS),
   });
+  await run.verify(
+    'Meilisearch has refused nothing more',
+    (act) => act.readSearch(place),
+    (now) => refusesNoMore(known, now),
+  );
   await verifyHealth(run, place);
   await verifySmoke(run, place);
   run.fact('jobsRetried', retried?.retried ?? 0);
@@ -91,8 +101,15 @@ async function act(run: Run, place: Place, found: Indexing): Promise<string> {
   return `the search index of ${targetOf(place)} is up to date; ${countOf(retried?.retried ?? 0, 'failed job')} retried`;
 }
 
+function lookAgain(run: Run, place: Place, found: Indexing): Promise<Indexing> {
+  return run.step('What has failed meanwhile', (act) => read(act, place, found), { describe: textOf });
+}
+
 const MAX_LOOKS = 60;
 const TASK_EVERY_MS = 60_000;
+const NONE_FAILED = -1;
+/** How often people are told of what is refused before that is a failure. */
+const MAX_ASKED = 3;
 
 /** Jobs that nobody can do must not use up their attempts. */
 async function untilBack(run: Run, place: Place, fence: Fence, { queue, search }: Indexing): Promise<void> {
@@ -142,11 +159,22 @@ async function resumeMistake(run: Run, place: Place, { queue }: Indexing): Promi
   );
 }
 
-async function refusedTasks(run: Run, place: Place, { search }: Indexing): Promise<void> {
-  const { failed, reasons } = search.tasks!;
-  await run.task(
-    `Meilisearch of ${targetOf(place)} has refused ${countOf(failed, 'task')} within the last hour: ${reasons.join('; ')}. Correct what is sent, or the settings of the index, and send those documents again.`,
-  );
+/** Asks people, again where more was refused until they said that it is done. Returns the number of the newest they know of. */
+async function refusedTasks(
+  run: Run,
+  place: Place,
+  found: Indexing,
+  { tasks }: SearchStatus,
+): Promise<number> {
+  let [now, known] = [tasks, NONE_FAILED];
+  for (let asked = 0; now !== null && now.newestFailed > known && asked < MAX_ASKED; asked += 1) {
+    await run.task(
+      `Meilisearch of ${targetOf(place)} has refused ${countOf(now.failed, 'task')} within the last hour: ${now.reasons.join('; ')}. Correct what is sent, or the settings of the index, and send those documents again.`,
+    );
+    known = now.newestFailed;
+    now = (await lookAgain(run, place, found)).search.tasks;
+  }
+  return known;
 }
 
 async function upToDate(run: Run, place: Place, found: Indexing): Promise<void> {
