@@ -149,12 +149,7 @@ async function restore(
   rows: LoggedRow[],
 ): Promise<void> {
   const logs = rows.map((row) => row.id);
-  // What was not there before.
-  await client.query(
-    `DELETE FROM ${name} t USING durable_runbooks.change_log l
-      WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
-    [logs],
-  );
+  await removeInserted(client, { name, columns: { id } }, logs);
   const { rows: changed } = await client.query<{ column: string }>(
     `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(nullif(l.before, 'null')) AS was
       WHERE l.id = ANY($1::bigint[]) AND l.before <> 'null' AND was.value IS DISTINCT FROM l.after -> was.key
@@ -169,6 +164,17 @@ async function restore(
       WHERE l.id = ANY($1::bigint[]) AND l.before NOT IN ('null', l.after) AND t.${id.name} = l.key::${id.type}`,
     [logs],
   );
+}
+
+/** What was not there before. The right to delete is needed only where there is such a row. */
+async function removeInserted(
+  client: Client,
+  { name, columns: { id } }: MappedTable,
+  logs: string[],
+): Promise<void> {
+  const inserted = `SELECT l.key::${id.type} FROM durable_runbooks.change_log l WHERE l.id = ANY($1::bigint[]) AND l.before = 'null'`;
+  if ((await client.query(`${inserted} LIMIT 1`, [logs])).rowCount === 0) return;
+  await client.query(`DELETE FROM ${name} t WHERE t.${id.name} IN (${inserted})`, [logs]);
 }
 
 /** Whether rows can be put back past the triggers of the application. */
