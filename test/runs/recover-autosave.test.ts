@@ -103,7 +103,9 @@ const collide = () =>
   );
 const notes = () =>
   driver
-    .sql<{ note: string }>(`SELECT "by" || ' ' || "rev" || ' ' || "text" AS note FROM "Desk"."Note" ORDER BY 1`)
+    .sql<{ note: string }>(
+      `SELECT "by" || ' ' || "rev" || ' ' || "text" AS note FROM "Desk"."Note" ORDER BY 1`,
+    )
     .then((rows) => rows.map(({ note }) => note));
 const rows = async () => [
   await driver.sql('SELECT * FROM "Desk"."Note" ORDER BY 1'),
@@ -136,7 +138,11 @@ it('has nothing to do where nothing is lost, and changes nothing while it observ
   const observed = await driver.run(RUNBOOK, { mode: 'observe' });
   expect(observed.outcome).toBe('OBSERVED');
   expect(observed.report.plan?.actions).toEqual([
-    expect.objectContaining({ action: 'salvage drafts', count: 2, detail: '0 questions, 0 named; conflicts: ask' }),
+    expect.objectContaining({
+      action: 'salvage drafts',
+      count: 2,
+      detail: '0 questions, 0 named; conflicts: ask',
+    }),
   ]);
   expect(observed.report.plan?.warnings).toContain('too few saves were tried to say whether they fail');
   const { handle, plan } = await propose();
@@ -188,7 +194,9 @@ it('keeps edits local while saves fail, waits for a person, and salvages what wa
   await lose(2, 0);
   const handle = await driver.start(RUNBOOK, { mode: 'auto' });
   const task = await driver.waiting(handle, 'task');
-  expect(task.question).toMatch(/^Saves of booking\/production\/application fail: 2 of 2 saves failed .*\(full disk 2\)/);
+  expect(task.question).toMatch(
+    /^Saves of booking\/production\/application fail: 2 of 2 saves failed .*\(full disk 2\)/,
+  );
   expect(app.state.localOnly).toBe(true);
   await driver.sql(
     `UPDATE "Desk"."Try" SET "at" = now() - interval '1 min'; INSERT INTO "Desk"."Note" VALUES (9, 'u9', 4, now(), 'stored 9');

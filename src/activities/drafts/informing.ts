@@ -25,9 +25,7 @@ export function createSavingActivities(deps: ActivityDeps) {
      * Keeps edits where they are made, or lets them be saved again. A retry does it again, which whoever configures it makes
      * harmless. Throws InvalidInput, StaleFencingToken, FenceBusy, CommandFailed, HttpFailed.
      */
-    async switchLocalOnly(
-      input: Place & { to: 'on' | 'off'; fence: Fence },
-    ): Promise<CommandResult> {
+    async switchLocalOnly(input: Place & { to: 'on' | 'off'; fence: Fence }): Promise<CommandResult> {
       const localOnly = savingOf(deps, input)?.localOnly;
       if (localOnly === undefined) throw needed(input, 'localOnly');
       return runFencedChange(deps, input, localOnly[input.to], `localOnly.${input.to}`);
@@ -64,22 +62,27 @@ export function createSavingActivities(deps: ActivityDeps) {
       const { service, environment } = place;
       const untold: Owner[] = [];
       let why = '';
-      await withProgress({ phase: 'tell owners', done: 0, total: owners.length, unit: 'rows' }, async (report) => {
-        for (const [index, { owner, drafts }] of owners.entries()) {
-          const key = createHash('sha256').update(JSON.stringify([service, environment, owner, run])).digest('hex');
-          try {
-            await performOperation(inform, {
-              action: `tell owner ${owner} of ${targetOf(place)}`,
-              parameters: { service, environment, owner, drafts, key },
-              directory: deps.config.directory,
-            });
-          } catch (error) {
-            untold.push({ owner, drafts });
-            why = problemOf(error);
+      await withProgress(
+        { phase: 'tell owners', done: 0, total: owners.length, unit: 'rows' },
+        async (report) => {
+          for (const [index, { owner, drafts }] of owners.entries()) {
+            const key = createHash('sha256')
+              .update(JSON.stringify([service, environment, owner, run]))
+              .digest('hex');
+            try {
+              await performOperation(inform, {
+                action: `tell owner ${owner} of ${targetOf(place)}`,
+                parameters: { service, environment, owner, drafts, key },
+                directory: deps.config.directory,
+              });
+            } catch (error) {
+              untold.push({ owner, drafts });
+              why = problemOf(error);
+            }
+            report({ done: index + 1 });
           }
-          report({ done: index + 1 });
-        }
-      });
+        },
+      );
       return { told: owners.length - untold.length, untold, why };
     },
   };

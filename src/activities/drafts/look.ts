@@ -95,7 +95,8 @@ export function createDraftLookActivities(deps: ActivityDeps) {
       return withClient(
         deps,
         databaseIn(place),
-        async (client) => countSaves(client, config, await readDraftTables(client, place.service, config), since),
+        async (client) =>
+          countSaves(client, config, await readDraftTables(client, place.service, config), since),
         { identity: true, allRows: true, readOnly: true, action },
       );
     },

@@ -2,7 +2,13 @@ import { escapeIdentifier, type Client } from 'pg';
 import { targetOf } from '../../contract/place';
 import { appendAudit } from '../postgres/repair/audit-trail';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
-import { changedBefore, changeRows, logInserted, withImages, type LogEntry } from '../postgres/repair/change-log';
+import {
+  changedBefore,
+  changeRows,
+  logInserted,
+  withImages,
+  type LogEntry,
+} from '../postgres/repair/change-log';
 import { lockRows } from '../postgres/repair/lock-rows';
 import { keysParameter, valueParameter } from '../postgres/repair/mapping';
 import { undoAudited } from '../postgres/repair/undo-audited';
@@ -110,11 +116,7 @@ interface Salvaging {
   config: DraftsConfig;
 }
 
-async function salvageBatch(
-  client: Client,
-  salvaging: Salvaging,
-  items: Item[],
-): Promise<BatchResult<Item>> {
+async function salvageBatch(client: Client, salvaging: Salvaging, items: Item[]): Promise<BatchResult<Item>> {
   const { log, tables, config } = salvaging;
   const { drafts, attempts } = tables;
   const { good, left, later } = await lockBoth(client, salvaging, items);

@@ -83,11 +83,22 @@ export const draftsSchema = z
       .enum(KEEPS)
       .default('ask')
       .describe('which attempt becomes the draft where several editors had the same version'),
-    maxQuestions: z.number().int().min(1).max(50).default(10).describe('of one run; other conflicts are named'),
+    maxQuestions: z
+      .number()
+      .int()
+      .min(1)
+      .max(50)
+      .default(10)
+      .describe('of one run; other conflicts are named'),
     windowMinutes: z.number().positive().max(1_440).default(10).describe('how far back saves are counted'),
     maxFailedShare: z.number().min(0).max(1).default(0.01).describe('above it saves fail'),
     minAttempts: z.number().int().min(1).default(5).describe('fewer in that time say nothing'),
-    lookBackHours: z.number().positive().max(720).default(24).describe('how far back lost saves are looked for'),
+    lookBackHours: z
+      .number()
+      .positive()
+      .max(720)
+      .default(24)
+      .describe('how far back lost saves are looked for'),
     errorKinds: z
       .record(
         z.string().max(40),
@@ -109,7 +120,9 @@ export const environmentDraftsSchema = z
       .strictObject({ on: changeSchema(PLACE), off: changeSchema(PLACE) })
       .optional()
       .describe('keeps edits where they are made, or shows that nothing is saved, while saves fail'),
-    probe: operationSchema(PLACE).optional().describe('saves a draft of its own; its answer must be a success'),
+    probe: operationSchema(PLACE)
+      .optional()
+      .describe('saves a draft of its own; its answer must be a success'),
     inform: operationSchema([...PLACE, 'owner', 'drafts', 'key'])
       .refine((operation) => placeholdersOf(operation).includes('key'), {
         message: 'with {key}, as the idempotency key: else an answer that is lost tells an owner twice',

@@ -123,7 +123,7 @@ it('passes over a draft that somebody keeps locked, and takes it as it is once i
   await owner.connect();
   await owner.query(`BEGIN; UPDATE drafts SET version = 4, body = 'of the owner' WHERE id = 1`);
   const salvaging = salvage(world, salvages);
-  await until(async () => (await bodiesOf(world))[1] === "2:4 of b");
+  await until(async () => (await bodiesOf(world))[1] === '2:4 of b');
   await owner.query('COMMIT');
   await owner.end();
   expect(await salvaging).toMatchObject({ done: 1, left: [{ unit: 'draft 1' }] });

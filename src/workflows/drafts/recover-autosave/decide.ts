@@ -15,7 +15,11 @@ export interface Decision {
   named: Named[];
 }
 
-export function decide({ drafts, keep, maxQuestions }: Pick<LostSaves, 'drafts' | 'keep' | 'maxQuestions'>): Decision {
+export function decide({
+  drafts,
+  keep,
+  maxQuestions,
+}: Pick<LostSaves, 'drafts' | 'keep' | 'maxQuestions'>): Decision {
   const decision: Decision = { salvages: [], conflicts: [], named: [] };
   const name = (draft: string, why: string) => decision.named.push({ draft, why });
   for (const lost of drafts) {

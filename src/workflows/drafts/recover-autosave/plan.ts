@@ -61,7 +61,9 @@ export function draftOf(place: Place, look: Look, warnings: string[]): PlanDraft
         ? ['the rollback does not know the share of saves that fail: drafts.measure is not configured']
         : []),
       ...(lost.total > lost.drafts.length && !failing
-        ? [`${lost.total} drafts have lost saves, and one run takes ${lost.drafts.length}: start another one afterwards`]
+        ? [
+            `${lost.total} drafts have lost saves, and one run takes ${lost.drafts.length}: start another one afterwards`,
+          ]
         : []),
       ...lost.unconfigured,
       ...warnings,
@@ -76,7 +78,9 @@ export function draftOf(place: Place, look: Look, warnings: string[]): PlanDraft
 
 export function lostText({ drafts, total }: LostSaves): string {
   if (total === 0) return 'nothing that was tried is lost';
-  const named = drafts.slice(0, MAX_NAMED).map(({ draft, attempts }) => `${draft} (${countOf(attempts.length, 'attempt')})`);
+  const named = drafts
+    .slice(0, MAX_NAMED)
+    .map(({ draft, attempts }) => `${draft} (${countOf(attempts.length, 'attempt')})`);
   return `${countOf(total, 'draft')} with lost saves: ${named.join(', ')}${total > named.length ? ` and ${total - named.length} more` : ''}`;
 }
 

@@ -83,9 +83,7 @@ export async function tellOwners(
   { inform, step }: { inform: boolean; step: string },
 ): Promise<void> {
   if (owners.length === 0) return;
-  await run.announce(
-    `${targetOf(place)}: lost drafts of ${countOf(owners.length, 'owner')} were salvaged.`,
-  );
+  await run.announce(`${targetOf(place)}: lost drafts of ${countOf(owners.length, 'owner')} were salvaged.`);
   let untold = owners;
   let why = 'no operation is configured that tells them';
   if (inform) {
@@ -102,8 +100,13 @@ export async function tellOwners(
     ({ untold, why } = said);
   }
   if (untold.length === 0) return;
-  const ids = untold.slice(0, MAX_OWNERS).map(({ owner, drafts }) => `${owner} (${countOf(drafts, 'draft')})`);
-  const more = untold.length > MAX_OWNERS ? ` and ${untold.length - MAX_OWNERS} more, whom the audit trail or the change log names` : '';
+  const ids = untold
+    .slice(0, MAX_OWNERS)
+    .map(({ owner, drafts }) => `${owner} (${countOf(drafts, 'draft')})`);
+  const more =
+    untold.length > MAX_OWNERS
+      ? ` and ${untold.length - MAX_OWNERS} more, whom the audit trail or the change log names`
+      : '';
   await run.task(
     `Tell these owners of ${targetOf(place)} that drafts of theirs were salvaged (${why}): ${ids.join(', ')}${more}.`,
   );
