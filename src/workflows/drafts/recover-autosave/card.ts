@@ -15,7 +15,7 @@ export const recoverAutosaveCard = card({
     'the share of saves that failed within the window, by kind of error: their text is not shown, it may quote a draft',
     'of each editor of a draft the newest attempt, where it was not stored: what was lost, by ID, version, time and size',
     'conflicts: two editors who had the same version, or one whose version is not the stored one any more',
-    'a deployment that came shortly before; whether the database answers',
+    'a deployment that came shortly before; a read-only database, a full disk or a limit of sizes, as the errors say',
   ],
   resolution: [
     'while saves fail, and where it is configured: edits stay where they are made; saved as usual again before the run ends',
