@@ -52,6 +52,7 @@ const systems = [
   'delivery',
   'dependencies',
   'deployments',
+  'drafts',
   'guard',
   'incidents',
   'listings',

@@ -3,6 +3,7 @@ import type { createBookingActivities } from './bookings';
 import type { createDatabaseActivities } from './database';
 import type { createDeliveryActivities } from './delivery';
 import type { createDependencyActivities } from './dependencies';
+import type { createDraftActivities } from './drafts';
 import type { createIncidentActivities } from './incidents/incident-activities';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
@@ -18,6 +19,7 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createBookingActivities> &
   ReturnType<typeof createListingActivities> &
   ReturnType<typeof createPaymentActivities> &
+  ReturnType<typeof createDraftActivities> &
   ReturnType<typeof createDeliveryActivities> &
   ReturnType<typeof createRecoveryActivities> &
   ReturnType<typeof createQueueActivities> &

@@ -5,6 +5,7 @@ import { combinePacks } from './definition/combine';
 import type { Pack } from './definition/pack';
 import { deliveryPack } from './delivery';
 import { dependenciesPack } from './dependencies';
+import { draftsPack } from './drafts';
 import { incidentsPack } from './incidents';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
@@ -21,6 +22,7 @@ export const ownPacks: readonly Pack[] = [
   bookingsPack,
   listingsPack,
   paymentsPack,
+  draftsPack,
   deliveryPack,
   queuesPack,
   securityPack,

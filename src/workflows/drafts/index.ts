@@ -1,0 +1,1 @@
+export { recoverAutosave } from './recover-autosave/recover-autosave';
