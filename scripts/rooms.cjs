@@ -54,6 +54,7 @@ const systems = [
   'deployments',
   'guard',
   'incidents',
+  'inventory',
   'listings',
   'notifications',
   'payments',

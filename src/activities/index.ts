@@ -4,6 +4,7 @@ import type { createDatabaseActivities } from './database';
 import type { createDeliveryActivities } from './delivery';
 import type { createDependencyActivities } from './dependencies';
 import type { createIncidentActivities } from './incidents/incident-activities';
+import type { createInventoryActivities } from './inventory';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
@@ -17,6 +18,7 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createServingActivities> &
   ReturnType<typeof createBookingActivities> &
   ReturnType<typeof createListingActivities> &
+  ReturnType<typeof createInventoryActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDeliveryActivities> &
   ReturnType<typeof createRecoveryActivities> &

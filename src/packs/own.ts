@@ -6,6 +6,7 @@ import type { Pack } from './definition/pack';
 import { deliveryPack } from './delivery';
 import { dependenciesPack } from './dependencies';
 import { incidentsPack } from './incidents';
+import { inventoryPack } from './inventory';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
@@ -20,6 +21,7 @@ export const ownPacks: readonly Pack[] = [
   applicationPack,
   bookingsPack,
   listingsPack,
+  inventoryPack,
   paymentsPack,
   deliveryPack,
   queuesPack,
