@@ -149,12 +149,17 @@ async function restore(
   rows: LoggedRow[],
 ): Promise<void> {
   const logs = rows.map((row) => row.id);
-  // What was not there before.
-  await client.query(
-    `DELETE FROM ${name} t USING durable_runbooks.change_log l
-      WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
+  // Only where something was not there before: a role that may set columns alone may delete nothing, not even no row.
+  const { rowCount: broughtIn } = await client.query(
+    `SELECT FROM durable_runbooks.change_log WHERE id = ANY($1::bigint[]) AND before = 'null' LIMIT 1`,
     [logs],
   );
+  if (broughtIn !== 0)
+    await client.query(
+      `DELETE FROM ${name} t USING durable_runbooks.change_log l
+        WHERE l.id = ANY($1::bigint[]) AND l.before = 'null' AND t.${id.name} = l.key::${id.type}`,
+      [logs],
+    );
   const { rows: changed } = await client.query<{ column: string }>(
     `SELECT DISTINCT was.key AS column FROM durable_runbooks.change_log l, jsonb_each(nullif(l.before, 'null')) AS was
       WHERE l.id = ANY($1::bigint[]) AND l.before <> 'null' AND was.value IS DISTINCT FROM l.after -> was.key
