@@ -55,6 +55,7 @@ const systems = [
   'drafts',
   'guard',
   'incidents',
+  'inventory',
   'listings',
   'notifications',
   'payments',

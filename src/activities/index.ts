@@ -5,6 +5,7 @@ import type { createDeliveryActivities } from './delivery';
 import type { createDependencyActivities } from './dependencies';
 import type { createDraftActivities } from './drafts';
 import type { createIncidentActivities } from './incidents/incident-activities';
+import type { createInventoryActivities } from './inventory';
 import type { createListingActivities } from './listings';
 import type { createPaymentActivities } from './payments';
 import type { createPlatformActivities } from './platform';
@@ -18,6 +19,7 @@ export type Activities = ReturnType<typeof createPlatformActivities> &
   ReturnType<typeof createServingActivities> &
   ReturnType<typeof createBookingActivities> &
   ReturnType<typeof createListingActivities> &
+  ReturnType<typeof createInventoryActivities> &
   ReturnType<typeof createPaymentActivities> &
   ReturnType<typeof createDraftActivities> &
   ReturnType<typeof createDeliveryActivities> &

@@ -7,6 +7,7 @@ import { deliveryPack } from './delivery';
 import { dependenciesPack } from './dependencies';
 import { draftsPack } from './drafts';
 import { incidentsPack } from './incidents';
+import { inventoryPack } from './inventory';
 import { listingsPack } from './listings';
 import { paymentsPack } from './payments';
 import { platformPack } from './platform';
@@ -21,6 +22,7 @@ export const ownPacks: readonly Pack[] = [
   applicationPack,
   bookingsPack,
   listingsPack,
+  inventoryPack,
   paymentsPack,
   draftsPack,
   deliveryPack,

@@ -31,6 +31,7 @@ import {
   readTableState,
   readTableStates,
 } from './table-state';
+import { readUnlockedStatements, type Counter, type UnlockedStatements } from './unlocked-statements';
 import { vacuumTable, type Vacuumed, type VacuumInput } from './vacuum-table';
 
 /** Statements, indexes and tables of a database: what is wrong with them, and what is done about it. */
@@ -97,6 +98,16 @@ export function createTuningActivities(deps: ActivityDeps) {
     }: Place & { before?: Counters['statements'] }): Promise<SlowStatements> {
       const { slowMs } = tuningOf(place);
       return read(place, 'look for slow statements', (client) => readSlowStatements(client, slowMs, before));
+    },
+
+    /** Statements that read and write a counter without holding its row, and who has its table now. Reads only. Throws WrongDatabase. */
+    async findUnlockedStatements({
+      counter,
+      ...place
+    }: Place & { counter: Counter }): Promise<UnlockedStatements> {
+      return read(place, `look for statements on ${counter.relation} that lock no row`, (client) =>
+        readUnlockedStatements(client, counter),
+      );
     },
 
     /** Builds an index, or finds it built by an earlier attempt: see `buildIndex`. */

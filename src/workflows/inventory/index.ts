@@ -1,0 +1,1 @@
+export { auditInventory } from './audit-inventory/audit-inventory';
