@@ -83,6 +83,7 @@ const RUNS = [
   ['recover-search-indexing', 'recoverSearchIndexing', { mode: 'propose' }, leaveFailedJobs],
   ['rotate-secrets', 'rotateSecrets', { mode: 'propose' }, letKeysAge],
   ['review-dependencies', 'reviewDependencies', { mode: 'propose' }, auditPackages],
+  ['contain-security-incident', 'containSecurityIncident', { mode: 'propose', addresses: ['203.0.113.7'] }],
   [
     'respond-to-incident',
     'respondToIncident',

@@ -78,6 +78,9 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   const countForMetrics = addMetrics(server, pools, interest, registers);
   const stopLooking = addProcess(server, { windowSeconds, switches }, registers);
   const countPace = addPace(server, interest, windowSeconds);
+  server.addHook('onRequest', async (request, reply) => {
+    if (running.switches.blocked.includes(request.ip)) await reply.code(403).send({ error: 'blocked' });
+  });
   server.addHook('onResponse', async (request, reply) => {
     if (!isBusiness(request.url)) return;
     const seconds = reply.elapsedTime / 1_000;
@@ -96,7 +99,8 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   if (options.operationsToken !== undefined) {
     addOperations(server, pools, { token: options.operationsToken, restarted: load.restart });
     addRefusals(server, refusals, options.operationsToken);
-    if (options.directory !== undefined) addSessions(server, options.directory, options.operationsToken);
+    if (options.directory !== undefined)
+      addSessions(server, options.directory, options.operationsToken, registers);
     addWebhooks(server, pools, {
       token: options.operationsToken,
       receiverUrl: () => receiver.url,

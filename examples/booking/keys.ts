@@ -58,6 +58,14 @@ export function subjectOf(directory: string, token: string): string | undefined 
   return sameText(signSession(found, name), token) ? name : undefined;
 }
 
+/** Whether it names a key that there is, and was not signed with it: no session of ours, however old. */
+export function isForged(directory: string, token: string): boolean {
+  const [version, subject] = token.split('.');
+  const found = readKeys(directory).find((one) => one.version === version);
+  if (found === undefined || subject === undefined) return false;
+  return !sameText(signSession(found, Buffer.from(subject, 'base64url').toString()), token);
+}
+
 /** As an operator's program does it. */
 export function changeKeys(directory: string, verb: string | undefined, version: string, given = ''): string {
   const keys = readKeys(directory);

@@ -1,9 +1,20 @@
 import type { FastifyInstance } from 'fastify';
+import { Counter, type Registry } from 'prom-client';
 import { sameText } from './cron';
-import { readKeys, signSession, subjectOf } from './keys';
+import { isForged, readKeys, signSession, subjectOf } from './keys';
 
 /** Sessions of people, signed with the key in use; those of every accepted key go on. */
-export function addSessions(server: FastifyInstance, directory: string, operationsToken: string): void {
+export function addSessions(
+  server: FastifyInstance,
+  directory: string,
+  operationsToken: string,
+  registers: Registry[],
+): void {
+  const forged = new Counter({
+    name: 'booking_forged_sessions_total',
+    help: 'Sessions that name a key of ours, and were not signed with it.',
+    registers,
+  });
   server.post<{ Body: { subject: string } }>(
     '/api/sessions',
     {
@@ -26,6 +37,7 @@ export function addSessions(server: FastifyInstance, directory: string, operatio
   server.get('/api/session', async ({ headers }, reply) => {
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '';
     const subject = subjectOf(directory, token);
+    if (subject === undefined && isForged(directory, token)) forged.inc();
     return subject === undefined ? reply.code(401).send({ error: 'sign in again' }) : { subject };
   });
 }

@@ -7,6 +7,7 @@
  *   switches exempt                      the address in WHO, until the time in UNTIL
  *   switches own-limit 50                the same, with a limit of its own
  *   switches usual                       the usual limit again for WHO
+ *   switches block | unblock             the address in WHO is refused everything; no longer
  *   switches cron lost                   the platform loses the schedule of the job that has holds expire
  *   switches cron idle                   the job answers, and does nothing
  *   switches cron default
@@ -43,6 +44,8 @@ export interface Switches {
   webhookReceiver: ReceiverMood;
   /** By address; a limit of null: none. */
   exceptions: Record<string, { limit: number | null; until: string }>;
+  /** Addresses that are refused everything. */
+  blocked: string[];
 }
 
 export const DEFAULT_SWITCHES: Switches = {
@@ -60,6 +63,7 @@ export const DEFAULT_SWITCHES: Switches = {
   memoryLimitMegabytes: 1_500,
   webhookReceiver: 'well',
   exceptions: {},
+  blocked: [],
 };
 
 const MAX_NUMBER = 10_000;
@@ -96,6 +100,13 @@ function setException(directory: string, limit: number | null | undefined): Swit
   });
 }
 
+function setBlocked(directory: string, blocks: boolean): Switches {
+  const { WHO: who = '' } = process.env;
+  if (who === '') throw new Error('WHO says which address');
+  const others = readSwitches(directory).blocked.filter((one) => one !== who);
+  return setSwitches(directory, { blocked: blocks ? [...others, who] : others });
+}
+
 function main([what, ...rest]: string[]): Switches | number {
   const directory = process.cwd();
   const shown = NUMBERS[rest[0] ?? ''];
@@ -116,6 +127,7 @@ function main([what, ...rest]: string[]): Switches | number {
     return setSwitches(directory, { [number]: value ?? DEFAULT_SWITCHES[number] });
   if (what === 'exempt') return setException(directory, null);
   if (what === 'own-limit' && Number(rest[0]) > 0) return setException(directory, Number(rest[0]));
+  if (what === 'block' || what === 'unblock') return setBlocked(directory, what === 'block');
   if (what === 'usual') return setException(directory, undefined);
   const mood = RECEIVER_MOODS.find((one) => one === rest[0]);
   if (what === 'receiver' && mood !== undefined) return setSwitches(directory, { webhookReceiver: mood });
@@ -123,7 +135,7 @@ function main([what, ...rest]: string[]): Switches | number {
   if (what === 'limit' && Number.isInteger(limit) && limit > 0)
     return setSwitches(directory, { requestsPerSecond: limit });
   throw new Error(
-    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off, or: switches exempt|own-limit <number>|usual, or: switches receiver ' +
+    'expected: switches feature recommendations on|off, or: switches limit <number>|default, or: switches cron lost|idle|default, or: switches interest|load|cache|scale|memory-limit <number>|default, or: switches busy|runaway|leak on|off, or: switches exempt|own-limit <number>|usual, or: switches block|unblock, or: switches receiver ' +
       RECEIVER_MOODS.join('|'),
   );
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { deployVersion } from './deployments';
+import { forgeSessions } from './forge';
 import { failDeliveries, leaveHolds, openGate, sellTwice } from './spoil';
 import { chargeTwice, loseWebhook } from './spoil-payments';
 import { setSwitches } from './switches';
@@ -212,6 +213,17 @@ const troubles: Record<string, Trouble> = {
     make: async ({ count }) => {
       const deliveries = await failDeliveries(needVariable('DATABASE_URL'), count);
       console.log(`${deliveries.length} webhooks failed once, and nobody sends them again`);
+    },
+  },
+  'forged-sessions': {
+    usage:
+      '--count 12, with BOOKING_APP_URL and RUNBOOKS_CONFIG; containSecurityIncident keeps the address out',
+    make: async ({ count }) => {
+      const who = { url: needVariable('BOOKING_APP_URL'), from: '203.0.113.7', count };
+      const answers = await forgeSessions(stackFolder(), who);
+      console.log(
+        `203.0.113.7 tried ${count} sessions that nobody issued; the last answer is ${answers.at(-1)}`,
+      );
     },
   },
   'tight-limit': {

@@ -7,6 +7,7 @@ import type { EnvironmentConfig } from '../../config/schema';
 import { targetOf, type Place } from '../../contract/place';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { containmentSchema } from './containment-settings';
 
 /** In a command SECRET, VERSION, RUNBOOKS_SERVICE, RUNBOOKS_ENVIRONMENT, RUNBOOKS_FENCING_TOKEN. */
 const DECLARED = ['service', 'environment', 'secret', 'version'];
@@ -82,7 +83,7 @@ export const secretsSchema = z
   .describe('secrets that are rotated, by their names');
 
 export const securitySettings = {
-  environment: z.object({ secrets: secretsSchema }),
+  environment: z.object({ secrets: secretsSchema, security: containmentSchema.optional() }),
 };
 
 export type SecretConfig = z.infer<typeof secretSchema>;

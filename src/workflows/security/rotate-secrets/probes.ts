@@ -1,14 +1,12 @@
-import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
 import type { Probe } from '../../../activities/security/probe';
 import type { SecretStatus } from '../../../activities/security/secrets';
 import type { SecretRef } from '../../../activities/security/versions';
 import { verificationFailed, type Run, type Verdict } from '../../kit';
+import { untilSettled } from '../until-settled';
 
 /** A secret, and how long the application may take to notice what becomes of it. */
 export type Settling = SecretRef & Pick<SecretStatus, 'settleMs'>;
-
-const MAX_LOOKS = 30;
 
 /** A probe that cannot tell a version from one that nobody made would prove nothing afterwards. Before anything is changed. */
 export async function trustProbe(run: Run, ref: Settling, active: string): Promise<void> {
@@ -47,20 +45,12 @@ export async function needAccepted(act: Activities, ref: Settling, version: stri
   return probe;
 }
 
-async function untilProbe(
-  act: Activities,
-  ref: Settling,
-  version: string,
-  accepted: boolean,
-): Promise<Probe> {
-  const look = () => act.probeSecretVersion({ ...nameOf(ref), version });
-  const everyMs = Math.max(500, Math.ceil(ref.settleMs / MAX_LOOKS));
-  let now = await look();
-  for (let leftMs = ref.settleMs; now.accepted !== accepted && leftMs > 0; leftMs -= everyMs) {
-    await sleep(everyMs);
-    now = await look();
-  }
-  return now;
+function untilProbe(act: Activities, ref: Settling, version: string, accepted: boolean): Promise<Probe> {
+  return untilSettled(
+    () => act.probeSecretVersion({ ...nameOf(ref), version }),
+    (probe) => probe.accepted === accepted,
+    ref.settleMs,
+  );
 }
 
 function mustBe({ accepted, detail }: Probe, wanted: boolean): Verdict {
