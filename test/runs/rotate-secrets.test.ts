@@ -22,8 +22,7 @@ beforeAll(async () => {
   await start();
 });
 afterAll(async () => {
-  await worker?.stop();
-  await vault?.stop();
+  await Promise.all([worker?.stop(), vault?.stop()]);
   await driver?.stack.stop();
 });
 
@@ -230,6 +229,7 @@ it('says that a former key is accepted although its store calls it retired', asy
   const said = expect.stringContaining(`${former} is refused: accepted, and should be refused`) as string;
   expect([outcome, message]).toEqual(['PARTIAL', said]);
   changeKeys(folder(), 'retire', former);
+  configure(driver, { [`${KEY}.versions`]: sh(program('versions')) });
 });
 
 /** Another application, by configuration alone. */
@@ -293,8 +293,8 @@ it('calls people before it waits, and once', async () => {
   await start({ [`${KEY}.graceMinutes`]: 0.1, [`${DOOR}.versions`]: sh('echo not-a-list') });
   const before = callsOf(driver).length;
   const handle = await driver.start(ROTATE, { secrets: ['session-signing', 'door'] });
-  await driver.until(handle, ({ summary }) => summary?.includes('former versions') === true);
+  await driver.until(handle, ({ summary }) => summary?.includes('former') === true);
   expect(callsOf(driver)).toHaveLength(before + 1);
-  expect((await driver.end(handle)).outcome).toBe('PARTIAL');
-  expect(callsOf(driver)).toHaveLength(before + 1);
+  const { outcome } = await driver.end(handle);
+  expect([outcome, callsOf(driver).length]).toEqual(['PARTIAL', before + 1]);
 });

@@ -161,6 +161,6 @@ async function conclude(
 
 async function callPeople(run: Run, { service }: Place, problem: string): Promise<void> {
   await run.page(
-    `${service}: secrets could not be rotated: ${problem}. Look at it, then start rotateSecrets again.`,
+    `${service}: secrets could not be rotated: ${problem.replace(/\.+$/, '')}. Look at it, then start rotateSecrets again.`,
   );
 }
