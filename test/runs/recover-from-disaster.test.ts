@@ -211,12 +211,34 @@ describe('the application alone', () => {
     await driver.answer(handle, 'done', { task: id, by: 'ben', note: 'set' });
     const ended = await driver.end(handle);
     expect(ended.outcome).toBe('SUCCEEDED');
-    expect(ended.message).toMatch(/recovered: environment variables: STRIPE_KEY, MAIL_KEY/);
+    expect(ended.message).toMatch(
+      /what was missing is there\. recovered: environment variables: STRIPE_KEY, MAIL_KEY/,
+    );
+    // It serves, so nobody is told that it is down.
+    expect([ended.report.facts['rtoSeconds'], said(ended, 'The clients are told')]).toEqual([
+      undefined,
+      undefined,
+    ]);
     const payloads = historyToJSON(await handle.fetchHistory()).matchAll(/"data": ?"([^"]+)"/g);
     const all = [...payloads].map(([, data]) => Buffer.from(data!, 'base64').toString()).join('\n');
     expect(all).toContain('STRIPE_KEY');
     expect(all).not.toContain('hidden-value');
   });
+});
+
+it('is no good news where nothing tells whether the application serves', async () => {
+  await app.reset();
+  const { errorRate } = app.service.environments['production']!.application!;
+  const { field } = errorRate!;
+  errorRate!.field = 'nothing.like.it';
+  const { outcome, message } = await driver.run(RUNBOOK);
+  errorRate!.field = field;
+  expect([outcome, message]).toEqual([
+    'FAILED',
+    expect.stringMatching(
+      /nothing is known to be broken; well: the database; not known: whether the application serves: /,
+    ),
+  ]);
 });
 
 // Last: the worker of this process goes.

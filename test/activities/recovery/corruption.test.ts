@@ -123,6 +123,8 @@ it('brings back what is missing and what was spoiled, and leaves what is newer o
     { table: '"Shop"."Buyers"', missing: 2, wrong: 0, newer: 0 },
     { table: '"Shop"."orders"', missing: 3, wrong: 3, newer: 1 },
   ]);
+  // Orders of buyers that come back are well by that.
+  expect(found.left).toHaveLength(2);
   expect(await bring(world)).toEqual({ done: 8, left: [] });
   const good = await fresh(NEWER);
   expect(await rowsOf(world)).toEqual(await rowsOf(good));
@@ -186,6 +188,31 @@ it('leaves alone, on the way back, a row that somebody has changed since, and sa
   ]);
 });
 
+it('leaves, on the way back, what somebody refers to since, and what rows that stay refer to', async () => {
+  const grants =
+    'GRANT USAGE ON SCHEMA "Shop" TO undoer; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "Shop" TO undoer';
+  await runSql(pg.urlOf('postgres'), 'CREATE ROLE undoer');
+  const world = await fresh(
+    `${grants}; CREATE TABLE "Shop".notes (buyer bigint REFERENCES "Shop"."Buyers");
+     DELETE FROM ${BUYERS} WHERE "Id" IN (3, 4, 5); DELETE FROM ${ORDERS} WHERE code IN ('o3', 'o4')`,
+    { role: 'undoer' },
+  );
+  expect(await bring(world)).toEqual({ done: 5, left: [] });
+  await world.db.query(
+    `INSERT INTO "Shop".notes VALUES (3); SET session_replication_role = replica; UPDATE ${ORDERS} SET total = 50 WHERE code = 'o4'`,
+  );
+  const { done, left } = await undo(world);
+  expect([done, left.map(({ unit, why }) => `${unit}: ${why}`).sort()]).toEqual([
+    2,
+    [
+      '"Shop"."Buyers" 3: rows of "Shop"."notes" refer to "Shop"."Buyers" 3 since',
+      '"Shop"."Buyers" 4: rows of "Shop"."orders" refer to "Shop"."Buyers" 4 since',
+      '"Shop"."orders" o4: "Shop"."orders" o4 was changed since: total',
+    ],
+  ]);
+  expect((await find(world)).violations).toMatchObject([{ name: 'of_buyer', rows: 1 }]);
+});
+
 it('passes over a row that somebody has locked until it is free', async () => {
   const world = await fresh(SPOILED);
   const other = new Client({ connectionString: pg.urlOf(world.db.name) });
@@ -231,11 +258,8 @@ it('compares no table whose columns were changed since, and says that a table is
 it('changes nothing for a run whose lease is another one’s', async () => {
   const world = await fresh(LOST);
   const { rows } = await compare(world);
-  await bring(
-    { ...world, repair: { ...world.repair, run: 'other', fence: { target: 'shop/production', token: 2 } } },
-    1,
-    [],
-  );
+  const other = { ...world.repair, run: 'other', fence: { target: 'shop/production', token: 2 } };
+  await bring({ ...world, repair: other }, 1, []);
   const before = await rowsOf(world);
   expect(await failureOf(bring(world, 1, rows))).toMatchObject({ type: 'StaleFencingToken' });
   expect(await rowsOf(world)).toEqual(before);

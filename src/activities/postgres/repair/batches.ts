@@ -184,6 +184,19 @@ async function settle(client: Client, role: string | undefined, withoutTriggers:
   );
 }
 
+/** What the role of the repair may not see. */
+export async function asOurselves<T>(
+  client: Client,
+  role: string | undefined,
+  body: () => Promise<T>,
+): Promise<T> {
+  if (role === undefined) return body();
+  await client.query('RESET ROLE');
+  const result = await body();
+  await client.query(`SELECT set_config('role', $1, true)`, [role]);
+  return result;
+}
+
 /** For the rest of the transaction. Only our own role may do that. */
 export async function passTriggersNoMore(
   client: Client,

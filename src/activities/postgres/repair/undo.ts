@@ -1,6 +1,7 @@
 import { escapeIdentifier, type Client } from 'pg';
 import type { ActivityDeps } from '../../support/deps';
 import {
+  asOurselves,
   inBatches,
   passTriggersNoMore,
   type BatchResult,
@@ -9,6 +10,7 @@ import {
   type Repaired,
   type RepairInput,
 } from './batches';
+import type { LogEntry } from './change-log';
 import { lockRows } from './lock-rows';
 import type { MappedTable } from './mapping';
 
@@ -29,6 +31,11 @@ export interface UndoOptions {
   step: string;
   /** Every table that the step may have changed. */
   tables: (client: Client) => Promise<MappedTable[]>;
+  /**
+   * With these rows locked, and as our own role: keys of rows that must stay although they are as the step left them, and
+   * why. By default none must.
+   */
+  mustStay?: (client: Client, table: MappedTable, keys: string[]) => Promise<Map<string, string>>;
   /** In the same transaction, for units that are as they were again. */
   afterwards: (client: Client, units: string[]) => Promise<void>;
 }
@@ -43,7 +50,7 @@ export async function undoRows(
   deps: ActivityDeps,
   input: RepairInput,
   batching: Omit<Batching, 'step' | 'undoes'>,
-  { step, tables, afterwards }: UndoOptions,
+  { step, tables, mustStay, afterwards }: UndoOptions,
 ): Promise<Repaired> {
   let known: Map<string, MappedTable>;
   return inBatches<Unit>(
@@ -61,7 +68,11 @@ export async function undoRows(
       return { items, weigh: (unit) => unit.rows, doneBefore: rows.length - items.length };
     },
     async (client, units) => {
-      const result = await putBack(client, input.run, step, known, units);
+      const stays = async (table: MappedTable, keys: string[]) =>
+        mustStay === undefined
+          ? new Map<string, string>()
+          : asOurselves(client, batching.role, () => mustStay(client, table, keys));
+      const result = await putBack(client, { run: input.run, step }, known, units, stays);
       // What is new has the triggers of the application: one that seals the audit trail, for instance.
       await passTriggersNoMore(client, batching);
       await afterwards(client, result.units);
@@ -72,10 +83,10 @@ export async function undoRows(
 
 async function putBack(
   client: Client,
-  run: string,
-  step: string,
+  { run, step }: LogEntry,
   known: Map<string, MappedTable>,
   units: Unit[],
+  stays: (table: MappedTable, keys: string[]) => Promise<Map<string, string>>,
 ): Promise<BatchResult<Unit> & { units: string[] }> {
   const { rows: logged } = await client.query<LoggedRow>(
     `SELECT id::text, unit, relation, key FROM durable_runbooks.change_log
@@ -88,7 +99,14 @@ async function putBack(
     const table = known.get(relation);
     if (table === undefined)
       for (const { unit } of rows) spared.set(unit, `${relation} is no longer in the configuration`);
-    else await lockUnchanged(client, table, rows, { spared, locked });
+    else {
+      await lockUnchanged(client, table, rows, { spared, locked });
+      const kept = await stays(
+        table,
+        rows.map(({ key }) => key),
+      );
+      for (const { key, unit } of rows) if (kept.has(key)) spared.set(unit, kept.get(key)!);
+    }
   }
   const good = logged.filter(({ unit }) => !spared.has(unit) && !locked.has(unit));
   for (const [relation, rows] of byRelation(good)) await restore(client, known.get(relation)!, rows);

@@ -20,6 +20,7 @@ import { corruptionOf } from '../settings';
 import { bringIn, putRight, readImages, type Item } from './bring-back';
 import { readCatalogue, type KeyedTable } from './catalogue';
 import { compare, SAME_TEXTS } from './compare';
+import { referredSince } from './referred-since';
 import { countViolations, damagedIndexes, readRules } from './violations';
 
 export interface BringBackInput extends RepairInput {
@@ -160,16 +161,27 @@ export function createCorruptionActivities(deps: ActivityDeps) {
       );
     },
 
-    /** Takes back what this run brought, each row as it was or gone again; what somebody changed since is left alone and named. Safe to retry. */
+    /** Takes back what this run brought, each row as it was or gone again; what somebody changed, or refers to, since is left alone and named. Safe to retry. */
     async undoBringBack(input: RepairInput): Promise<Repaired> {
       const { role, batchRows } = corruptionOf(deps, input);
+      let keyed: KeyedTable[] = [];
       return undoRows(
         deps,
         input,
         { role, batchRows, action: 'take rows back', withoutTriggers: true, evenReadOnly: true },
         {
           step: BRING_BACK_STEP,
-          tables: async (client) => (await readCatalogue(client)).keyed,
+          tables: async (client) => (keyed = (await readCatalogue(client)).keyed),
+          mustStay: async (client, table, keys) => {
+            const log = { run: input.run, step: BRING_BACK_STEP };
+            const referred = await referredSince(client, log, keyed, table, keys);
+            return new Map(
+              [...referred].map(([key, child]) => [
+                key,
+                `rows of ${child} refer to ${table.name} ${key} since`,
+              ]),
+            );
+          },
           afterwards: async () => undefined,
         },
       );

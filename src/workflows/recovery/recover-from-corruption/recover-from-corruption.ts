@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Repaired } from '../../../activities/postgres/repair/batches';
-import type { Comparison } from '../../../contract/corruption';
+import type { Comparison, Violation } from '../../../contract/corruption';
 import { databaseIn, type Fence, type Place, targetOf } from '../../../contract/place';
 import { leftText, putBack, repairKey } from '../../bookings/take-back';
 import { invariantsHold, uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
@@ -126,9 +126,12 @@ async function verifyData(run: Run, { place, damage, comparison }: Case, { left 
       .filter(({ table, key }) => left.some(({ unit }) => unit === `${table} ${key}`))
       .map(({ table }) => table),
   ]);
-  const before = new Map(damage.violations.map((one) => [one.name, one]));
-  const mayStay = ({ name, table, rows, problem }: Damage['violations'][number]): boolean => {
-    const was = before.get(name);
+  // Names of constraints are those of a table alone.
+  const keyOf = ({ name, table }: Violation) => JSON.stringify([table, name]);
+  const before = new Map(damage.violations.map((one) => [keyOf(one), one]));
+  const mayStay = (found: Violation): boolean => {
+    const { table, rows, problem } = found;
+    const was = before.get(keyOf(found));
     if (was === undefined) return false;
     return problem === undefined ? unmended.has(table) && rows <= was.rows : was.problem !== undefined;
   };

@@ -40,18 +40,19 @@ export async function recoverVariables(
 
 /** Has the last good deployment in front where the application does not serve, its database being well. */
 export async function recoverApplication(recovery: Recovery, found: Situation): Promise<void> {
-  const { run, place, open, remarks } = recovery;
+  const { run, place, done, open } = recovery;
   const { found: before } = found.symptoms;
   if (before !== undefined && !isMeasured(before)) {
-    remarks.push(
-      'whether the application serves is not known: no health check and no error rate is configured',
+    await run.task(
+      `Nothing tells whether the application of ${targetOf(place)} serves: no health check and no error rate is configured. Try what its customers need, have it serve, and then say so.`,
     );
+    done.push('the application, which serves as a person has said');
     return;
   }
   // Much of what was wrong with it may have been its database.
   const serving = await run.attempt(() => verifyServing(run, place));
   if (serving.ok) {
-    if (before?.ok !== true) recovery.done.push('the application, which serves again');
+    if (before?.ok !== true) done.push('the application, which serves again');
     return;
   }
   if (before === undefined) {
@@ -74,7 +75,7 @@ export async function recoverApplication(recovery: Recovery, found: Situation): 
     if (!again.ok) open.push(`${PART}: ${again.why}`);
     return;
   }
-  if (settlePart(recovery, PART, child)) recovery.done.push(`the application: ${child.summary}`);
+  if (settlePart(recovery, PART, child)) done.push(`the application: ${child.summary}`);
 }
 
 /** Nobody knows of a deployment that could be put in front. */

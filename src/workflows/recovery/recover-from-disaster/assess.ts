@@ -105,6 +105,31 @@ export function isDatabaseWell(situation: Situation): boolean {
   );
 }
 
+/** Who is known to serve, with its database, is not announced to be down. */
+export function isDown(situation: Situation): boolean {
+  const { live, symptoms } = situation;
+  if (whyRestore(situation) !== undefined) return true;
+  if (symptoms.found !== undefined && isMeasured(symptoms.found)) return !symptoms.found.ok;
+  return live.found === undefined;
+}
+
+/** What nobody can say, and so is neither well nor broken. */
+export function unknownIn(situation: Situation): string[] {
+  const { live, backups, symptoms, variables } = situation;
+  const compared =
+    backups.why ??
+    ((live.found?.unseenTables ?? 0) > 0
+      ? 'some tables were not looked at'
+      : 'there is no complete backup to compare it with');
+  const measured = symptoms.found === undefined || isMeasured(symptoms.found);
+  return [
+    ...(isDatabaseWell(situation) ? [] : [`whether rows of the database are missing: ${compared}`]),
+    ...(symptoms.why === undefined ? [] : [`whether the application serves: ${symptoms.why}`]),
+    ...(measured ? [] : ['whether the application serves: no health check and no error rate is configured']),
+    ...(variables.why === undefined ? [] : [`the environment variables: ${variables.why}`]),
+  ];
+}
+
 /** The newest backup, and, where that was never proven, the newest that was. */
 export function recoveryPoints({ backups }: Situation): BackupListEntry[] {
   const all = (backups.found ?? []).filter(isRecoveryPoint);

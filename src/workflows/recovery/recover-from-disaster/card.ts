@@ -26,7 +26,7 @@ export const recoverFromDisasterCard = card({
     'environment variables that are missing: a task that names them',
     'an application that does not serve by then: rollBackDeployment to the last good deployment; where nothing can be rolled back, a task',
     'verify health, invariants, the smoke test, services of others and webhooks; measure RTO and RPO from the beginning of the outage',
-    'announce the outage and its end; where no channel takes it, a task with the words for the clients',
+    'announce the outage, and its end, for which a task has the words where no channel takes them; a service that is known to serve is not announced to be down',
   ],
   prevention: [
     'daily backups with a copy off site, weekly restore drills',

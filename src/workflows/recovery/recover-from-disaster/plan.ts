@@ -43,7 +43,12 @@ export function wellIn(situation: Situation): string[] {
   ];
 }
 
-export function draftOf(run: { mode: string }, place: Place, situation: Situation): PlanDraft {
+export function draftOf(
+  run: { mode: string },
+  place: Place,
+  situation: Situation,
+  unchecked: string[],
+): PlanDraft {
   const target = targetOf(place);
   const asks = run.mode === 'propose' ? ', which asks for its approval in its own run' : '';
   const restore = whyRestore(situation);
@@ -79,9 +84,12 @@ export function draftOf(run: { mode: string }, place: Place, situation: Situatio
             },
           ]
         : []),
+      ...(symptoms.found === undefined || isMeasured(symptoms.found)
+        ? []
+        : [{ action: 'a task for a person: see that the application serves', target: applicationIn(place) }]),
       { action: 'verify what customers need, and tell the clients', target },
     ],
-    warnings: warningsOf(situation),
+    warnings: [...warningsOf(situation), ...unchecked],
     facts: { well: wellIn(situation).join(', ') || 'nothing that is known' },
   };
 }

@@ -1,7 +1,9 @@
+import { ApplicationFailure } from '@temporalio/workflow';
 import { type Place, targetOf } from '../../../contract/place';
 import { duration, type Run, runbook } from '../../kit';
 import { recoverApplication, recoverVariables } from './application';
-import { assess, type Situation } from './assess';
+import { uncheckedOf } from '../../database/checks';
+import { assess, isDown, unknownIn, type Situation } from './assess';
 import type { recoverFromDisasterCard } from './card';
 import { recoverDatabase, type Restored } from './database';
 import { draftOf, wellIn, wrongIn } from './plan';
@@ -18,15 +20,16 @@ export const recoverFromDisaster = runbook<typeof recoverFromDisasterCard>(
     const found = await assess(run, place);
     const wrong = wrongIn(found);
     const well = wellIn(found);
-    if (wrong.length === 0) return run.nothingToDo(nothingWrong(place, found, well));
-    await run.plan(draftOf(run.policy, place, found));
+    if (wrong.length === 0) return nothingWrong(run, place, found, well);
+    const unchecked = await uncheckedOf(run, place);
+    await run.plan(draftOf(run.policy, place, found, unchecked));
 
     const recovery: Recovery = {
-      ...{ run, place, startedBy, alert, beganAtMs },
+      ...{ run, place, startedBy, alert, beganAtMs, isDown: isDown(found) },
       ...{ done: [], open: [], remarks: [], refused: false },
     };
     await openIncident(recovery, wrong);
-    await run.announce(outageText(place, beganAtMs));
+    if (recovery.isDown) await run.announce(outageText(place, beganAtMs));
     const restored = await recoverDatabase(recovery, found);
     if (restored === undefined) recovery.open.push(...withoutDatabase(found));
     else {
@@ -44,11 +47,19 @@ function beginningOf(startsAt: string | null | undefined): number {
   return said <= Date.now() ? said : Date.now();
 }
 
-function nothingWrong(place: Place, { symptoms }: Situation, well: string[]): string {
-  const unknown =
-    symptoms.found === undefined ? `; whether the application serves is not known: ${symptoms.why}` : '';
-  const said = symptoms.found === undefined ? '' : `; ${symptoms.found.detail}`;
-  return `of ${targetOf(place)} nothing is known to be broken; well: ${well.join(', ') || 'nothing that was looked at'}${said}${unknown}`;
+function nothingWrong(run: Run, place: Place, found: Situation, well: string[]): never {
+  const unknown = unknownIn(found);
+  const parts = [
+    `of ${targetOf(place)} nothing is known to be broken`,
+    `well: ${well.join(', ') || 'nothing that was looked at'}`,
+    ...(found.symptoms.found === undefined ? [] : [found.symptoms.found.detail]),
+    ...(unknown.length === 0 ? [] : [`not known: ${unknown.join('; ')}`]),
+    'rows that are missing one by one are for recoverFromCorruption',
+  ];
+  // Whoever cannot be asked whether it serves has not said that it does.
+  if (found.symptoms.found === undefined)
+    throw ApplicationFailure.nonRetryable(`${parts.join('; ')}. Nothing was changed`, 'SymptomsUnknown');
+  return run.nothingToDo(parts.join('; '));
 }
 
 /** A deployment that is judged while its database is gone would be judged wrongly. */
@@ -59,7 +70,7 @@ function withoutDatabase({ symptoms }: Situation): string[] {
 }
 
 async function conclude(
-  { run, place, beganAtMs, done, open, remarks, refused }: Recovery,
+  { run, place, beganAtMs, isDown, done, open, remarks, refused }: Recovery,
   restored: Restored | undefined,
   well: string[],
 ): Promise<string> {
@@ -78,6 +89,7 @@ async function conclude(
     const end = `${target} is not recovered. ${text}`;
     return refused ? run.reject(end) : run.needsHuman(end);
   }
+  if (!isDown) return `${target}: what was missing is there. ${text}`;
   const tookMs = Date.now() - beganAtMs;
   judgeObjectives(run, tookMs);
   await tellClients(run, place, overText(place, beganAtMs, restored));

@@ -10,6 +10,8 @@ export interface Recovery {
   alert: Alert | undefined;
   /** When the outage began, as far as anybody knows. */
   beganAtMs: number;
+  /** Customers notice it. */
+  isDown: boolean;
   done: string[];
   /** Not recovered. */
   open: string[];

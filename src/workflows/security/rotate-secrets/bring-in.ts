@@ -5,7 +5,7 @@ import { applicationIn } from '../../application/serving';
 import { verifyHealth, verifySmoke } from '../../database/checks';
 import type { Run } from '../../kit';
 import { needAccepted, nameOf, trustProbe, verifyProbe, type Settling } from './probes';
-import type { Wanted } from './plan';
+import { untilRetired, type Wanted } from './plan';
 
 /** A secret whose new version is in use, and what is still to be retired. */
 export interface BroughtIn {
@@ -43,7 +43,12 @@ export async function bringIn(
     // Within the lease: after it there is no way back to a swap.
     if (!overlap) await retire(run, ref, formers, wanted, fence);
     const left = overlap ? formers : [];
-    return { status: wanted, version, formers: left, retireAt: Date.now() + (overlap ? graceMs : 0) };
+    return {
+      status: wanted,
+      version,
+      formers: left,
+      retireAt: Date.now() + (overlap ? untilRetired(wanted, graceMs) : 0),
+    };
   });
 }
 

@@ -20,6 +20,11 @@ export function wantedOf({ known }: SecretsFound, named: boolean): Wanted[] {
   });
 }
 
+/** For as long as it may take to notice the new one, the application still issues with the former one. */
+export function untilRetired({ settleMs }: SecretStatus, graceMs: number): number {
+  return settleMs + graceMs;
+}
+
 export function agesText({ known, unknown }: SecretsFound): string {
   return [
     ...known.map(
@@ -61,11 +66,12 @@ function actionOf({ onlyRetire, overlap }: Wanted): string {
   return overlap ? 'rotate' : 'swap, with an interruption';
 }
 
-function detailOf({ onlyRetire, active, accepted, overlap }: Wanted, graceMs: number): string {
+function detailOf(one: Wanted, graceMs: number): string {
+  const { onlyRetire, active, accepted, overlap } = one;
   const inUse = `${active.version} of ${utc(active.createdAt)} is in use`;
   if (onlyRetire) return `${inUse}; retire ${accepted.join(', ')}`;
   const formers = [active.version, ...accepted].join(', ');
-  return `${inUse}; retire ${formers} ${overlap ? `${duration(graceMs)} later` : 'at once'}`;
+  return `${inUse}; retire ${formers} ${overlap ? `${duration(untilRetired(one, graceMs))} later` : 'at once'}`;
 }
 
 function warningsOf({ secret, onlyRetire, overlap, canRestore }: Wanted): string[] {

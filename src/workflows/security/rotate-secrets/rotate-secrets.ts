@@ -30,8 +30,11 @@ export const rotateSecrets = runbook<typeof rotateSecretsCard>('rotateSecrets', 
   const { agreed, declined } = await agreeOnSwaps(run, place, wanted);
   const failures: Failures = found.unknown.map(({ secret, detail }) => `${secret}: ${detail}`);
   const brought = await bringAllIn(run, place, agreed, { graceMs, failures });
+  // What was issued may live on for days, and nobody who has to look waits for that.
+  const told = brought.length === 0 ? 0 : failures.length;
+  if (told > 0) await callPeople(run, place, failures.join('; '));
   const retired = await takeAllOut(run, place, brought, failures);
-  return conclude(run, place, { retired, declined, failures });
+  return conclude(run, place, { retired, declined, failures, told });
 });
 
 /** Ends the run where nothing is due. */
@@ -134,7 +137,12 @@ async function takeAllOut(
 async function conclude(
   run: Run,
   place: Place,
-  { retired, declined, failures }: { retired: string[]; declined: string[]; failures: Failures },
+  {
+    retired,
+    declined,
+    failures,
+    told,
+  }: { retired: string[]; declined: string[]; failures: Failures; told: number },
 ): Promise<string> {
   const where = targetOf(place);
   const done =
@@ -147,8 +155,12 @@ async function conclude(
     return `${done}${left}`;
   }
   const problem = `${done}${left}; ${failures.join('; ')}`;
-  await run.page(
-    `${place.service}: secrets could not be rotated: ${problem}. Look at it, then start rotateSecrets again.`,
-  );
+  if (failures.length > told) await callPeople(run, place, problem);
   throw ApplicationFailure.nonRetryable(problem, 'RotationFailed');
+}
+
+async function callPeople(run: Run, { service }: Place, problem: string): Promise<void> {
+  await run.page(
+    `${service}: secrets could not be rotated: ${problem.replace(/\.+$/, '')}. Look at it, then start rotateSecrets again.`,
+  );
 }

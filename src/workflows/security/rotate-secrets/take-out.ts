@@ -20,6 +20,8 @@ export async function takeOut(run: Run, place: Place, brought: BroughtIn): Promi
     await verifyProbe(run, ref, version, true);
     const accepted = formers.filter((one) => now.accepted.includes(one));
     await retire(run, ref, accepted, now, fence);
+    // What its store calls retired, somebody else has retired, or the application may take it all the same.
+    for (const one of formers) if (!accepted.includes(one)) await verifyProbe(run, ref, one, false);
     await verifyProbe(run, ref, version, true);
     await verifyHealth(run, place);
     await verifySmoke(run, place);
