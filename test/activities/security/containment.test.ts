@@ -87,7 +87,7 @@ it.each([
   const { preserveLogs, place } = await fresh({ preserveLogs: sh(script) });
   const failure = await failureOf(runActivity(preserveLogs, { ...place, incident: 'i-1' }));
   expect(failure).toMatchObject({ type, message: expect.stringContaining(said) });
-  expect(JSON.stringify(failure) + String(failure)).not.toContain('a-token');
+  expect(JSON.stringify(failure) + (failure as Error).message).not.toContain('a-token');
 });
 
 it('asks nobody first about what needs no answer, and warns of what would isolate nothing', async () => {
