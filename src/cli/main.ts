@@ -31,6 +31,7 @@ import { addUp } from './commands/up';
 import { addVersions } from './commands/versions';
 import { addWatch } from './commands/watch';
 import { addWorker } from './commands/worker';
+import { endSoon } from '../host/end-soon';
 import { EXIT } from './errors';
 import { explainError } from './explain-error';
 import { writeError } from './output';
@@ -113,5 +114,5 @@ if (require.main === module) {
     if (error.code === 'EPIPE') process.exit();
     throw error;
   });
-  void main(process.argv.slice(2));
+  void main(process.argv.slice(2)).finally(endSoon);
 }

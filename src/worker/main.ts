@@ -3,14 +3,12 @@ import { configPath, type LoadedConfig } from '../config/load';
 import { scrub } from '../config/secrets';
 import { printable } from '../contract/printable';
 import { temporalPlace, unreachableText } from '../config/temporal';
+import { endSoon } from '../host/end-soon';
 import { stopSignal } from '../host/stop-signal';
 import { logBriefly } from './log';
 import { sdkExporter } from './metrics';
 import type { WorkerVersion } from './versioning';
 import { NoAnswer, startWorker } from './worker';
-
-/** For its last words. */
-const END_MS = 2_000;
 
 /**
  * The worker process: runs until it gets a signal, then finishes what it has accepted within
@@ -25,8 +23,6 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
   const { worker, stopped, healthUrl, version, warnings } = await startWorker(config, {
     shutdownGraceTime: config.worker.shutdownGraceSeconds * 1_000,
   }).catch((error: Error) => {
-    // A call that nobody answers must not keep the process: only its end lets somebody start it again.
-    setTimeout(() => process.exit(), END_MS).unref();
     throw error.name === 'TransportError' || error instanceof NoAnswer
       ? new TemporalUnreachable(config, error)
       : error;
@@ -86,9 +82,11 @@ async function installRuntime(withMetrics: boolean): Promise<void> {
 }
 
 if (require.main === module) {
-  runWorker(configPath(process.argv[2])).catch((error: Error) => {
-    console.error(printable(scrub(error.message)));
-    // As the command line has it.
-    process.exitCode = error.name === 'TemporalUnreachable' ? 4 : 1;
-  });
+  runWorker(configPath(process.argv[2]))
+    .catch((error: Error) => {
+      console.error(printable(scrub(error.message)));
+      // As the command line has it.
+      process.exitCode = error.name === 'TemporalUnreachable' ? 4 : 1;
+    })
+    .finally(endSoon);
 }
