@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WorkflowHandle } from '@temporalio/client';
 import { compileRoutes, planRun, routeOf } from '../../src/alerts/routing';
 import { forgeSessions } from '../../examples/booking/forge';
 import { readKeys } from '../../examples/booking/keys';
@@ -9,7 +8,7 @@ import { DEFAULT_SWITCHES, readSwitches, setSwitches } from '../../examples/book
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { firing } from './alerts';
-import { configure, startDriver, titles, type Driver } from './harness';
+import { configure, historyOf, startDriver, titles, type Driver } from './harness';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
 
 quietTemporal();
@@ -48,11 +47,6 @@ const folder = () => driver.stack.directory;
 const isolations = () => usual['isolations'] as Record<string, Record<string, unknown>>;
 const statusFrom = async (who: string) =>
   (await fetch(`${driver.stack.app.url}/health`, { headers: { 'x-forwarded-for': who } })).status;
-/** With what its payloads say. */
-const historyOf = async (handle: WorkflowHandle): Promise<string> =>
-  JSON.stringify(await handle.fetchHistory()).replaceAll(/"data":"([\w+/=]*)"/g, (_, data: string) =>
-    Buffer.from(data, 'base64').toString(),
-  );
 const pages = () => driver.stack.inbox.received().filter(({ kind }) => kind === 'page');
 const input = { addresses: [WHO], title: 'Sessions that nobody issued' };
 

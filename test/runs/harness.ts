@@ -42,6 +42,12 @@ export interface Driver {
   backups(environment?: string): string[];
 }
 
+/** All that the history of a run has, with every payload decoded. */
+export const historyOf = async (handle: WorkflowHandle): Promise<string> =>
+  JSON.stringify(await handle.fetchHistory()).replaceAll(/"data":"([\w+/=]*)"/g, (_, data: string) =>
+    Buffer.from(data, 'base64').toString(),
+  );
+
 /** Starts a stack with a small booking database. The caller stops it. */
 export async function startDriver(
   bookings = 400,

@@ -1,11 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { deployVersion } from '../../examples/booking/deployments';
 import { AUTOSAVE_TOKEN, startAutosaveApp } from '../simulators/autosave-app';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
-import { configure, startDriver, type Driver, type Ended } from './harness';
+import { configure, historyOf, startDriver, type Driver } from './harness';
 import { keepHistory } from './keep-history';
 import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
@@ -121,12 +120,6 @@ const approve = async () => {
   await driver.answer(handle, 'approve', { plan, by: 'ben' });
   return handle;
 };
-/** All that its history has, with every payload decoded. */
-async function historyOf({ handle }: Ended): Promise<string> {
-  const json = historyToJSON(await handle.fetchHistory());
-  return json.replace(/"data":\s*"([^"]+)"/g, (_, data: string) => Buffer.from(data, 'base64').toString());
-}
-
 it('has nothing to do where nothing is lost, and changes nothing while it observes, or is refused', async () => {
   const none = await driver.run(RUNBOOK);
   expect([none.outcome, none.report.summary]).toEqual([
@@ -183,7 +176,7 @@ it('salvages, asks about a conflict, and tells owners; what was written is in no
   ]);
   expect((await notes()).slice(0, 2)).toEqual(['u1 1 private words 1', 'u1 2 private words of b']);
   expect([...app.state.told.values()].map(({ owner }) => owner).sort()).toEqual(['u1', 'u2']);
-  const history = await historyOf(ended);
+  const history = await historyOf(ended.handle);
   expect(history).toContain('Salvage the drafts');
   expect(history).not.toContain('private words');
   await keepHistory(handle, 'recover-autosave');

@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import type { Driver } from './harness';
+import { historyOf, type Driver } from './harness';
 
 export const sh = (script: string) => ({ run: ['sh', '-c', script], timeoutSeconds: 60 });
 
@@ -31,10 +31,7 @@ export async function expectNoValues(
   secret: string,
   values: string[],
 ): Promise<void> {
-  const history = JSON.stringify(await handle.fetchHistory()).replaceAll(
-    /"data":"([\w+/=]*)"/g,
-    (_, data: string) => Buffer.from(data, 'base64').toString(),
-  );
+  const history = await historyOf(handle);
   expect(history.includes(secret)).toBe(true);
   expect(values.filter((value) => history.includes(value))).toEqual([]);
 }

@@ -1,5 +1,4 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { targetOf } from '../../contract/place';
 import { appendAudit } from '../postgres/repair/audit-trail';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import {
@@ -11,6 +10,7 @@ import {
 } from '../postgres/repair/change-log';
 import { lockRows } from '../postgres/repair/lock-rows';
 import { keysParameter, valueParameter } from '../postgres/repair/mapping';
+import { checkSelection } from '../postgres/repair/selection';
 import { undoAudited } from '../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../support/deps';
 import { fail, sqlStateOf } from '../support/failure';
@@ -48,7 +48,14 @@ export function createSalvageActivities(deps: ActivityDeps) {
      */
     async salvageDrafts(input: SalvageInput): Promise<Repaired> {
       const config = draftsOf(deps, input.service);
-      checkSelection(input, config);
+      checkSelection(input, {
+        count: input.salvages.length,
+        one: 'draft',
+        many: 'drafts',
+        become: 'changed',
+        most: config.maxDrafts,
+        limit: 'drafts.maxDrafts allows',
+      });
       const { step, run } = input;
       const log = { run, step };
       let tables: DraftTables;
@@ -94,20 +101,6 @@ export function createSalvageActivities(deps: ActivityDeps) {
 
 function attemptsOf({ winner, copies, setAside }: Salvage): string[] {
   return [...(winner === undefined ? [] : [winner]), ...copies, ...setAside];
-}
-
-function checkSelection(input: SalvageInput, { maxDrafts }: DraftsConfig): void {
-  const { length } = input.salvages;
-  if (length === 0)
-    throw fail(
-      'EmptySelection',
-      `No draft of ${targetOf(input)} was named, and that never means all. Nothing was changed.`,
-    );
-  if (length > maxDrafts)
-    throw fail(
-      'TooManyTargets',
-      `${length} drafts of ${targetOf(input)} would be changed, more than drafts.maxDrafts allows (${maxDrafts}). Nothing was changed.`,
-    );
 }
 
 interface Salvaging {

@@ -1,14 +1,12 @@
 import type { Client } from 'pg';
 import { REBUILD_STEP } from '../../contract/inventory';
-import { targetOf } from '../../contract/place';
-import { countOf } from '../../contract/text';
 import { appendAudit } from '../postgres/repair/audit-trail';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, changeRows, withImages, type LogEntry } from '../postgres/repair/change-log';
 import { lockRows } from '../postgres/repair/lock-rows';
+import { checkSelection } from '../postgres/repair/selection';
 import { undoAudited } from '../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../support/deps';
-import { fail } from '../support/failure';
 import { mostUnits } from './audit';
 import { inventoryOf, type InventoryConfig } from './settings';
 import {
@@ -40,7 +38,14 @@ export function createRebuildActivities(deps: ActivityDeps) {
      */
     async rebuildCounters(input: RebuildInput): Promise<Repaired> {
       const config = inventoryOf(deps, input.service);
-      checkSelection(input, mostUnits(deps, input.service));
+      checkSelection(input, {
+        count: input.units.length,
+        one: 'unit',
+        many: 'counters',
+        become: 'rebuilt',
+        most: mostUnits(deps, input.service),
+        limit: 'one run may touch',
+      });
       const log = { run: input.run, step: REBUILD_STEP };
       let tables: InventoryTables;
       return inBatches<Item>(
@@ -79,20 +84,6 @@ export function createRebuildActivities(deps: ActivityDeps) {
       );
     },
   };
-}
-
-function checkSelection(input: RebuildInput, most: number): void {
-  const count = input.units.length;
-  if (count === 0)
-    throw fail(
-      'EmptySelection',
-      `No unit of ${targetOf(input)} was named, and that never means all. Nothing was changed.`,
-    );
-  if (count > most)
-    throw fail(
-      'TooManyTargets',
-      `${countOf(count, 'counter')} of ${targetOf(input)} would be rebuilt, more than one run may touch (${most}). Nothing was changed.`,
-    );
 }
 
 interface Rebuild {

@@ -1,15 +1,14 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../config/load';
 import { SUSPEND_STEP } from '../../contract/listings';
-import { targetOf } from '../../contract/place';
 import { appendAudit } from '../postgres/repair/audit-trail';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, changeRows, withImages, type LogEntry } from '../postgres/repair/change-log';
 import { lockRows } from '../postgres/repair/lock-rows';
 import { valueParameter } from '../postgres/repair/mapping';
+import { checkSelection } from '../postgres/repair/selection';
 import { undoAudited } from '../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../support/deps';
-import { fail } from '../support/failure';
 import type { UnapprovedListing } from './audit';
 import { listingsOf, type ListingsConfig } from './settings';
 import {
@@ -37,7 +36,14 @@ export function createSuspensionActivities(deps: ActivityDeps) {
      */
     async suspendListings(input: SuspendInput): Promise<Repaired> {
       const config = listingsOf(deps, input.service);
-      checkSelection(input, serviceOf(deps.config, input.service).maxDestructive);
+      checkSelection(input, {
+        count: input.listings.length,
+        one: 'listing',
+        many: 'listings',
+        become: 'suspended',
+        most: serviceOf(deps.config, input.service).maxDestructive,
+        limit: 'maxDestructive allows',
+      });
       const log = { run: input.run, step: SUSPEND_STEP };
       let tables: ListingTables;
       return inBatches<Item>(
@@ -78,20 +84,6 @@ export function createSuspensionActivities(deps: ActivityDeps) {
       );
     },
   };
-}
-
-function checkSelection(input: SuspendInput, maxDestructive: number): void {
-  const count = input.listings.length;
-  if (count === 0)
-    throw fail(
-      'EmptySelection',
-      `No listing of ${targetOf(input)} was named, and that never means all. Nothing was changed.`,
-    );
-  if (count > maxDestructive)
-    throw fail(
-      'TooManyTargets',
-      `${count} listings of ${targetOf(input)} would be suspended, more than maxDestructive allows (${maxDestructive}). Nothing was changed.`,
-    );
 }
 
 interface Suspension {

@@ -7,6 +7,7 @@ import { inBatches, type BatchResult, type Repaired, type RepairInput } from '..
 import { changedBefore, changeRows, withImages, type LogEntry } from '../postgres/repair/change-log';
 import { lockRows } from '../postgres/repair/lock-rows';
 import { valueParameter } from '../postgres/repair/mapping';
+import { checkSelection } from '../postgres/repair/selection';
 import { undoAudited } from '../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -43,7 +44,7 @@ export function createCorrectionActivities(deps: ActivityDeps) {
      */
     async correctPayments(input: CorrectInput): Promise<Repaired> {
       const config = paymentsOf(deps, input.service);
-      checkSelection(input, config, serviceOf(deps.config, input.service).maxDestructive);
+      checkCorrections(input, config, serviceOf(deps.config, input.service).maxDestructive);
       const { step, run } = input;
       const log = { run, step };
       let tables: PaymentTables;
@@ -87,19 +88,21 @@ export function createCorrectionActivities(deps: ActivityDeps) {
   };
 }
 
-function checkSelection(input: CorrectInput, { transitions }: PaymentsConfig, maxDestructive: number): void {
+function checkCorrections(
+  input: CorrectInput,
+  { transitions }: PaymentsConfig,
+  maxDestructive: number,
+): void {
   const { corrections } = input;
   const where = targetOf(input);
-  if (corrections.length === 0)
-    throw fail(
-      'EmptySelection',
-      `No payment of ${where} was named, and that never means all. Nothing was changed.`,
-    );
-  if (corrections.length > maxDestructive)
-    throw fail(
-      'TooManyTargets',
-      `${corrections.length} payments of ${where} would be changed, more than maxDestructive allows (${maxDestructive}). Nothing was changed.`,
-    );
+  checkSelection(input, {
+    count: corrections.length,
+    one: 'payment',
+    many: 'payments',
+    become: 'changed',
+    most: maxDestructive,
+    limit: 'maxDestructive allows',
+  });
   const forbidden = corrections.find(({ from, to }) => !transitions[from].includes(to));
   if (forbidden === undefined) return;
   const { payment, from, to } = forbidden;

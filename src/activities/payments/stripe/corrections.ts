@@ -1,7 +1,6 @@
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import { SUBSCRIPTIONS_STEP } from '../../../contract/payments';
-import { targetOf } from '../../../contract/place';
 import { appendAudit } from '../../postgres/repair/audit-trail';
 import {
   inBatches,
@@ -13,9 +12,9 @@ import {
 import { changedBefore, changeRows, withImages, type LogEntry } from '../../postgres/repair/change-log';
 import { lockRows } from '../../postgres/repair/lock-rows';
 import { instantParameter, valueParameter } from '../../postgres/repair/mapping';
+import { checkSelection } from '../../postgres/repair/selection';
 import { undoAudited } from '../../postgres/repair/undo-audited';
 import type { ActivityDeps } from '../../support/deps';
-import { fail } from '../../support/failure';
 import { askStripe, requireMode } from './client';
 import { readStripeTables, type StripeTables } from './records';
 import { stripeTablesOf, type StripeConfig } from './settings';
@@ -38,7 +37,14 @@ export function createSubscriptionCorrections(deps: ActivityDeps) {
      */
     async correctSubscriptions(input: CorrectSubscriptionsInput): Promise<Repaired> {
       const config = stripeTablesOf(deps, input.service);
-      checkSelection(input, serviceOf(deps.config, input.service).maxDestructive);
+      checkSelection(input, {
+        count: input.drifts.length,
+        one: 'subscription',
+        many: 'subscriptions',
+        become: 'changed',
+        most: serviceOf(deps.config, input.service).maxDestructive,
+        limit: 'maxDestructive allows',
+      });
       const moved = await movedSince(deps, input, config);
       const log = { run: input.run, step: SUBSCRIPTIONS_STEP };
       const { role, batchRows } = config;
@@ -84,20 +90,6 @@ export function createSubscriptionCorrections(deps: ActivityDeps) {
       );
     },
   };
-}
-
-function checkSelection(input: CorrectSubscriptionsInput, maxDestructive: number): void {
-  const { length } = input.drifts;
-  if (length === 0)
-    throw fail(
-      'EmptySelection',
-      `No subscription of ${targetOf(input)} was named, and that never means all. Nothing was changed.`,
-    );
-  if (length > maxDestructive)
-    throw fail(
-      'TooManyTargets',
-      `${length} subscriptions of ${targetOf(input)} would be changed, more than maxDestructive allows (${maxDestructive}). Nothing was changed.`,
-    );
 }
 
 const unitOf = ({ id }: Drift) => `subscription ${id}`;
