@@ -8,7 +8,7 @@ import { addCron, startScheduler } from './cron';
 import { recommend } from './features';
 import { addHealth } from './health';
 import { createInterest } from './interest';
-import { createLoad, type Load } from './load';
+import { createLoad, type Load } from '../shared/load';
 import { createLog } from '../shared/log';
 import { addMetrics } from './metrics';
 import { addOperations } from './operations';

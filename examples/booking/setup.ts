@@ -2,7 +2,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeConfig } from '../shared/config';
 import { newSecret } from '../shared/secrets';
-import { setUpDeployments } from './deployments';
+import { setUpDeployments } from '../shared/deployments';
 import { sampleFile } from './files';
 import { createBookingDatabase, type BookingSize } from './generate';
 import { setUpKeys } from './keys';

@@ -21,9 +21,10 @@
  *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
 import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
+import { NO_LOAD, type LoadSwitches } from '../shared/load';
 import { switchesOf } from '../shared/switches';
 
-export interface Switches {
+export interface Switches extends LoadSwitches {
   /** Shows listings like those found. Off in the sample for a reason: see features.ts. */
   recommendations: boolean;
   /** For each address. */
@@ -32,13 +33,7 @@ export interface Switches {
   cronSchedule: string;
   expiryWorks: boolean;
   interestSeconds: number;
-  loadSeconds: number;
   cacheTtlSeconds: number;
-  instances: number;
-  /** Milliseconds since 1970; 0: not at all. */
-  busySince: number;
-  runawaySince: number;
-  leakSince: number;
   memoryLimitMegabytes: number;
   webhookReceiver: ReceiverMood;
   /** By address; a limit of null: none. */
@@ -48,17 +43,13 @@ export interface Switches {
 }
 
 export const DEFAULT_SWITCHES: Switches = {
+  ...NO_LOAD,
   recommendations: false,
   requestsPerSecond: 500,
   cronSchedule: '*/10 * * * * *',
   expiryWorks: true,
   interestSeconds: 0,
-  loadSeconds: 0,
   cacheTtlSeconds: 30,
-  instances: 1,
-  busySince: 0,
-  runawaySince: 0,
-  leakSince: 0,
   memoryLimitMegabytes: 1_500,
   webhookReceiver: 'well',
   exceptions: {},

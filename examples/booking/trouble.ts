@@ -1,7 +1,7 @@
 /** Symptoms to practise on, made for real. Those that take connections end by themselves; the others say how. */
 import { openIdleTransactions as open, type IdleTransactions } from '../shared/idle-transactions';
 import { needVariable, runTroubles, say, stackFolder, type Trouble } from '../shared/trouble';
-import { deployVersion } from './deployments';
+import { deployVersion } from '../shared/deployments';
 import { forgeSessions } from './forge';
 import { failDeliveries, leaveHolds, openGate, sellTwice } from './spoil';
 import { chargeTwice, loseWebhook } from './spoil-payments';

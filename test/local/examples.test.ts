@@ -36,7 +36,11 @@ function bare(name: string, start?: (parts: ExampleParts) => Promise<void>): Exa
     start: async (parts) => {
       await start?.(parts);
       const configFile = join(parts.directory, 'runbooks.yaml');
-      const services = { bare: { environments: { production: {} } } };
+      const database = {
+        url: '${env:NOBODY_HAS_SET_THIS}',
+        identity: { systemIdentifier: '7000000000000000000', database: 'bare' },
+      };
+      const services = { bare: { environments: { production: { database } } } };
       writeFileSync(configFile, JSON.stringify({ services }));
       return {
         configFile,
