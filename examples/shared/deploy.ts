@@ -38,8 +38,7 @@ export function deploy(directory: string, [verb, version]: string[]): string {
       return `${gone} is taken away`;
     }
     case 'version':
-      if (version !== undefined)
-        return `${version} is in front as ${deployVersion(directory, version).id}`;
+      if (version !== undefined) return `${version} is in front as ${deployVersion(directory, version).id}`;
   }
   throw new Error('expected: deploy list | promote | changes | beside | retire | version <x.y.z>');
 }

@@ -8,7 +8,8 @@ const COMPILED = [join(__dirname, '..'), join(__dirname, '../../dist/examples')]
 /** Path of a file of an example that is not code, e.g. `schema.sql`. Throws where the package is incomplete. */
 export function exampleFile(example: string, name: string): string {
   const found = SOURCES.map((folder) => join(folder, example, name)).find((path) => existsSync(path));
-  if (found === undefined) throw new Error(`The example ${example} lacks ${name}. Install the package again.`);
+  if (found === undefined)
+    throw new Error(`The example ${example} lacks ${name}. Install the package again.`);
   return found;
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -70,6 +70,8 @@ it('says what to install where there is no Redis, and has made nothing', () => {
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'dr-example-'));
+    // The unprivileged user that runs PostgreSQL must get through.
+    chmodSync(directory, 0o755);
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

@@ -28,7 +28,10 @@ export function addUp(program: Command): void {
         return;
       }
       if (options.example !== undefined || options.tour === true || options.exit === true)
-        throw new CliError(EXIT.usage, '--example, --tour and --exit are of the examples: leave --config away');
+        throw new CliError(
+          EXIT.usage,
+          '--example, --tour and --exit are of the examples: leave --config away',
+        );
       const { upOwn } = await import('../../local/up-own.js');
       process.exitCode = await upOwn(config, options.data);
     });
