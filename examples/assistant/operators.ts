@@ -11,7 +11,7 @@ import { EXTERNALS, type Switches } from './switches';
 
 export interface Operated {
   pools: AppPools;
-  cache: ReturnType<typeof createCache>;
+  cache: ReturnType<typeof createCache<string[]>>;
   answers: ReturnType<typeof countAnswers>;
   windowSeconds: number;
   directory: string;
