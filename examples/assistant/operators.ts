@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { countAnswers } from '../shared/answers';
-import { addConnectionEndpoints, check } from '../shared/health';
+import { addConnectionEndpoints, check, type Check } from '../shared/health';
 import type { AppPools } from '../shared/pools';
 import { keepRecent, quantileOf } from '../shared/recent';
 import { sameText } from '../shared/secrets';
@@ -38,7 +38,7 @@ export function addOperators(server: FastifyInstance, operated: Operated): (seco
     const summaries = switches().summaries
       ? { summaries: await check(() => readSummary(pools.current())) }
       : {};
-    const checks = { ...(await readiness(operated)), ...summaries };
+    const checks: Record<string, Check> = { ...(await readiness(operated)), ...summaries };
     const ok = Object.values(checks).every((one) => one.ok);
     return reply.code(ok ? 200 : 503).send({
       status: ok ? 'ok' : 'unavailable',

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isMap, isPair, parseDocument, visit, type Document, type Scalar, type YAMLMap } from 'yaml';
+import { isMap, isPair, parseDocument, visit, type Document, type Scalar } from 'yaml';
 import { urlFor, withClient } from './database';
 import { exampleFile, exampleProgram } from './files';
 
@@ -43,7 +43,7 @@ function completeIdentities(config: Document, identifier: string): void {
 
 function keysOf(node: unknown): string[] {
   if (!isMap(node)) return [];
-  return (node as YAMLMap).items.filter(isPair).map(({ key }) => String((key as Scalar).value));
+  return node.items.filter(isPair).map(({ key }) => String((key as Scalar).value));
 }
 
 const PROGRAM = /^dist\/examples\/([\w-]+)\/(.+\.js)$/;

@@ -38,8 +38,14 @@ export function deploy(directory: string, [verb, version]: string[]): string {
       return `${gone} is taken away`;
     }
     case 'version':
-      if (version !== undefined) return `${version} is in front as ${deployVersion(directory, version).id}`;
+      return `${given(version)} is in front as ${deployVersion(directory, given(version)).id}`;
+    default:
+      return given(undefined);
   }
+}
+
+function given(version: string | undefined): string {
+  if (version !== undefined) return version;
   throw new Error('expected: deploy list | promote | changes | beside | retire | version <x.y.z>');
 }
 
