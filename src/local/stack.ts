@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { loadExample } from '../../examples/index';
 import type { Example, RunningExample } from '../../examples/example';
@@ -72,6 +73,9 @@ export interface StackStep {
   start: (progress: Progress) => Promise<void>;
 }
 
+/** How long the end waits for a step that has begun: initdb takes a few seconds. */
+const STEP_MS = 20_000;
+
 /**
  * The embedded stack of real parts: Temporal, PostgreSQL, an example with what it needs, a worker. `steps` are run in
  * order by the caller, so that it can show their progress; `stack()` has everything once they are done, and `stop()` ends
@@ -94,6 +98,7 @@ export function createStack(
   const parts: Partial<ExampleStack> = { directory };
   const stops: (() => Promise<unknown>)[] = [];
   let ended = false;
+  let underWay: Promise<void> = Promise.resolve();
   /** What comes up while everything ends already goes at once. */
   const endLater = async (stop: () => Promise<unknown>): Promise<void> => {
     stops.push(stop);
@@ -195,14 +200,18 @@ export function createStack(
   const stop = async (): Promise<void> => {
     ended = true;
     await endAll();
+    // It still writes into the folder.
+    await Promise.race([underWay.catch(() => undefined), sleep(STEP_MS, undefined, { ref: false })]);
+    await endAll();
     if (parts.config !== undefined) await dropScratchClusters(parts.config);
-    if (given === undefined) rmSync(directory, { recursive: true, force: true });
+    if (given === undefined) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   };
   const startable = steps.map(({ title, start }) => ({
     title,
     start: async (progress: Progress) => {
       if (ended) throw new Error('the stack has been stopped');
-      await start(progress);
+      underWay = start(progress);
+      await underWay;
     },
   }));
   return { steps: startable, stop, stack: (): ExampleStack => ({ ...(parts as ExampleStack), stop }) };
