@@ -37,7 +37,7 @@ export async function sweepWorkspaces(): Promise<number> {
     );
     if (age < YOUNG_MS) continue;
     // However old: a command may take days, and a second one must not run beside it.
-    if (isLock) removed += Number(await removeDeadLock(path).catch(() => false));
+    if (isLock && (await removeDeadLock(path).catch(() => false))) removed += 1;
     if (owner === null || (age < OLD_MS && isAlive(Number(owner[1])))) continue;
     await rm(path, { recursive: true, force: true }).then(
       () => (removed += 1),
