@@ -35,10 +35,8 @@ export function addOperators(server: FastifyInstance, operated: Operated): (seco
     return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable' });
   });
   server.get('/api/health/detailed', async (_request, reply) => {
-    const summaries = switches().summaries
-      ? { summaries: await check(() => readSummary(pools.current())) }
-      : {};
-    const checks: Record<string, Check> = { ...(await readiness(operated)), ...summaries };
+    const checks: Record<string, Check> = await readiness(operated);
+    if (switches().summaries) checks['summaries'] = await check(() => readSummary(pools.current()));
     const ok = Object.values(checks).every((one) => one.ok);
     return reply.code(ok ? 200 : 503).send({
       status: ok ? 'ok' : 'unavailable',
