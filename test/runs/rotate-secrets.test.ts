@@ -289,6 +289,18 @@ it('rotates nothing where nobody approves in time, and says of which secrets nob
   expect([unknown.outcome, unknown.message]).toEqual(['FAILED', expect.stringContaining('nobody knows')]);
 });
 
+it('rotates the others where nobody decides about a swap, and says of which', async () => {
+  await start({ [DOOR]: vault.settings, 'approval.expiresAfterMinutes': 0.02 });
+  const former = active().version;
+  const doors = vault.versions();
+  const { outcome, message } = await driver.run(ROTATE, { secrets: ['door', 'session-signing'] });
+  expect([outcome, message]).toEqual([
+    'PARTIAL',
+    expect.stringContaining('door: nobody decided in time about its swap'),
+  ]);
+  expect([stateOf(former), vault.versions()]).toEqual(['retired', doors]);
+});
+
 it('calls people before it waits, and once', async () => {
   await start({ [`${KEY}.graceMinutes`]: 0.1, [`${DOOR}.versions`]: sh('echo not-a-list') });
   const before = callsOf(driver).length;
