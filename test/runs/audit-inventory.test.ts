@@ -5,7 +5,7 @@ import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { firing } from './alerts';
 import { configure, startDriver, titles, type Driver, type Ended } from './harness';
-import { DRIFT, FILL, OVERSELL, settings, TABLES, type Files } from './inventory-world';
+import { DRIFT, FILL, OVERSELL, ROWS, settings, TABLES, type Files } from './inventory-world';
 import { keepHistory } from './keep-history';
 import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
@@ -34,11 +34,7 @@ afterAll(async () => {
   await driver?.stack.stop();
 });
 
-const rows = async () => [
-  await driver.sql('SELECT u.*::text FROM units u ORDER BY no'),
-  await driver.sql('SELECT l.*::text FROM ledger l ORDER BY no'),
-  await driver.sql('SELECT s.*::text FROM sales s ORDER BY no'),
-];
+const rows = () => driver.sql(ROWS);
 const taken = async (...units: number[]) =>
   (
     await driver.sql<{ taken: number }>(`SELECT taken FROM units WHERE no IN (${units.join()}) ORDER BY no`)

@@ -4,49 +4,29 @@ import { join } from 'node:path';
 import { compileRoutes, planRun, routeOf } from '../../src/alerts/routing';
 import { forgeSessions } from '../../examples/booking/forge';
 import { readKeys } from '../../examples/booking/keys';
-import { DEFAULT_SWITCHES, readSwitches, setSwitches } from '../../examples/booking/switches';
+import { readSwitches } from '../../examples/booking/switches';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { firing } from './alerts';
-import { configure, historyOf, startDriver, titles, type Driver } from './harness';
-import { startWorkerProcess, type WorkerProcess } from './worker-process';
+import { historyOf, titles, type Driver } from './harness';
+import { sh } from './secrets-world';
+import { startSecurityWorld, type SecurityWorld } from './security-world';
 
 quietTemporal();
 const CONTAIN = 'containSecurityIncident';
-const SECURITY = 'environments.production.security';
 const WHO = '203.0.113.7';
+let world: SecurityWorld;
 let driver: Driver;
-let worker: WorkerProcess | undefined;
-let usual: Record<string, unknown>;
 beforeAll(async () => {
-  driver = await startDriver(400, false);
-  const { production } = driver.stack.config.services['booking']!.environments;
-  usual = structuredClone((production as unknown as { security: Record<string, unknown> }).security);
+  world = await startSecurityWorld(WHO);
+  ({ driver } = world);
   await start();
 });
-afterAll(async () => {
-  await worker?.stop();
-  await driver?.stack.stop();
-});
-
-const sh = (script: string) => ({ run: ['sh', '-c', script], timeoutSeconds: 60 });
-/** A worker with these settings of `security` beside the usual ones. */
-async function start(
-  security: Record<string, unknown> = {},
-  settings: Record<string, unknown> = {},
-): Promise<void> {
-  await worker?.stop();
-  setSwitches(folder(), DEFAULT_SWITCHES);
-  await until(async () => (await statusFrom(WHO)) === 200);
-  const key = 'environments.production.secrets.session-signing';
-  const quick = { [`${key}.settleSeconds`]: 1 };
-  configure(driver, { [SECURITY]: { ...usual, ...security }, ...quick, ...settings });
-  worker = await startWorkerProcess(driver.stack.configFile);
-}
+afterAll(() => world?.stop());
+const start: SecurityWorld['start'] = (...settings) => world.start(...settings);
 const folder = () => driver.stack.directory;
-const isolations = () => usual['isolations'] as Record<string, Record<string, unknown>>;
-const statusFrom = async (who: string) =>
-  (await fetch(`${driver.stack.app.url}/health`, { headers: { 'x-forwarded-for': who } })).status;
+const isolations = () => world.isolations;
+const statusFrom = (who: string) => world.statusFrom(who);
 const pages = () => driver.stack.inbox.received().filter(({ kind }) => kind === 'page');
 const input = { addresses: [WHO], title: 'Sessions that nobody issued' };
 
@@ -301,9 +281,9 @@ it('isolates when the worker is killed meanwhile, and reminds people before a ta
   });
   const handle = await driver.start(CONTAIN, input);
   await until(async () => existsSync(flag));
-  await worker!.kill();
+  await world.kill();
   rmSync(flag);
-  worker = await startWorkerProcess(driver.stack.configFile);
+  await world.work();
   await driver.waiting(handle, 'task');
   expect(await statusFrom(WHO)).toBe(403);
   await until(async () =>

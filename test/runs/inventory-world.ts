@@ -54,3 +54,6 @@ export const DRIFT = 'UPDATE units SET taken = 0 WHERE no IN (1, 2)';
 export const OVERSELL = `
   INSERT INTO sales (unit, state) SELECT 3, 'PAID' FROM generate_series(1, 3);
   INSERT INTO ledger (unit, quantity) VALUES (3, 3)`;
+
+export const ROWS = `
+  SELECT 'unit' AS of, u::text FROM units u UNION ALL SELECT 'entry', l::text FROM ledger l UNION ALL SELECT 'sale', s::text FROM sales s ORDER BY 1, 2`;
