@@ -41,7 +41,8 @@ export async function salvageBatch(
 ): Promise<BatchResult<Item>> {
   const { good, left, later } = await lockBoth(client, salvaging, items);
   const stored = await storeWhatGoes(client, salvaging, good);
-  return { done: stored.done, left: [...left, ...stored.left], later };
+  await writeAudit(client, salvaging, stored.done);
+  return { done: stored.done.length, left: [...left, ...stored.left], later };
 }
 
 /** What the database itself, or a trigger of the application, refuses to have in a row. */
@@ -52,37 +53,38 @@ async function storeWhatGoes(
   client: Client,
   salvaging: Salvaging,
   items: Item[],
-): Promise<{ done: number; left: LeftAlone[] }> {
+): Promise<{ done: Item[]; left: LeftAlone[] }> {
   const [first] = items;
-  if (first === undefined) return { done: 0, left: [] };
+  if (first === undefined) return { done: [], left: [] };
   await client.query('SAVEPOINT salvage');
   try {
     await store(client, salvaging, items);
     await client.query('RELEASE SAVEPOINT salvage');
-    return { done: items.length, left: [] };
+    return { done: items, left: [] };
   } catch (error) {
     const state = sqlStateOf(error);
     if (state === undefined || !REFUSED.test(state)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT salvage; RELEASE SAVEPOINT salvage');
-    // The database's own words may quote the row.
-    if (items.length === 1)
-      return {
-        done: 0,
-        left: [{ unit: first.unit, why: `the database refuses what was written (SQLSTATE ${state})` }],
-      };
+    if (items.length === 1) return { done: [], left: [{ unit: first.unit, why: whyRefused(error, state) }] };
   }
-  let done = 0;
+  const done: Item[] = [];
   const left: LeftAlone[] = [];
   for (const one of items) {
     const stored = await storeWhatGoes(client, salvaging, [one]);
-    done += stored.done;
+    done.push(...stored.done);
     left.push(...stored.left);
   }
   return { done, left };
 }
 
+/** The database's own words may quote the row; names of its constraints do not. */
+function whyRefused(error: unknown, state: string): string {
+  const { constraint } = error as { constraint?: string };
+  return `the database refuses what was written (SQLSTATE ${state}${constraint === undefined ? '' : `, ${constraint}`})`;
+}
+
 async function store(client: Client, salvaging: Salvaging, good: Item[]): Promise<void> {
-  const { log, tables, config } = salvaging;
+  const { log, tables } = salvaging;
   const { drafts, attempts } = tables;
   const winners = good.filter(({ winner }) => winner !== undefined);
   await withImages(
@@ -99,6 +101,9 @@ async function store(client: Client, salvaging: Salvaging, good: Item[]): Promis
       await writeJournal(client, salvaging, good);
     },
   );
+}
+
+async function writeAudit(client: Client, { log, tables, config }: Salvaging, good: Item[]): Promise<void> {
   await appendAudit(
     client,
     tables.audit,

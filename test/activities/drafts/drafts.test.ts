@@ -158,8 +158,8 @@ it('keeps no draft back because the database refuses another, and quotes nothing
   expect(repaired).toEqual({
     done: 0,
     left: [
-      { unit: 'draft 2', why: 'the database refuses what was written (SQLSTATE 23514)' },
-      { unit: 'draft 1', why: 'the database refuses what was written (SQLSTATE 23514)' },
+      { unit: 'draft 2', why: 'the database refuses what was written (SQLSTATE 23514, short)' },
+      { unit: 'draft 1', why: 'the database refuses what was written (SQLSTATE 23514, short)' },
     ],
   });
   await world.db.query(
