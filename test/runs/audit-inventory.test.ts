@@ -5,7 +5,7 @@ import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { firing } from './alerts';
 import { configure, startDriver, titles, type Driver, type Ended } from './harness';
-import { FILL, TABLES } from './inventory-world';
+import { DRIFT, FILL, OVERSELL, ROWS, settings, TABLES, type Files } from './inventory-world';
 import { keepHistory } from './keep-history';
 import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
@@ -14,25 +14,19 @@ quietTemporal();
 const AUDIT = 'auditInventory';
 let driver: Driver;
 let worker: WorkerProcess;
-let fails: string;
-let said: string;
-let log: string;
+let files: Files;
 beforeAll(async () => {
   driver = await startDriver(400, false, {}, { shared_preload_libraries: 'pg_stat_statements' });
-  [fails, said, log] = ['fails', 'said', 'log'].map((name) => join(driver.stack.directory, name)) as [
-    string,
-    string,
-    string,
-  ];
-  writeFileSync(said, 'on');
+  const inside = (name: string) => join(driver.stack.directory, name);
+  files = { fails: inside('fails'), said: inside('said'), log: inside('log'), jam: inside('jam') };
+  writeFileSync(files.said, 'on');
   await driver.sql(TABLES);
-  configure(driver, settings());
+  configure(driver, settings(files));
   worker = await startWorkerProcess(driver.stack.configFile);
 });
 beforeEach(async () => {
-  rmSync(fails, { force: true });
-  rmSync(log, { force: true });
-  writeFileSync(said, 'on');
+  for (const file of Object.values(files)) rmSync(file, { force: true });
+  writeFileSync(files.said, 'on');
   await driver.sql(FILL);
 });
 afterAll(async () => {
@@ -40,45 +34,14 @@ afterAll(async () => {
   await driver?.stack.stop();
 });
 
-const shell = (script: string) => ({ run: ['sh', '-c', script] });
-const way = (to: string) => ({ command: shell(`echo ${to} > ${said}; echo ${to} >> ${log}; echo ${to}`) });
-/** A unit a batch, so that a worker can be killed between two; a smoke test that fails on demand. */
-const settings = () => ({
-  inventory: {
-    role: 'stock_keeper',
-    batchRows: 1,
-    counts: ['PAID'],
-    tables: {
-      units: { table: 'units', columns: { id: 'no', capacity: 'most', sold: 'taken' } },
-      ledger: { table: 'ledger', columns: { id: 'no', unit: 'unit', createdAt: 'made' } },
-      bookings: { table: 'sales', columns: { id: 'no', unit: 'unit', status: 'state' } },
-      audit: { table: 'trail' },
-    },
-  },
-  'environments.production.inventory': {
-    confirmations: { stop: way('off'), resume: way('on'), state: { command: shell(`cat ${said}`) } },
-    rejections: { command: shell('echo 0') },
-  },
-  'environments.production.smoke': shell(`test ! -e ${fails}`),
-});
-
-const rows = async () => [
-  await driver.sql('SELECT u.*::text FROM units u ORDER BY no'),
-  await driver.sql('SELECT l.*::text FROM ledger l ORDER BY no'),
-  await driver.sql('SELECT s.*::text FROM sales s ORDER BY no'),
-];
+const rows = () => driver.sql(ROWS);
 const taken = async (...units: number[]) =>
   (
     await driver.sql<{ taken: number }>(`SELECT taken FROM units WHERE no IN (${units.join()}) ORDER BY no`)
   ).map((row) => row.taken);
-const switched = () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []);
-const drift = () => driver.sql('UPDATE units SET taken = 0 WHERE no IN (1, 2)');
-/** Sells five of the four of unit 3, as its ledger and bookings say too. */
-const oversell = () =>
-  driver.sql(
-    `INSERT INTO sales (unit, state) SELECT 3, 'PAID' FROM generate_series(1, 3);
-     INSERT INTO ledger (unit, quantity) VALUES (3, 3)`,
-  );
+const switched = () => (existsSync(files.log) ? readFileSync(files.log, 'utf8').trim().split('\n') : []);
+const drift = () => driver.sql(DRIFT);
+const oversell = () => driver.sql(OVERSELL);
 const propose = async (input = {}) => {
   const handle = await driver.start(AUDIT, { mode: 'propose', ...input });
   const { id } = await driver.waiting(handle, 'approval');
@@ -140,11 +103,11 @@ it('changes nothing while it only observes, or is refused', async () => {
 it('puts counters back and takes confirmations again where the smoke test fails', async () => {
   await drift();
   const before = await rows();
-  writeFileSync(fails, '');
+  writeFileSync(files.fails, '');
   const ended = await driver.end(await approve());
   expect(ended.outcome).toBe('ROLLED_BACK');
   expect(await rows()).toEqual(before);
-  expect([switched(), readFileSync(said, 'utf8').trim()]).toEqual([['off', 'on'], 'on']);
+  expect([switched(), readFileSync(files.said, 'utf8').trim()]).toEqual([['off', 'on'], 'on']);
 });
 
 it('takes confirmations again where the counters cannot be rebuilt', async () => {
@@ -158,6 +121,46 @@ it('takes confirmations again where the counters cannot be rebuilt', async () =>
   } finally {
     await driver.sql('ALTER TABLE units DROP CONSTRAINT never');
   }
+});
+
+it('takes confirmations again before people repair counters that cannot be put back', async () => {
+  await drift();
+  await driver.sql('ALTER TABLE units ADD CONSTRAINT never CHECK (no <> 1 OR taken <> 0) NOT VALID');
+  try {
+    writeFileSync(files.fails, '');
+    const handle = await approve();
+    const task = await driver.waiting(handle, 'task');
+    expect(task.question).toMatch(/^Put the counters back failed/);
+    expect([switched(), readFileSync(files.said, 'utf8').trim()]).toEqual([['off', 'on'], 'on']);
+    await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'looked at it' });
+    expect((await driver.end(handle)).outcome).toBe('NEEDS_HUMAN');
+  } finally {
+    await driver.sql('ALTER TABLE units DROP CONSTRAINT never');
+  }
+});
+
+it('keeps rebuilt counters where confirmations cannot be resumed, and says exactly how people do it', async () => {
+  await drift();
+  writeFileSync(files.jam, '');
+  const handle = await approve();
+  const task = await driver.waiting(handle, 'task');
+  expect(task.question).toContain(
+    `Resume them by hand: \`RUNBOOKS_SERVICE=booking RUNBOOKS_ENVIRONMENT=production sh -c 'test ! -e ${files.jam} || exit 9; echo on`,
+  );
+  const paged = driver.stack.inbox.received().filter(({ kind }) => kind === 'page');
+  expect(paged.some(({ text }) => text.includes('may still be stopped, and then nothing is sold'))).toBe(
+    true,
+  );
+  expect(await taken(1, 2)).toEqual([2, 2]);
+  await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'too early' });
+  await driver.until(handle, ({ waiting }) =>
+    waiting.some(({ question }) => question.startsWith('Still not right (it says "off": stopped)')),
+  );
+  writeFileSync(files.said, 'on');
+  const again = await driver.waiting(handle, 'task');
+  await driver.answer(handle, 'done', { task: again.id, by: 'ben', note: 'by hand' });
+  expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  expect([await taken(1, 2), switched()]).toEqual([[2, 2], ['off']]);
 });
 
 it('starts from its alert, counts in what was sold since the plan, asks, and leaves bookings to a person', async () => {
@@ -212,7 +215,7 @@ it('leaves confirmations stopped where a person says so, and says that it does a
   await oversell();
   const handle = await approve();
   const decision = await driver.waiting(handle, 'decision');
-  writeFileSync(fails, '');
+  writeFileSync(files.fails, '');
   await driver.answer(handle, 'decide', { question: decision.id, choice: 'keep stopped', by: 'ben' });
   const { outcome, message } = await driver.end(handle);
   expect([outcome, message]).toEqual([
@@ -224,7 +227,7 @@ it('leaves confirmations stopped where a person says so, and says that it does a
 
 it('leaves confirmations to whoever had stopped them before', async () => {
   await drift();
-  writeFileSync(said, 'off');
+  writeFileSync(files.said, 'off');
   const { outcome, report } = await driver.end(await approve());
   expect([outcome, report.summary]).toEqual([
     'SUCCEEDED',

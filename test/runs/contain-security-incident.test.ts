@@ -4,49 +4,29 @@ import { join } from 'node:path';
 import { compileRoutes, planRun, routeOf } from '../../src/alerts/routing';
 import { forgeSessions } from '../../examples/booking/forge';
 import { readKeys } from '../../examples/booking/keys';
-import { DEFAULT_SWITCHES, readSwitches, setSwitches } from '../../examples/booking/switches';
+import { readSwitches } from '../../examples/booking/switches';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { firing } from './alerts';
-import { configure, historyOf, startDriver, titles, type Driver } from './harness';
-import { startWorkerProcess, type WorkerProcess } from './worker-process';
+import { historyOf, titles, type Driver } from './harness';
+import { sh } from './secrets-world';
+import { startSecurityWorld, type SecurityWorld } from './security-world';
 
 quietTemporal();
 const CONTAIN = 'containSecurityIncident';
-const SECURITY = 'environments.production.security';
 const WHO = '203.0.113.7';
+let world: SecurityWorld;
 let driver: Driver;
-let worker: WorkerProcess | undefined;
-let usual: Record<string, unknown>;
 beforeAll(async () => {
-  driver = await startDriver(400, false);
-  const { production } = driver.stack.config.services['booking']!.environments;
-  usual = structuredClone((production as unknown as { security: Record<string, unknown> }).security);
+  world = await startSecurityWorld(WHO);
+  ({ driver } = world);
   await start();
 });
-afterAll(async () => {
-  await worker?.stop();
-  await driver?.stack.stop();
-});
-
-const sh = (script: string) => ({ run: ['sh', '-c', script], timeoutSeconds: 60 });
-/** A worker with these settings of `security` beside the usual ones. */
-async function start(
-  security: Record<string, unknown> = {},
-  settings: Record<string, unknown> = {},
-): Promise<void> {
-  await worker?.stop();
-  setSwitches(folder(), DEFAULT_SWITCHES);
-  await until(async () => (await statusFrom(WHO)) === 200);
-  const key = 'environments.production.secrets.session-signing';
-  const quick = { [`${key}.settleSeconds`]: 1 };
-  configure(driver, { [SECURITY]: { ...usual, ...security }, ...quick, ...settings });
-  worker = await startWorkerProcess(driver.stack.configFile);
-}
+afterAll(() => world?.stop());
+const start: SecurityWorld['start'] = (...settings) => world.start(...settings);
 const folder = () => driver.stack.directory;
-const isolations = () => usual['isolations'] as Record<string, Record<string, unknown>>;
-const statusFrom = async (who: string) =>
-  (await fetch(`${driver.stack.app.url}/health`, { headers: { 'x-forwarded-for': who } })).status;
+const isolations = () => world.isolations;
+const statusFrom = (who: string) => world.statusFrom(who);
 const pages = () => driver.stack.inbox.received().filter(({ kind }) => kind === 'page');
 const input = { addresses: [WHO], title: 'Sessions that nobody issued' };
 
@@ -66,6 +46,11 @@ it('changes nothing while it only observes, or is refused', async () => {
     'rotate at once: session-signing',
     'tasks for people: authorities, users, patches, timeline',
   ]);
+  for (const wrong of [
+    { secrets: ['nobodys'] },
+    { from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' },
+  ])
+    expect((await driver.run(CONTAIN, { ...input, ...wrong })).message).toContain('InvalidInput');
   const handle = await driver.start(CONTAIN, { ...input, mode: 'propose' });
   const { id } = await driver.waiting(handle, 'approval');
   await driver.answer(handle, 'reject', { plan: id, by: 'ben' });
@@ -129,19 +114,6 @@ it('does nothing before a person has decided where the logs are not preserved', 
   expect(await statusFrom(WHO)).toBe(403);
 });
 
-it.each([
-  ['an empty file', ': > empty; echo empty', 'is empty'],
-  ['another hash', `echo x > log; echo ${'0'.repeat(64)}  log`, 'and the command says'],
-  ['no file', 'echo nowhere', 'is no file'],
-])('takes no %s for preserved logs', async (_, script, said) => {
-  await start({ preserveLogs: sh(script) });
-  const handle = await driver.start(CONTAIN, input);
-  const { id, question } = await driver.waiting(handle, 'decision');
-  expect(question).toContain(said);
-  await driver.answer(handle, 'decide', { question: id, choice: 'stop', by: 'ben' });
-  expect((await driver.end(handle)).outcome).toBe('REJECTED');
-});
-
 it('asks before what cannot be taken back, records what was denied, and takes back what does not isolate', async () => {
   const done = join(folder(), 'ended');
   const { block } = isolations();
@@ -173,6 +145,41 @@ it('asks before what cannot be taken back, records what was denied, and takes ba
   expect(pages().some(({ text }) => text.includes('idle does not isolate'))).toBe(true);
   expect(titles(report)).toContain('End idle');
   expect(titles(report)).not.toContain('End unsure');
+});
+
+it('goes on with the others where one can neither be set nor ended, and believes no probe that could not tell before', async () => {
+  const { block } = isolations();
+  const told = join(folder(), 'told');
+  const stuck = { ...block, apply: { command: sh('exit 4') }, end: { command: sh('exit 5') } };
+  const probe = { command: sh(`test -e ${told} && echo isolated || { touch ${told}; echo what; }`) };
+  await start({
+    isolations: {
+      stuck: { ...stuck, probe: { command: sh('echo open') } },
+      late: { ...block, probe },
+      block,
+    },
+  });
+  const { outcome, message, report } = await driver.agree(await driver.start(CONTAIN, input));
+  expect([outcome, await statusFrom(WHO)]).toEqual(['PARTIAL', 403]);
+  expect(message).toMatch(
+    /1 isolation perhaps set: stuck 203\.0\.113\.7 \(ending it failed: .* status 5.*; to end it: `WHO=203\.0\.113\.7 .* sh -c 'exit 5'`\)/,
+  );
+  expect(message).toContain(`late ${WHO} (its probe could not tell before it was set, and proves nothing;`);
+  expect(pages().some(({ text }) => text.includes(`stuck ${WHO} does not isolate`))).toBe(true);
+  expect(titles(report)).not.toContain('Repair by a person');
+});
+
+it('rotates while a person is asked about an isolation', async () => {
+  const { block } = isolations();
+  await start({
+    isolations: { 'end-sessions': { does: 'ends all sessions', apply: { command: sh('true') } }, block },
+  });
+  const former = readKeys(folder()).find(({ state }) => state === 'active')!.version;
+  const handle = await driver.start(CONTAIN, { ...input, secrets: ['session-signing'] });
+  const { id } = await driver.waiting(handle, 'decision');
+  await until(async () => readKeys(folder()).find(({ version }) => version === former)!.state === 'retired');
+  await driver.answer(handle, 'decide', { question: id, choice: 'leave it out', by: 'ben' });
+  expect((await driver.agree(handle)).message).toContain('denied: end-sessions (as decided)');
 });
 
 it('says that a probe proves nothing which finds it isolated before, and succeeds after an attempt that failed', async () => {
@@ -274,9 +281,9 @@ it('isolates when the worker is killed meanwhile, and reminds people before a ta
   });
   const handle = await driver.start(CONTAIN, input);
   await until(async () => existsSync(flag));
-  await worker!.kill();
+  await world.kill();
   rmSync(flag);
-  worker = await startWorkerProcess(driver.stack.configFile);
+  await world.work();
   await driver.waiting(handle, 'task');
   expect(await statusFrom(WHO)).toBe(403);
   await until(async () =>

@@ -5,6 +5,7 @@ import { AUTOSAVE_TOKEN, startAutosaveApp } from '../simulators/autosave-app';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { configure, historyOf, startDriver, type Driver } from './harness';
+import { COLLISION, DESK, lost, settings } from './autosave-world';
 import { keepHistory } from './keep-history';
 import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
@@ -21,12 +22,12 @@ beforeAll(async () => {
   driver = await startDriver(100, false);
   flag = join(driver.stack.directory, 'fails');
   await driver.sql(DESK);
-  configure(driver, settings());
+  configure(driver, settings(app.url, flag));
   worker = await startWorkerProcess(driver.stack.configFile);
 });
 beforeEach(async () => {
   await driver.sql('TRUNCATE "Desk"."Note", "Desk"."Try"');
-  Object.assign(app.state, { saves: true, localOnly: false, switched: [], stuck: false });
+  Object.assign(app.state, { saves: true, localOnly: false, switched: [], stuck: false, onceOff: undefined });
   app.state.told.clear();
   app.state.deafTo.clear();
 });
@@ -37,69 +38,8 @@ afterAll(async () => {
   app?.stop();
 });
 
-/** Other names than ours: the whole file runs by configuration alone. */
-const DESK = `
-  CREATE SCHEMA "Desk" AUTHORIZATION booking_owner; SET ROLE booking_owner;
-  CREATE TABLE "Desk"."Note" ("Key" int PRIMARY KEY DEFAULT (random() * 1e9)::int + 1000, "by" text NOT NULL, "rev" int NOT NULL,
-    "order" timestamptz NOT NULL DEFAULT now(), "text" text NOT NULL);
-  CREATE TABLE "Desk"."Try" ("no" bigserial PRIMARY KEY, "note" int NOT NULL, "rev" int NOT NULL, "at" timestamptz NOT NULL,
-    "tab" text NOT NULL, "text" text, "fate" text NOT NULL, "why" text)`;
-
-const settings = () => {
-  const auth = { kind: 'bearer', token: '${env:DESK_TOKEN}' };
-  const post = (path: string, body: object) => ({ method: 'POST', url: `${app.url}${path}`, auth, body });
-  const local = (on: boolean) => ({ operation: post('/desk/local', { on }) });
-  return {
-    drafts: {
-      batchRows: 1,
-      minAttempts: 1,
-      tables: {
-        drafts: {
-          schema: 'Desk',
-          table: 'Note',
-          columns: { id: 'Key', owner: 'by', version: 'rev', updatedAt: 'order', body: 'text' },
-        },
-        attempts: {
-          schema: 'Desk',
-          table: 'Try',
-          columns: {
-            id: 'no',
-            draft: 'note',
-            base: 'rev',
-            savedAt: 'at',
-            body: 'text',
-            status: 'fate',
-            session: 'tab',
-            error: 'why',
-          },
-        },
-      },
-    },
-    'environments.production.drafts': {
-      localOnly: { on: local(true), off: local(false) },
-      probe: post('/desk/probe', { text: 'probe' }),
-      inform: {
-        ...post('/desk/tell', { owner: '{owner}', drafts: '{drafts}' }),
-        headers: { 'Idempotency-Key': '{key}' },
-      },
-      settleSeconds: 1,
-    },
-    'environments.production.smoke': { run: ['sh', '-c', `test ! -e ${flag}`] },
-  };
-};
-
-/** Drafts that each lost one save, minutes ago; while saves fail, just now. */
-async function lose(count: number, minutesAgo = 30): Promise<void> {
-  await driver.sql(
-    `INSERT INTO "Desk"."Note" ("Key", "by", "rev", "text") SELECT n, 'u' || n, 1, 'stored ' || n FROM generate_series(1, ${count}) n;
-     INSERT INTO "Desk"."Try" ("note", "rev", "at", "tab", "text", "fate", "why")
-       SELECT n, 1, now() - interval '${minutesAgo} min', 'a', 'private words ' || n, 'failed', 'disk full: private words' FROM generate_series(1, ${count}) n`,
-  );
-}
-const collide = () =>
-  driver.sql(
-    `INSERT INTO "Desk"."Try" ("note", "rev", "at", "tab", "text", "fate") VALUES (1, 1, now() - interval '20 min', 'b', 'private words of b', 'conflict')`,
-  );
+const lose = (count: number, minutesAgo = 30) => driver.sql(lost(count, minutesAgo));
+const collide = () => driver.sql(COLLISION);
 const notes = () =>
   driver
     .sql<{ note: string }>(
@@ -206,6 +146,53 @@ it('keeps edits local while saves fail, waits for a person, and salvages what wa
   expect((await notes())[2]).toBe('u9 5 late');
 });
 
+it('lets editors save what they kept before it salvages, and so takes nothing from them', async () => {
+  app.state.saves = false;
+  await lose(2, 0);
+  const handle = await driver.start(RUNBOOK, { mode: 'auto' });
+  const task = await driver.waiting(handle, 'task');
+  await driver.sql(`UPDATE "Desk"."Try" SET "at" = now() - interval '1 min'`);
+  app.state.onceOff = () =>
+    driver.sql(
+      `UPDATE "Desk"."Note" SET "rev" = 2, "text" = 'newest words' WHERE "Key" = 1;
+       INSERT INTO "Desk"."Try" ("note", "rev", "at", "tab", "text", "fate") VALUES (1, 1, now(), 'a', 'newest words', 'saved')`,
+    );
+  app.state.saves = true;
+  await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'room on the disk' });
+  const { outcome, report } = await driver.end(handle);
+  expect([outcome, report.facts['draftsSalvaged']]).toEqual(['SUCCEEDED', 1]);
+  expect(await notes()).toEqual(['u1 2 newest words', 'u2 2 private words 2']);
+});
+
+it('goes on where edits can neither be kept local nor be saved as usual, and ends that once it can', async () => {
+  Object.assign(app.state, { saves: false, stuck: true });
+  await lose(1, 0);
+  const handle = await driver.start(RUNBOOK, { mode: 'auto' });
+  const task = await driver.waiting(handle, 'task');
+  expect(task.question).toMatch(/^Saves of /);
+  await driver.sql(`UPDATE "Desk"."Try" SET "at" = now() - interval '1 min'`);
+  Object.assign(app.state, { saves: true, stuck: false });
+  await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'room on the disk' });
+  expect((await driver.end(handle)).outcome).toBe('SUCCEEDED');
+  expect([app.state.switched, await notes()]).toEqual([[false], ['u1 2 private words 1']]);
+});
+
+it('does not succeed where edits cannot be saved as usual again; salvages all the same, and pages how to do it', async () => {
+  app.state.saves = false;
+  await lose(1, 0);
+  const handle = await driver.start(RUNBOOK, { mode: 'auto' });
+  const task = await driver.waiting(handle, 'task');
+  await driver.sql(`UPDATE "Desk"."Try" SET "at" = now() - interval '1 min'`);
+  Object.assign(app.state, { saves: true, stuck: true });
+  await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'room on the disk' });
+  const { outcome, message } = await driver.end(handle);
+  const how = `Have them saved as usual by hand: POST ${app.url}/desk/local with {"on":false}`;
+  expect([outcome, message]).toEqual(['PARTIAL', expect.stringContaining(how)]);
+  expect(await notes()).toEqual(['u1 2 private words 1']);
+  const paged = driver.stack.inbox.received().filter(({ kind }) => kind === 'page');
+  expect(paged.some(({ text }) => text.includes(how))).toBe(true);
+});
+
 it('does not succeed where saves fail again; what was salvaged stays, and edits are saved as usual', async () => {
   app.state.saves = false;
   await lose(1, 0);
@@ -271,4 +258,16 @@ it('salvages nothing where nobody approves in time', async () => {
   worker = await startWorkerProcess(driver.stack.configFile);
   expect((await driver.run(RUNBOOK, { mode: 'propose' })).outcome).toBe('REJECTED');
   expect(await notes()).toEqual(['u1 1 stored 1']);
+});
+
+it('names conflicts about which nobody decides in time, and salvages the others', async () => {
+  await lose(2);
+  await collide();
+  const handle = await driver.start(RUNBOOK, { mode: 'auto' });
+  const task = await driver.waiting(handle, 'task');
+  expect(task.question).toMatch(/: draft 1: a conflict about which nobody decided in time\.$/);
+  await driver.answer(handle, 'done', { task: task.id, by: 'ben', note: 'talked to u1' });
+  const { outcome, report } = await driver.end(handle);
+  expect([outcome, report.facts['draftsSalvaged'], report.facts['draftsNamed']]).toEqual(['SUCCEEDED', 1, 1]);
+  expect(await notes()).toEqual(['u1 1 stored 1', 'u2 2 private words 2']);
 });

@@ -45,6 +45,8 @@ const stateOf = (version: string) => keys().find((one) => one.version === versio
 const program = (verb: string) => `${process.execPath} ${sampleProgram('keys.js')} ${verb}`;
 const statusOf = (token: string) => answerTo(driver, token);
 const signIn = () => sessionOf(driver);
+/** A secret whose age nobody knows. */
+const unlisted = () => ({ ...vault.settings, versions: sh('echo not-a-list') });
 
 it('has nothing to do where no secret is due', async () => {
   const { outcome, message } = await driver.run(ROTATE);
@@ -232,50 +234,9 @@ it('says that a former key is accepted although its store calls it retired', asy
   configure(driver, { [`${KEY}.versions`]: sh(program('versions')) });
 });
 
-/** Another application, by configuration alone. */
-describe('a secret of which one version is accepted at a time', () => {
-  const swap = async (choice: string) => {
-    const handle = await driver.start(ROTATE, { secrets: ['door'] });
-    const { id } = await driver.waiting(handle, 'decision');
-    await driver.answer(handle, 'decide', { question: id, choice, by: 'ben' });
-    return driver.end(handle);
-  };
-  beforeAll(() => start({ [DOOR]: vault.settings }));
-
-  it('stays where a person says so, and everybody was told', async () => {
-    expect(await swap('not now')).toMatchObject({
-      outcome: 'REJECTED',
-      message: 'REJECTED: door not swapped, as decided',
-    });
-    expect(vault.versions()).toHaveLength(1);
-    expect(
-      driver.stack.inbox
-        .received()
-        .some(({ text }) => text.includes('door of booking/production is about to be swapped')),
-    ).toBe(true);
-  });
-
-  it('is the former one again where the application goes on with that', async () => {
-    vault.pin('first');
-    const { outcome, message } = await swap('swap it now');
-    vault.pin(undefined);
-    expect([outcome, message]).toEqual(['ROLLED_BACK', expect.stringContaining('is accepted: refused')]);
-    expect(vault.versions().find(({ state }) => state === 'active')!.version).toBe('first');
-  });
-
-  it('is swapped, and the former one is refused', async () => {
-    const { outcome, handle } = await swap('swap it now');
-    const { version } = vault.versions().find(({ state }) => state === 'active')!;
-    expect([outcome, version === 'first']).toEqual(['SUCCEEDED', false]);
-    const open = async (key: string) => (await fetch(vault.url, { headers: { 'x-key': key } })).status;
-    expect([await open(vault.valueOf(version)), await open(vault.valueOf('first'))]).toEqual([200, 403]);
-    await expectNoValues(handle, 'door', [vault.valueOf(version), vault.valueOf('first')]);
-  });
-});
-
 it('rotates nothing where nobody approves in time, and says of which secrets nobody knows', async () => {
   const before = keys();
-  await start({ 'approval.expiresAfterMinutes': 0.02, [`${DOOR}.versions`]: sh('echo not-a-list') });
+  await start({ 'approval.expiresAfterMinutes': 0.02, [DOOR]: unlisted() });
   const { outcome, report } = await driver.run(ROTATE, {
     mode: 'propose',
     secrets: ['session-signing', 'door'],
@@ -290,7 +251,7 @@ it('rotates nothing where nobody approves in time, and says of which secrets nob
 });
 
 it('calls people before it waits, and once', async () => {
-  await start({ [`${KEY}.graceMinutes`]: 0.1, [`${DOOR}.versions`]: sh('echo not-a-list') });
+  await start({ [`${KEY}.graceMinutes`]: 0.1, [DOOR]: unlisted() });
   const before = callsOf(driver).length;
   const handle = await driver.start(ROTATE, { secrets: ['session-signing', 'door'] });
   await driver.until(handle, ({ summary }) => summary?.includes('former') === true);

@@ -14,13 +14,15 @@ export async function startAutosaveApp() {
     /** By key, so that the same message twice is one. */
     told: new Map<string, { owner: string; drafts: number }>(),
     deafTo: new Set<string>(),
+    /** What editors do when edits are saved as usual again, before it answers. */
+    onceOff: undefined as (() => Promise<unknown>) | undefined,
   };
   const server = createServer((request, response) => {
     const answer = (status: number, body: object) => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(body));
     };
-    void readJson(request).then((body) => {
+    void readJson(request).then(async (body) => {
       if (request.headers.authorization !== `Bearer ${AUTOSAVE_TOKEN}`)
         return answer(401, { error: 'unauthorized' });
       switch (request.url) {
@@ -30,6 +32,7 @@ export async function startAutosaveApp() {
           if (state.stuck) return answer(403, { error: 'not allowed' });
           state.localOnly = body['on'] === true;
           state.switched.push(state.localOnly);
+          if (!state.localOnly) await state.onceOff?.();
           return answer(200, { localOnly: state.localOnly });
         case '/desk/tell': {
           const { owner, drafts } = body as { owner: string; drafts: number };

@@ -6,6 +6,7 @@ import { checkRole } from '../postgres/repair/role';
 import { triggersOnTheWayBack, unconfiguredRepair } from '../postgres/repair/unconfigured';
 import { highestFenceToken } from '../postgres/session/bookkeeping';
 import { withClient } from '../postgres/session/connection';
+import { byHand } from '../support/by-hand';
 import type { ActivityDeps } from '../support/deps';
 import { draftsOf, savingOf, type DraftsConfig, type Keep } from './settings';
 import { changedTables, readDraftTables, writtenTables, type DraftTables } from './tables';
@@ -60,6 +61,8 @@ export interface Protection {
   localOnly: boolean;
   probe: boolean;
   inform: boolean;
+  /** The exact way to have edits saved as usual again, for people; null where nothing keeps them local. */
+  saveByHand: string | null;
   /** Name of what a rollback watches. */
   measure: string | null;
   settleMs: number;
@@ -80,6 +83,7 @@ export function createDraftLookActivities(deps: ActivityDeps) {
         localOnly: saving?.localOnly !== undefined,
         probe: saving?.probe !== undefined,
         inform: saving?.inform !== undefined,
+        saveByHand: saving?.localOnly === undefined ? null : byHand(saving.localOnly.off, place),
         measure: saving?.measure ?? null,
         settleMs: (saving?.settleSeconds ?? 60) * 1_000,
       };

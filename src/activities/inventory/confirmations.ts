@@ -2,6 +2,7 @@ import { targetOf, type Fence, type Place } from '../../contract/place';
 import { numberOf } from '../observe/reading';
 import { readSource } from '../observe/source';
 import { runFencedChange } from '../postgres/session/fenced-change';
+import { byHand } from '../support/by-hand';
 import type { CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
@@ -17,6 +18,10 @@ export interface Confirmations {
   watched: boolean;
   detail: string;
   askMinutes: number;
+  /** How long the application may take to notice that they were stopped or resumed. */
+  settleMs: number;
+  /** The exact way to resume them, for people; empty where nobody has said. */
+  resumeByHand: string;
 }
 
 /** How many updates were refused lately because there were not enough units. */
@@ -41,7 +46,12 @@ export function createConfirmationActivities(deps: ActivityDeps) {
     /** What the configured source says of confirmations; that it cannot be read is an answer. Reads only. */
     async readConfirmations(place: Place): Promise<Confirmations> {
       const { confirmations } = environmentInventoryOf(deps, place);
-      const facts = { canStop: confirmations !== undefined, askMinutes: confirmations?.askMinutes ?? 0 };
+      const facts = {
+        canStop: confirmations !== undefined,
+        askMinutes: confirmations?.askMinutes ?? 0,
+        settleMs: (confirmations?.settleSeconds ?? 0) * 1_000,
+        resumeByHand: confirmations === undefined ? '' : byHand(confirmations.resume, place),
+      };
       if (confirmations?.state === undefined)
         return { ...facts, watched: false, stopped: null, detail: 'not looked at: no source is configured' };
       const { stopped: word, ...source } = confirmations.state;

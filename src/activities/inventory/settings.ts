@@ -82,6 +82,12 @@ export const environmentInventorySchema = z
           .superRefine(checkSource)
           .optional()
           .describe('whether confirmations are taken'),
+        settleSeconds: z
+          .number()
+          .min(0)
+          .max(600)
+          .default(10)
+          .describe('how long the application may take to notice it: `state` is read again until then'),
         askMinutes: z
           .number()
           .positive()

@@ -70,7 +70,10 @@ async function count(client: Client, { name, columns }: Audit, input: ScopeInput
   ] as const) {
     if (wanted.length === 0) continue;
     if (one === undefined) unfiltered.push(which);
-    else either.push(`${textOf(one)} = ANY($${parameters.push(wanted)}::text[])`);
+    else {
+      const texts = which === 'actors' ? wanted : wanted.flatMap(spellingsOf);
+      either.push(`${textOf(one)} = ANY($${parameters.push(texts)}::text[])`);
+    }
   }
   const filter = either.join(' OR ');
   const where = `t.${at.name} >= ${instantParameter(1, at)} AND t.${at.name} < ${instantParameter(2, at)}${filter === '' ? '' : ` AND (${filter})`}`;
@@ -87,6 +90,18 @@ async function count(client: Client, { name, columns }: Audit, input: ScopeInput
     parameters,
   );
   return { ...rows[0]!, actions: actions.map((one) => ({ ...one, name: scrub(one.name) })), unfiltered };
+}
+
+const MAPPED = '::ffff:';
+
+/** One address is written in several ways, also as what a server for both versions of IP makes of it. */
+function spellingsOf(address: string): string[] {
+  const small = address.toLowerCase();
+  if (!small.includes(':')) return [small, `${MAPPED}${small}`];
+  const url = `http://[${small}]/`;
+  const short = URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : small;
+  const old = small.startsWith(MAPPED) && small.includes('.') ? [small.slice(MAPPED.length)] : [];
+  return [small, short, address, ...old];
 }
 
 /** Of type inet an address has a mask as a text. */

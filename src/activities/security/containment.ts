@@ -2,6 +2,7 @@ import { serviceOf } from '../../config/load';
 import { targetOf, type Fence, type Place } from '../../contract/place';
 import { runFencedChange } from '../postgres/session/fenced-change';
 import { readConfiguredCommand } from '../support/configured-command';
+import { byHand } from '../support/by-hand';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { problemOf } from '../support/http';
@@ -10,6 +11,7 @@ import { readBreachScope, type BreachScope, type ScopeInput } from './breach-sco
 import { containmentOf, type IsolationConfig } from './containment-settings';
 import { hushed, statusOf } from './hushed';
 import { preserveLogs, type PreservedLogs } from './preserve-logs';
+import { secretOf } from './settings';
 
 /** One isolation, of one address or actor or of everything. */
 export interface Isolation {
@@ -38,6 +40,13 @@ export interface Containment {
   usersMs: number;
   remindMs: number;
   unconfigured: string[];
+}
+
+export interface ContainmentInput {
+  isolate?: string[];
+  addresses: string[];
+  actors: string[];
+  secrets?: string[];
 }
 
 export interface IsolationRef extends Place {
@@ -82,21 +91,28 @@ export function createContainmentActivities(deps: ActivityDeps) {
   }
 
   return {
-    /** What the configuration has for the parts of a containment. Reads only the configuration. Throws InvalidInput. */
+    /**
+     * What the configuration has for the parts of a containment. Reads only the configuration. Throws InvalidInput, also
+     * where it has no secret of that name: it is too late to learn that when everything else is done.
+     */
     async readContainment({
       isolate,
       addresses,
       actors,
+      secrets = [],
       ...place
-    }: Place & { isolate?: string[]; addresses: string[]; actors: string[] }): Promise<Containment> {
+    }: Place & ContainmentInput): Promise<Containment> {
+      for (const secret of secrets) secretOf(deps, { ...place, secret });
       const config = containmentOf(deps, place);
       const { escalation } = serviceOf(deps.config, place.service);
       const rung = config.rung === undefined ? -1 : escalation.findIndex(({ name }) => name === config.rung);
-      const names = isolate ?? Object.keys(config.isolations);
-      const of = { address: addresses, actor: actors };
+      const names = [...new Set(isolate ?? Object.keys(config.isolations))];
+      const of = { address: [...new Set(addresses)], actor: [...new Set(actors)] };
       const isolations = names.flatMap((name) => {
         const one = isolationOf({ ...place, name, who: '' });
-        return (one.per === undefined ? [''] : of[one.per]).map((who) => describe(name, who, one));
+        return (one.per === undefined ? [''] : of[one.per]).map((who) =>
+          describe({ ...place, name, who }, one),
+        );
       });
       const missing = (name: string, what: string) => `security.${name} is not configured: ${what}`;
       return {
@@ -197,8 +213,7 @@ function titleOf(name: string, who: string): string {
 }
 
 function describe(
-  name: string,
-  who: string,
+  { name, who, ...place }: IsolationRef,
   { does, asks, end, probe, settleSeconds }: IsolationConfig,
 ): Isolation {
   return {
@@ -209,17 +224,6 @@ function describe(
     asks: asks || end === undefined,
     probed: probe !== undefined,
     settleMs: settleSeconds * 1_000,
-    howToEnd: howToEnd(end, who),
+    howToEnd: end === undefined ? 'it cannot be taken back' : byHand(end, place, who === '' ? {} : { who }),
   };
-}
-
-/** As it stands in the configuration: what is secret in it is not resolved. */
-function howToEnd(end: IsolationConfig['end'], who: string): string {
-  if (end === undefined) return 'it cannot be taken back';
-  const { command, operation } = end;
-  if (command !== undefined) {
-    const folder = command.directory === '.' ? '' : `cd ${command.directory} && `;
-    return `\`${folder}${who === '' ? '' : `WHO=${who} `}${command.run.join(' ')}\``;
-  }
-  return `${operation!.method} ${operation!.url.replaceAll('{who}', who)}`;
 }

@@ -1,7 +1,7 @@
 /** Drafts and their journal, in the database of the sample, and an application by somebody else. */
 import { createDraftActivities } from '../../../src/activities/drafts';
 import { draftsSchema, environmentDraftsSchema } from '../../../src/activities/drafts/settings';
-import type { Salvage } from '../../../src/activities/drafts/salvage';
+import type { Salvage } from '../../../src/activities/drafts/store';
 import { SALVAGE_STEP } from '../../../src/contract/drafts';
 import { runActivity, type TestPostgres } from '../../support/postgres';
 import { freshWorld, type World } from '../bookings/bookings-world';

@@ -147,6 +147,32 @@ it('refuses none, too many, a copy that cannot be, and a role that can write mor
   expect(await failureOf(find(world))).toMatchObject({ type: 'RepairRoleInvalid' });
 });
 
+it('keeps no draft back because the database refuses another, and quotes nothing of that', async () => {
+  const world = await freshDrafts(pg, { drafts: { keep: 'newest' } });
+  await world.db.query(
+    `ALTER TABLE drafts ADD CONSTRAINT short CHECK (length(body) < 10); UPDATE save_attempts SET body = 'much too long, and private' WHERE id = 4`,
+  );
+  const { salvages } = decide(await find(world));
+  const repaired = await salvage(world, [...salvages].reverse());
+  // Draft 1 is too long as well.
+  expect(repaired).toEqual({
+    done: 0,
+    left: [
+      { unit: 'draft 2', why: 'the database refuses what was written (SQLSTATE 23514, short)' },
+      { unit: 'draft 1', why: 'the database refuses what was written (SQLSTATE 23514, short)' },
+    ],
+  });
+  await world.db.query(
+    'ALTER TABLE drafts DROP CONSTRAINT short; ALTER TABLE drafts ADD CHECK (length(body) < 20)',
+  );
+  expect(await salvage(world, salvages)).toMatchObject({ done: 1, left: [{ unit: 'draft 2' }] });
+  expect((await bodiesOf(world)).slice(0, 2)).toEqual(['1:4 secret second of 1', '2:3 stored 2']);
+  expect(await world.db.query('SELECT status FROM save_attempts WHERE id IN (2, 4) ORDER BY id')).toEqual([
+    { status: 'salvaged' },
+    { status: 'conflict' },
+  ]);
+});
+
 it('works on an application of somebody else', async () => {
   const world = await freshDrafts(pg, {
     sql: `${DRAFTS}${LOST} CREATE SCHEMA "Desk"; GRANT USAGE ON SCHEMA "Desk" TO ${ROLE}; GRANT ALL ON SCHEMA "Desk" TO booking_owner; SET ROLE booking_owner;

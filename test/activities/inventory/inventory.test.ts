@@ -237,6 +237,7 @@ it('says of confirmations and of refused updates what their sources say; what no
   expect(await runActivity(told.stock.readConfirmations, place)).toMatchObject({
     canStop: true,
     stopped: true,
+    resumeByHand: "`RUNBOOKS_SERVICE=shop RUNBOOKS_ENVIRONMENT=production sh -c 'echo done'`",
   });
   expect(await runActivity(told.stock.readRejections, place)).toMatchObject({ count: 7 });
   for (const printed of ['NaN', 'many', '-1', '']) {

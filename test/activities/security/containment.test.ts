@@ -24,7 +24,7 @@ async function fresh(security: object) {
   const db = await pg.fresh();
   const production = db.deps.config.services['shop']!.environments['production'] as Record<string, unknown>;
   production['security'] = containmentSchema.parse(security);
-  return { ...createSecurityActivities(db.deps), place: db.place, directory: db.directory };
+  return { ...createSecurityActivities(db.deps), place: db.place, directory: db.directory, query: db.query };
 }
 
 it('counts in the window, by address or actor, in the tables of another application', async () => {
@@ -43,6 +43,30 @@ it('counts in the window, by address or actor, in the tables of another applicat
   });
   expect(await count({ addresses: ['10.0.0.1'] })).toMatchObject({ entries: 2, addresses: 1 });
   expect(await count({ addresses: ['10.0.0.1'], actors: ['user0'] })).toMatchObject({ entries: 5 });
+});
+
+it('finds an address however it is written', async () => {
+  const table = {
+    schema: 'journal',
+    table: 'hits',
+    columns: { id: 'nr', at: 'at', action: 'verb', address: 'ip' },
+  };
+  const { readBreachScope, place, query } = await fresh({ audit: table });
+  await query(
+    `CREATE TABLE journal.hits (nr serial PRIMARY KEY, at timestamptz DEFAULT '2026-01-01T05:00:00Z', verb text DEFAULT 'read', ip text);
+     INSERT INTO journal.hits (ip) VALUES ('203.0.113.7'), ('::ffff:203.0.113.7'), ('2001:db8::1'), ('203.0.113.8')`,
+  );
+  for (const type of ['text', 'inet']) {
+    await query(`ALTER TABLE journal.hits ALTER ip TYPE ${type} USING ip::${type}`);
+    for (const [address, entries] of [
+      ['203.0.113.7', 2],
+      ['::FFFF:203.0.113.7', 2],
+      ['2001:DB8:0:0::1', 1],
+    ] as const)
+      expect(await runActivity(readBreachScope, { ...place, ...WINDOW, addresses: [address] })).toMatchObject(
+        { entries },
+      );
+  }
 });
 
 it('says what it cannot tell, and where the tables are others', async () => {
@@ -77,6 +101,13 @@ it('believes the hash of a place that it cannot read, and says so', async () => 
 it.each([
   ['fails', 'echo a-token; echo a-token >&2; exit 3', 'CommandFailed', 'ended with status 3'],
   ['ends with a secret', 'echo a-token', 'LogsNotPreserved', 'is no file'],
+  ['keeps an empty file', 'echo a-token; : > empty; echo empty', 'LogsNotPreserved', 'is empty'],
+  [
+    'has another hash than the file',
+    `echo a-token > log; echo ${'0'.repeat(64)}  log`,
+    'LogsNotPreserved',
+    'and the command says',
+  ],
   [
     'names a signed place',
     `echo "${'a'.repeat(64)}  https://logs/x?sig=a-token"`,
@@ -140,4 +171,22 @@ it('names each isolation for each address, asks for what has no way back, and re
   ]);
   const wanted = { ...place, addresses: [], actors: [], isolate: ['blok'] };
   expect(await failureOf(runActivity(readContainment, wanted))).toMatchObject({ type: 'InvalidInput' });
+  const typed = { ...place, addresses: [], actors: [], secrets: ['sesion'] };
+  expect(await failureOf(runActivity(readContainment, typed))).toMatchObject({ type: 'InvalidInput' });
+});
+
+it('says the exact way to end it, as a shell reads it, and names each once', async () => {
+  const end = { command: { ...sh(`echo "it's" > $WHO`), environment: { KEY: '${env:A_KEY}' } } };
+  const request = { method: 'POST', url: 'http://wall/{who}', body: { free: '{who}', key: '${env:A_KEY}' } };
+  const { readContainment, place } = await fresh({
+    isolations: { block: { ...BLOCK, end }, wall: { ...BLOCK, end: { operation: request } } },
+  });
+  const { isolations } = await runActivity(readContainment, {
+    ...place,
+    ...{ addresses: ['10.0.0.1', '10.0.0.1'], actors: [], isolate: ['block', 'wall', 'block'] },
+  });
+  expect(isolations.map(({ howToEnd }) => howToEnd)).toEqual([
+    "`WHO=10.0.0.1 RUNBOOKS_SERVICE=shop RUNBOOKS_ENVIRONMENT=production sh -c 'echo \"it'\\''s\" > $WHO'` (with KEY as configured)",
+    'POST http://wall/10.0.0.1 with {"free":"10.0.0.1","key":"${env:A_KEY}"}',
+  ]);
 });

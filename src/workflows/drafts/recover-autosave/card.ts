@@ -18,7 +18,7 @@ export const recoverAutosaveCard = card({
     'a deployment that came shortly before; a read-only database, a full disk or a limit of sizes, as the errors say',
   ],
   resolution: [
-    'while saves fail, and where it is configured: edits stay where they are made; saved as usual again before the run ends',
+    'while saves fail, and where it is configured: edits stay where they are made; saved as usual again once saves succeed, before anything is salvaged',
     'a young deployment: rollBackDeployment; otherwise, and where that did not help, a task for a person, which ends by itself where a probe save is configured or saves can be counted',
     'an attempt becomes its draft only where that still has the version that was edited, looked at when its row is locked; the journal says so in the same transaction',
     'conflicts by the configured rule: the newest, all of them as drafts of their own, or a question that names draft, times and sizes',
@@ -31,7 +31,7 @@ export const recoverAutosaveCard = card({
   ],
   escalation: [
     'saves that still fail after a rollback, or for another reason: whoever has the task is called again along the ladder',
-    'edits that cannot be saved as usual again: the ladder is paged',
+    'edits that cannot be saved as usual again: the ladder is paged, with the exact way to do it by hand',
   ],
   changes:
     'drafts, the states of attempts in the journal, rows of the audit trail; put back exactly where health or smoke test fail, but not over what somebody changed since',

@@ -1,5 +1,5 @@
 import type { LostAttempt, LostDraft, LostSaves } from '../../../activities/drafts/look';
-import type { Salvage } from '../../../activities/drafts/salvage';
+import type { Salvage } from '../../../activities/drafts/store';
 
 /** Something that was not stored, and why this run does not store it. */
 export interface Named {

@@ -1,6 +1,6 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { LostDraft, LostSaves } from '../../../activities/drafts/look';
-import type { Salvage } from '../../../activities/drafts/salvage';
+import type { Salvage } from '../../../activities/drafts/store';
 import type { InputOf } from '../../../catalogue/card';
 import { DECIDED_STEP, SALVAGE_STEP } from '../../../contract/drafts';
 import { type Place, targetOf } from '../../../contract/place';
@@ -31,11 +31,12 @@ export const recoverAutosave = runbook<typeof recoverAutosaveCard>('recoverAutos
     return draftOf(place, look, warnings);
   });
   const failing = look.saving.failing === true;
-  let saveAsUsual = async (): Promise<void> => undefined;
+  let saveAsUsual = async (): Promise<boolean> => false;
   if (failing) {
     await run.announce(`${input.service}: saves fail (${look.saving.detail}). They are being recovered.`);
-    if (look.protection.localOnly) saveAsUsual = await keepEditsLocal(run, place);
+    if (look.protection.localOnly) saveAsUsual = await keepEditsLocal(run, place, look.protection.saveByHand);
     await mend(run, place, look, { by: input.startedBy, deployments });
+    await letEditorsSave(run, look.protection, saveAsUsual);
   }
   const lost = failing ? await findLost(run, place) : look.lost;
   const { salvages, conflicts, named } = decide(lost);
@@ -49,6 +50,21 @@ export const recoverAutosave = runbook<typeof recoverAutosaveCard>('recoverAutos
   await nothingElseIsLost(run, place, all.named);
   return all.summary();
 });
+
+/**
+ * Before anything is salvaged, and so raised to another version: whoever still has the newest words open saves them upon
+ * the version that is stored, and nothing of that editor is lost any more.
+ */
+async function letEditorsSave(
+  run: Run,
+  { settleMs }: Look['protection'],
+  saveAsUsual: () => Promise<boolean>,
+): Promise<void> {
+  let saving = false;
+  const { ok, why } = await run.attempt(async () => void (saving = await saveAsUsual()));
+  if (!ok) run.note('Drafts are salvaged all the same', why, { failed: true });
+  if (saving) await run.rest('Editors save what they have kept', settleMs);
+}
 
 /** What came of the drafts, step by step. */
 class Results {

@@ -1,6 +1,7 @@
+import { isCancellation } from '@temporalio/workflow';
 import type { LostDraft } from '../../../activities/drafts/look';
 import type { Owner } from '../../../activities/drafts/informing';
-import type { Salvage } from '../../../activities/drafts/salvage';
+import type { Salvage } from '../../../activities/drafts/store';
 import { type Place, targetOf } from '../../../contract/place';
 import { leftText, putBack, repairKey } from '../../bookings/take-back';
 import { verifyHealth, verifySmoke } from '../../database/checks';
@@ -55,8 +56,14 @@ export async function salvage(
 const NEWEST = 'keep the newest, set the others aside';
 const ALL = 'keep all, each as a draft of its own';
 const LEAVE = 'leave them in the journal';
+const SILENT = 'a conflict about which nobody decided in time';
 
-/** One question for each conflict. */
+/** A question that nobody answers ends neither what was done nor what is still to be done. */
+function nobody(error: unknown): undefined {
+  if (isCancellation(error)) throw error;
+}
+
+/** One question for each conflict, until one stays open: then nobody is there, and the others are for a task as well. */
 export async function askAbout(
   run: Run,
   place: Place,
@@ -64,11 +71,18 @@ export async function askAbout(
 ): Promise<{ salvages: Salvage[]; named: Named[] }> {
   const salvages: Salvage[] = [];
   const named: Named[] = [];
+  let silent = false;
   for (const conflict of conflicts) {
+    if (silent) {
+      named.push({ draft: conflict.draft, why: SILENT });
+      continue;
+    }
     const upon = conflict.attempts.some(({ base }) => base === conflict.stored);
     const choices = [...(upon ? [NEWEST] : []), ALL, { harmless: LEAVE }];
-    const choice = await run.ask(questionOf(place, conflict), choices);
-    if (choice === NEWEST) salvages.push(keepNewest(conflict));
+    const choice = await run.ask(questionOf(place, conflict), choices).catch(nobody);
+    silent = choice === undefined;
+    if (choice === undefined) named.push({ draft: conflict.draft, why: SILENT });
+    else if (choice === NEWEST) salvages.push(keepNewest(conflict));
     else if (choice === ALL) salvages.push(keepAll(conflict));
     else named.push({ draft: conflict.draft, why: 'left in the journal, as decided' });
   }

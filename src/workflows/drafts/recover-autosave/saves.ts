@@ -25,7 +25,12 @@ export async function mend(run: Run, place: Place, look: Look, { by, deployments
       deployment: target.id,
       ...(protection.measure === null ? {} : { from: suspect.current.id, measures: [protection.measure] }),
     });
-    if (outcome === 'NEEDS_HUMAN') return run.needsHuman(summary);
+    if (outcome === 'NEEDS_HUMAN')
+      return run.needsHuman(
+        protection.saveByHand === null
+          ? summary
+          : `${summary}; edits may be kept where they are made until somebody has them saved as usual: ${protection.saveByHand}`,
+      );
   }
   const since = new Date(Date.now()).toISOString();
   const looks = protection.probe || !protection.localOnly;

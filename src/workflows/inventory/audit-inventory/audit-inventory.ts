@@ -5,7 +5,7 @@ import { leftText, putBack, repairKey } from '../../bookings/take-back';
 import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
 import { countOf, type Run, runbook } from '../../kit';
 import type { auditInventoryCard } from './card';
-import { stopConfirmations } from './confirmations';
+import { stopConfirmations, type Stopped } from './confirmations';
 import {
   actsOn,
   auditText,
@@ -120,7 +120,9 @@ async function putRight(run: Run, place: Place, look: Look, fence: Fence): Promi
   const { rebuild, forPeople } = look.audit;
   const confirmations = await stopConfirmations(run, place, look, fence);
   const { done, left } =
-    rebuild.length === 0 ? { done: 0, left: [] } : await rebuildCounters(run, place, rebuild, fence);
+    rebuild.length === 0
+      ? { done: 0, left: [] }
+      : await rebuildCounters(run, place, rebuild, { fence, confirmations });
   for (const { unit, why } of left) run.note(`Left alone: ${unit}`, why, { failed: true });
   const leftAlone = new Set(left.map(({ unit }) => unit));
   const after = await run.verify(
@@ -139,16 +141,24 @@ async function putRight(run: Run, place: Place, look: Look, fence: Fence): Promi
 
 const REBUILD = 'Rebuild the counters from the ledger';
 
-function rebuildCounters(run: Run, place: Place, units: string[], fence: Fence): Promise<Repaired> {
+function rebuildCounters(
+  run: Run,
+  place: Place,
+  units: string[],
+  { fence, confirmations }: { fence: Fence; confirmations: Stopped },
+): Promise<Repaired> {
+  const putThemBack = async (): Promise<void> => {
+    try {
+      await putBack(run, { title: REBUILD, noun: 'counter' }, (act) =>
+        act.undoRebuild({ ...place, run: repairKey(), fence }),
+      );
+    } catch (error) {
+      throw await confirmations.resumeDespite(error);
+    }
+  };
   return run.step(REBUILD, (act) => act.rebuildCounters({ ...place, units, run: repairKey(), fence }), {
     kind: 'mutate',
-    undo: {
-      title: 'Put the counters back',
-      back: () =>
-        putBack(run, { title: REBUILD, noun: 'counter' }, (act) =>
-          act.undoRebuild({ ...place, run: repairKey(), fence }),
-        ),
-    },
+    undo: { title: 'Put the counters back', back: putThemBack },
     describe: ({ done, left }) =>
       `${countOf(done, 'counter')}${left.length === 0 ? '' : `; left alone: ${leftText(left)}`}`,
   });

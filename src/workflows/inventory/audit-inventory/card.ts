@@ -32,7 +32,8 @@ export const auditInventoryCard = card({
   ],
   escalation: [
     'more units than the cap allows: nothing is changed, the on-call engineer is told',
-    'confirmations cannot be resumed: the lease is kept and people are called along the ladder',
+    'confirmations cannot be resumed: the ladder is paged, with the exact way to do it by hand; the rebuilt counters and the lease are kept meanwhile',
+    'counters cannot be put back: confirmations are resumed first, then people are called along the ladder',
   ],
   changes:
     'the counters of units and rows of the audit trail; put back exactly where the run fails, but not over what somebody changed since. Stops confirmations and resumes them. Ledger and bookings stay as they are',

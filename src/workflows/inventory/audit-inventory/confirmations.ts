@@ -1,6 +1,7 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
-import type { Run } from '../../kit';
+import { causeOf, type Run } from '../../kit';
+import { untilSettled } from '../../security/until-settled';
 import { peopleText, willStop, type Look } from './plan';
 
 const STOP = 'Stop confirmations';
@@ -13,27 +14,55 @@ type Units = Pick<Look['audit'], 'forPeople' | 'named' | 'rebuild' | 'sample'>;
 export interface Stopped {
   /** Once all is well; asks first where units are sold too often. Says so where they stay stopped. */
   resume(units: Units): Promise<string | undefined>;
+  /**
+   * Where the counters cannot be put back: a person may take hours over that, and nothing is sold until then. Returns that
+   * problem, and says where they stay stopped as well.
+   */
+  resumeDespite(problem: unknown): Promise<unknown>;
 }
 
 /** Stops them, where the plan says so; whatever becomes of the run, they are resumed, unless a person says no. */
 export async function stopConfirmations(run: Run, place: Place, look: Look, fence: Fence): Promise<Stopped> {
-  if (look.confirmations.stopped === true) return leftToThem;
-  if (!willStop(look)) return { resume: () => Promise.resolve(undefined) };
-  const { watched, askMinutes } = look.confirmations;
-  if (watched && (await areStopped(run, place))) return leftToThem;
+  if (look.confirmations.stopped === true) return leftAlone(LEFT_TO_THEM);
+  if (!willStop(look)) return leftAlone(undefined);
+  const { watched, askMinutes, settleMs, resumeByHand } = look.confirmations;
+  if (watched && (await areStopped(run, place))) return leftAlone(LEFT_TO_THEM);
   const at = { ...place, fence };
+  const kept = `${KEPT}; to resume them: ${resumeByHand}`;
   let state: 'stopped' | 'resumed' | 'kept' = 'stopped';
 
+  /** Says how people do it where it fails. */
   async function resume(): Promise<void> {
     if (state === 'resumed') return;
-    if (state === 'kept') return run.note(`${RESUME}: not done`, KEPT);
-    await run.step(RESUME, (act) => act.resumeConfirmations(at), {
-      kind: 'mutate',
-      undo: { takesBack: STOP },
-      describe: ({ detail }) => detail,
-    });
-    if (watched) await mustBe(run, place, false);
-    state = 'resumed';
+    if (state === 'kept') return run.note(`${RESUME}: not done`, kept);
+    try {
+      await run.step(RESUME, (act) => act.resumeConfirmations(at), {
+        kind: 'mutate',
+        undo: { takesBack: STOP },
+        describe: ({ detail }) => detail,
+      });
+      if (watched) await mustBe(run, place, { wanted: false, settleMs });
+      state = 'resumed';
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      throw ApplicationFailure.nonRetryable(
+        `confirmations of ${targetOf(place)} may still be stopped, and then nothing is sold: ${messageOf(error)}. Resume them by hand: ${resumeByHand}`,
+        'ConfirmationsStopped',
+      );
+    }
+  }
+
+  /** The counters are right by then: to put them back because of this would make it worse. */
+  async function resumeOrCall(): Promise<void> {
+    try {
+      await resume();
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const text = `${messageOf(error)}. The counters are rebuilt, and stay so.`;
+      await run.page(`${place.service}: ${text}`);
+      await byHand(run, place, `${text} Say done when they are taken again.`);
+      state = 'resumed';
+    }
   }
 
   await run.step(STOP, (act) => act.stopConfirmations(at), {
@@ -48,7 +77,7 @@ export async function stopConfirmations(run: Run, place: Place, look: Look, fenc
     },
     describe: ({ detail }) => detail,
   });
-  if (watched) await mustBe(run, place, true);
+  if (watched) await mustBe(run, place, { wanted: true, settleMs });
 
   return {
     resume: async (units) => {
@@ -57,21 +86,41 @@ export async function stopConfirmations(run: Run, place: Place, look: Look, fenc
         // What becomes of the run later, that stays, and its report says so.
         await run.step('Leave confirmations stopped', (act) => act.readConfirmations(place), {
           kind: 'mutate',
-          undo: { irreversible: KEPT },
+          undo: { irreversible: kept },
           describe: ({ detail }) => detail,
         });
-        return KEPT;
+        return kept;
       }
-      await resume();
+      await resumeOrCall();
       return undefined;
+    },
+    resumeDespite: async (problem) => {
+      try {
+        await resume();
+        return state === 'kept' ? both(problem, kept) : problem;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        return both(problem, messageOf(error));
+      }
     },
   };
 }
 
 const KEPT = 'confirmations stay stopped, as a person decided';
-const leftToThem: Stopped = {
-  resume: () => Promise.resolve('confirmations stay stopped, as somebody else had stopped them before'),
-};
+const LEFT_TO_THEM = 'confirmations stay stopped, as somebody else had stopped them before';
+
+/** This run has not stopped them. */
+function leftAlone(why: string | undefined): Stopped {
+  return { resume: () => Promise.resolve(why), resumeDespite: (problem) => Promise.resolve(problem) };
+}
+
+function both(problem: unknown, text: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`${messageOf(problem)}; ${text}`, 'ConfirmationsStopped');
+}
+
+function messageOf(error: unknown): string {
+  return causeOf(error).message.replace(/\.$/, '');
+}
 
 /** Since the plan somebody may have done it. */
 async function areStopped(run: Run, place: Place): Promise<boolean> {
@@ -84,12 +133,20 @@ async function areStopped(run: Run, place: Place): Promise<boolean> {
 }
 
 /** Throws where the source says otherwise, or says nothing: what is not known is not stopped. */
-async function mustBe(run: Run, place: Place, wanted: boolean): Promise<void> {
+async function mustBe(
+  run: Run,
+  place: Place,
+  { wanted, settleMs }: { wanted: boolean; settleMs: number },
+): Promise<void> {
   const title = wanted ? 'Confirmations have stopped' : 'Confirmations are taken';
   await run.step(
     title,
     async (act) => {
-      const { stopped, detail } = await act.readConfirmations(place);
+      const { stopped, detail } = await untilSettled(
+        () => act.readConfirmations(place),
+        (now) => now.stopped === wanted,
+        settleMs,
+      );
       if (stopped === wanted) return detail;
       throw ApplicationFailure.nonRetryable(
         `Confirmations of ${targetOf(place)} are not ${wanted ? 'stopped' : 'taken'} though they were ${wanted ? 'stopped' : 'resumed'}: ${detail}. Look at inventory.confirmations and at the application.`,
@@ -98,6 +155,25 @@ async function mustBe(run: Run, place: Place, wanted: boolean): Promise<void> {
     },
     { describe: (detail) => detail },
   );
+}
+
+/** However long it takes: nobody else may act on the counters meanwhile. Where the source cannot say, a person can. */
+async function byHand(run: Run, place: Place, text: string): Promise<void> {
+  for (let done = false; !done;) {
+    try {
+      await run.task(text, {
+        title: 'Are confirmations taken again?',
+        call: async (act) => {
+          const { stopped, detail } = await act.readConfirmations(place);
+          return { ok: stopped !== true, detail };
+        },
+      });
+      done = true;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      run.note('Confirmations are not resumed yet', messageOf(error), { failed: true });
+    }
+  }
 }
 
 /** Silence is a no: nothing stays off because nobody was there. */

@@ -16,8 +16,8 @@ export const containSecurityIncidentCard = card({
   ],
   resolution: [
     'the security rung of the ladder is called, and an incident is opened, or joined, which asks for a post-mortem',
-    'isolate as configured: addresses, actors, features, sessions, the whole application; what interrupts customers, or cannot be taken back, is asked first',
-    'rotate the secrets that are named, without a grace time, by rotateSecrets',
+    'isolate as configured: addresses, actors, features, sessions, the whole application; what interrupts customers, or cannot be taken back, is asked first, and holds nothing else up',
+    'rotate the secrets that are named, without a grace time, by rotateSecrets, while people think about that',
     'verify each isolation that can be probed, before and after, and health checks; of the others a person says whether they isolate',
     'tasks with deadlines: report to authorities, tell users, patches, the timeline',
     'a part that somebody denies, or that fails, is recorded, and the others go on',
@@ -30,7 +30,7 @@ export const containSecurityIncidentCard = card({
   ],
   escalation: [
     'once the logs are preserved, or where they cannot be: the security rung of the ladder',
-    'a part that failed, and a task shortly before its deadline and at it: the rung is paged again',
+    'a part that failed, an isolation that waits for the lease of another run, and a task shortly before its deadline and at it: the rung is paged again',
   ],
   changes:
     'what the configured isolations change, and the secrets that are named; isolations stay until a person ends them',

@@ -4,7 +4,7 @@ import { targetOf, type Place } from '../../../contract/place';
 import { allHold, uncheckedOf } from '../../database/checks';
 import { causeOf, runbook, type Run } from '../../kit';
 import type { containSecurityIncidentCard } from './card';
-import { checkIsolations, isolateAll } from './isolate';
+import { checkIsolations, isolateAll, lookAt } from './isolate';
 import { dutiesOf, seeToDuties } from './people';
 import { planFor, scopeText, staysText, titleOf, type Input, type Log, type Standing } from './plan';
 
@@ -23,22 +23,42 @@ export const containSecurityIncident = runbook<typeof containSecurityIncidentCar
     const log: Log = { denied: [], failed: [] };
     await preserve(run, place, means);
     await callPeople(run, input, means, log);
-    const standing = await isolateAll(run, place, means, log);
+    const standing: Standing[] = [];
+    const isolate = (asks: boolean) =>
+      isolateAll(run, place, {
+        isolations: means.isolations.filter((one) => one.asks === asks),
+        rung: means.rung,
+        ...{ standing, log },
+      });
+    await isolate(false);
     const scope = await readScope(run, input, means, startedAt);
-    await rotate(run, input, means, log);
-    const left = leftOf(input, means, standing, scope);
-    const duties = dutiesOf(run, place, means, { startedAt, scope: scope ?? 'not known', left });
-    await verify(run, place, means, standing, log);
-    await seeToDuties(run, place, means, duties, log);
+    const rotation = rotate(run, input, means, log);
+    // It is waited for below; until then nobody else hears of its end.
+    void rotation.catch(() => undefined);
+    try {
+      await isolate(true);
+      const left = leftOf(input, means, standing, scope);
+      const duties = dutiesOf(run, place, means, { startedAt, scope: scope ?? 'not known', left });
+      await verify(run, place, means, standing, log);
+      await seeToDuties(run, place, means, duties, log);
+    } finally {
+      // It may ask people itself, and who is asked here does not hold it up.
+      await rotation;
+    }
     log.failed.push(...(await checkIsolations(run, place, standing)));
     return conclude(run, input, means, standing, log);
   },
 );
 
-function readMeans(
+async function readMeans(
   run: Run,
-  { service, environment, addresses, actors, isolate }: Input,
+  { service, environment, addresses, actors, isolate, secrets, from, to }: Input,
 ): Promise<Containment> {
+  if (from !== undefined && Date.parse(from) >= (to === undefined ? Date.now() : Date.parse(to)))
+    throw ApplicationFailure.nonRetryable(
+      `from (${from}) is not before to (${to ?? 'now'}): nothing could be found in between.`,
+      'InvalidInput',
+    );
   return run.step(
     'What can be isolated here?',
     (act) =>
@@ -47,6 +67,7 @@ function readMeans(
         environment,
         addresses,
         actors,
+        secrets,
         ...(isolate === undefined ? {} : { isolate }),
       }),
     {
@@ -207,7 +228,7 @@ async function verify(
   // Whether it lasts is for the look at the end to say: people may repair it until then.
   if (problems.length > 0)
     await run.page(`${place.service}: ${problems.join('; ')}. Isolate it by hand.`, { rung });
-  const { ok, detail } = await run.check(`Health of ${targetOf(place)}`, async (act) => {
+  const { ok, detail } = await lookAt(run, `Health of ${targetOf(place)}`, async (act) => {
     const checks = await act.checkHealth(place);
     return checks.length === 0 ? { ok: true, detail: 'not checked: none is configured' } : allHold(checks);
   });

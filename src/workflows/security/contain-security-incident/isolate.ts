@@ -1,43 +1,76 @@
-import { isCancellation } from '@temporalio/workflow';
-import type { Containment, Isolation, IsolationRef } from '../../../activities/security/containment';
+import { condition, isCancellation } from '@temporalio/workflow';
+import type { Isolation, IsolationRef } from '../../../activities/security/containment';
 import type { Place } from '../../../contract/place';
 import { applicationIn } from '../../application/serving';
-import { causeOf, type Run } from '../../kit';
+import { causeOf, type Call, type Run, type Verdict } from '../../kit';
 import { untilSettled } from '../until-settled';
 import { staysText, titleOf, type Log, type Standing } from './plan';
+
+export interface Isolating {
+  isolations: Isolation[];
+  rung: number;
+  standing: Standing[];
+  log: Log;
+}
 
 const DO = 'do it';
 const LEAVE = 'leave it out';
 const OPEN: Pick<Standing, 'state' | 'remark'> = { state: 'set, and open', remark: '' };
 const BEFORE = 'its probe said isolated before it was set, and proves nothing';
+const UNKNOWN_BEFORE = 'its probe could not tell before it was set, and proves nothing';
 
 /**
- * One after the other; what fails is taken back where it can be, and keeps none of the others. Returns what stays. The fact
+ * One after the other; what fails is taken back where it can be, and keeps none of the others. Adds what stays. The fact
  * `isolations` has it all the time: people may take days, or the run may end before its last word.
  */
 export async function isolateAll(
   run: Run,
   place: Place,
-  { isolations, rung }: Containment,
-  log: Log,
-): Promise<Standing[]> {
-  const standing: Standing[] = [];
+  { isolations, rung, standing, log }: Isolating,
+): Promise<void> {
   run.fact('isolations', staysText(standing));
   for (const one of isolations) {
     const title = titleOf(one);
     if (one.asks && !(await isAgreed(run, place, one, log))) continue;
-    const begun: { stays?: Standing } = {};
+    const begun: Begun = { granted: false };
+    void callWhereItWaits(run, place, rung, one, () => begun.granted).catch(() => undefined);
     const { ok, why } = await run
       .attempt(() => isolate(run, place, one, begun))
       .finally(() => {
+        begun.granted = true;
         if (begun.stays !== undefined) standing.push(begun.stays);
         run.fact('isolations', staysText(standing));
       });
     if (ok) continue;
     log.failed.push(`${title}: ${why}`);
-    await run.page(`${place.service}: ${title} does not isolate (${why}). Isolate it by hand.`, { rung });
+    const stays = begun.stays === undefined ? '' : ` ${staysText([begun.stays])}.`;
+    await run.page(`${place.service}: ${title} does not isolate (${why}). Isolate it by hand.${stays}`, {
+      rung,
+    });
   }
-  return standing;
+}
+
+interface Begun {
+  /** Of the lease; also once nobody waits for it any more. */
+  granted: boolean;
+  stays?: Standing;
+}
+
+const LEASE_PATIENCE_MS = 2 * 60_000;
+
+/** Whoever has the application may wait for people, or have been left to them: then nobody isolates before they know. */
+async function callWhereItWaits(
+  run: Run,
+  place: Place,
+  rung: number,
+  one: Isolation,
+  over: () => boolean,
+): Promise<void> {
+  if (await condition(over, Math.min(LEASE_PATIENCE_MS, run.policy.escalateAfterMs))) return;
+  await run.page(
+    `${place.service}: ${titleOf(one)} does not isolate yet: another run has the lease of ${applicationIn(place)}. Have it released, or isolate by hand.`,
+    { rung },
+  );
 }
 
 async function isAgreed(run: Run, { service }: Place, one: Isolation, log: Log): Promise<boolean> {
@@ -56,24 +89,31 @@ async function isAgreed(run: Run, { service }: Place, one: Isolation, log: Log):
 }
 
 /** `begun.stays` is what would stay if the run came no further; nothing, once it was taken back. */
-async function isolate(run: Run, place: Place, one: Isolation, begun: { stays?: Standing }): Promise<void> {
+async function isolate(run: Run, place: Place, one: Isolation, begun: Begun): Promise<void> {
   const ref = refOf(place, one);
   const name = titleOf(one);
   const title = `Isolate: ${name}`;
   await run.exclusively(applicationIn(place), async (fence) => {
+    begun.granted = true;
     const before = await isIsolatedAlready(run, ref, one);
-    const back = async () => {
-      await run.step(`End ${name}`, (act) => act.endIsolation({ ...ref, fence }), {
-        kind: 'mutate',
-        undo: { takesBack: title },
-        describe: ({ detail }) => detail,
-      });
-      delete begun.stays;
+    const back = async (): Promise<void> => {
+      try {
+        await run.step(`End ${name}`, (act) => act.endIsolation({ ...ref, fence }), {
+          kind: 'mutate',
+          undo: { takesBack: title },
+          describe: ({ detail }) => detail,
+        });
+        delete begun.stays;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        begun.stays = { ...one, state: 'perhaps set', remark: `ending it failed: ${reasonOf(error)}` };
+        await leaveToPeople(run, ref, name);
+      }
     };
     begun.stays = { ...one, state: 'perhaps set', remark: '' };
     await run.step(title, (act) => act.applyIsolation({ ...ref, fence }), {
       kind: 'mutate',
-      undo: undoOf(one, before, { title: `End ${name}`, back }),
+      undo: undoOf(one, before === true, { title: `End ${name}`, back }),
       describe: ({ detail }) => detail,
     });
     const set: Standing = { ...one, state: 'set, not verified', remark: 'it has no probe' };
@@ -94,20 +134,38 @@ async function isolate(run: Run, place: Place, one: Isolation, begun: { stays?: 
         return { ok: probe.isolated !== false, detail: probe.detail };
       },
     );
-    if (isolated && !before) Object.assign(set, { state: 'in force', remark: '' });
-    else set.remark = isolated ? BEFORE : detail;
+    if (isolated && before === false) Object.assign(set, { state: 'in force', remark: '' });
+    else if (isolated) set.remark = before === null ? UNKNOWN_BEFORE : BEFORE;
+    else set.remark = detail;
   });
 }
 
-/** A probe that finds it isolated now cannot show later that this run did it. */
-async function isIsolatedAlready(run: Run, ref: IsolationRef, one: Isolation): Promise<boolean> {
+/** The others cannot wait until somebody has repaired this one. */
+async function leaveToPeople(run: Run, ref: IsolationRef, name: string): Promise<void> {
+  await run.step(`Leave ${name} to people`, (act) => act.probeIsolation(ref), {
+    kind: 'mutate',
+    undo: { irreversible: `${name} is perhaps set` },
+    describe: ({ detail }) => detail,
+  });
+}
+
+/**
+ * A probe that does not find it open now cannot show later that this run did it. Null where nobody can tell, which keeps
+ * nothing from being isolated.
+ */
+async function isIsolatedAlready(run: Run, ref: IsolationRef, one: Isolation): Promise<boolean | null> {
   if (!one.probed) return false;
-  const { isolated } = await run.step(
-    `Is it isolated already: ${titleOf(one)}?`,
-    (act) => act.probeIsolation(ref),
-    { describe: ({ detail }) => detail },
-  );
-  return isolated === true;
+  try {
+    const { isolated } = await run.step(
+      `Is it isolated already: ${titleOf(one)}?`,
+      (act) => act.probeIsolation(ref),
+      { describe: ({ detail }) => detail },
+    );
+    return isolated;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return null;
+  }
 }
 
 /** What was isolated before is not this run's to end. */
@@ -122,7 +180,7 @@ export async function checkIsolations(run: Run, place: Place, standing: Standing
   for (const one of standing) {
     if (!one.probed || one.state === 'perhaps set') continue;
     const { state } = one;
-    const { ok, detail } = await run.check(`${titleOf(one)} still isolates`, async (act) => {
+    const { ok, detail } = await lookAt(run, `${titleOf(one)} still isolates`, async (act) => {
       const probe = await act.probeIsolation(refOf(place, one));
       if (probe.isolated === false) Object.assign(one, OPEN);
       if (probe.isolated === null) Object.assign(one, { state: 'set, not verified', remark: probe.detail });
@@ -132,6 +190,20 @@ export async function checkIsolations(run: Run, place: Place, standing: Standing
   }
   run.fact('isolations', staysText(standing));
   return problems;
+}
+
+/** Where it cannot be looked at nobody knows, and the rest goes on. */
+export async function lookAt(run: Run, title: string, call: Call<Verdict>): Promise<Verdict> {
+  try {
+    return await run.check(title, call);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return { ok: false, detail: `not known: ${reasonOf(error)}` };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return causeOf(error).message.replace(/\.$/, '');
 }
 
 function refOf({ service, environment }: Place, { name, who }: Isolation): IsolationRef {

@@ -26,10 +26,18 @@ export function titleOf({ name, who }: Pick<Isolation, 'name' | 'who'>): string 
   return who === '' ? name : `${name} ${who}`;
 }
 
-/** In the order in which it is done. */
+/** In the order in which it is begun: what asks holds up nothing else. */
 export function planFor(input: Input, means: Containment, unchecked: string[]): PlanDraft {
   const target = targetOf(input);
   const { isolations, authoritiesMs, usersMs } = means;
+  const isolating = (asked: boolean) =>
+    isolations
+      .filter(({ asks }) => asks === asked)
+      .map((one) => ({
+        action: `${asked ? 'ask, then isolate' : 'isolate'}: ${titleOf(one)}`,
+        target: applicationIn(input),
+        detail: `${one.does}; to end it: ${one.howToEnd}`,
+      }));
   return {
     actions: [
       { action: means.preserves ? 'preserve the logs' : 'a task for a person: preserve the logs', target },
@@ -37,11 +45,7 @@ export function planFor(input: Input, means: Containment, unchecked: string[]): 
         action: `call ${means.rungName ?? 'the first of the ladder'}, open or join an incident`,
         target: input.service,
       },
-      ...isolations.map((one) => ({
-        action: `${one.asks ? 'ask, then isolate' : 'isolate'}: ${titleOf(one)}`,
-        target: applicationIn(input),
-        detail: `${one.does}; to end it: ${one.howToEnd}`,
-      })),
+      ...isolating(false),
       ...(isolations.length === 0 ? [{ action: 'a task for a person: isolate', target }] : []),
       {
         action: means.audited ? 'count in the audit log' : 'a task for a person: find out how far it went',
@@ -50,6 +54,7 @@ export function planFor(input: Input, means: Containment, unchecked: string[]): 
       input.secrets.length === 0
         ? { action: 'a task for a person: rotate what may be known', target }
         : { action: `rotate at once: ${input.secrets.join(', ')}`, target: applicationIn(input) },
+      ...isolating(true),
       {
         action: 'tasks for people: authorities, users, patches, timeline',
         target: input.service,

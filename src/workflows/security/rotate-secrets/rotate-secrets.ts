@@ -1,4 +1,4 @@
-import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { SecretsFound } from '../../../activities/security/secrets';
 import type { InputOf } from '../../../catalogue/card';
 import { targetOf, type Place } from '../../../contract/place';
@@ -27,9 +27,17 @@ export const rotateSecrets = runbook<typeof rotateSecretsCard>('rotateSecrets', 
     return planFor(place, wanted, found, { graceMs, unchecked });
   });
 
-  const { agreed, declined } = await agreeOnSwaps(run, place, wanted);
   const failures: Failures = found.unknown.map(({ secret, detail }) => `${secret}: ${detail}`);
-  const brought = await bringAllIn(run, place, agreed, { graceMs, failures });
+  const asks = ({ overlap, onlyRetire }: Wanted) => !overlap && !onlyRetire;
+  const brought = await bringAllIn(
+    run,
+    place,
+    wanted.filter((one) => !asks(one)),
+    { graceMs, failures },
+  );
+  const { agreed, declined } = await agreeOnSwaps(run, place, wanted.filter(asks), failures);
+  if (declined.length === wanted.length) return run.reject(`${declined.join(', ')} not swapped, as decided`);
+  brought.push(...(await bringAllIn(run, place, agreed, { graceMs, failures })));
   // What was issued may live on for days, and nobody who has to look waits for that.
   const told = brought.length === 0 ? 0 : failures.length;
   if (told > 0) await callPeople(run, place, failures.join('; '));
@@ -61,28 +69,34 @@ async function look(
 const SWAP = 'swap it now';
 const LATER = 'not now';
 
-/** Before anything is changed: who is asked may take hours. */
+/** After what asks nobody: who is asked may take hours. One about which nobody decides keeps no other from being asked about. */
 async function agreeOnSwaps(
   run: Run,
   place: Place,
   wanted: Wanted[],
+  failures: Failures,
 ): Promise<{ agreed: Wanted[]; declined: string[] }> {
+  const agreed: Wanted[] = [];
   const declined: string[] = [];
-  for (const { secret, overlap, onlyRetire } of wanted) {
-    if (overlap || onlyRetire) continue;
+  for (const one of wanted) {
+    const { secret } = one;
     await run.announce(
       `${place.service}: ${secret} of ${targetOf(place)} is about to be swapped, when somebody says so. From then on whoever still has the former version is refused.`,
     );
-    const choice = await run.ask(
-      `${secret} of ${targetOf(place)} has no time in which two versions are accepted. Swap it now?`,
-      [SWAP, { harmless: LATER }],
-    );
-    if (choice === SWAP) continue;
-    declined.push(secret);
-    run.note(`${secret} stays as it is`, `as decided: "${choice}"`);
+    const question = `${secret} of ${targetOf(place)} has no time in which two versions are accepted. Swap it now?`;
+    const choice = await run.ask(question, [SWAP, { harmless: LATER }]).catch(nobody);
+    if (choice === SWAP) agreed.push(one);
+    else if (choice === undefined) failures.push(`${secret}: nobody decided in time about its swap`);
+    else {
+      declined.push(secret);
+      run.note(`${secret} stays as it is`, `as decided: "${choice}"`);
+    }
   }
-  if (declined.length === wanted.length) return run.reject(`${declined.join(', ')} not swapped, as decided`);
-  return { agreed: wanted.filter(({ secret }) => !declined.includes(secret)), declined };
+  return { agreed, declined };
+}
+
+function nobody(error: unknown): undefined {
+  if (isCancellation(error)) throw error;
 }
 
 /** One that fails has its former version again, and keeps no other from being rotated. */
