@@ -1,17 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { recommend } from './features';
-import { readConnections, readSlowQueries } from './connections';
+import { addConnectionEndpoints, check, type Check } from '../shared/health';
 import { readLastRun } from './cron';
-import type { countAnswers } from './metrics';
-import type { AppPools } from './pools';
+import type { countAnswers } from '../shared/answers';
+import type { AppPools } from '../shared/pools';
 import type { Running } from './running';
-
-interface Check {
-  ok: boolean;
-  latencyMs: number;
-  error?: string;
-}
 
 /** Liveness, readiness, and what the operators of the service ask for. Everything is read at the moment it is asked. */
 export function addHealth(
@@ -56,18 +50,7 @@ export function addHealth(
     const refusedShare = requests === 0 ? 0 : refused / requests;
     return { requestsPerSecond: running.switches.requestsPerSecond, refused, refusedShare, windowSeconds };
   });
-  server.get('/api/database/connection-limit', async () => {
-    const { busy, waiting } = pools.counts();
-    const pool = { poolMax: pools.max(), poolUsed: busy, poolWaiting: waiting };
-    // What the pool says is most wanted when the database says nothing.
-    const found = await readConnections(pools.monitor).catch(() => undefined);
-    if (found === undefined) return { limit: null, used: null, utilisation: null, ...pool };
-    const { limit, used } = found;
-    return { limit, used, utilisation: used / limit, ...pool };
-  });
-  server.get('/api/performance/queries/slow', async () => ({
-    queries: await readSlowQueries(pools.monitor),
-  }));
+  addConnectionEndpoints(server, pools);
 }
 
 /** The two things without which nothing can be sold. */
@@ -82,15 +65,4 @@ async function readiness(pool: Pool, { release }: Running): Promise<Record<strin
 /** Every feature that is on, under its name. */
 async function featureChecks(pool: Pool, { switches }: Running): Promise<Record<string, Check>> {
   return switches.recommendations ? { recommendations: await check(() => recommend(pool)) } : {};
-}
-
-async function check(probe: () => Promise<unknown>): Promise<Check> {
-  const startedAt = performance.now();
-  const latencyMs = (): number => Math.round(performance.now() - startedAt);
-  try {
-    await probe();
-    return { ok: true, latencyMs: latencyMs() };
-  } catch (error) {
-    return { ok: false, latencyMs: latencyMs(), error: (error as Error).message };
-  }
 }

@@ -1,4 +1,4 @@
-import { followVersion } from './deployments';
+import { followVersion } from '../shared/deployments';
 import { NEWEST_GOOD, releaseOf, type Release } from './releases';
 import { DEFAULT_SWITCHES, followSwitches, type Switches } from './switches';
 

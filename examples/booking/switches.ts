@@ -20,11 +20,11 @@
  *   switches show cache|scale|memory-limit
  *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
-import { join } from 'node:path';
 import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
-import { followState, readState, writeState } from './state-file';
+import { NO_LOAD, type LoadSwitches } from '../shared/load';
+import { switchesOf } from '../shared/switches';
 
-export interface Switches {
+export interface Switches extends LoadSwitches {
   /** Shows listings like those found. Off in the sample for a reason: see features.ts. */
   recommendations: boolean;
   /** For each address. */
@@ -33,13 +33,7 @@ export interface Switches {
   cronSchedule: string;
   expiryWorks: boolean;
   interestSeconds: number;
-  loadSeconds: number;
   cacheTtlSeconds: number;
-  instances: number;
-  /** Milliseconds since 1970; 0: not at all. */
-  busySince: number;
-  runawaySince: number;
-  leakSince: number;
   memoryLimitMegabytes: number;
   webhookReceiver: ReceiverMood;
   /** By address; a limit of null: none. */
@@ -49,17 +43,13 @@ export interface Switches {
 }
 
 export const DEFAULT_SWITCHES: Switches = {
+  ...NO_LOAD,
   recommendations: false,
   requestsPerSecond: 500,
   cronSchedule: '*/10 * * * * *',
   expiryWorks: true,
   interestSeconds: 0,
-  loadSeconds: 0,
   cacheTtlSeconds: 30,
-  instances: 1,
-  busySince: 0,
-  runawaySince: 0,
-  leakSince: 0,
   memoryLimitMegabytes: 1_500,
   webhookReceiver: 'well',
   exceptions: {},
@@ -68,26 +58,7 @@ export const DEFAULT_SWITCHES: Switches = {
 
 const MAX_NUMBER = 10_000;
 
-const fileIn = (directory: string): string => join(directory, 'switches.json');
-
-/** Changes some of the switches; the application follows within a second. */
-export function setSwitches(directory: string, changed: Partial<Switches>): Switches {
-  const now = { ...readSwitches(directory), ...changed };
-  writeState(fileIn(directory), now);
-  return now;
-}
-
-/** What is switched now. */
-export function readSwitches(directory: string): Switches {
-  return { ...DEFAULT_SWITCHES, ...readState<Partial<Switches>>(fileIn(directory)) };
-}
-
-/** Calls back with the switches whenever they change. Returns how to stop it. */
-export function followSwitches(directory: string, changed: (switches: Switches) => void): () => void {
-  return followState<Partial<Switches>>(fileIn(directory), (state) =>
-    changed({ ...DEFAULT_SWITCHES, ...state }),
-  );
-}
+export const { read: readSwitches, set: setSwitches, follow: followSwitches } = switchesOf(DEFAULT_SWITCHES);
 
 /** For WHO, until UNTIL; without a limit the usual one is back. */
 function setException(directory: string, limit: number | null | undefined): Switches {

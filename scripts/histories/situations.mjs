@@ -12,7 +12,7 @@ const { failDeliveries, leaveHolds, openGate, sellTwice, shutGate } = require(
   join(root, 'dist/examples/booking/spoil.js'),
 );
 const { chargeTwice } = require(join(root, 'dist/examples/booking/spoil-payments.js'));
-const { deployVersion } = require(join(root, 'dist/examples/booking/deployments.js'));
+const { deployVersion } = require(join(root, 'dist/examples/shared/deployments.js'));
 const { ageKeys } = require(join(root, 'dist/examples/booking/keys.js'));
 const { setSwitches } = require(join(root, 'dist/examples/booking/switches.js'));
 

@@ -4,6 +4,8 @@ import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
 export async function showSteps(tasks: ListrTask[]): Promise<void> {
   const { Listr } = await import('listr2');
   const list = new Listr(tasks, {
+    // It would end the process at once: what is up has to be stopped first.
+    registerSignalListeners: false,
     fallbackRenderer: 'simple',
     rendererOptions: {
       showErrorMessage: true,

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client';
-import { deployVersion } from '../../examples/booking/deployments';
+import { deployVersion } from '../../examples/shared/deployments';
 import { setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';
 import type { RunReport } from '../../src/contract/report';

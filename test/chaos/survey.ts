@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { listDeployments } from '../../examples/booking/deployments';
+import { listDeployments } from '../../examples/shared/deployments';
 import { createScratchActivities } from '../../src/activities/postgres/restore/scratch-activities';
 import { GUARD_MEMO, type GuardMemory } from '../../src/contract/guard';
 import type { BackupFacts, Facts, Leftover, MigrationFacts } from './facts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetch } from 'undici';
 import { startBookingApp, type BookingApp } from '../../examples/booking/app';
-import { setUpDeployments } from '../../examples/booking/deployments';
+import { setUpDeployments } from '../../examples/shared/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { createBookingDatabase } from '../../examples/booking/generate';
 import { eventually, startTestCluster, type TestCluster } from './support';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client as PgClient } from 'pg';
-import { promoteDeployment } from '../../examples/booking/deployments';
+import { promoteDeployment } from '../../examples/shared/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { readSwitches, setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';

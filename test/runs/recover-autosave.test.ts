@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deployVersion } from '../../examples/booking/deployments';
+import { deployVersion } from '../../examples/shared/deployments';
 import { AUTOSAVE_TOKEN, startAutosaveApp } from '../simulators/autosave-app';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deployVersion, promoteDeployment } from '../../examples/booking/deployments';
+import { deployVersion, promoteDeployment } from '../../examples/shared/deployments';
 import { setSwitches } from '../../examples/booking/switches';
 import { sampleProgram } from '../../examples/booking/files';
 import { serve } from '../support/local-server';

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBookingApp, type BookingApp, type BookingAppOptions } from '../../examples/booking/app';
-import { deployVersion, listDeployments, setUpDeployments } from '../../examples/booking/deployments';
+import { deployVersion, listDeployments, setUpDeployments } from '../../examples/shared/deployments';
 import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
 import type { ObserveConfig } from '../../src/config/measure-schema';
 import type { ApplicationConfig } from '../../src/config/operation-schema';

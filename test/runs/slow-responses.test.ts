@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { deployVersion } from '../../examples/booking/deployments';
+import { deployVersion } from '../../examples/shared/deployments';
 import { setSwitches } from '../../examples/booking/switches';
 import { observeSchema } from '../../src/config/measure-schema';
 import { firing, resolved } from './alerts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import { deployVersion } from '../../examples/booking/deployments';
+import { deployVersion } from '../../examples/shared/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { setSwitches } from '../../examples/booking/switches';
 import { observeSchema } from '../../src/config/measure-schema';

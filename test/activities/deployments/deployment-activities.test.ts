@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listDeployments as readSample, setUpDeployments } from '../../../examples/booking/deployments';
+import { listDeployments as readSample, setUpDeployments } from '../../../examples/shared/deployments';
 import { createDeploymentActivities } from '../../../src/activities/deployments/deployment-activities';
 import { configSchema } from '../../../src/config/schema';
 import { failureOf, runActivity, startActivity, until } from '../../support/postgres';

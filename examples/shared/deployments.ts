@@ -1,3 +1,4 @@
+/** What is deployed of an example, and in front: a file in the folder of its state, which the application follows. */
 import { join } from 'node:path';
 import { followState, readState, writeState } from './state-file';
 
@@ -25,13 +26,16 @@ const DAY_MS = 86_400_000;
 const fileIn = (directory: string): string => join(directory, 'deployments.json');
 
 /** Two releases, both good, the newer in front; kept where there are some already. */
-export function setUpDeployments(directory: string): void {
+export function setUpDeployments(
+  directory: string,
+  [older, newer]: readonly [string, string] = ['1.4.0', '1.4.1'],
+): void {
   if (readState(fileIn(directory)) !== undefined) return;
   const made = (id: string, version: string, commit: string, days: number): SampleDeployment => {
     const createdAt = new Date(Date.now() - days * DAY_MS).toISOString();
     return { id, version, commit, createdAt, state: 'ready' };
   };
-  const deployments = [made('dep-2', '1.4.1', '9be2f0c', 2), made('dep-1', '1.4.0', '41d7a63', 9)];
+  const deployments = [made('dep-2', newer, '9be2f0c', 2), made('dep-1', older, '41d7a63', 9)];
   writeState(fileIn(directory), { current: 'dep-2', token: 0, deployments });
 }
 
@@ -107,6 +111,6 @@ export function followVersion(directory: string, changed: (version: string) => v
 
 function stateIn(directory: string): Deployments {
   const state = readState<Deployments>(fileIn(directory));
-  if (state === undefined) throw new Error(`no deployments.json in ${directory}: set the sample up first`);
+  if (state === undefined) throw new Error(`no deployments.json in ${directory}: set the example up first`);
   return state;
 }

@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { Running } from './running';
 
-/** Whatever burdens the sample ends by itself, so that nobody has to remember it. */
+/** Whatever burdens an example ends by itself, so that nobody has to remember it. */
 const LASTS_MS = 600_000;
 const MAX_SECONDS = 4;
 const TICK_MS = 100;
@@ -16,8 +15,27 @@ parentPort.on('message', ({ ms, answer }) => {
   if (answer) parentPort.postMessage('done');
 });`;
 
+export interface LoadSwitches {
+  /** That a request keeps a processor busy. */
+  loadSeconds: number;
+  /** Milliseconds since 1970; 0: not at all. */
+  busySince: number;
+  runawaySince: number;
+  leakSince: number;
+  /** That share the work. */
+  instances: number;
+}
+
+export const NO_LOAD: LoadSwitches = {
+  loadSeconds: 0,
+  busySince: 0,
+  runawaySince: 0,
+  leakSince: 0,
+  instances: 1,
+};
+
 export interface Load {
-  /** What one search costs. */
+  /** What one request costs. */
   carry: () => Promise<void>;
   /** A restart ends what ran away, and frees what leaked. */
   restart: () => void;
@@ -25,7 +43,7 @@ export interface Load {
 }
 
 /** Keeps a processor busy and memory full as far as that is switched, the processor the less the more instances share it. */
-export function createLoad(switches: () => Running['switches']): Load {
+export function createLoad(switches: () => LoadSwitches): Load {
   let last = { seconds: 0, since: 0 };
   let restartedAt = 0;
   let leaked: Buffer[] = [];
