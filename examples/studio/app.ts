@@ -3,13 +3,13 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { Pool } from 'pg';
 import { Gauge, Registry } from 'prom-client';
 import { countAnswers } from '../shared/answers';
+import { followVersion } from '../shared/deployments';
 import { createLog } from '../shared/log';
 import { requireBearer } from '../shared/secrets';
 import { addBilling, type StripeAccess } from './billing';
-import { addDrafts, trySave } from './drafts';
+import { addDrafts, GOOD_RELEASE, trySave } from './drafts';
 import { addGenerations, type ProviderAccess } from './generations';
 import { followSwitches, readSwitches, setSwitches } from './switches';
-import { followVersion, GOOD_RELEASE } from './vercel';
 
 export interface StudioOptions {
   /** Of the role studio_app: least privilege. */

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import { writeConfig } from '../shared/config';
 import { createDatabase, createRoles, urlFor } from '../shared/database';
+import { setUpDeployments } from '../shared/deployments';
 import { exampleFile } from '../shared/files';
 import { newSecret } from '../shared/secrets';
 import type { ExampleParts } from '../example';
-import { setUpDeployments } from './vercel';
+import { GOOD_RELEASE } from './drafts';
 
 export interface StudioSetUp {
   configFile: string;
@@ -46,7 +47,7 @@ export async function setUpStudio(parts: Omit<ExampleParts, 'redisUrl'>): Promis
   const configFile = await writeConfig({ example: 'studio', adminUrl, directory });
   // Copies, so that one can change a migration and see what becomes of it.
   cpSync(exampleFile('studio', 'migrations'), join(directory, 'migrations'), { recursive: true });
-  setUpDeployments(directory);
+  setUpDeployments(directory, ['2.3.0', GOOD_RELEASE]);
   const url = (environment: string, role: 'studio_app' | 'runbooks_migrator'): string =>
     urlFor(adminUrl, `studio_${environment}`, role, passwords[role]);
   return {

@@ -1,8 +1,9 @@
 /** Symptoms to practise on, made for real. Each says what ends it. */
 import { withClient } from '../shared/database';
+import { deployVersion } from '../shared/deployments';
 import { needVariable, runTroubles, stackFolder, type Trouble } from '../shared/trouble';
+import { BAD_RELEASE } from './drafts';
 import { setSwitches } from './switches';
-import { BAD_RELEASE, deploy } from './vercel';
 
 const STRIPE_ENDS = 'ends with trouble stripe-well, and replayStripeEvents for what is missing';
 const AI_ENDS = 'ends with trouble ai-well';
@@ -11,7 +12,7 @@ export const TROUBLES: Record<string, Trouble> = {
   'bad-release': {
     usage: `recoverAutosave rolls it back. Release ${BAD_RELEASE} needs a column that no migration has added`,
     make: async () => {
-      const { id, version } = deploy(stackFolder(), BAD_RELEASE);
+      const { id, version } = deployVersion(stackFolder(), BAD_RELEASE);
       console.log(`${version} is in front as ${id}, and every save fails`);
     },
   },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { readSwitches } from '../../examples/studio/switches';
 import { TROUBLES } from '../../examples/studio/trouble';
-import { listDeployments } from '../../examples/studio/vercel';
+import { listDeployments } from '../../examples/shared/deployments';
 import { withClient } from '../../examples/shared/database';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import type { RunReport, RunStatus } from '../../src/contract/report';
