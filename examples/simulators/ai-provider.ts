@@ -31,6 +31,8 @@ export interface AiProvider {
   readonly asked: { prompt: string; status: number }[];
   /** How often the status page was read. */
   pageReads: number;
+  /** As if nobody had asked anything yet. */
+  forget(): void;
   /** Lets go of the requests that hang: their connections end. */
   letGo(): void;
   stop(): Promise<void>;
@@ -100,6 +102,10 @@ export async function startAiProvider(
     maxPromptChars: 10_000,
     asked,
     pageReads: 0,
+    forget: () => {
+      asked.length = 0;
+      taken = [];
+    },
     letGo: () => hanging.forEach((response) => response.destroy()),
     stop: async () => {
       server.closeAllConnections();

@@ -84,7 +84,7 @@ export async function startAiWorld(): Promise<AiWorld> {
       for (const one of [openai, anthropic]) {
         one.letGo();
         Object.assign(one, { mood: 'well', indicator: 'none', limit: Infinity, limitMs: 60_000 });
-        one.asked.length = 0;
+        one.forget();
       }
       setKeys();
       world.queues = testQueues(redis, 'acme-jobs');

@@ -22,7 +22,7 @@ beforeEach(async () => {
   process.env['AI_TEST_KEY'] = 'sk-key-of-the-test';
   queues = testQueues(redis, `shop-${(count += 1)}`);
   Object.assign(openai, { mood: 'well', indicator: 'none', limit: Infinity });
-  openai.asked.length = 0;
+  openai.forget();
   configure();
 });
 afterEach(() => queues.stop());

@@ -12,6 +12,8 @@ import { providerOf, readCurrent } from './provider';
 export interface SwitchInput extends Place {
   from: string;
   to: string;
+  /** Of a way back: a third one, which somebody has switched to meanwhile, stays. */
+  leaveThird?: boolean;
   fence: Fence;
 }
 
@@ -27,10 +29,16 @@ export function createAiChangeActivities(deps: ActivityDeps) {
   return {
     /**
      * Has another provider generate, as configured, and reads that back. A retry that finds it so says that it is done. Throws
-     * ProviderChanged where it is a third one meanwhile, ProviderUnknown (tried again), ProviderNotSwitched, and as
+     * ProviderChanged where it is a third one meanwhile and not `leaveThird`, ProviderUnknown (tried again), ProviderNotSwitched, and as
      * `scaleQueueWorkers`.
      */
-    async switchAiProvider({ from, to, fence, ...place }: SwitchInput): Promise<{ detail: string }> {
+    async switchAiProvider({
+      from,
+      to,
+      fence,
+      leaveThird = false,
+      ...place
+    }: SwitchInput): Promise<{ detail: string }> {
       const config = aiWorkersOf(deps, place);
       providerOf(config, to);
       const { name, detail } = await readCurrent(deps, place, config);
@@ -40,6 +48,10 @@ export function createAiChangeActivities(deps: ActivityDeps) {
         throw fail('ProviderUnknown', `Nobody can tell who generates for ${where}: ${detail}.`, {
           retryable: true,
         });
+      if (name !== from && leaveThird)
+        return {
+          detail: `${where} generates with ${name}: somebody else has switched, and that is left to them`,
+        };
       if (name !== from)
         throw fail(
           'ProviderChanged',

@@ -44,15 +44,15 @@ export async function putTasksBack(run: Run, under: Under): Promise<PutBackResul
         describe: ({ count, left }) => `${countOf(count, 'task')} so far, ${left} left`,
       },
     );
-    const over = outcome !== undefined && outcome.older === 0 && outcome.pending === 0;
-    if (now.count === before && (over || now.left > 0) && outcome !== undefined) break;
+    if (now.count === before && outcome !== undefined) break;
     outcome = await run.step(
       'What became of them',
       (act) => untilOver(act, { ...of, begunUntil: wellSince }, status.patienceMs),
       { describe: outcomeText },
     );
     await stopWhereTheyFail(run, under, outcome);
-    if (outcome.pending > 0) break;
+    // They had all the time that they may take.
+    if (outcome.pending > 0 || outcome.older > 0) break;
     if (before === 0 && now.count > 0) wellSince = outcome.nowMs;
     limit = Math.min(limit * GROWTH, status.maxRetries);
   }

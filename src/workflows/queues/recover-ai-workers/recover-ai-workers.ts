@@ -81,20 +81,20 @@ async function diagnose(run: Run, place: Place, before?: Course): Promise<Course
 
 async function act(run: Run, place: Place, course: Course): Promise<string> {
   await peopleFirst(run, place, course);
-  const { generatesWith, back } = await run.exclusively(queuesIn(place), async (fence) => {
+  const done = await run.exclusively(queuesIn(place), async (fence) => {
     const under = { place, fence, course };
     const generatesWith = await remedy(run, under);
     const back = await putTasksBack(run, under);
-    await verifyTasks(run, under, back);
+    let endedWell = await verifyTasks(run, under, back);
     if (isSlowed(course)) {
       await asBefore(run, under);
-      await staysWell(run, under, 'Tasks end well as often as before', back.wellSince);
+      endedWell = await staysWell(run, under, 'Tasks end well as often as before', back.wellSince);
     }
     await verifyHealth(run, place);
     await verifySmoke(run, place);
-    return { generatesWith, back };
+    return { ...back, generatesWith, endedWell };
   });
-  return conclude(run, place, course, generatesWith, back);
+  return conclude(run, place, course, done);
 }
 
 /** What only they know, or can do. */
@@ -124,10 +124,10 @@ async function peopleFirst(run: Run, place: Place, course: Course): Promise<void
   );
 }
 
-async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult): Promise<void> {
+async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult): Promise<number> {
   const { place, course } = under;
   await untilDrained(run, place, { status: course.status, names: [course.queue.name] });
-  await staysWell(run, under, 'Tasks end well', wellSince);
+  const endedWell = await staysWell(run, under, 'Tasks end well', wellSince);
   const { measures: names } = course.ai;
   if (names.length > 0)
     await run.verify(
@@ -135,36 +135,45 @@ async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult)
       (act) => act.measure({ ...place, names }),
       (all) => ({ ok: all.every(({ ok }) => ok), detail: all.map(({ detail }) => detail).join('; ') }),
     );
+  return endedWell;
 }
 
 const MAX_LOOKS = 60;
 
-/** For as long as rates are looked back at. */
+/** For as long as rates are looked back at; returns how many have ended well by then. */
 async function staysWell(
   run: Run,
   { place, course }: Under,
   title: string,
   begunAfter: number,
-): Promise<void> {
+): Promise<number> {
   const { queue, status } = course;
   const { windowMs } = status;
+  let endedWell = 0;
   await run.soak(
     title,
     async (act) => {
-      const tasks = endWell(await act.readAiWorkers({ ...place, begunAfter }), queue);
+      const ai = await act.readAiWorkers({ ...place, begunAfter });
+      const tasks = endWell(ai, queue);
       const delays = delaysHold(await lookAgain(act, place, { status, names: [queue.name] }));
+      endedWell = ai.completed;
       return { ok: tasks.ok && delays.ok, detail: `${tasks.detail}; ${delays.detail}` };
     },
     { forMs: windowMs, everyMs: Math.max(1_000, windowMs / MAX_LOOKS) },
   );
+  return endedWell;
+}
+
+interface Done extends PutBackResult {
+  generatesWith: string | undefined;
+  endedWell: number;
 }
 
 function conclude(
   run: Run,
   place: Place,
   course: Course,
-  generatesWith: string | undefined,
-  { count, done, remains }: PutBackResult,
+  { generatesWith, endedWell, count, done, remains }: Done,
 ): string {
   run.fact('cause', course.cause ?? 'none');
   run.fact('tasksPutBack', count);
@@ -175,8 +184,9 @@ function conclude(
       `of the failed tasks of ${course.queue.name} ${[...remains, ...others].join('; ')}`,
     );
   const who = generatesWith === undefined ? '' : ` with ${generatesWith}`;
-  return [
-    `the AI tasks of ${targetOf(place)} end well${who}; ${countOf(count, 'task')} put back, ${done} of them done`,
-    ...others,
-  ].join('; ');
+  const proven =
+    done + endedWell > 0
+      ? `the AI tasks of ${targetOf(place)} end well${who}`
+      : `no AI task of ${targetOf(place)} has ended yet${who}, so whether they end well is not known`;
+  return [`${proven}; ${countOf(count, 'task')} put back, ${done} of them done`, ...others].join('; ');
 }

@@ -62,7 +62,7 @@ async function switchTo(run: Run, { place, fence }: Under, from: string, to: str
       back: () =>
         run.step(
           `Switch back to ${from}`,
-          (act) => act.switchAiProvider({ ...place, from: to, to: from, fence }),
+          (act) => act.switchAiProvider({ ...place, from: to, to: from, leaveThird: true, fence }),
           { kind: 'mutate', undo: { takesBack: title }, describe: ({ detail }) => detail },
         ),
     },
