@@ -31,7 +31,9 @@ export interface AiWorld {
 
 export const TEXTS = 'web_texts';
 const KEYS = { openai: 'sk-key-of-the-openai-run', anthropic: 'sk-ant-key-of-the-run' };
+/** Of a provider that hangs; any other one has as long as a busy machine needs. */
 const TIMEOUT_MS = 400;
+const PATIENCE_MS = 60_000;
 const SLOW_MS = 300;
 const PING = 'ping';
 
@@ -163,24 +165,30 @@ export function aiWorkersOf({ openai, anthropic, provider, slow, names, queue = 
 }
 
 /** As the clients of both word what goes wrong. */
-async function send(url: string, headers: Record<string, string>, prompt: string): Promise<string> {
-  const response = await fetch(url, {
+async function send(
+  { url, mood }: AiProvider,
+  path: string,
+  headers: Record<string, string>,
+  prompt: string,
+): Promise<string> {
+  const response = await fetch(`${url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ model: 'small', max_tokens: 100, messages: [{ role: 'user', content: prompt }] }),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(mood === 'hangs' ? TIMEOUT_MS : PATIENCE_MS),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${text}`);
   return text;
 }
 
-const askOpenai = ({ url }: AiProvider, prompt: string) =>
-  send(`${url}/v1/chat/completions`, { authorization: `Bearer ${process.env['AI_RUN_OPENAI']}` }, prompt);
+const askOpenai = (at: AiProvider, prompt: string) =>
+  send(at, '/v1/chat/completions', { authorization: `Bearer ${process.env['AI_RUN_OPENAI']}` }, prompt);
 
-const askAnthropic = ({ url }: AiProvider, prompt: string) =>
+const askAnthropic = (at: AiProvider, prompt: string) =>
   send(
-    `${url}/v1/messages`,
+    at,
+    '/v1/messages',
     { 'x-api-key': process.env['AI_RUN_ANTHROPIC'] ?? '', 'anthropic-version': '2023-06-01' },
     prompt,
   );

@@ -142,6 +142,7 @@ it.each([
   'takes a status page for %s that says %s, seen as %j',
   async (state, indicator, status, detail) => {
     openai.indicator = indicator;
+    await queues.add('texts', 1);
     configure({}, { status: { url: `${openai.url}/api/v2/summary.json`, ...status } });
     const { providers } = await look();
     expect(providers[0]).toMatchObject({ state, detail: expect.stringMatching(detail) });
