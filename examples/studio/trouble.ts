@@ -95,7 +95,10 @@ export const TROUBLES: Record<string, Trouble> = {
   },
   'ai-well': {
     usage: 'ends ai-down, ai-limited and ai-slow',
-    make: () => provider('well', 'openai answers'),
+    make: async () => {
+      setSwitches(stackFolder(), { provider: 'openai', slower: false });
+      await provider('well', 'openai answers, and is asked again');
+    },
   },
 };
 

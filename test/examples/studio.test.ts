@@ -245,8 +245,29 @@ testReal("a webhook endpoint that Stripe has switched off is a person's, and sai
   expect(stdout).toContain('switch the webhook endpoint on');
 });
 
+testReal(
+  'a provider that is down: the rule fires, the run has the other one generate, and what failed is done',
+  async () => {
+    const [{ id: document } = { id: '' }] = await sql<{ id: string }>('SELECT id FROM documents LIMIT 1');
+    let id = '';
+    const handle = await runFor('recoverAiWorkers', async () => {
+      await trouble('ai-down');
+      ({ id } = (await (await send('POST', '/api/ai/generate', { document, prompt: 'Go on' })).json()) as {
+        id: string;
+      });
+    });
+    const { outcome, facts } = await reportOf(handle);
+    expect([outcome, facts]).toEqual([
+      'SUCCEEDED',
+      expect.objectContaining({ tasksPutBack: 1, tasksDone: 1 }),
+    ]);
+    expect(readSwitches(stack.directory).provider).toBe('anthropic');
+    expect(await json(`/api/ai/generations/${id}`)).toMatchObject({ status: 'done', provider: 'anthropic' });
+    await trouble('ai-well');
+  },
+);
+
 testReal.each([
-  ['ai-down', /^503 /],
   ['ai-limited', /^429 /],
   ['ai-slow', /timed out/],
 ])('%s: generations fail, and say why', async (cause, why) => {
