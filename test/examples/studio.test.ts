@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { readSwitches } from '../../examples/studio/switches';
 import { TROUBLES } from '../../examples/studio/trouble';
 import { listDeployments } from '../../examples/shared/deployments';
 import { withClient } from '../../examples/shared/database';
-import { PACKAGE_ROOT } from '../../src/config/version';
 import type { RunReport, RunStatus } from '../../src/contract/report';
 import { startExample, type ExampleStack } from '../../src/local/stack';
 import { runCli } from '../cli/harness';
@@ -286,18 +283,4 @@ testReal.each([
   } finally {
     await trouble('ai-well');
   }
-});
-
-test('what its README names is there', async () => {
-  const readme = readFileSync(join(PACKAGE_ROOT, 'examples/studio/README.md'), 'utf8');
-  const named = [...readme.matchAll(/trouble ([\w-]+)/g)].map(([, name]) => name!);
-  const listed = [...readme.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name!);
-  expect(named.filter((name) => !(name in TROUBLES))).toEqual([]);
-  expect(Object.keys(TROUBLES).filter((name) => !listed.includes(name) && !named.includes(name))).toEqual([]);
-  const { stdout } = await runCli(['list']);
-  const runbooks = [...readme.matchAll(/runbooks start (\w+)/g)].map(([, name]) => name!);
-  expect(runbooks.filter((name) => !stdout.includes(name))).toEqual([]);
-  const rules = readFileSync(join(PACKAGE_ROOT, 'examples/studio/alert-rules.yml'), 'utf8');
-  const alerts = [...readme.matchAll(/`(Studio\w+)`/g)].map(([, name]) => name!);
-  expect(alerts.filter((name) => !rules.includes(`alert: ${name}`))).toEqual([]);
 });
