@@ -3,14 +3,14 @@ import { readSwitches } from '../../examples/studio/switches';
 import { TROUBLES } from '../../examples/studio/trouble';
 import { listDeployments } from '../../examples/shared/deployments';
 import { withClient } from '../../examples/shared/database';
-import type { RunReport, RunStatus } from '../../src/contract/report';
+import type { RunReport } from '../../src/contract/report';
 import { startExample, type ExampleStack } from '../../src/local/stack';
 import { runCli } from '../cli/harness';
 import { until } from '../support/postgres';
 import { missingMonitoring } from '../support/monitoring';
 import { quietTemporal } from '../support/quiet';
 import { hasRedis } from '../support/redis';
-import { watch, type Watched } from './watch';
+import { agree, watch, type Watched } from './watch';
 
 quietTemporal();
 const missing = [...missingMonitoring(), ...(hasRedis() ? [] : ['redis-server'])];
@@ -73,22 +73,6 @@ async function runFor(runbook: string, make: () => Promise<void>): Promise<Workf
 const reportOf = async (handle: WorkflowHandle) => (await handle.result()) as RunReport;
 const goneAlert = (alert: string) =>
   watched.until(`the end of ${alert}`, async () => ((await watched.fires(alert)) ? undefined : true));
-
-/** Approves whatever it asks, until it has ended. */
-async function agree(handle: WorkflowHandle): Promise<RunReport> {
-  const answered = new Set<string>();
-  for (;;) {
-    const status = await watched.until('a question or the end', async () => {
-      const now = await handle.query<RunStatus>('status').catch(() => undefined);
-      const asks = now?.waiting.some(({ id }) => !answered.has(id));
-      return now?.outcome !== undefined || asks === true ? now : undefined;
-    });
-    const open = status.waiting.find(({ id }) => !answered.has(id));
-    if (status.outcome !== undefined || open === undefined) return reportOf(handle);
-    answered.add(open.id);
-    await handle.executeUpdate(open.update.name, { args: [{ ...open.update.argument, by: 'ben' }] });
-  }
-}
 
 testReal('what it writes is a configuration in which nothing is wrong', async () => {
   const { configFile, example } = stack;
@@ -184,7 +168,7 @@ testReal(
       );
       return fire.every((one) => one) || undefined;
     });
-    const { outcome, facts } = await agree(handle);
+    const { outcome, facts } = await agree(watched, handle);
     expect([outcome, facts]).toEqual([
       'SUCCEEDED',
       expect.objectContaining({ eventsArrived: 12, subscriptionsCorrected: 3 }),
@@ -271,16 +255,38 @@ testReal.each([
   const [{ id: document } = { id: '' }] = await sql<{ id: string }>('SELECT id FROM documents LIMIT 1');
   await trouble(cause);
   try {
-    const { id } = (await (await send('POST', '/api/ai/generate', { document, prompt: 'Go on' })).json()) as {
-      id: string;
-    };
-    const failed = await watched.until('the failure', async () => {
-      const now = await json<{ status: string; error: string }>(`/api/ai/generations/${id}`);
-      return now.status === 'failed' ? now : undefined;
+    // The application follows its switches within a moment: the first may still be asked of the other provider.
+    const error = await watched.until('the failure', async () => {
+      const asked = await send('POST', '/api/ai/generate', { document, prompt: 'Go on' });
+      const { id } = (await asked.json()) as { id: string };
+      return until(async () => {
+        const now = await json<{ status: string; error: string }>(`/api/ai/generations/${id}`);
+        return now.status !== 'queued' && { error: now.error ?? undefined };
+      }).then((ended) => ended.error);
     });
-    expect(failed.error).toMatch(why);
+    expect(error).toMatch(why);
     await watched.until('the rule', async () => (await watched.fires('StudioGenerationsFail')) || undefined);
   } finally {
     await trouble('ai-well');
   }
 });
+
+testReal(
+  'its own migration goes through, the unsafe one is refused, and the backup of the first can be restored',
+  async () => {
+    const start = (...args: string[]) =>
+      runCli(
+        ['start', ...args, '--config', stack.configFile, '--service', 'studio', '--mode', 'auto', '--watch'],
+        {
+          env: stack.example.environment,
+        },
+      );
+    const good = await start('migrateDatabase', '--files', '20250119090000_count_words.sql');
+    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('SUCCEEDED')]);
+    expect(await sql('SELECT word_count FROM documents LIMIT 1')).toHaveLength(1);
+    const unsafe = await start('migrateDatabase', '--files', '20250120090000_retype_versions.sql');
+    expect(unsafe.stdout + unsafe.stderr).toContain('UnsafeMigration');
+    const restored = await start('drillRestore');
+    expect([restored.code, restored.stdout]).toEqual([0, expect.stringContaining('SUCCEEDED')]);
+  },
+);

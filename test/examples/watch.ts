@@ -1,6 +1,8 @@
 /** A real Prometheus with an example's own rules on its real application, whose alerts start runs. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { RunReport, RunStatus } from '../../src/contract/report';
 import type { ExampleStack } from '../../src/local/stack';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { startIntake } from '../../src/worker/intake';
@@ -72,4 +74,20 @@ export async function watch(
       await intake.stop();
     },
   };
+}
+
+/** Approves whatever it asks, until it has ended. */
+export async function agree({ until }: Pick<Watched, 'until'>, handle: WorkflowHandle): Promise<RunReport> {
+  const answered = new Set<string>();
+  for (;;) {
+    const status = await until('a question or the end', async () => {
+      const now = await handle.query<RunStatus>('status').catch(() => undefined);
+      const asks = now?.waiting.some(({ id }) => !answered.has(id));
+      return now?.outcome !== undefined || asks === true ? now : undefined;
+    });
+    const open = status.waiting.find(({ id }) => !answered.has(id));
+    if (status.outcome !== undefined || open === undefined) return (await handle.result()) as RunReport;
+    answered.add(open.id);
+    await handle.executeUpdate(open.update.name, { args: [{ ...open.update.argument, by: 'ben' }] });
+  }
 }
