@@ -37,21 +37,14 @@ export interface SimulatedAccount {
   key?: string;
   /** Of the endpoint. */
   secret?: string;
-  /** Of the endpoint, in the receiver. */
-  path?: string;
-  /** Its ID. */
+  /** ID of the endpoint. */
   endpointId?: string;
 }
 
 /** Starts it with one endpoint and nothing else. The caller stops it. */
 export async function startStripe(
   receiver: string,
-  {
-    key: accountKey = STRIPE_KEY,
-    secret = SIGNING_SECRET,
-    path = '/webhooks/stripe',
-    endpointId = 'we_shop',
-  }: SimulatedAccount = {},
+  { key: accountKey = STRIPE_KEY, secret = SIGNING_SECRET, endpointId = 'we_shop' }: SimulatedAccount = {},
 ) {
   const events = new Map<string, SimulatedEvent>();
   const delivered = new Set<string>();
@@ -60,7 +53,7 @@ export async function startStripe(
   const endpoint = {
     id: endpointId,
     object: 'webhook_endpoint',
-    url: `${receiver}${path}`,
+    url: `${receiver}/webhooks/stripe`,
     status: 'enabled',
     enabled_events: ['*'],
     livemode: false,

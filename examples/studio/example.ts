@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import { freePort } from '../../src/host/guardian';
 import type { Example, ExampleParts, RunningExample } from '../example';
 import { exampleProgram } from '../shared/files';
 import { withClient } from '../shared/database';
@@ -37,11 +36,8 @@ async function start(parts: ExampleParts): Promise<RunningExample> {
     parts.progress('application');
     const key = environment.STUDIO_AI_KEY;
     const providers = await started(startProviders(key));
-    // Stripe knows the application's address, and the application that of Stripe.
-    const port = await freePort();
     const stripe = await started(
       startStripeAccount({
-        receiver: `http://127.0.0.1:${port}`,
         databaseUrl: appDatabaseUrl,
         key: environment.STUDIO_STRIPE_KEY,
         secret: environment.STUDIO_STRIPE_SIGNING_SECRET,
@@ -52,7 +48,6 @@ async function start(parts: ExampleParts): Promise<RunningExample> {
       startStudio({
         databaseUrl: appDatabaseUrl,
         redisUrl: parts.redisUrl!,
-        port,
         directory: parts.directory,
         operationsToken: environment.STUDIO_OPERATIONS_TOKEN,
         stripe: {
@@ -69,6 +64,7 @@ async function start(parts: ExampleParts): Promise<RunningExample> {
         },
       }),
     );
+    stripe.deliverTo(app.url);
     const writers = startWriters(app.url, await someDocuments(appDatabaseUrl));
     stops.push(writers);
     return {

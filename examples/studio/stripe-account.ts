@@ -9,6 +9,8 @@ export interface StripeAccount {
   url: string;
   /** Where trouble.ts changes it. */
   controlUrl: string;
+  /** From now on customers pay, and the application hears of it. */
+  deliverTo(application: string): void;
   stop(): Promise<void>;
 }
 
@@ -22,20 +24,14 @@ interface Row {
 const PAY_EVERY_MS = 2_000;
 const MONTH_SECONDS = 30 * 86_400;
 
-/** Starts it, in front of the webhook endpoint of the application. It forgets its events when it stops. */
+/** Starts it; nothing is delivered yet. It forgets its events when it stops. */
 export async function startStripeAccount(options: {
-  receiver: string;
   databaseUrl: string;
   key: string;
   secret: string;
 }): Promise<StripeAccount> {
-  const { receiver, databaseUrl, key, secret } = options;
-  const stripe = await startStripe(receiver, {
-    key,
-    secret,
-    path: '/api/webhooks/stripe',
-    endpointId: 'we_studio',
-  });
+  const { databaseUrl, key, secret } = options;
+  const stripe = await startStripe('http://127.0.0.1:9', { key, secret, endpointId: 'we_studio' });
   const { rows } = await withClient(databaseUrl, (client) =>
     client.query<Row>(
       `SELECT stripe_subscription_id AS reference, status, stripe_customer_id AS customer,
@@ -48,11 +44,11 @@ export async function startStripeAccount(options: {
   /** Something that happened a while ago, or just now. */
   const happened = (type: string, object: object = {}, ageSeconds = 0): string =>
     stripe.add(`evt_${randomUUID().replaceAll('-', '')}`, type, { ageSeconds, object });
-  const paying = setInterval(() => {
+  const pay = (): void => {
     const id = happened('invoice.paid');
     if (stripe.endpoint.status === 'enabled') stripe.deliver(id);
-  }, PAY_EVERY_MS);
-  paying.unref();
+  };
+  let paying: NodeJS.Timeout | undefined;
 
   const control = fastify({ logger: false, forceCloseConnections: true });
   control.addHook('onRequest', requireBearer(key));
@@ -77,6 +73,10 @@ export async function startStripeAccount(options: {
   return {
     url: stripe.url,
     controlUrl,
+    deliverTo: (application) => {
+      stripe.endpoint.url = `${application}/api/webhooks/stripe`;
+      paying = setInterval(pay, PAY_EVERY_MS).unref();
+    },
     stop: async () => {
       clearInterval(paying);
       await control.close();
