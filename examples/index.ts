@@ -4,6 +4,7 @@ import type { Example } from './example';
 export const EXAMPLES: Record<string, () => Promise<{ example: Example }>> = {
   assistant: () => import('./assistant/example.js'),
   booking: () => import('./booking/example.js'),
+  studio: () => import('./studio/example.js'),
 };
 
 export class UnknownExample extends Error {

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml';
 import type { z } from 'zod';
 import { authSchema } from '../../src/activities/auth/settings';
 import { calendarSchema } from '../../src/activities/calendar/settings';
+import { aiWorkersSchema } from '../../src/activities/queues/ai/schema';
 import { queuesSchema, searchSchema } from '../../src/activities/queues/settings';
 import { compileRoutes, routeOf } from '../../src/alerts/routing';
 import { alertsSchema } from '../../src/config/alert-schema';
@@ -49,6 +50,12 @@ const SYMPTOMS: Record<string, { series: string; bad: string; good: string; besi
     good: '120x60',
     beside: ['bullmq_oldest_waiting_seconds{service="shop",queue="bookings"}', '0x60'],
   },
+  GenerationsFail: {
+    series: 'ai_generations_total{service="shop",result="failed"}',
+    bad: '0+6x60',
+    good: '0+1x60',
+    beside: ['ai_generations_total{service="shop",result="ok"}', '0+40x60'],
+  },
 };
 
 const PAGES: Record<string, { sections: Record<string, z.ZodType>; runbooks: Record<string, string> }> = {
@@ -57,8 +64,12 @@ const PAGES: Record<string, { sections: Record<string, z.ZodType>; runbooks: Rec
     runbooks: { CalendarOutOfSync: 'recoverCalendarSync', LoginsFail: 'diagnoseAuthentication' },
   },
   queues: {
-    sections: { queues: queuesSchema, search: searchSchema },
-    runbooks: { QueueDelayed: 'drainQueueBacklog', SearchOutOfDate: 'recoverSearchIndexing' },
+    sections: { queues: queuesSchema, search: searchSchema, aiWorkers: aiWorkersSchema },
+    runbooks: {
+      QueueDelayed: 'drainQueueBacklog',
+      SearchOutOfDate: 'recoverSearchIndexing',
+      GenerationsFail: 'recoverAiWorkers',
+    },
   },
 };
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setEnvironment } from '../../src/config/secrets';
 import { SECRETS, stripeEnvironment, stripeSettings } from '../activities/payments/stripe-world';
 import { appSchema, OTHER_NAMES, startPaymentApp, type PaymentApp } from '../simulators/payment-app';
-import { SIGNING_SECRET, startStripe, type Simulator } from '../simulators/stripe';
+import { SIGNING_SECRET, startStripe, type Simulator } from '../../examples/simulators/stripe';
 import { until } from '../support/postgres';
 import { quietTemporal } from '../support/quiet';
 import { configure, startDriver, type Driver, type Ended } from './harness';

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Pool, type PoolClient } from 'pg';
 import Stripe from 'stripe';
 import { serve } from '../support/local-server';
-import { SIGNING_SECRET, textOf } from './stripe';
+import { SIGNING_SECRET, textOf } from '../../examples/simulators/stripe';
 
 export const PLAIN_SECRET = 'plain-signing-secret';
 

@@ -15,6 +15,10 @@ export interface FailedJob {
   /** When it failed, as its worker wrote it: its score in the set, which is the same only for the same failure. */
   finishedOn: string;
   reason: string;
+  /** The same as its worker wrote it. It may have secrets in it, and never leaves the worker. */
+  text: string;
+  /** When its last attempt began, as its worker wrote it; when it failed, where that is not known. */
+  begunAt: number;
   /** Text of its options; undefined where there is no such job behind its ID, or something else is. */
   opts: string | undefined;
 }
@@ -43,15 +47,17 @@ export async function readFailed(
     : await redis.zrangebyscore(key, after, until, 'WITHSCORES', 'LIMIT', start, count);
   const pipeline = redis.pipeline();
   for (let i = 0; i < found.length; i += 2)
-    pipeline.hmget(queue.toKey(found[i]!), 'name', 'opts', 'failedReason');
+    pipeline.hmget(queue.toKey(found[i]!), 'name', 'opts', 'failedReason', 'processedOn');
   const rows = await pipeline.exec();
   return (rows ?? []).map(([error, row], index) => {
     const [id, finishedOn] = [found[2 * index]!, found[2 * index + 1]!];
     // Behind an ID that nobody expected may be a key of another kind, or one that is none of a job.
-    const [name, opts, reason] = error === null ? (row as (string | null)[]) : [];
+    const [name, opts, said, begun] = error === null ? (row as (string | null)[]) : [];
+    const text = (said ?? '').slice(0, MAX_REASON);
+    const begunAt = Number(begun ?? finishedOn);
     if (typeof name !== 'string' || !isObject(opts))
-      return { id, finishedOn, reason: NO_JOB, opts: undefined };
-    return { id, finishedOn, reason: reasonOf(reason), opts };
+      return { id, finishedOn, reason: NO_JOB, text, begunAt, opts: undefined };
+    return { id, finishedOn, reason: reasonOf(text), text, begunAt, opts };
   });
 }
 
@@ -66,9 +72,8 @@ function isObject(text: string | null | undefined): text is string {
 
 export const NO_JOB = 'there is no job behind its ID';
 
-function reasonOf(text: string | null | undefined): string {
-  if (text === null || text === undefined || text.trim() === '') return 'nobody says why';
-  return printableLine(shown(text.slice(0, MAX_REASON)));
+export function reasonOf(text: string): string {
+  return text.trim() === '' ? 'nobody says why' : printableLine(shown(text));
 }
 
 /** The most frequent ones first. */

@@ -132,7 +132,7 @@ export async function retryAll(
 }
 
 /** Those that somebody else has taken out of the failed ones meanwhile. */
-async function retryEach({ queue }: OpenQueue, jobs: FailedJob[]): Promise<string[]> {
+export async function retryEach({ queue }: OpenQueue, jobs: FailedJob[]): Promise<string[]> {
   const taken = await Promise.all(
     jobs.map(async ({ id, opts }) => {
       const job = new Job(queue, '', undefined, JSON.parse(opts!) as object, id);

@@ -6,6 +6,7 @@ import { secretText } from '../../config/primitives';
 import type { Place } from '../../contract/place';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
+import { aiWorkersSchema, type AiWorkersConfig } from './ai/schema';
 
 const PLACE = ['service', 'environment'];
 
@@ -107,10 +108,18 @@ export type SearchConfig = z.infer<typeof searchSchema>;
 
 /** Sections of an environment. */
 export const queuesSettings = {
-  environment: z.object({ queues: queuesSchema.optional(), search: searchSchema.optional() }),
+  environment: z.object({
+    queues: queuesSchema.optional(),
+    search: searchSchema.optional(),
+    aiWorkers: aiWorkersSchema.optional(),
+  }),
 };
 
-type Environment = EnvironmentConfig & { queues?: QueuesConfig; search?: SearchConfig };
+type Environment = EnvironmentConfig & {
+  queues?: QueuesConfig;
+  search?: SearchConfig;
+  aiWorkers?: AiWorkersConfig;
+};
 
 /** Throws InvalidInput where there is none: nobody may guess which queues there are, and how fast they should be. */
 export function queuesOf({ config }: ActivityDeps, { service, environment }: Place): QueuesConfig {
@@ -143,4 +152,17 @@ export function searchOf(deps: ActivityDeps, place: Place): SearchConfig {
     );
   queueOf(queuesOf(deps, place), search.queue);
   return search;
+}
+
+/** Throws InvalidInput where there is none: nobody may guess who generates, and which tasks those are. */
+export function aiWorkersOf(deps: ActivityDeps, place: Place): AiWorkersConfig {
+  const { service, environment } = place;
+  const { aiWorkers } = environmentOf(deps.config, service, environment) as Environment;
+  if (aiWorkers === undefined)
+    throw fail(
+      'InvalidInput',
+      `services.${service}.environments.${environment}.aiWorkers is missing in runbooks.yaml: it says which queue has the tasks, and which providers there are. Add it, then start again.`,
+    );
+  queueOf(queuesOf(deps, place), aiWorkers.queue);
+  return aiWorkers;
 }

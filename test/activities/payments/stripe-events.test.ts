@@ -1,5 +1,5 @@
 import { OTHER_NAMES } from '../../simulators/payment-app';
-import { STRIPE_KEY } from '../../simulators/stripe';
+import { STRIPE_KEY } from '../../../examples/simulators/stripe';
 import { failureOf, runActivity, startTestPostgres, until, type TestPostgres } from '../../support/postgres';
 import { freshStripeWorld, prepareServer, type StripeWorld } from './stripe-world';
 

@@ -7,7 +7,7 @@ import {
 } from '../../../src/activities/payments/webhooks/settings';
 import { setEnvironment } from '../../../src/config/secrets';
 import { appSchema, NAMES, startPaymentApp, type Names } from '../../simulators/payment-app';
-import { SIGNING_SECRET, startStripe, STRIPE_KEY } from '../../simulators/stripe';
+import { SIGNING_SECRET, startStripe, STRIPE_KEY } from '../../../examples/simulators/stripe';
 import { runSql, type TestPostgres } from '../../support/postgres';
 
 const PASSWORD = 'migrator-test';

@@ -5,6 +5,7 @@ import { countOf, runbook, verificationFailed, type Run } from '../../kit';
 import { pauseQueues, resumeOwn } from '../pausing';
 import { staysDrained, untilDrained } from '../drained';
 import { orLost } from '../lost';
+import { workersStarted } from '../workers';
 import {
   depthText,
   findingsOf,
@@ -88,21 +89,6 @@ async function mistakesOf(run: Run, { askToResume }: Course): Promise<string[]> 
     if (answer === 'resume it') mistakes.push(queue);
   }
   return mistakes;
-}
-
-async function workersStarted(run: Run, place: Place, queue: string): Promise<void> {
-  await run.task(`Nobody works on the queue ${queue} of ${targetOf(place)}. Start its workers.`, {
-    title: 'Does anybody work on it?',
-    everyMs: 60_000,
-    call: async (act) => {
-      const { queues } = await act.readQueues({ ...place, only: [queue] });
-      const workers = queues[0]?.workers ?? null;
-      return {
-        ok: workers !== null && workers > 0,
-        detail: workers === null ? 'not known' : countOf(workers, 'worker'),
-      };
-    },
-  });
 }
 
 interface Draining {

@@ -1,7 +1,7 @@
 /** Stripe's events, endpoints and subscriptions with state, over real HTTP; it delivers what it is asked to, signed. */
 import { createHmac } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { serve } from '../support/local-server';
+import { serve } from './local-server';
 
 export const STRIPE_KEY = 'sk_test_simulated_51H';
 export const SIGNING_SECRET = 'whsec_simulated_secret';
@@ -32,14 +32,26 @@ export type Trouble = 'none' | 'rate' | 'html' | 'error' | 'hangup';
 
 export type Simulator = Awaited<ReturnType<typeof startStripe>>;
 
+export interface SimulatedAccount {
+  /** Of the API. */
+  key?: string;
+  /** Of the endpoint. */
+  secret?: string;
+  /** ID of the endpoint. */
+  endpointId?: string;
+}
+
 /** Starts it with one endpoint and nothing else. The caller stops it. */
-export async function startStripe(receiver: string) {
+export async function startStripe(
+  receiver: string,
+  { key: accountKey = STRIPE_KEY, secret = SIGNING_SECRET, endpointId = 'we_shop' }: SimulatedAccount = {},
+) {
   const events = new Map<string, SimulatedEvent>();
   const delivered = new Set<string>();
   const subscriptions = new Map<string, SimulatedSubscription>();
   const done = new Map<string, string>();
   const endpoint = {
-    id: 'we_shop',
+    id: endpointId,
     object: 'webhook_endpoint',
     url: `${receiver}/webhooks/stripe`,
     status: 'enabled',
@@ -52,7 +64,7 @@ export async function startStripe(receiver: string) {
     times: Infinity,
     /** Deliveries are kept back until `release`. */
     hold: false,
-    secret: SIGNING_SECRET,
+    secret,
     pageSize: 100,
     requests: [] as { method: string; path: string; query: URLSearchParams }[],
     /** What was posted to the receiver: event and answer. */
@@ -135,7 +147,7 @@ export async function startStripe(receiver: string) {
       if (state.trouble === 'rate') return send(429, problem('Too many requests'), { 'retry-after': '1' });
       return send(500, problem('An unknown error occurred'));
     }
-    if (request.headers.authorization !== `Bearer ${STRIPE_KEY}`)
+    if (request.headers.authorization !== `Bearer ${accountKey}`)
       return send(
         401,
         problem(`Invalid API Key provided: ${String(request.headers.authorization).slice(7, 20)}****`),
@@ -182,8 +194,13 @@ export async function startStripe(receiver: string) {
       events.set(id, { id, object: 'event', type, created, livemode, pending_webhooks: 1, data });
       return id;
     },
-    subscribe: (id: string, status: string, periodEnd: number, customer = `cus_${id}`): void => {
-      subscriptions.set(id, {
+    subscribe: (
+      id: string,
+      status: string,
+      periodEnd: number,
+      customer = `cus_${id}`,
+    ): SimulatedSubscription => {
+      const subscription: SimulatedSubscription = {
         id,
         object: 'subscription',
         status,
@@ -191,7 +208,9 @@ export async function startStripe(receiver: string) {
         livemode: false,
         created: 1,
         items: { object: 'list', data: [{ id: `si_${id}`, current_period_end: periodEnd }] },
-      });
+      };
+      subscriptions.set(id, subscription);
+      return subscription;
     },
     /** Stripe's own attempt, as it makes them for three days. */
     deliver,

@@ -1,0 +1,2 @@
+-- Rewrites the table while nobody can save: stopped by linting.
+ALTER TABLE documents ALTER COLUMN version TYPE bigint;

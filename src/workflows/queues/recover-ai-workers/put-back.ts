@@ -1,0 +1,111 @@
+import { sleep } from '@temporalio/workflow';
+import type { Activities } from '../../../activities';
+import type { PutBack, PutBackOutcome } from '../../../activities/queues/ai/put-back';
+import { countOf, duration, verificationFailed, type Run } from '../../kit';
+import { runKey } from '../retry-failed';
+import type { Under } from './remedy';
+
+export interface PutBackResult {
+  count: number;
+  done: number;
+  /** What is not as it should be. */
+  remains: string[];
+  /** From when on tasks are expected to end well, by the clock of Redis. */
+  wellSince: number;
+}
+
+/** Each round puts so many times as many back as the one before. */
+const GROWTH = 10;
+const MAX_ROUNDS = 12;
+const MAX_LOOKS = 60;
+const LOOK_EVERY_MS = 1_000;
+
+/**
+ * A few first: they are what proves that tasks end well. From then on what fails is the provider's again, and until then
+ * also what was begun before and fails late is put back.
+ */
+export async function putTasksBack(run: Run, under: Under): Promise<PutBackResult> {
+  const { place, fence, course } = under;
+  const { status } = course;
+  const queue = course.queue.name;
+  const of = { ...place, queue, run: runKey() };
+  const start = await run.look('The time', (act) => act.readAiWorkers(place));
+  let [wellSince, limit] = [start.nowMs, Math.min(status.trialJobs, status.maxRetries)];
+  let [now, before]: [PutBack, number] = [{ count: 0, left: 0, again: 0 }, 0];
+  let outcome: PutBackOutcome | undefined;
+  for (let round = 1; round <= MAX_ROUNDS; round += 1) {
+    before = now.count;
+    now = await run.step(
+      before === 0 ? 'Put a few tasks back' : 'Put more tasks back',
+      (act) => act.putAiTasksBack({ ...of, begunUntil: wellSince, limit, fence }),
+      {
+        kind: 'mutate',
+        undo: { irreversible: 'failed tasks were put back', unless: ({ count }) => count === 0 },
+        describe: ({ count, left }) => `${countOf(count, 'task')} so far, ${left} left`,
+      },
+    );
+    if (now.count === before && outcome !== undefined) break;
+    outcome = await run.step(
+      'What became of them',
+      (act) => untilOver(act, { ...of, begunUntil: wellSince }, status.patienceMs),
+      { describe: outcomeText },
+    );
+    await stopWhereTheyFail(run, under, outcome);
+    // They had all the time that they may take.
+    if (outcome.pending > 0 || outcome.older > 0) break;
+    if (before === 0 && now.count > 0) wellSince = outcome.nowMs;
+    limit = Math.min(limit * GROWTH, status.maxRetries);
+  }
+  const { done = 0 } = outcome ?? {};
+  return { count: now.count, done, wellSince, remains: remainsOf(now, outcome, status.patienceMs) };
+}
+
+async function untilOver(
+  act: Activities,
+  of: Parameters<Activities['followAiTasks']>[0],
+  patienceMs: number,
+): Promise<PutBackOutcome> {
+  const everyMs = Math.max(LOOK_EVERY_MS, patienceMs / MAX_LOOKS);
+  for (const deadline = Date.now() + patienceMs; ;) {
+    const now = await act.followAiTasks(of);
+    const isOver = now.pending === 0 && now.older === 0;
+    if (isOver || now.failed.some(isNotItsOwn) || Date.now() >= deadline) return now;
+    await sleep(everyMs);
+  }
+}
+
+const isNotItsOwn = ({ kind }: PutBackOutcome['failed'][number]): boolean => kind !== 'input';
+
+/** No more is put back where it does not help. */
+async function stopWhereTheyFail(run: Run, { place, course }: Under, { failed }: PutBackOutcome) {
+  const bad = failed.filter(isNotItsOwn);
+  if (bad.length === 0) return;
+  const why = bad.map(({ kind, count, says }) => `${count} x ${kind}: ${says}`).join('; ');
+  await run.page(
+    `${place.service}: tasks of ${course.queue.name} fail again after they were put back (${why}).`,
+  );
+  throw verificationFailed(`tasks of ${course.queue.name} fail again after they were put back: ${why}`);
+}
+
+function outcomeText({ done, pending, failed, older }: PutBackOutcome): string {
+  return [
+    `${done} done`,
+    `${pending} not over`,
+    ...failed.map(({ kind, count, says }) => `${count} failed again (${kind}: ${says})`),
+    ...(older > 0 ? [`${older} that were begun before are still worked on`] : []),
+  ].join(', ');
+}
+
+function remainsOf(
+  { left }: PutBack,
+  { pending = 0, failed = [], older = 0 }: Partial<PutBackOutcome> = {},
+  patienceMs: number,
+): string[] {
+  const own = failed.reduce((all, { count }) => all + count, 0);
+  return [
+    ...(pending > 0 ? [`${pending} were put back and are not over within ${duration(patienceMs)}`] : []),
+    ...(own > 0 ? [`${own} failed again through their own input`] : []),
+    ...(left > 0 ? [`${left} were not put back`] : []),
+    ...(older > 0 ? [`${older} that were begun before are still worked on, and may fail yet`] : []),
+  ];
+}
