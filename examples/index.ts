@@ -3,6 +3,7 @@ import type { Example } from './example';
 /** What `runbooks up --example` knows, each loaded when it is asked for. */
 export const EXAMPLES: Record<string, () => Promise<{ example: Example }>> = {
   booking: () => import('./booking/example.js'),
+  travel: () => import('./travel/example.js'),
 };
 
 export class UnknownExample extends Error {

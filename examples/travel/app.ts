@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Redis } from 'ioredis';
 import { Meilisearch } from 'meilisearch';
-import { createLog } from '../booking/log';
-import { sameText } from '../booking/cron';
+import { createLog } from '../shared/log';
+import { sameText } from '../shared/secrets';
 import { createAuth } from './auth';
 import { createBookings } from './bookings';
 import { readiness, type Parts } from './health';
@@ -19,7 +19,7 @@ import { createPayments } from './payments';
 import { startQueues } from './queues';
 import { keepAnswers } from './recent';
 import { createStore, Refusal } from './store';
-import { followSwitches } from './switches';
+import { switches } from './switches';
 
 export interface TravelOptions {
   databaseUrl: string;
@@ -36,6 +36,8 @@ export interface TravelOptions {
 
 export interface TravelApp {
   url: string;
+  /** Registers the account that operators log in with, and puts every package into the search index. */
+  prepare(account: { email: string; password: string }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -47,24 +49,23 @@ const bodyOf = (properties: Record<string, object>) => ({
 export async function startTravelApp(options: TravelOptions): Promise<TravelApp> {
   const { directory, operationsToken, paymentsSecret } = options;
   setUpKeys(directory);
-  const { current, stop: stopFollowing } = followSwitches(directory, (now) => parts?.queues.follow(now));
+  let now = switches.read(directory);
   const store = createStore(options.databaseUrl);
   const redis = new Redis(options.redisUrl, { maxRetriesPerRequest: 1 });
   redis.on('error', () => undefined);
   const search = new Meilisearch({ host: options.searchUrl, apiKey: options.searchKey, timeout: 3_000 });
-  const queues = await startQueues({
-    redisUrl: options.redisUrl,
-    store,
-    search,
-    switches: current.now,
+  const queues = await startQueues({ redisUrl: options.redisUrl, store, search, switches: now });
+  const stopFollowing = switches.follow(directory, (changed) => {
+    now = changed;
+    queues.follow(changed);
   });
-  const parts: Parts | undefined = { store, redis, search, queues, directory };
+  const parts: Parts = { store, redis, search, queues, directory };
   const auth = createAuth(store, directory);
-  const bookings = createBookings(store, redis, () => current.now);
+  const bookings = createBookings(store, redis, () => now);
   const payments = createPayments(store, () =>
-    current.now.paymentSecret === 'right' ? paymentsSecret : `old-${paymentsSecret}`,
+    now.paymentSecret === 'right' ? paymentsSecret : `old-${paymentsSecret}`,
   );
-  const limiter = createLimiter(redis, () => Number(current.now.limit));
+  const limiter = createLimiter(redis, () => Number(now.limit));
   const metrics = createMetrics(parts);
   const answers = keepAnswers();
   const log = createLog(directory);
@@ -177,12 +178,17 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
 
   addOperations(server, {
     isOperator: ({ headers }) => sameText(headers.authorization ?? '', `Bearer ${operationsToken}`),
-    ...{ parts, payments, limiter, answers, switches: () => current.now },
+    ...{ parts, payments, limiter, answers, switches: () => now },
   });
 
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   return {
     url,
+    async prepare({ email, password }) {
+      await auth.setPassword(email, password);
+      for (const { id } of await store.query<{ id: string }>('SELECT id FROM packages'))
+        await queues.add('search-indexing', 'index', { packageId: id }, 3);
+    },
     async stop() {
       stopFollowing();
       await server.close();

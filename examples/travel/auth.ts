@@ -28,6 +28,12 @@ export function createAuth(store: Store, directory: string) {
       if (made === undefined) throw new Refusal(409, 'that address is registered already');
       return { id: made.id, accessToken: issueToken(directory, made.id) };
     },
+    /** For an account of ours, whose password is new at each start. */
+    setPassword: async (email: string, password: string) =>
+      store.query(
+        'INSERT INTO users (email, password) VALUES ($1, $2) ON CONFLICT (email) DO UPDATE SET password = excluded.password',
+        [email, await hashed(password)],
+      ),
     async login(email: string, password: string) {
       const [user] = await store.query<{ id: string; password: string }>(
         'SELECT id, password FROM users WHERE email = $1',

@@ -34,27 +34,32 @@ const BOOKING = `SELECT bookings.id, bookings.status, "unitId", "lockId", "packa
 export type Bookings = ReturnType<typeof createBookings>;
 
 export function createBookings(store: Store, redis: Redis, switches: () => Switches) {
-  /** The row of a departure, locked against everybody else who sells it; without locks as by a faulty release. */
+  /** The row of a departure, locked against everybody else who sells it. */
   async function departure(client: PoolClient, unitId: string): Promise<{ capacity: number; sold: number }> {
     const locks = switches().inventoryLocks === 'on';
     const { rows } = await client.query<{ capacity: number; sold: number }>(
       `SELECT capacity, sold FROM inventory_units WHERE id = $1 ${locks ? 'FOR UPDATE' : ''}`,
       [unitId],
     );
-    if (!locks) await sleep(100);
     if (rows[0] === undefined) throw new Refusal(404, 'there is no such departure');
     return rows[0];
   }
 
+  /** Time in which everybody else reads what is about to change, as a release without locks has it under load. */
+  async function beLate(): Promise<void> {
+    if (switches().inventoryLocks === 'off') await sleep(300);
+  }
+
   return {
-    packages: (limit: number) =>
-      store.query(
+    async packages(limit: number) {
+      if (switches().packages === 'slow') await store.query('SELECT pg_sleep(0.5)');
+      return store.query(
         `SELECT packages.id, title, place, "priceCents", currency, min(inventory_units.id) AS "unitId"
            FROM packages LEFT JOIN inventory_units ON "packageId" = packages.id AND "startsOn" > current_date AND sold < capacity
-          WHERE status = 'published' AND ($2 OR pg_sleep(0.5) IS NOT NULL)
-          GROUP BY packages.id ORDER BY packages.id LIMIT $1`,
-        [limit, switches().packages === 'quick'],
-      ),
+          WHERE status = 'published' GROUP BY packages.id ORDER BY packages.id LIMIT $1`,
+        [limit],
+      );
+    },
 
     async quote(packageId: string, unitId: string, units: number) {
       const [found] = await store.query<{ priceCents: number; currency: string }>(
@@ -82,10 +87,11 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
         );
         if (capacity - sold - rows[0]!.held < units)
           throw new Refusal(409, 'not enough units of this departure are left');
+        await beLate();
         const made = await client.query<Booking>(
-          `WITH lock AS (INSERT INTO inventory_locks ("unitId", units) VALUES ($1, $2) RETURNING id)
+          `WITH lock AS (INSERT INTO inventory_locks ("unitId", units) VALUES ($1::bigint, $2::int) RETURNING id)
            INSERT INTO bookings ("userId", "unitId", "lockId", units, "priceCents", currency, "expiresAt")
-           SELECT $3, $1, id, $2, $4, $5, now() + make_interval(mins => $6) FROM lock
+           SELECT $3::bigint, $1::bigint, id, $2::int, $4::int, $5::text, now() + make_interval(mins => $6) FROM lock
            RETURNING id, status, "unitId", "lockId", units, "priceCents", "expiresAt"`,
           [unitId, units, userId, priceCents, currency, HOLD_MINUTES],
         );
@@ -107,6 +113,7 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
         if (booking.status === 'CONFIRMED') return booking;
         if (booking.status !== 'HOLD' || isLate) throw new Refusal(410, 'that hold has run out');
         const { sold } = await departure(client, booking.unitId);
+        await beLate();
         await client.query('UPDATE inventory_units SET sold = $2 WHERE id = $1', [
           booking.unitId,
           sold + booking.units,

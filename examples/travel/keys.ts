@@ -13,7 +13,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetch } from 'undici';
-import { readState, writeState } from '../booking/state-file';
+import { readState, writeState } from '../shared/state-file';
 
 interface Key {
   version: string;

@@ -121,8 +121,8 @@ export async function startQueues(options: {
 
 async function stateOf(name: QueueName, queue: Queue): Promise<QueueState> {
   const [counts, waiting, delayed] = await Promise.all([
-    queue.getJobCounts('waiting', 'paused', 'delayed', 'failed', 'completed'),
-    queue.getJobs(['waiting', 'paused'], 0, 0, true),
+    queue.getJobCounts('waiting', 'failed', 'completed'),
+    queue.getJobs(['waiting'], 0, 0, true),
     queue.getJobs(['delayed'], 0, 20, true),
   ]);
   const dueAt = ({ timestamp, delay, attemptsMade }: Job): number =>
@@ -130,10 +130,10 @@ async function stateOf(name: QueueName, queue: Queue): Promise<QueueState> {
   const now = Date.now();
   // A list may hold the place of a job that was taken a moment ago.
   const due = [...waiting, ...delayed].filter((job) => (job as Job | undefined) !== undefined).map(dueAt);
-  const { waiting: ready = 0, paused = 0, failed = 0, completed = 0 } = counts;
+  const { waiting: ready = 0, failed = 0, completed = 0 } = counts;
   return {
     name,
-    waiting: ready + paused,
+    waiting: ready,
     failed,
     oldestSeconds: Math.max(0, ...due.map((at) => (now - at) / 1_000)),
     failedShare: failed + completed === 0 ? 0 : failed / (failed + completed),

@@ -4,8 +4,7 @@
  *   switches <name> <value>|default
  *   switches show [<name>]
  */
-import { join } from 'node:path';
-import { followState, readState, writeState } from '../booking/state-file';
+import { switchesOf } from '../shared/switches';
 
 /** The first value is the usual one. */
 const KNOWN = {
@@ -37,34 +36,14 @@ export type Switches = { [Name in SwitchName]: (typeof KNOWN)[Name][number] };
 export const SWITCHES = Object.keys(KNOWN) as SwitchName[];
 const USUAL = Object.fromEntries(SWITCHES.map((name) => [name, KNOWN[name][0]])) as Switches;
 
-const fileIn = (directory: string): string => join(directory, 'switches.json');
+/** The application follows a change within a second. */
+export const switches = switchesOf<Switches>(USUAL);
 
-export function readSwitches(directory: string): Switches {
-  return { ...USUAL, ...readState<Partial<Switches>>(fileIn(directory)) };
-}
-
-/** Changes some of them; the application follows within a second. */
-export function setSwitches(directory: string, changed: Partial<Switches>): void {
-  writeState(fileIn(directory), { ...readSwitches(directory), ...changed });
-}
-
-export function resetSwitches(directory: string): void {
-  writeState(fileIn(directory), USUAL);
-}
-
-/** The switches as they are at any moment; calls back when they change. */
-export function followSwitches(directory: string, changed: (now: Switches) => void) {
-  const current = { now: readSwitches(directory) };
-  const stop = followState<Partial<Switches>>(fileIn(directory), (state) => {
-    current.now = { ...USUAL, ...state };
-    changed(current.now);
-  });
-  return { current, stop };
-}
+export const resetSwitches = (directory: string): Switches => switches.set(directory, USUAL);
 
 function main([name, value]: string[]): string {
   const directory = process.cwd();
-  const now = readSwitches(directory);
+  const now = switches.read(directory);
   if (name === 'show') return value === undefined ? JSON.stringify(now) : now[value as SwitchName];
   const values: readonly string[] | undefined = KNOWN[name as SwitchName];
   const wanted = value === 'default' ? values?.[0] : value;
@@ -72,7 +51,7 @@ function main([name, value]: string[]): string {
     const usage = SWITCHES.map((one) => `${one} ${KNOWN[one].join('|')}`).join(', ');
     throw new Error(`expected: switches show, or one of: ${usage}`);
   }
-  setSwitches(directory, { [name as SwitchName]: wanted });
+  switches.set(directory, { [name as SwitchName]: wanted });
   return `${name} ${wanted}`;
 }
 
