@@ -123,10 +123,9 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
           [booking.unitId, id, booking.units],
         );
         await client.query(`UPDATE inventory_locks SET status = 'RELEASED' WHERE id = $1`, [booking.lockId]);
-        await client.query(
-          `UPDATE bookings SET status = 'CONFIRMED', "confirmedAt" = now() WHERE id = $1`,
-          [id],
-        );
+        await client.query(`UPDATE bookings SET status = 'CONFIRMED', "confirmedAt" = now() WHERE id = $1`, [
+          id,
+        ]);
         await client.query(
           `INSERT INTO audit_logs ("entityType", "entityId", action, source) VALUES ('booking', $1, 'booking_confirmed', 'api')`,
           [id],
@@ -135,10 +134,9 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
       }),
 
     of: (userId: string) =>
-      store.query<Booking>(
-        `${BOOKING} WHERE "userId" = $1 ORDER BY bookings."createdAt" DESC LIMIT 50`,
-        [userId],
-      ),
+      store.query<Booking>(`${BOOKING} WHERE "userId" = $1 ORDER BY bookings."createdAt" DESC LIMIT 50`, [
+        userId,
+      ]),
   };
 }
 

@@ -21,7 +21,10 @@ export const example: Example = {
 };
 
 /** Databases that are there already are kept; passwords are new each time. */
-async function setUpDatabases({ adminUrl, progress }: ExampleParts): Promise<Record<'app' | 'runbooks' | 'staging', string>> {
+async function setUpDatabases({
+  adminUrl,
+  progress,
+}: ExampleParts): Promise<Record<'app' | 'runbooks' | 'staging', string>> {
   const passwords = await createRoles(adminUrl, readFileSync(exampleFile(NAME, 'roles.sql'), 'utf8'), [
     'travel_app',
     'travel_runbooks',

@@ -51,7 +51,10 @@ const signature = (key: string, text: string): string =>
 
 /** A JWT of that user, signed with the secret in use. */
 export function issueToken(directory: string, user: string): string {
-  return sign(readKeys(directory).find(({ state }) => state === 'active')!, user);
+  return sign(
+    readKeys(directory).find(({ state }) => state === 'active')!,
+    user,
+  );
 }
 
 function sign({ version, key }: Pick<Key, 'version' | 'key'>, sub: string): string {

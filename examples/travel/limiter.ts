@@ -10,8 +10,7 @@ export type Limiter = ReturnType<typeof createLimiter>;
 
 export function createLimiter(redis: Redis, limit: () => number) {
   const exemption = (who: string): string => `${PREFIX}:exempt:${who}`;
-  const windowOf = (secondsAgo = 0): number =>
-    Math.floor((Date.now() / 1_000 - secondsAgo) / WINDOW_SECONDS);
+  const windowOf = (secondsAgo = 0): number => Math.floor((Date.now() / 1_000 - secondsAgo) / WINDOW_SECONDS);
   const refusals = (window: number): string => `${PREFIX}:refused:${window}`;
 
   return {

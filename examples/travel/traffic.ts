@@ -84,7 +84,8 @@ export function startTraffic(url: string, paymentsSecret: string, switches: () =
   let regular: Customer | undefined;
   const visit = async (turn: number): Promise<void> => {
     const one = customer(url, addressOf(turn));
-    if (turn % BOOK_EVERY !== 0) return void (await one.ask(turn % 4 === 1 ? '/packages?q=wine' : '/packages'));
+    if (turn % BOOK_EVERY !== 0)
+      return void (await one.ask(turn % 4 === 1 ? '/packages?q=wine' : '/packages'));
     regular ??= await newCustomer(url, addressOf(turn));
     const { packages } = await one.ask<{ packages: { id: string; unitId: string | null }[] }>('/packages');
     const choice = packages[(turn / BOOK_EVERY) % packages.length];

@@ -43,9 +43,7 @@ async function freeDeparture(): Promise<{ packageId: string; unitId: string }> {
 /** Holds for a departure, at the same moment. Returns those that were given. */
 async function holdAtOnce(one: Customer, count: number): Promise<{ id: string }[]> {
   const { packageId, unitId } = await freeDeparture();
-  const held = await Promise.allSettled(
-    Array.from({ length: count }, () => hold(one, packageId, unitId)),
-  );
+  const held = await Promise.allSettled(Array.from({ length: count }, () => hold(one, packageId, unitId)));
   return held.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
@@ -81,7 +79,8 @@ const TROUBLES: Record<string, Trouble> = {
     },
   },
   'payment-secret': {
-    usage: '--count 5: events of payments are refused; mend it with `trouble calm`, replayPaymentWebhooks does the rest',
+    usage:
+      '--count 5: events of payments are refused; mend it with `trouble calm`, replayPaymentWebhooks does the rest',
     make: async ({ count }) => {
       const bookings = await asOwner<{ id: string; priceCents: number }>(
         `SELECT id, "priceCents" FROM bookings WHERE status = 'CONFIRMED' ORDER BY "createdAt" DESC LIMIT ${count}`,
@@ -138,7 +137,8 @@ const TROUBLES: Record<string, Trouble> = {
     'the statement behind the list of packages takes half a second',
   ),
   'lock-waits': {
-    usage: '--seconds 60: a forgotten transaction keeps all departures locked, and ends by itself; relieveConnectionPool ends it sooner',
+    usage:
+      '--seconds 60: a forgotten transaction keeps all departures locked, and ends by itself; relieveConnectionPool ends it sooner',
     make: ({ seconds }) =>
       withClient(needVariable('DATABASE_URL'), async (client) => {
         client.on('error', () => undefined);
