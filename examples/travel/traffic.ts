@@ -16,18 +16,18 @@ const addressOf = (turn: number): string => `198.51.100.${1 + (turn % 200)}`;
 
 export interface Customer {
   /** What the path is answered with; throws where that is no success. */
-  ask<T extends object>(path: string, body?: object): Promise<T>;
+  ask<T extends object>(path: string, body?: object, key?: string): Promise<T>;
 }
 
 /** Somebody who asks from that address, with a token where they have logged in. */
 export function customer(url: string, address: string, token?: string): Customer {
   return {
-    async ask<T extends object>(path: string, body?: object): Promise<T> {
+    async ask<T extends object>(path: string, body?: object, key: string = randomUUID()): Promise<T> {
       const answer = await fetch(`${url}${path}`, {
         method: body === undefined ? 'GET' : 'POST',
         headers: {
           'x-forwarded-for': address,
-          'idempotency-key': randomUUID(),
+          'idempotency-key': key,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
