@@ -4,7 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { fetch } from 'undici';
 import { withClient } from '../../examples/shared/database';
 import { switches } from '../../examples/travel/switches';
-import { makeTrouble, TROUBLE_NAMES } from '../../examples/travel/trouble';
+import { makeTrouble } from '../../examples/travel/trouble';
 import { customer, hold, newCustomer } from '../../examples/travel/traffic';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import type { RunReport, RunStatus } from '../../src/contract/report';
@@ -220,24 +220,30 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
   });
 
-  const SYMPTOMS: [trouble: string, alert: string][] = [
-    ['payment-secret', 'TravelPaymentWebhooksFail'],
-    ['mail-down', 'TravelQueueJobsFail'],
+  /** With the runbook that ends it, where that is not only `calm`. What the trouble needs, `calm` gives back before. */
+  const SYMPTOMS: [trouble: string, alert: string, runbook?: string][] = [
+    ['stuck-holds', 'TravelHoldsStuck', 'releaseStuckHolds'],
+    ['payment-secret', 'TravelPaymentWebhooksFail', 'replayPaymentWebhooks'],
+    ['mail-down', 'TravelQueueJobsFail', 'drainQueueBacklog'],
+    ['unapproved', 'TravelPackagesUnapproved', 'auditProviderGate'],
     ['slow-mail', 'TravelQueueDelayed'],
-    ['unapproved', 'TravelPackagesUnapproved'],
     ['shared-office', 'TravelCustomersRefused'],
     ['slow-packages', 'TravelLatencyDegraded'],
-    ['stuck-holds', 'TravelHoldsStuck'],
   ];
-  it.each(SYMPTOMS)('%s is noticed by %s', async (trouble, alert) => {
-    if (trouble === 'payment-secret')
-      await until(
-        'a booking',
-        async () => (await sql(`SELECT FROM bookings WHERE status = 'CONFIRMED'`)).length > 3 || undefined,
-      );
+  it.each(SYMPTOMS)('%s is noticed by %s, and ends', async (trouble, alert, runbook) => {
+    const hasBooked = async () =>
+      (await sql(`SELECT FROM bookings WHERE status = 'CONFIRMED'`)).length > 0 || undefined;
+    await until('a booking', hasBooked);
     await makeTrouble(trouble, trouble === 'slow-mail' ? 30 : 5);
     await fires(alert);
-    await makeTrouble('calm');
+    // The worker of the holds is started by its runbook.
+    if (runbook !== 'releaseStuckHolds') await makeTrouble('calm');
+    if (runbook === undefined) return;
+    expect((await run(runbook)).outcome).toBe('SUCCEEDED');
+    await until(`the end of ${alert}`, async () => {
+      const found = await prometheus.query(`ALERTS{alertname="${alert}",alertstate="firing"}`);
+      return found.length === 0 || undefined;
+    });
   });
 
   it('a lock that somebody keeps is noticed, and so are the requests that fail for it', async () => {
@@ -271,14 +277,10 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     );
     expect(worst!.sold).toBe(Number(worst!.ledger));
     expect(worst!.sold).toBeGreaterThan(8);
-    process.stderr.write(
-      `AUDIT ${report.outcome} ${report.summary}\n${JSON.stringify(
-        report.timeline.map(({ title, detail }) => [title, detail]),
-        null,
-        1,
-      )}`,
-    );
-    expect(report.outcome).toMatch(/SUCCEEDED|PARTIAL|NEEDS_HUMAN/);
+    expect([report.outcome, report.summary]).toEqual([
+      'SUCCEEDED',
+      '1 counter of travel/production rebuilt from the ledger; a person has 1 unit',
+    ]);
     expect(switches.read(stack.directory).confirmations).toBe('on');
   });
 
@@ -294,15 +296,5 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
       outcomes[runbook] = /^(OBSERVED|NOTHING_TO_DO|SUCCEEDED)$/.test(outcome ?? '') ? 'well' : summary;
     }
     expect(outcomes).toEqual(Object.fromEntries(STARTED.map((runbook) => [runbook, 'well'])));
-  });
-
-  it('has a walk whose commands are there', () => {
-    const readme = readFileSync(join(PACKAGE_ROOT, 'examples/travel/README.md'), 'utf8');
-    const named = [...readme.matchAll(/^trouble ([\w-]+)/gm)].map(([, name]) => name!);
-    expect(named.filter((name) => !TROUBLE_NAMES.includes(name))).toEqual([]);
-    expect(TROUBLE_NAMES.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
-    const alerts = [...readme.matchAll(/Travel[A-Z]\w+/g)].map(([name]) => name);
-    const rules = readFileSync(join(PACKAGE_ROOT, 'examples/travel/alert-rules.yml'), 'utf8');
-    expect(alerts.filter((name) => !rules.includes(`alert: ${name}\n`))).toEqual([]);
   });
 });
