@@ -144,7 +144,7 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     state.admissions.delete(service);
     const verdict = () => state.admissions.get(service);
     for (let asked = 0; ; asked += 1) {
-      await seekOrWait({ ...request, limits: policy.breaker });
+      await seekOrWait({ ...request, limits: policy.breaker, waits: asked > 0 });
       const againMs = askAgainAfter(asked);
       await condition(() => verdict() !== undefined, againMs);
       if (verdict()?.state === 'queued') {
