@@ -166,14 +166,17 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     bookings: await bookings.of(auth.user(headers.authorization)),
   }));
 
-  // What is signed is the text, to the letter.
-  server.addContentTypeParser('application/payment+json', { parseAs: 'string' }, (_, body, done) =>
-    done(null, body),
-  );
-  server.post('/webhooks/payments', async ({ headers, body }, reply) => {
-    const event = typeof body === 'string' ? body : JSON.stringify(body);
-    await payments.take(event, String(headers['x-signature'] ?? ''));
-    return reply.code(200).send({});
+  void server.register((scope, _, done) => {
+    // What is signed is the text, to the letter.
+    scope.removeContentTypeParser('application/json');
+    scope.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, parsed) =>
+      parsed(null, body),
+    );
+    scope.post<{ Body: string }>('/webhooks/payments', async ({ headers, body }) => {
+      await payments.take(body, String(headers['x-signature'] ?? ''));
+      return {};
+    });
+    done();
   });
 
   addOperations(server, {

@@ -14,6 +14,16 @@ export interface PaymentEvent {
 export const signEvent = (secret: string, body: string): string =>
   createHmac('sha256', secret).update(body).digest('hex');
 
+function eventOf(body: string): PaymentEvent {
+  try {
+    const { id, type, ...data } = JSON.parse(body) as PaymentEvent;
+    if (typeof id === 'string' && typeof type === 'string') return { id, type, ...data };
+  } catch {
+    // Said below.
+  }
+  throw new Refusal(400, 'that is no event');
+}
+
 const PROVIDER_SHARE = 0.85;
 
 // One that failed counts as never seen once it comes with a good signature.
@@ -46,9 +56,12 @@ export function createPayments(store: Store, secret: () => string) {
   }
 
   return {
-    /** Keeps what could not be applied, with the reason: it is replayed when that is mended. */
+    /**
+     * Keeps what could not be applied, with the reason: it is replayed when that is mended. Anybody can send such events; a service of
+     * one's own lets only the addresses of its provider through.
+     */
     async take(body: string, signature: string): Promise<void> {
-      const event = JSON.parse(body) as PaymentEvent;
+      const event = eventOf(body);
       // Means nothing, and leaves nothing behind.
       if (event.type === 'runbooks.probe') return verify(body, signature);
       const hash = createHash('sha256').update(body).digest('hex');
