@@ -104,12 +104,12 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
       });
     },
 
-    /** Tells the guard of a target what becomes of a lease, also where it was terminated: its memory has the holder. */
+    /** Tells the guard of a target what becomes of a lease, or of its words, also where it was terminated: its memory has both. */
     async tellGuard({
       target,
       signal,
       ...words
-    }: (Release | Keep) & { target: string; signal: 'release' | 'keep' }): Promise<void> {
+    }: (Release | Keep) & { target: string; signal: 'release' | 'keep' | 'told' }): Promise<void> {
       await tell(target, signal, words);
     },
 
