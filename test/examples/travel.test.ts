@@ -220,30 +220,22 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
   });
 
-  /** With the runbook that ends it, where that is not only `calm`. What the trouble needs, `calm` gives back before. */
-  const SYMPTOMS: [trouble: string, alert: string, runbook?: string][] = [
-    ['stuck-holds', 'TravelHoldsStuck', 'releaseStuckHolds'],
-    ['payment-secret', 'TravelPaymentWebhooksFail', 'replayPaymentWebhooks'],
-    ['mail-down', 'TravelQueueJobsFail', 'drainQueueBacklog'],
-    ['unapproved', 'TravelPackagesUnapproved', 'auditProviderGate'],
+  const SYMPTOMS: [trouble: string, alert: string][] = [
+    ['payment-secret', 'TravelPaymentWebhooksFail'],
+    ['mail-down', 'TravelQueueJobsFail'],
     ['slow-mail', 'TravelQueueDelayed'],
+    ['unapproved', 'TravelPackagesUnapproved'],
     ['shared-office', 'TravelCustomersRefused'],
     ['slow-packages', 'TravelLatencyDegraded'],
+    ['stuck-holds', 'TravelHoldsStuck'],
   ];
-  it.each(SYMPTOMS)('%s is noticed by %s, and ends', async (trouble, alert, runbook) => {
+  it.each(SYMPTOMS)('%s is noticed by %s', async (trouble, alert) => {
     const hasBooked = async () =>
       (await sql(`SELECT FROM bookings WHERE status = 'CONFIRMED'`)).length > 0 || undefined;
     await until('a booking', hasBooked);
     await makeTrouble(trouble, trouble === 'slow-mail' ? 30 : 5);
     await fires(alert);
-    // The worker of the holds is started by its runbook.
-    if (runbook !== 'releaseStuckHolds') await makeTrouble('calm');
-    if (runbook === undefined) return;
-    expect((await run(runbook)).outcome).toBe('SUCCEEDED');
-    await until(`the end of ${alert}`, async () => {
-      const found = await prometheus.query(`ALERTS{alertname="${alert}",alertstate="firing"}`);
-      return found.length === 0 || undefined;
-    });
+    await makeTrouble('calm');
   });
 
   it('a lock that somebody keeps is noticed, and so are the requests that fail for it', async () => {
