@@ -5,6 +5,7 @@ export const EXAMPLES: Record<string, () => Promise<{ example: Example }>> = {
   assistant: () => import('./assistant/example.js'),
   booking: () => import('./booking/example.js'),
   studio: () => import('./studio/example.js'),
+  travel: () => import('./travel/example.js'),
 };
 
 export class UnknownExample extends Error {

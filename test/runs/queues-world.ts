@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startMeilisearch, type Meilisearch } from '../simulators/meilisearch';
+import { startMeilisearch, type Meilisearch } from '../../examples/simulators/meilisearch';
 import { testQueues, type TestQueues } from '../support/queues';
 import { startRedis, type TestRedis } from '../support/redis';
 import { configure, startDriver, type Driver, type Ended } from './harness';

@@ -1,6 +1,6 @@
 import { createQueueActivities } from '../../../src/activities/queues';
 import { queuesSchema, searchSchema } from '../../../src/activities/queues/settings';
-import { startMeilisearch, type Meilisearch } from '../../simulators/meilisearch';
+import { startMeilisearch, type Meilisearch } from '../../../examples/simulators/meilisearch';
 import { failureOf, runActivity, startTestPostgres, type TestDatabase } from '../../support/postgres';
 import { duringTests } from '../../support/stand-in';
 
