@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { Client as PgClient } from 'pg';
 import { parseDocument } from 'yaml';
 import { startBookingApp } from '../examples/booking/app';
-import { startInbox } from '../examples/booking/inbox';
+import { startInbox } from '../examples/shared/inbox';
 import { setUpBooking, type BookingSetUp } from '../examples/booking/setup';
 import { createPackActivities } from '../src/packs/definition/combine';
 import type { Project } from '../src/catalogue/catalogue';

@@ -31,7 +31,7 @@ export interface RunningExample {
   addresses: Record<string, string>;
   /** Compiled program that makes symptoms for real: `trouble <name>` in the shell of whoever tries it. */
   trouble: string;
-  /** Lines to paste: the first trouble, and the alert or the command that starts the run which ends it. */
+  /** Lines to paste: the first trouble, and the alert or the command that starts the run which ends it. `$RUNBOOKS_ALERTS_URL/<source>` takes alerts. */
   firstSteps: string[];
   stop(): Promise<void>;
 }

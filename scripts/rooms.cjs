@@ -80,6 +80,30 @@ const doors = [
   { target: './src/worker', except: ['./versioning.ts', './failure-converter.ts'] },
 ];
 
+const { readdirSync } = require('node:fs');
+const { join } = require('node:path');
+
+/** An example knows no other, nor how it is started: what two need is in `shared`. Those of packs are packages of their own. */
+const shared = ['shared', 'simulators', 'example.ts'];
+const examples = readdirSync(join(__dirname, '../examples'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'pack')
+  .map(({ name }) => ({
+    target: `./examples/${name}`,
+    from: './examples',
+    except: [...new Set([name, ...shared])].map((one) => `./${one}`),
+    message: 'An example knows no other: what two need is in examples/shared.',
+  }));
+const outsideExamples = ['./src', './test'].map((from) => ({
+  target: './examples/!(pack)/**/*',
+  from,
+  message: 'An example is a service of somebody else: it knows the configuration, and none of our code.',
+}));
+const whoStartsExamples = {
+  target: './src/!(local|cli)/**/*',
+  from: './examples',
+  message: 'Only the embedded stack knows the examples.',
+};
+
 /** Our areas are packs like anybody's: what packs and cards are made of comes through the public doors. */
 const behindTheDoors = [
   'catalogue',
@@ -123,6 +147,9 @@ const zones = [
     from: inSrc(room),
     message: 'Our own packs use the public doors, src/doors, like anybody’s.',
   })),
+  ...examples,
+  ...outsideExamples,
+  whoStartsExamples,
   ...doors.map((door) => ({
     ...door,
     from: inSrc('workflows/kit'),

@@ -10,7 +10,8 @@ await runScript(async () => {
     process.argv[0],
     join(root, 'dist', 'src', 'cli', 'main.js'),
     'up',
-    '--tour',
+    // The tour is of the booking sample.
+    ...(process.argv.some((argument) => argument.startsWith('--example')) ? [] : ['--tour']),
     ...process.argv.slice(2),
   ];
   Module.runMain();

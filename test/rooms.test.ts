@@ -123,6 +123,10 @@ const REFUSED = [
   ['src/workflows/database/x/x.ts', '../../kit/run', 'through its index only'],
   ['src/workflows/guard/x.ts', '../kit/state', 'through its index only'],
   ['src/cli/x.ts', '../workflows/kit/run', 'through its index only'],
+  ['examples/booking/x.ts', '../index', 'An example knows no other'],
+  ['examples/shared/x.ts', '../booking/files', 'An example knows no other'],
+  ['examples/booking/x.ts', '../../src/host/guardian', 'none of our code'],
+  ['src/worker/x.ts', '../../examples/index', 'Only the embedded stack'],
   ['src/packs/application.ts', './definition/pack', 'Our own packs use the public doors'],
   ['src/packs/incidents.ts', '../config/schema', 'Our own packs use the public doors'],
   ['src/workflows/database/x/card.ts', '../../../catalogue/card', 'Our own packs use the public doors'],
@@ -144,6 +148,8 @@ const ALLOWED = [
   ['src/activities/application/x.ts', '../postgres/session/fence'],
   ['src/workflows/database/x.ts', '../kit'],
   ['src/workflows/guard/x.ts', '../kit/presets'],
+  ['examples/booking/x.ts', '../shared/files'],
+  ['src/local/x.ts', '../../examples/index'],
 ] as const;
 
 it('makes the linter refuse an import from a later room, or from another system', () => {

@@ -3,18 +3,19 @@ import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { Registry } from 'prom-client';
+import { countAnswers } from '../shared/answers';
 import { addCron, startScheduler } from './cron';
 import { recommend } from './features';
 import { addHealth } from './health';
 import { createInterest } from './interest';
 import { createLoad, type Load } from './load';
-import { createLog } from './log';
-import { addMetrics, countAnswers } from './metrics';
+import { createLog } from '../shared/log';
+import { addMetrics } from './metrics';
 import { addOperations } from './operations';
 import { addPaymentProvider } from './payment-provider';
 import { addPace } from './pace';
-import { openPools, type AppPools } from './pools';
-import { addProcess } from './process';
+import { openPools, type AppPools } from '../shared/pools';
+import { addProcess } from '../shared/process';
 import { startReceiver, type Receiver } from './receiver';
 import { addRefusals, countRefusals } from './refusals';
 import { followOperators, type Running } from './running';
@@ -65,7 +66,7 @@ const WEBHOOK_TIMEOUT_MS = 5_000;
  * counted, health turns red, and both recover with the next connection, also to another database of the same name.
  */
 export async function startBookingApp(options: BookingAppOptions): Promise<BookingApp> {
-  const pools = openPools(options.databaseUrl, options.poolMax ?? 8);
+  const pools = openPools(options.databaseUrl, options.poolMax ?? 8, 'booking-app');
   const windowSeconds = options.windowSeconds ?? 15;
   const answers = countAnswers(windowSeconds);
   const refusals = countRefusals(windowSeconds);
@@ -76,7 +77,9 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   const switches = () => running.switches;
   const registers = [new Registry()];
   const countForMetrics = addMetrics(server, pools, interest, registers);
-  const stopLooking = addProcess(server, { windowSeconds, switches }, registers);
+  const memoryLimitMegabytes = () => switches().memoryLimitMegabytes;
+  const use = { service: 'booking', windowSeconds, memoryLimitMegabytes };
+  const stopLooking = addProcess(server, use, registers);
   const countPace = addPace(server, interest, windowSeconds);
   server.addHook('onRequest', async (request, reply) => {
     if (running.switches.blocked.includes(request.ip)) await reply.code(403).send({ error: 'blocked' });

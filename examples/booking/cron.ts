@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { fetch } from 'undici';
-import type { AppPools } from './pools';
+import type { AppPools } from '../shared/pools';
+import { sameText } from '../shared/secrets';
 import type { Running } from './running';
 
 const PATH = '/api/cron/expire-bookings';
@@ -49,10 +49,4 @@ export async function readLastRun(pool: Pool): Promise<string | null> {
     `SELECT last_run_at AS at FROM job_runs WHERE job = 'expire_bookings'`,
   );
   return rows[0]?.at.toISOString() ?? null;
-}
-
-/** In constant time, whatever the lengths. */
-export function sameText(a: string, b: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
 }

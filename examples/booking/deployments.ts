@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { followState, readState, writeState } from './state-file';
+import { followState, readState, writeState } from '../shared/state-file';
 
 /** One deployment as `deploy list` prints it. */
 export interface SampleDeployment {

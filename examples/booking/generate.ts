@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { Client, type ClientBase } from 'pg';
+import type { Client, ClientBase } from 'pg';
+import { createDatabase } from '../shared/database';
 import { dataSteps } from './data';
 import { sampleFile } from './files';
-import { bookingUrls, createBookingRoles, urlFor, type BookingCredentials, type BookingUrls } from './roles';
+import { bookingUrls, createBookingRoles, type BookingCredentials, type BookingUrls } from './roles';
 
 export interface GenerateOptions {
   bookings: number;
@@ -76,62 +77,34 @@ export async function generateBooking(client: ClientBase, options: GenerateOptio
   }
 }
 
-/**
- * Creates roles, database, schema and data. It is built under another name and renamed at the end, so a database
- * with the final name is complete; one that is there already is kept.
- */
+/** Creates roles, database, schema and data, the database whole or not at all; one that is there already is kept. */
 export async function createBookingDatabase(options: CreateOptions): Promise<BookingDatabase> {
-  const { adminUrl, name, onProgress } = options;
+  const { adminUrl, name } = options;
   const credentials = options.credentials ?? (await createBookingRoles(adminUrl));
-  const result = { name, urls: bookingUrls(adminUrl, name, credentials) };
-  const building = `${name}_building`;
-  const exists = await withAdmin(urlFor(adminUrl, 'postgres'), async (admin) => {
-    const { rowCount } = await admin.query('SELECT FROM pg_database WHERE datname = $1', [name]);
-    if (rowCount === 1) return true;
-    await admin.query(`DROP DATABASE IF EXISTS ${admin.escapeIdentifier(building)} WITH (FORCE)`);
-    await admin.query(
-      `CREATE DATABASE ${admin.escapeIdentifier(building)} OWNER booking_owner TEMPLATE template0`,
-    );
-    return false;
+  const created = await createDatabase({
+    adminUrl,
+    name,
+    owner: 'booking_owner',
+    comment: 'Booking service (sample data)',
+    connect: ['booking_app', 'runbooks_backup'],
+    connectionLimit: 80,
+    fill: (admin) => fill(admin, options),
   });
-  if (exists) return { ...result, created: false };
-  await withAdmin(urlFor(adminUrl, building), async (admin) => {
-    const [tables, afterData] = readFileSync(sampleFile('schema.sql'), 'utf8').split(
-      '-- ==== after the data ====',
-    );
-    if (tables === undefined || afterData === undefined)
-      throw new Error('schema.sql has lost its "after the data" mark.');
-    await admin.query(`SET ROLE booking_owner; SET maintenance_work_mem = '512MB'`);
-    await admin.query(tables);
-    await generateBooking(admin, { ...options, bookings: bookingsFor(options.size) });
-    onProgress?.('indexes and foreign keys');
-    await admin.query(afterData);
-    await admin.query('RESET ROLE');
-    onProgress?.('vacuum');
-    await admin.query('VACUUM (ANALYZE)');
-  });
-  await withAdmin(urlFor(adminUrl, 'postgres'), (admin) => finish(admin, building, name));
-  return { ...result, created: true };
+  return { name, urls: bookingUrls(adminUrl, name, credentials), created };
 }
 
-/** Settings, rights and comment that a dump of the database does not carry. */
-async function finish(admin: Client, building: string, name: string): Promise<void> {
-  const from = admin.escapeIdentifier(building);
-  await admin.query(`REVOKE CONNECT ON DATABASE ${from} FROM PUBLIC`);
-  await admin.query(`GRANT CONNECT ON DATABASE ${from} TO booking_app, runbooks_backup`);
-  await admin.query(`ALTER DATABASE ${from} SET timezone = 'UTC'`);
-  await admin.query(`ALTER DATABASE ${from} SET idle_in_transaction_session_timeout = '5min'`);
-  await admin.query(`ALTER DATABASE ${from} CONNECTION LIMIT 80`);
-  await admin.query(`COMMENT ON DATABASE ${from} IS 'Booking service (sample data)'`);
-  await admin.query(`ALTER DATABASE ${from} RENAME TO ${admin.escapeIdentifier(name)}`);
-}
-
-async function withAdmin<T>(url: string, body: (admin: Client) => Promise<T>): Promise<T> {
-  const admin = new Client({ connectionString: url });
-  await admin.connect();
-  try {
-    return await body(admin);
-  } finally {
-    await admin.end();
-  }
+async function fill(admin: Client, { size, ...options }: CreateOptions): Promise<void> {
+  const [tables, afterData] = readFileSync(sampleFile('schema.sql'), 'utf8').split(
+    '-- ==== after the data ====',
+  );
+  if (tables === undefined || afterData === undefined)
+    throw new Error('schema.sql has lost its "after the data" mark.');
+  await admin.query(`SET ROLE booking_owner; SET maintenance_work_mem = '512MB'`);
+  await admin.query(tables);
+  await generateBooking(admin, { ...options, bookings: bookingsFor(size) });
+  options.onProgress?.('indexes and foreign keys');
+  await admin.query(afterData);
+  await admin.query('RESET ROLE');
+  options.onProgress?.('vacuum');
+  await admin.query('VACUUM (ANALYZE)');
 }

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { recommend } from './features';
-import { readConnections, readSlowQueries } from './connections';
+import { readConnections, readSlowQueries } from '../shared/connections';
 import { readLastRun } from './cron';
-import type { countAnswers } from './metrics';
-import type { AppPools } from './pools';
+import type { countAnswers } from '../shared/answers';
+import type { AppPools } from '../shared/pools';
 import type { Running } from './running';
 
 interface Check {

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { keepRecent } from './recent';
+import { keepRecent } from '../shared/recent';
 import type { Running } from './running';
 
 export interface CacheStats {

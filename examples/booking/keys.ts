@@ -13,8 +13,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetch } from 'undici';
-import { sameText } from './cron';
-import { readState, writeState } from './state-file';
+import { sameText } from '../shared/secrets';
+import { readState, writeState } from '../shared/state-file';
 
 export interface SigningKey {
   version: string;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { sameText } from './cron';
-import type { AppPools } from './pools';
+import type { AppPools } from '../shared/pools';
+import { requireBearer } from '../shared/secrets';
 
 const POOL_LIMIT = 200;
 
@@ -12,10 +12,7 @@ export function addOperations(
 ): void {
   void server.register(
     async (operations) => {
-      operations.addHook('onRequest', async (request, reply) => {
-        if (!sameText(request.headers.authorization ?? '', `Bearer ${token}`))
-          await reply.code(401).send({ error: 'a bearer token is needed' });
-      });
+      operations.addHook('onRequest', requireBearer(token));
       operations.put<{ Body: { max: number } }>(
         '/pool',
         { schema: { body: poolBody } },

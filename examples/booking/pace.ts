@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { createInterest } from './interest';
-import { keepRecent, quantileOf } from './recent';
+import { keepRecent, quantileOf } from '../shared/recent';
 
 /** How fast customers are answered, and what that depends on. Returns how to count an answer. */
 export function addPace(

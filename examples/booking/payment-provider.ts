@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { sameText } from './cron';
-import { readState, writeState } from './state-file';
+import { sameText } from '../shared/secrets';
+import { readState, writeState } from '../shared/state-file';
 
 /** A payment, as the provider has it. Amounts are in the smallest unit of the currency. */
 export interface Intent {

@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import fastify from 'fastify';
-import { sameText } from './cron';
+import { sameText } from '../shared/secrets';
 import type { ReceiverMood } from './receiver-moods';
 import type { Running } from './running';
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { sameText } from './cron';
+import { requireBearer } from '../shared/secrets';
 
 const MAX_ADDRESSES = 10_000;
 
@@ -47,9 +47,5 @@ export function addRefusals(
   refusals: ReturnType<typeof countRefusals>,
   token: string,
 ): void {
-  server.get('/api/rate-limit/blocked', async (request, reply) => {
-    if (!sameText(request.headers.authorization ?? '', `Bearer ${token}`))
-      return reply.code(401).send({ error: 'a bearer token is needed' });
-    return refusals.read();
-  });
+  server.get('/api/rate-limit/blocked', { onRequest: requireBearer(token) }, () => refusals.read());
 }

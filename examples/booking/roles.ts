@@ -1,14 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Client } from 'pg';
+import { createRoles, urlFor } from '../shared/database';
 import { sampleFile } from './files';
 
+const LOGINS = ['booking_app', 'runbooks_migrator', 'runbooks_backup'] as const;
+
 /** Passwords of the sample's roles. Generated, kept in memory, handed to whoever needs the URLs. */
-export interface BookingCredentials {
-  booking_app: string;
-  runbooks_migrator: string;
-  runbooks_backup: string;
-}
+export type BookingCredentials = Record<(typeof LOGINS)[number], string>;
 
 /** Connection strings of one database of the sample, by who uses it. Secrets: keep them out of logs. */
 export interface BookingUrls {
@@ -20,38 +17,9 @@ export interface BookingUrls {
   backup: string;
 }
 
-/**
- * Creates the roles of roles.sql where they are missing and gives each that logs in a new password.
- * Roles belong to the whole cluster: URLs made from earlier credentials stop working.
- */
-export async function createBookingRoles(adminUrl: string): Promise<BookingCredentials> {
-  const credentials: BookingCredentials = {
-    booking_app: newPassword(),
-    runbooks_migrator: newPassword(),
-    runbooks_backup: newPassword(),
-  };
-  const client = new Client({ connectionString: adminUrl });
-  await client.connect();
-  try {
-    await client.query(readFileSync(sampleFile('roles.sql'), 'utf8'));
-    for (const [role, password] of Object.entries<string>({ ...credentials })) {
-      await client.query(
-        `ALTER ROLE ${client.escapeIdentifier(role)} PASSWORD ${client.escapeLiteral(password)}`,
-      );
-    }
-  } finally {
-    await client.end();
-  }
-  return credentials;
-}
-
-/** The same server and options as `adminUrl`, another database and user. */
-export function urlFor(adminUrl: string, database: string, user?: string, password?: string): string {
-  const url = new URL(adminUrl);
-  url.pathname = `/${encodeURIComponent(database)}`;
-  if (user !== undefined) url.username = user;
-  if (password !== undefined) url.password = password;
-  return url.href;
+/** Creates the roles of roles.sql where they are missing and gives each that logs in a new password. */
+export function createBookingRoles(adminUrl: string): Promise<BookingCredentials> {
+  return createRoles(adminUrl, readFileSync(sampleFile('roles.sql'), 'utf8'), LOGINS);
 }
 
 export function bookingUrls(
@@ -61,8 +29,4 @@ export function bookingUrls(
 ): BookingUrls {
   const url = (role: keyof BookingCredentials): string => urlFor(adminUrl, database, role, credentials[role]);
   return { app: url('booking_app'), migrator: url('runbooks_migrator'), backup: url('runbooks_backup') };
-}
-
-function newPassword(): string {
-  return randomBytes(24).toString('base64url');
 }

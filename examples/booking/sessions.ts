@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
-import { sameText } from './cron';
+import { sameText } from '../shared/secrets';
 import { isForged, readKeys, signSession, subjectOf } from './keys';
 
 /** Sessions of people, signed with the key in use; those of every accepted key go on. */

@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
-import { parseDocument, visit, type Document, type Node, type Scalar } from 'yaml';
+import { writeConfig } from '../shared/config';
+import { newSecret } from '../shared/secrets';
 import { setUpDeployments } from './deployments';
-import { sampleFile, sampleProgram } from './files';
+import { sampleFile } from './files';
 import { createBookingDatabase, type BookingSize } from './generate';
 import { setUpKeys } from './keys';
-import { createBookingRoles, urlFor, type BookingUrls } from './roles';
+import { createBookingRoles, type BookingUrls } from './roles';
 
 export type SetUpOptions = BookingSize & {
   /** URL of a superuser of the cluster that carries both databases. */
@@ -65,17 +64,17 @@ export async function setUpBooking(options: SetUpOptions): Promise<BookingSetUp>
     // The application's own, which is tried out where its connections fail.
     BOOKING_APP_DATABASE_URL: production.app,
     // The application gets it too.
-    BOOKING_OPERATIONS_TOKEN: randomBytes(24).toString('base64url'),
+    BOOKING_OPERATIONS_TOKEN: newSecret(),
     // So does the scheduler that has holds expire.
-    BOOKING_CRON_SECRET: randomBytes(24).toString('base64url'),
+    BOOKING_CRON_SECRET: newSecret(),
     // Of the provider that takes the money.
-    BOOKING_PAYMENTS_KEY: randomBytes(24).toString('base64url'),
+    BOOKING_PAYMENTS_KEY: newSecret(),
     // Of those who send alerts.
-    BOOKING_ALERTS_TOKEN: randomBytes(24).toString('base64url'),
+    BOOKING_ALERTS_TOKEN: newSecret(),
   };
   if (appUrl !== undefined) environment['BOOKING_APP_URL'] = appUrl;
   if (inboxUrl !== undefined) environment['BOOKING_INBOX_URL'] = inboxUrl;
-  const configFile = writeConfig(directory, await systemIdentifier(adminUrl));
+  const configFile = await setUpFolder(directory, adminUrl);
   return { configFile, environment, urls: { production, staging } };
 }
 
@@ -84,48 +83,12 @@ function shareOf(size: BookingSize): BookingSize {
   return { megabytes: size.megabytes * STAGING_SHARE };
 }
 
-async function systemIdentifier(adminUrl: string): Promise<string> {
-  const client = new Client({ connectionString: urlFor(adminUrl, 'postgres') });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ id: string }>(
-      'SELECT system_identifier::text AS id FROM pg_control_system()',
-    );
-    return rows[0]!.id;
-  } finally {
-    await client.end();
-  }
-}
-
-/** The sample's runbooks.yaml, comments included, with what is known only here. */
-function writeConfig(directory: string, identifier: string): string {
-  mkdirSync(join(directory, 'backups'), { recursive: true, mode: 0o700 });
+/** Beside runbooks.yaml, what the sample keeps in its folder. */
+async function setUpFolder(directory: string, adminUrl: string): Promise<string> {
+  const file = await writeConfig({ example: 'booking', adminUrl, directory });
   // Copies, so that one can change a migration and see what becomes of it.
   cpSync(sampleFile('migrations'), join(directory, 'migrations'), { recursive: true });
-  const config: Document = parseDocument(readFileSync(sampleFile('runbooks.yaml'), 'utf8'));
-  const service = ['services', 'booking'];
-  for (const environment of ['production', 'staging']) {
-    const path = [...service, 'environments', environment, 'database', 'identity'];
-    config.setIn([...path, 'systemIdentifier'], identifier);
-  }
-  completePrograms(config, service);
   setUpDeployments(directory);
   setUpKeys(directory);
-  const file = join(directory, 'runbooks.yaml');
-  writeFileSync(file, config.toString({ lineWidth: 110, flowCollectionPadding: false }));
   return file;
-}
-
-const PROGRAM = /^dist\/examples\/booking\/(.+\.js)$/;
-
-/** `node dist/examples/booking/x.js` works only from the folder of the package: both become full paths. */
-function completePrograms(config: Document, path: string[]): void {
-  visit(config.getIn(path, true) as Node, {
-    Seq: (_, { items }) => {
-      const program = PROGRAM.exec(String((items[1] as Scalar | undefined)?.value))?.[1];
-      if (program === undefined) return;
-      (items[0] as Scalar).value = process.execPath;
-      (items[1] as Scalar).value = sampleProgram(program);
-    },
-  });
 }

@@ -20,9 +20,8 @@
  *   switches show cache|scale|memory-limit
  *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
-import { join } from 'node:path';
 import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
-import { followState, readState, writeState } from './state-file';
+import { switchesOf } from '../shared/switches';
 
 export interface Switches {
   /** Shows listings like those found. Off in the sample for a reason: see features.ts. */
@@ -68,26 +67,7 @@ export const DEFAULT_SWITCHES: Switches = {
 
 const MAX_NUMBER = 10_000;
 
-const fileIn = (directory: string): string => join(directory, 'switches.json');
-
-/** Changes some of the switches; the application follows within a second. */
-export function setSwitches(directory: string, changed: Partial<Switches>): Switches {
-  const now = { ...readSwitches(directory), ...changed };
-  writeState(fileIn(directory), now);
-  return now;
-}
-
-/** What is switched now. */
-export function readSwitches(directory: string): Switches {
-  return { ...DEFAULT_SWITCHES, ...readState<Partial<Switches>>(fileIn(directory)) };
-}
-
-/** Calls back with the switches whenever they change. Returns how to stop it. */
-export function followSwitches(directory: string, changed: (switches: Switches) => void): () => void {
-  return followState<Partial<Switches>>(fileIn(directory), (state) =>
-    changed({ ...DEFAULT_SWITCHES, ...state }),
-  );
-}
+export const { read: readSwitches, set: setSwitches, follow: followSwitches } = switchesOf(DEFAULT_SWITCHES);
 
 /** For WHO, until UNTIL; without a limit the usual one is back. */
 function setException(directory: string, limit: number | null | undefined): Switches {

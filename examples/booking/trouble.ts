@@ -1,101 +1,22 @@
 /** Symptoms to practise on, made for real. Those that take connections end by themselves; the others say how. */
-import { fork } from 'node:child_process';
-import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
-import { Client } from 'pg';
+import { openIdleTransactions as open, type IdleTransactions } from '../shared/idle-transactions';
+import { needVariable, runTroubles, say, stackFolder, type Trouble } from '../shared/trouble';
 import { deployVersion } from './deployments';
 import { forgeSessions } from './forge';
 import { failDeliveries, leaveHolds, openGate, sellTwice } from './spoil';
 import { chargeTwice, loseWebhook } from './spoil-payments';
 import { setSwitches } from './switches';
 
-export interface IdleTransactions {
-  /** Process IDs of the sessions on the server. */
-  pids: number[];
-  /** Resolves when every session is gone, whoever ended it. */
-  ended: Promise<void>;
-  stop: () => Promise<void>;
-}
+export type { IdleTransactions };
 
-/**
- * Opens transactions that read once and are then forgotten, as by a report whose program hangs: each keeps a connection
- * and a snapshot. Opens fewer than `count` where the role may not have more. They end after `forMs`.
- */
-export async function openIdleTransactions(options: {
+/** As by a report on the slots whose program hangs. */
+export function openIdleTransactions(options: {
   databaseUrl: string;
   count: number;
   forMs: number;
   applicationName?: string;
 }): Promise<IdleTransactions> {
-  const { databaseUrl, count, forMs, applicationName = 'booking-trouble' } = options;
-  const sessions: { pid: number; client: Client; gone: Promise<void> }[] = [];
-  const stop = async (): Promise<void> => {
-    clearTimeout(timer);
-    await Promise.all(sessions.map(({ client }) => client.end().catch(() => undefined)));
-  };
-  const timer = setTimeout(() => void stop(), forMs);
-  try {
-    while (sessions.length < count) {
-      const session = await forgetTransaction(databaseUrl, applicationName);
-      if (session === undefined) break;
-      sessions.push(session);
-    }
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  const ended = Promise.all(sessions.map(({ gone }) => gone)).then(() => clearTimeout(timer));
-  return { pids: sessions.map(({ pid }) => pid), ended, stop };
-}
-
-/** Undefined: the role has all the connections that it may have. */
-async function forgetTransaction(connectionString: string, applicationName: string) {
-  const client = new Client({ connectionString, application_name: applicationName });
-  // It is here to be ended by others.
-  client.on('error', () => undefined);
-  const gone = new Promise<void>((resolve) => client.once('end', resolve));
-  try {
-    await client.connect();
-    await client.query('BEGIN');
-    const { rows } = await client.query<{ pid: number }>(
-      'SELECT pg_backend_pid() AS pid, count(*) FROM slots',
-    );
-    return { pid: rows[0]!.pid, client, gone };
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    if ((error as { code?: string }).code === TOO_MANY_CONNECTIONS) return undefined;
-    throw error;
-  }
-}
-
-const TOO_MANY_CONNECTIONS = '53300';
-
-/** The sample counts a transaction as forgotten after five seconds. */
-const FORGOTTEN_MS = 6_000;
-
-/** Makes the trouble in a process of its own, and returns when it is there. */
-async function inBackground(args: string[]): Promise<void> {
-  const child = fork(__filename, args, { detached: true, stdio: 'ignore' });
-  const said = await new Promise<string>((resolve, reject) => {
-    child.once('message', (said) => resolve(said as string));
-    child.once('exit', () => reject(new Error('it ended at once; without --background it says why')));
-  });
-  await new Promise((resolve) => setTimeout(resolve, FORGOTTEN_MS));
-  console.log(said);
-  child.disconnect();
-  child.unref();
-}
-
-/** To the terminal, and to whoever put this in the background. */
-function say(text: string): void {
-  console.log(text);
-  if (process.connected) process.send?.(text);
-}
-
-interface Trouble {
-  /** For the usage text. */
-  usage: string;
-  make: (options: { count: number; seconds: number }) => Promise<void>;
+  return open({ applicationName: 'booking-trouble', table: 'slots', ...options });
 }
 
 const troubles: Record<string, Trouble> = {
@@ -249,49 +170,4 @@ const troubles: Record<string, Trouble> = {
   },
 };
 
-/** Where deployments and switches are: beside the configuration. */
-function stackFolder(): string {
-  return dirname(needVariable('RUNBOOKS_CONFIG'));
-}
-
-function needVariable(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '') throw new Error(`${name} is not set`);
-  return value;
-}
-
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      count: { type: 'string', default: '12' },
-      seconds: { type: 'string', default: '120' },
-      background: { type: 'boolean', default: false },
-    },
-  });
-  const trouble = troubles[positionals[0] ?? ''];
-  if (trouble === undefined) {
-    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name} ${usage}`);
-    throw new Error(`which trouble?\n${known.join('\n')}`);
-  }
-  if (values.background)
-    return inBackground(process.argv.slice(2).filter((argument) => argument !== '--background'));
-  await trouble.make({
-    count: wholeNumber('count', values.count),
-    seconds: wholeNumber('seconds', values.seconds),
-  });
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1 || value > 3_600)
-    throw new Error(`--${name} must be a whole number from 1 to 3600, got ${text}`);
-  return value;
-}
-
-if (require.main === module) {
-  main().catch((error: Error) => {
-    console.error(`No trouble was made: ${error.message}`);
-    process.exit(1);
-  });
-}
+if (require.main === module) void runTroubles(troubles);

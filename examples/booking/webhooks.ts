@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { request } from 'undici';
-import { sameText } from './cron';
-import type { AppPools } from './pools';
+import { sameText } from '../shared/secrets';
+import type { AppPools } from '../shared/pools';
 import { DELIVERY_HEADER, EVENT_HEADER, SIGNATURE_HEADER, signatureOf } from './receiver';
 
 export interface WebhookOptions {

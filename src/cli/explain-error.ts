@@ -30,6 +30,8 @@ function explain(error: unknown): Explained {
     case 'ConfigError':
     case 'PackError':
     case 'UnknownName':
+    case 'UnknownExample':
+    case 'RedisNotFound':
     case 'MissingSecret':
     case 'CodecError':
     case 'CodecServerError':

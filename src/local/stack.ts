@@ -1,21 +1,11 @@
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { parseDocument } from 'yaml';
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { startBookingApp, type BookingApp } from '../../examples/booking/app';
-import { startInbox, type Inbox } from '../../examples/booking/inbox';
-import { sampleProgram } from '../../examples/booking/files';
-import { setUpBooking, type BookingSetUp } from '../../examples/booking/setup';
+import { loadExample } from '../../examples/index';
+import type { Example, RunningExample } from '../../examples/example';
+import type { RunningBooking } from '../../examples/booking/example';
+import { startInbox, type Inbox } from '../../examples/shared/inbox';
 import { jsonLog } from '../alerts/log';
 import { startIntake, type RunningIntake } from '../worker/intake';
 import { createScratchActivities } from '../activities/postgres/restore/scratch-activities';
@@ -24,17 +14,25 @@ import { loadProject } from '../check/load-project';
 import type { LoadedConfig } from '../config/load';
 import { setEnvironment } from '../config/secrets';
 import { temporalOptions } from '../config/temporal';
-import { PACKAGE_ROOT } from '../config/version';
 import { startWorker, type RunningWorker } from '../worker/worker';
 import { dataPath, type Progress } from '../host/cache';
 import { freePort } from '../host/guardian';
 import { startPostgres, type LocalPostgres } from '../host/postgres';
+import { findRedis, startRedis, type LocalRedis } from '../host/redis';
+import {
+  claimFor,
+  completeConfig,
+  made,
+  markOwned,
+  removeAbandoned,
+  SCRATCH,
+  writeEnvironment,
+} from './stack-files';
 import { startTemporal, type LocalTemporal } from './temporal';
 
 export interface StackOptions {
   /** Keeps everything in this folder, and goes on with what is in it. Default: a fresh folder, removed at the end. */
   directory?: string;
-  bookings?: number;
   /** Start a worker in this process. Default true. */
   worker?: boolean;
   /** Take alerts over HTTP, in this process. Default false. */
@@ -45,24 +43,28 @@ export interface StackOptions {
   postgres?: Record<string, string>;
 }
 
-export interface Stack {
+export interface ExampleStack<Running extends RunningExample = RunningExample> {
   directory: string;
   configFile: string;
   config: Project;
   temporal: LocalTemporal;
   postgres: LocalPostgres;
-  app: BookingApp;
-  booking: BookingSetUp;
+  /** Where the example needs it. */
+  redis?: LocalRedis;
+  example: Running;
   inbox: Inbox;
   client: Client;
   worker: RunningWorker;
   intake?: RunningIntake;
   /** What the intake refused, and what it could not route. */
   intakeLog?: string;
-  /** Shell file with what the sample's own programs, and whoever sends it an alert, need. Secrets. */
+  /** Shell file with what the example's own programs, and whoever sends it an alert, need. Secrets. */
   environmentFile: string;
   stop(): Promise<void>;
 }
+
+/** With the booking sample. */
+export type Stack = ExampleStack<RunningBooking> & Pick<RunningBooking, 'app' | 'booking'>;
 
 /** One part of the stack: how it is started, and what it adds. */
 export interface StackStep {
@@ -70,111 +72,112 @@ export interface StackStep {
   start: (progress: Progress) => Promise<void>;
 }
 
-const DEFAULT_BOOKINGS = 20_000;
-
 /**
- * The embedded stack of real parts: Temporal, PostgreSQL, the booking sample with its application, a worker. `steps` are
- * run in order by the caller, so that it can show their progress; `stack()` has everything once they are done, and
- * `stop()` ends what was started, also when only half of it was.
+ * The embedded stack of real parts: Temporal, PostgreSQL, an example with what it needs, a worker. `steps` are run in
+ * order by the caller, so that it can show their progress; `stack()` has everything once they are done, and `stop()` ends
+ * what was started, also when only half of it was. Throws RedisNotFound before it has made anything.
  */
-export function createStack({
-  directory: given,
-  bookings = DEFAULT_BOOKINGS,
-  worker: withWorker = true,
-  intake: withIntake = false,
-  dynamicConfig = {},
-  postgres: settings = {},
-}: StackOptions = {}) {
-  const parent = dataPath('stacks');
-  mkdirSync(parent, { recursive: true });
-  if (given === undefined) removeAbandoned(parent);
-  const directory = given ?? mkdtempSync(join(parent, 'stack-'));
-  if (given === undefined) writeFileSync(join(directory, OWNER), String(process.pid));
-  // The unprivileged user that runs PostgreSQL must get through; what is private in it has modes of its own.
-  if (given === undefined) chmodSync(directory, 0o755);
-  const parts: Partial<Stack> = { directory };
+export function createStack(
+  example: Example,
+  {
+    directory: given,
+    worker: withWorker = true,
+    intake: withIntake = false,
+    dynamicConfig = {},
+    postgres: settings = {},
+  }: StackOptions = {},
+) {
+  const withRedis = example.needs.includes('redis');
+  if (withRedis) findRedis();
+  const directory = given ?? freshFolder();
+  claimFor(example.name, directory);
+  const parts: Partial<ExampleStack> = { directory };
   const stops: (() => Promise<unknown>)[] = [];
+  let ended = false;
+  /** What comes up while everything ends already goes at once. */
+  const endLater = async (stop: () => Promise<unknown>): Promise<void> => {
+    stops.push(stop);
+    if (ended) await endAll();
+  };
+  const endAll = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end().catch(() => undefined);
+  };
 
   const steps: StackStep[] = [
     {
       title: 'Temporal server and UI',
       start: async (progress) => {
-        parts.temporal = await startTemporal({
-          directory: made(join(directory, 'temporal')),
-          progress,
-          dynamicConfig,
-        });
-        stops.push(() => need(parts.temporal).stop());
+        const folder = made(join(directory, 'temporal'));
+        const temporal = await startTemporal({ directory: folder, progress, dynamicConfig });
+        parts.temporal = temporal;
+        await endLater(() => temporal.stop());
       },
     },
     {
       title: 'PostgreSQL',
       start: async () => {
-        parts.postgres = await startPostgres({ directory: made(join(directory, 'postgres')), settings });
-        stops.push(() => need(parts.postgres).stop());
+        const folder = made(join(directory, 'postgres'));
+        const postgres = await startPostgres({ directory: folder, settings });
+        parts.postgres = postgres;
+        await endLater(() => postgres.stop());
       },
     },
     {
-      title: `Booking sample with ${bookings.toLocaleString('en-US')} bookings`,
+      title: example.title,
       start: async (progress) => {
-        const booking = await setUpBooking({
-          adminUrl: need(parts.postgres).url,
-          directory,
-          bookings,
-          onProgress: progress,
-        });
-        parts.booking = booking;
         const inbox = await startInbox();
         parts.inbox = inbox;
-        stops.push(() => inbox.stop());
-        const app = await startBookingApp({
-          databaseUrl: booking.urls.production.app,
-          traffic: true,
+        await endLater(() => inbox.stop());
+        const running = await example.start({
+          adminUrl: need(parts.postgres).url,
+          ...(withRedis ? { redisUrl: need(parts.redis).url } : {}),
           directory,
-          operationsToken: booking.environment['BOOKING_OPERATIONS_TOKEN'],
-          cronSecret: booking.environment['BOOKING_CRON_SECRET'],
-          paymentsKey: booking.environment['BOOKING_PAYMENTS_KEY'],
+          inboxUrl: inbox.url,
+          progress,
         });
-        parts.app = app;
-        stops.push(() => app.stop());
+        parts.example = running;
+        await endLater(() => running.stop());
       },
     },
     {
       title: 'Worker',
       start: async () => {
-        const { booking, app, inbox, temporal } = {
-          booking: need(parts.booking),
-          app: need(parts.app),
-          inbox: need(parts.inbox),
-          temporal: need(parts.temporal),
-        };
-        const environment = {
-          ...booking.environment,
-          BOOKING_APP_URL: app.url,
-          BOOKING_INBOX_URL: inbox.url,
-        };
+        const { configFile, environment, trouble } = need(parts.example);
         setEnvironment(environment);
-        parts.environmentFile = writeEnvironment(directory, {
+        const alertsPort = await freePort();
+        const forShell = {
           ...environment,
-          RUNBOOKS_CONFIG: booking.configFile,
-          DATABASE_URL: booking.urls.production.app,
-        });
-        completeConfig(booking.configFile, temporal, await freePort());
-        parts.configFile = booking.configFile;
-        const config = loadProject(booking.configFile);
+          RUNBOOKS_CONFIG: configFile,
+          RUNBOOKS_ALERTS_URL: `http://127.0.0.1:${alertsPort}/alerts`,
+        };
+        parts.environmentFile = writeEnvironment(directory, forShell, trouble);
+        completeConfig(configFile, need(parts.temporal), alertsPort);
+        parts.configFile = configFile;
+        const config = loadProject(configFile);
         parts.config = config;
         const { connection: reach, client } = temporalOptions(config);
         const connection = await Connection.connect(reach);
         parts.client = new Client({ connection, ...client });
-        stops.push(() => connection.close());
+        await endLater(() => connection.close());
         if (!withWorker) return;
         const worker = await startWorker(config);
         parts.worker = worker;
-        stops.push(() => worker.stop());
+        await endLater(() => worker.stop());
       },
     },
   ];
 
+  if (withRedis) {
+    steps.splice(2, 0, {
+      title: 'Redis',
+      start: async () => {
+        const password = randomBytes(24).toString('base64url');
+        const redis = await startRedis({ directory: made(join(directory, 'redis')), password });
+        parts.redis = redis;
+        await endLater(() => redis.stop());
+      },
+    });
+  }
   if (withIntake) {
     steps.push({
       title: 'Intake of alerts',
@@ -184,22 +187,45 @@ export function createStack({
         const log = jsonLog((line) => appendFileSync(file, `${line}\n`));
         const intake = await startIntake(need(parts.config), { log });
         parts.intake = intake;
-        stops.push(() => intake.stop());
+        await endLater(() => intake.stop());
       },
     });
   }
 
   const stop = async (): Promise<void> => {
-    for (const end of stops.splice(0).reverse()) await end().catch(() => undefined);
+    ended = true;
+    await endAll();
     if (parts.config !== undefined) await dropScratchClusters(parts.config);
     if (given === undefined) rmSync(directory, { recursive: true, force: true });
   };
-  return { steps, stop, stack: (): Stack => ({ ...(parts as Stack), stop }) };
+  const startable = steps.map(({ title, start }) => ({
+    title,
+    start: async (progress: Progress) => {
+      if (ended) throw new Error('the stack has been stopped');
+      await start(progress);
+    },
+  }));
+  return { steps: startable, stop, stack: (): ExampleStack => ({ ...(parts as ExampleStack), stop }) };
 }
 
-/** Starts the whole stack without showing progress, e.g. for tests. */
-export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const { steps, stop, stack } = createStack(options);
+/** Starts an example with everything around it, without showing progress, e.g. for tests. Throws UnknownExample. */
+export async function startExample(name: string, options: StackOptions = {}): Promise<ExampleStack> {
+  return startWith(await loadExample(name), options);
+}
+
+/** The same with the booking sample, at a size of one's own. */
+export async function startStack({
+  bookings,
+  ...options
+}: StackOptions & { bookings?: number } = {}): Promise<Stack> {
+  const { bookingOf, example } = await import('../../examples/booking/example.js');
+  const stack = await startWith(bookings === undefined ? example : bookingOf(bookings), options);
+  const running = stack.example as RunningBooking;
+  return { ...stack, example: running, app: running.app, booking: running.booking };
+}
+
+async function startWith(example: Example, options: StackOptions): Promise<ExampleStack> {
+  const { steps, stop, stack } = createStack(example, options);
   try {
     for (const { start } of steps) await start(() => undefined);
   } catch (error) {
@@ -209,7 +235,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   return stack();
 }
 
-const SCRATCH = 'scratch';
+function freshFolder(): string {
+  const parent = made(dataPath('stacks'));
+  removeAbandoned(parent);
+  const directory = mkdtempSync(join(parent, 'stack-'));
+  markOwned(directory);
+  // The unprivileged user that runs PostgreSQL must get through; what is private in it has modes of its own.
+  chmodSync(directory, 0o755);
+  return directory;
+}
 
 /** A run that needs a person keeps its disposable cluster; the end of the stack is the end of that too. */
 async function dropScratchClusters(config: LoadedConfig): Promise<void> {
@@ -218,54 +252,6 @@ async function dropScratchClusters(config: LoadedConfig): Promise<void> {
   for (const scratch of existsSync(folder) ? readdirSync(folder) : []) {
     await dropScratch({ scratch }).catch(() => undefined);
   }
-}
-
-/** Holds the process ID of who made the folder. */
-const OWNER = 'owner.pid';
-
-/** Folders of stacks whose process was killed: nothing runs in them any longer. */
-function removeAbandoned(parent: string): void {
-  for (const name of readdirSync(parent)) {
-    const directory = join(parent, name);
-    try {
-      process.kill(Number(readFileSync(join(directory, OWNER), 'utf8')), 0);
-    } catch (error) {
-      // ESRCH: nobody has that ID. Anything else, e.g. no owner yet: not ours to judge.
-      if ((error as NodeJS.ErrnoException).code === 'ESRCH')
-        rmSync(directory, { recursive: true, force: true });
-    }
-  }
-}
-
-function made(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return path;
-}
-
-/** Every command finds this stack through its configuration file, and all that it makes lies in its folder. */
-function completeConfig(file: string, { address, uiUrl }: LocalTemporal, alertsPort: number): void {
-  const document = parseDocument(readFileSync(file, 'utf8'));
-  document.setIn(['temporal', 'address'], address);
-  document.setIn(['temporal', 'uiUrl'], uiUrl);
-  document.setIn(['services', 'booking', 'restore', 'scratchDirectory'], SCRATCH);
-  document.setIn(['alerts', 'port'], alertsPort);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, document.toString({ lineWidth: 110 }));
-}
-
-/** For `. FILE` in another terminal. */
-function writeEnvironment(directory: string, variables: Record<string, string>): string {
-  const file = join(directory, 'sample.env');
-  const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'\n`);
-  // So that every command that is printed works as it is, in the clone and from the package, in any folder.
-  const programs = {
-    runbooks: join(PACKAGE_ROOT, 'dist/src/cli/main.js'),
-    trouble: sampleProgram('trouble.js'),
-  };
-  for (const [name, path] of Object.entries(programs))
-    lines.push(`${name}() { '${process.execPath}' '${path}' "$@"; }\n`);
-  writeFileSync(file, lines.join(''), { mode: 0o600 });
-  return file;
 }
 
 function need<T>(part: T | undefined): T {

@@ -1,4 +1,5 @@
 import type { ListrTask } from 'listr2' with { 'resolution-mode': 'import' };
+import type { Example } from '../../examples/example';
 import { stopSignal } from '../host/stop-signal';
 import { readableFact } from '../report/text/facts';
 import { printable } from '../contract/printable';
@@ -10,26 +11,23 @@ import { timeText } from '../schedules/times';
 import { logBriefly } from '../worker/log';
 import { runAddress, waitingAddress } from '../contract/ui-address';
 import { showSteps } from './show-steps';
-import { createStack, type Stack } from './stack';
+import { createStack, type ExampleStack } from './stack';
 import { TOUR, visit, type StopResult } from './tour';
 
-const INDEX_MIGRATION = '2026_11_02_index_deliveries_concurrently.sql';
-const UNSAFE_MIGRATION = '2026_11_04_unsafe_type_change.sql';
-
 export interface UpOptions {
+  example: Example;
   /** Run the tour on the booking sample. */
   tour?: boolean;
   /** End after the tour instead of staying up. */
   exit?: boolean;
   /** Keep everything in this folder. */
   data?: string;
-  bookings?: number;
 }
 
 /** Brings the embedded stack up, runs the tour, stays until Ctrl-C. Returns the exit status: 0 when all went as it should. */
-export async function up({ tour = false, exit = false, data, bookings }: UpOptions): Promise<number> {
+export async function up({ example, tour = false, exit = false, data }: UpOptions): Promise<number> {
   logBriefly('ERROR');
-  const { steps, stack, stop } = createStack({ directory: data, bookings, intake: true });
+  const { steps, stack, stop } = createStack(example, { directory: data, intake: true });
   const results: StopResult[] = [];
   const interrupted = stopSignal(['SIGINT', 'SIGTERM', 'SIGHUP']);
   const tasks: ListrTask[] = steps.map(({ title, start }) => ({
@@ -93,7 +91,7 @@ function describeNow({ timeline, summary }: RunStatus): string {
 /** Facts that say how well it went; the report has all of them. */
 const SHOWN_FACTS = /rto|rpo|restoreSeconds|validationSeconds|othersBlocked/i;
 
-function printSummary({ temporal }: Stack, results: StopResult[]): void {
+function printSummary({ temporal }: ExampleStack, results: StopResult[]): void {
   for (const { title, report, expected, workflowId, runId } of results) {
     console.log(`\n${report.outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`);
     console.log(printable(`    ${report.outcome}: ${report.summary}`));
@@ -107,7 +105,7 @@ function printSummary({ temporal }: Stack, results: StopResult[]): void {
 }
 
 function printWhatNow(
-  { temporal, app, inbox, intake, intakeLog, environmentFile }: Stack,
+  { temporal, example, inbox, intake, intakeLog, environmentFile }: ExampleStack,
   results: StopResult[],
   schedules: ScheduleState[],
   kept: string | undefined,
@@ -117,31 +115,21 @@ function printWhatNow(
     ({ id, nextAt, timeZone }) =>
       `  ${id.padEnd(21)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
   );
+  const addresses = Object.entries(example.addresses).map(([label, url]) => `${label.padEnd(20)}${url}\n`);
+  const steps = example.firstSteps.map((line) => (line === '' ? '' : `  ${line}`));
+  if (last !== undefined) steps.push('', `  runbooks report ${last} --html --out report.html`);
   console.log(`
 Temporal UI         ${temporal.uiUrl}
 Runs that wait      ${waitingAddress(temporal.uiUrl, 'default')}
 Messages to people  ${inbox.url}
-Application         ${app.url}/health/ready
-Alerts              ${intake?.url ?? ''}/alerts/monitor
+${addresses.join('')}Alerts              ${intake?.url ?? ''}/alerts
   what it refused   ${intakeLog ?? ''}
-
-Starts by itself (\`runbooks schedules list\`):
-${next.join('\n')}
-
+${next.length === 0 ? '' : `\nStarts by itself (\`runbooks schedules list\`):\n${next.join('\n')}\n`}
 In another terminal, first:
   . ${environmentFile}
 
   runbooks list
-  runbooks start migrateDatabase --service booking --files ${INDEX_MIGRATION} \\
-    --mode propose --watch
-  runbooks start migrateDatabase --service booking --files ${UNSAFE_MIGRATION} --watch
-${last === undefined ? '' : `  runbooks report ${last} --html --out report.html\n`}
-Make trouble, and send the alert that starts the run which ends it:
-  trouble idle-transactions --count 34 --background
-  curl -sS ${intake?.url ?? ''}/alerts/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" \\
-    -H 'Content-Type: application/json' \\
-    -d '{"id":"pool-1","state":"firing","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'
-  runbooks status
+${steps.join('\n')}
 
 Ctrl-C stops everything${kept === undefined ? ', and deletes its data: databases, backups, runs. `--data <folder>` keeps them.' : `; ${kept} keeps its data.`}`);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { fetch } from 'undici';
 import { startBookingApp, type BookingApp, type BookingAppOptions } from '../../examples/booking/app';
 import { createBookingDatabase, type BookingDatabase } from '../../examples/booking/generate';
-import { urlFor } from '../../examples/booking/roles';
+import { urlFor } from '../../examples/shared/database';
 import { connected, eventually, query, startTestCluster, type TestCluster } from './support';
 
 let cluster: TestCluster;

@@ -8,7 +8,8 @@ import {
   type CreateOptions,
 } from '../../examples/booking/generate';
 import { sampleFile } from '../../examples/booking/files';
-import { createBookingRoles, urlFor, type BookingCredentials } from '../../examples/booking/roles';
+import { createBookingRoles, type BookingCredentials } from '../../examples/booking/roles';
+import { urlFor } from '../../examples/shared/database';
 import { ownConfigSchema } from '../../src/packs/own';
 import { connected, query, startTestCluster, type TestCluster } from './support';
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataPath } from '../../src/host/cache';
+import { example } from '../../examples/booking/example';
 import { createStack } from '../../src/local/stack';
 import { PACKAGE_ROOT } from '../../src/config/version';
 
@@ -16,7 +17,7 @@ it('the folder of a stack whose process is gone is removed by the next one, that
   await new Promise((resolve) => gone.once('exit', resolve));
   writeFileSync(join(dead, 'owner.pid'), String(gone.pid));
   writeFileSync(join(alive, 'owner.pid'), String(process.pid));
-  const { stop } = createStack();
+  const { stop } = createStack(example);
   expect([existsSync(dead), existsSync(alive), existsSync(unknown)]).toEqual([false, true, true]);
   await stop();
   for (const folder of [alive, unknown]) rmSync(folder, { recursive: true });

@@ -1,10 +1,10 @@
 /** A real Redis for tests, which keeps what it has been told when it is killed. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from '../../src/host/guardian';
+import { findRedis, startRedis as startServer, type LocalRedis } from '../../src/host/redis';
 import { until } from './postgres';
 
 export interface TestRedis {
@@ -23,30 +23,10 @@ export interface TestRedis {
 export async function startRedis(password?: string): Promise<TestRedis> {
   const directory = mkdtempSync(join(tmpdir(), 'dr-redis-'));
   const port = await freePort();
-  let server: ChildProcess | undefined;
+  let server: LocalRedis | undefined;
   const start = async ({ empty = false }: { empty?: boolean } = {}): Promise<void> => {
     if (empty) rmSync(join(directory, 'appendonlydir'), { recursive: true, force: true });
-    const settings = {
-      port,
-      bind: '127.0.0.1',
-      dir: directory,
-      appendonly: 'yes',
-      appendfsync: 'always',
-      save: '',
-    };
-    const args = Object.entries({
-      ...settings,
-      ...(password === undefined ? {} : { requirepass: password }),
-    });
-    const child = spawn(
-      'redis-server',
-      args.flatMap(([name, value]) => [`--${name}`, String(value)]),
-      { stdio: 'ignore' },
-    );
-    const end = () => child.kill('SIGKILL');
-    process.once('exit', end);
-    child.once('exit', () => process.off('exit', end));
-    server = child;
+    server = await startServer({ directory, port, password });
     await until(async () => (await client.ping().catch(() => '')) === 'PONG');
   };
   const client = new Redis(port, '127.0.0.1', {
@@ -55,16 +35,10 @@ export async function startRedis(password?: string): Promise<TestRedis> {
     ...(password === undefined ? {} : { password }),
   });
   client.on('error', () => undefined);
-  const kill = async (): Promise<void> => {
-    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
-    const gone = new Promise((resolve) => server!.once('exit', resolve));
-    server.kill('SIGKILL');
-    await gone;
-  };
+  const kill = async (): Promise<void> => server?.kill();
   await start();
-  const user = password === undefined ? '' : `:${password}@`;
   return {
-    url: `redis://${user}127.0.0.1:${port}`,
+    url: server!.url,
     port,
     client,
     kill,
@@ -80,17 +54,9 @@ export async function startRedis(password?: string): Promise<TestRedis> {
 /** Debian's package, or any other on the PATH. */
 export function hasRedis(): boolean {
   try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
+    findRedis();
     return true;
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -16,13 +16,16 @@ export interface AppPools {
 
 const PATIENCE_MS = 1_000;
 
-/** The connections of the application. The pool is opened lazily, so this cannot fail. */
-export function openPools(databaseUrl: string, firstMax: number): AppPools {
+/**
+ * The connections of the application. `name` is what the server knows
+ * them by. The pool is opened lazily, so this cannot fail.
+ */
+export function openPools(databaseUrl: string, firstMax: number, name: string): AppPools {
   let max = firstMax;
-  let generation = openGeneration(databaseUrl, max);
+  let generation = openGeneration(databaseUrl, max, name);
   const monitor = new Pool({
     connectionString: databaseUrl,
-    application_name: 'booking-app-monitor',
+    application_name: `${name}-monitor`,
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: 2_000,
@@ -41,7 +44,7 @@ export function openPools(databaseUrl: string, firstMax: number): AppPools {
     },
     restart: async () => {
       const old = generation;
-      generation = openGeneration(databaseUrl, max);
+      generation = openGeneration(databaseUrl, max, name);
       await old.close(PATIENCE_MS);
     },
     counts: () => {
@@ -54,10 +57,10 @@ export function openPools(databaseUrl: string, firstMax: number): AppPools {
   };
 }
 
-function openGeneration(connectionString: string, max: number) {
+function openGeneration(connectionString: string, max: number, name: string) {
   const pool = new Pool({
     connectionString,
-    application_name: 'booking-app',
+    application_name: name,
     max,
     connectionTimeoutMillis: 2_000,
     idleTimeoutMillis: 30_000,

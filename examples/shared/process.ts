@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Gauge, type Registry } from 'prom-client';
 import { keepRecent } from './recent';
-import type { Running } from './running';
 
 const LOOK_EVERY_MS = 500;
 
@@ -14,7 +13,11 @@ interface Look {
 /** What the process uses, over the window. Returns how to stop looking. */
 export function addProcess(
   server: FastifyInstance,
-  { windowSeconds, switches }: { windowSeconds: number; switches: () => Running['switches'] },
+  {
+    service,
+    windowSeconds,
+    memoryLimitMegabytes,
+  }: { service: string; windowSeconds: number; memoryLimitMegabytes: () => number },
   registers: Registry[],
 ): () => void {
   const looks = keepRecent<Look>(windowSeconds);
@@ -34,7 +37,7 @@ export function addProcess(
       // Of one processor.
       cpuUtilisation: tookMs > 0 ? (last!.cpuMs - first!.cpuMs) / tookMs : null,
       memoryBytes,
-      memoryUtilisation: memoryBytes / (switches().memoryLimitMegabytes * 1_000_000),
+      memoryUtilisation: memoryBytes / (memoryLimitMegabytes() * 1_000_000),
       // Of a moment it would say nothing.
       memoryGrowthBytesAnHour:
         tookMs > windowSeconds * 500 ? ((last!.bytes - first!.bytes) / tookMs) * 3_600_000 : null,
@@ -54,7 +57,7 @@ export function addProcess(
       },
     });
   };
-  gauge('booking_cpu_utilisation', 'Share of one processor that is in use.', () => read().cpuUtilisation);
-  gauge('booking_memory_bytes', 'Memory of the process.', () => read().memoryBytes);
+  gauge(`${service}_cpu_utilisation`, 'Share of one processor that is in use.', () => read().cpuUtilisation);
+  gauge(`${service}_memory_bytes`, 'Memory of the process.', () => read().memoryBytes);
   return () => clearInterval(timer);
 }
