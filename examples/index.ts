@@ -2,6 +2,7 @@ import type { Example } from './example';
 
 /** What `runbooks up --example` knows, each loaded when it is asked for. */
 export const EXAMPLES: Record<string, () => Promise<{ example: Example }>> = {
+  appointments: () => import('./appointments/example.js'),
   booking: () => import('./booking/example.js'),
 };
 

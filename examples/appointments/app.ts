@@ -118,7 +118,9 @@ function addHealth(
     const names = rows.map(({ name }) => name).join(', ');
     return reply
       .type('text/html; charset=utf-8')
-      .send(`<!doctype html><html lang="en"><title>Appointments</title><h1>Appointments</h1><p>With ${names}.</p></html>`);
+      .send(
+        `<!doctype html><html lang="en"><title>Appointments</title><h1>Appointments</h1><p>With ${names}.</p></html>`,
+      );
   });
   server.get('/health', async (_request, reply) => {
     const database = await pool.query('SELECT FROM bookings LIMIT 1').then(

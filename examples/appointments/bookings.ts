@@ -36,10 +36,21 @@ export function addBookings(server: FastifyInstance, options: BookingsOptions): 
   const { pool, linkKey } = options;
   server.get<{ Querystring: { host: string; from?: string; to?: string } }>(
     '/v0/availability',
-    { schema: { querystring: { type: 'object', required: ['host'], properties: { host: digits, from: time, to: time } } } },
+    {
+      schema: {
+        querystring: {
+          type: 'object',
+          required: ['host'],
+          properties: { host: digits, from: time, to: time },
+        },
+      },
+    },
     async ({ query }) => {
       const from = Date.parse(query.from ?? new Date().toISOString());
-      const to = Math.min(Date.parse(query.to ?? new Date(from + DAY_MS).toISOString()), from + MAX_DAYS * DAY_MS);
+      const to = Math.min(
+        Date.parse(query.to ?? new Date(from + DAY_MS).toISOString()),
+        from + MAX_DAYS * DAY_MS,
+      );
       return { slots: await findSlots(pool, query.host, new Date(from), new Date(to)) };
     },
   );
@@ -113,7 +124,11 @@ export async function countSlots(pool: Pool): Promise<number> {
 }
 
 /** The same key gets the same booking again. */
-async function book({ pool, version, linkKey }: BookingsOptions, request: BookingRequest, key: string): Promise<string> {
+async function book(
+  { pool, version, linkKey }: BookingsOptions,
+  request: BookingRequest,
+  key: string,
+): Promise<string> {
   const fingerprint = createHash('sha256').update(JSON.stringify(request)).digest('hex');
   return inTransaction(pool, async (client) => {
     const id = randomUUID();

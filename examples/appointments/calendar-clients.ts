@@ -64,7 +64,11 @@ function microsoft(base: string): CalendarClient {
       const { value } = (await (await call(`${base}/v1.0/me/calendarView?${query}`, token)).json()) as {
         value: { id: string; start: { dateTime: string }; end: { dateTime: string } }[];
       };
-      return value.map(({ id, start, end }) => ({ id, start: `${start.dateTime}Z`, end: `${end.dateTime}Z` }));
+      return value.map(({ id, start, end }) => ({
+        id,
+        start: `${start.dateTime}Z`,
+        end: `${end.dateTime}Z`,
+      }));
     },
     insert: async (token, { id, start, end }) => {
       const body = { transactionId: id, subject: 'Appointment', start: utc(start), end: utc(end) };

@@ -48,7 +48,8 @@ export function addCalendars(server: FastifyInstance, options: CalendarOptions):
 
 /** The owner opens the first, agrees at the provider, and comes back to the second. */
 function addConsent(server: FastifyInstance, { pool, clients, linkKey }: CalendarOptions): void {
-  const sign = (id: string) => `${id}.${createHmac('sha256', linkKey).update(`consent ${id}`).digest('base64url')}`;
+  const sign = (id: string) =>
+    `${id}.${createHmac('sha256', linkKey).update(`consent ${id}`).digest('base64url')}`;
   const redirect = (provider: Provider, host: string) => `http://${host}/v0/calendar/${provider}/callback`;
   const params = { type: 'object', properties: { provider: { enum: ['google', 'microsoft'] } } };
   server.get<{ Params: { provider: Provider }; Querystring: { for: string } }>(
@@ -168,11 +169,7 @@ export async function writeBack(
   return { written };
 }
 
-async function writeBackOne(
-  pool: Pool,
-  client: CalendarClient,
-  { id, token }: Connection,
-): Promise<number> {
+async function writeBackOne(pool: Pool, client: CalendarClient, { id, token }: Connection): Promise<number> {
   const { rows } = await pool.query<Writeback>(
     `SELECT w.id::text, action, b.id AS booking, b.starts_at AS start, b.ends_at AS "end",
             (SELECT external_id FROM calendar_writebacks made
@@ -187,7 +184,11 @@ async function writeBackOne(
   for (const { id: writeback, action, booking, start, end, external } of rows) {
     let name = external ?? entered.get(booking) ?? null;
     if (action === 'create') {
-      const event = { id: `apt${booking.replaceAll('-', '')}`, start: start.toISOString(), end: end.toISOString() };
+      const event = {
+        id: `apt${booking.replaceAll('-', '')}`,
+        start: start.toISOString(),
+        end: end.toISOString(),
+      };
       name = await client.insert(access, event);
       entered.set(booking, name);
     } else if (name !== null) await client.remove(access, name);

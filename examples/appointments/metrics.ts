@@ -42,8 +42,14 @@ export function addMetrics(
   });
   const up = gauge('database_up', '1 where the application has a connection to its database, else 0.');
   const offered = gauge('slots_offered', 'Half hours that all hosts offer in the next seven days.');
-  const overdue = gauge('webhook_deliveries_overdue', 'Webhooks that failed, are due again, and were not sent.');
-  const emails = gauge('emails_oldest_pending_seconds', 'Age of the oldest e-mail that was not sent; 0: none.');
+  const overdue = gauge(
+    'webhook_deliveries_overdue',
+    'Webhooks that failed, are due again, and were not sent.',
+  );
+  const emails = gauge(
+    'emails_oldest_pending_seconds',
+    'Age of the oldest e-mail that was not sent; 0: none.',
+  );
   const writebacks = gauge(
     'calendar_writebacks_oldest_pending_seconds',
     'Age of the oldest change that no connected calendar has yet; 0: none.',
@@ -61,9 +67,12 @@ export function addMetrics(
     overdue.set(found!.overdue);
     emails.set(found!.emails);
     writebacks.set(found!.writebacks);
-    const groups = await pool.query<{ provider: string; status: string; count: number; lastSync: number | null }>(
-      CONNECTIONS,
-    );
+    const groups = await pool.query<{
+      provider: string;
+      status: string;
+      count: number;
+      lastSync: number | null;
+    }>(CONNECTIONS);
     connections.reset();
     synced.reset();
     for (const { provider, status, count, lastSync } of groups.rows) {
@@ -84,6 +93,5 @@ export function addMetrics(
     up.set(isUp ? 1 : 0);
     return reply.type(registry.contentType).send(await registry.metrics());
   });
-  return (status) =>
-    creates.inc({ result: status < 300 ? 'ok' : status < 500 ? 'refused' : 'failed' });
+  return (status) => creates.inc({ result: status < 300 ? 'ok' : status < 500 ? 'refused' : 'failed' });
 }

@@ -2,7 +2,7 @@
  * What can be switched while the example runs, by `trouble.ts`. The application, and the servers of others that are played
  * beside it, follow within a second.
  */
-import type { ReceiverMood } from '../shared/receiver';
+import type { ReceiverMood } from '../shared/receiver-moods';
 import { switchesOf } from '../shared/switches';
 import type { CalendarMood, CalendarProvider } from '../simulators/calendars';
 

@@ -32,10 +32,8 @@ export const troubles: Record<string, Trouble> = {
     'consent to read the Google calendars is withdrawn, and what they are busy with is forgotten',
     (folder) => setCalendar(folder, 'google', { revokedAt: new Date().toISOString() }),
   ),
-  'calendar-down': switching(
-    'trouble well',
-    "Microsoft's calendar answers 503",
-    (folder) => setCalendar(folder, 'microsoft', { answers: 'down' }),
+  'calendar-down': switching('trouble well', "Microsoft's calendar answers 503", (folder) =>
+    setCalendar(folder, 'microsoft', { answers: 'down' }),
   ),
   'sync-stopped': switching(
     'recoverCalendarSync syncs; trouble well starts the job again',
@@ -59,11 +57,7 @@ export const troubles: Record<string, Trouble> = {
     '1.5.0 is in front, which writes a column that no migration has added: no booking can be made',
     (folder) => void deployVersion(folder, '1.5.0'),
   ),
-  'mail-down': switching(
-    'trouble well',
-    'the provider of e-mail answers 503',
-    to({ mail: 'down' }),
-  ),
+  'mail-down': switching('trouble well', 'the provider of e-mail answers 503', to({ mail: 'down' })),
   'red-ci': switching('trouble well', 'CI of main has failed', to({ ci: 'failure' })),
   // Consent that was withdrawn stays so: only its owner can give it again.
   well: switching('', 'everybody answers, and the jobs run', (folder) => {

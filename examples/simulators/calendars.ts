@@ -181,12 +181,7 @@ const gone = (reply: FastifyReply, status: number) =>
   reply.code(status).send({ error: { message: 'Resource has been deleted' } });
 
 /** Lunch of each day, what was written, and an absence. */
-function eventsOf(
-  { away }: CalendarMood,
-  written: Calendar,
-  from: string,
-  to: string,
-): CalendarEvent[] {
+function eventsOf({ away }: CalendarMood, written: Calendar, from: string, to: string): CalendarEvent[] {
   const today = Date.now() - (Date.now() % DAY_MS);
   const lunches = Array.from({ length: AWAY_DAYS }, (_, day) => {
     const midnight = today + day * DAY_MS;
@@ -199,8 +194,7 @@ function eventsOf(
     end: new Date(today + AWAY_DAYS * DAY_MS).toISOString(),
   };
   return [...lunches, ...written.values(), ...(away ? [absence] : [])].filter(
-    ({ start, end }) =>
-      Date.parse(start) < Date.parse(to) && Date.parse(end) > Date.parse(from),
+    ({ start, end }) => Date.parse(start) < Date.parse(to) && Date.parse(end) > Date.parse(from),
   );
 }
 

@@ -1,0 +1,303 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { parseDocument } from 'yaml';
+import type { RunningAppointments } from '../../examples/appointments/example';
+import { troubles } from '../../examples/appointments/trouble';
+import { checkAll } from '../../src/check/connections';
+import { withTemporal } from '../../src/cli/connect';
+import { PACKAGE_ROOT } from '../../src/config/version';
+import type { RunReport, RunStatus } from '../../src/contract/report';
+import type { ExampleStack } from '../../src/local/stack';
+import {
+  missingMonitoring,
+  startAlertmanager,
+  startPrometheus,
+  type MonitoringServer,
+  type Prometheus,
+} from '../support/monitoring';
+import { quietTemporal } from '../support/quiet';
+import { startTestExample } from '../support/shared/stack';
+import { eventually, query } from './support';
+
+quietTemporal();
+const folder = join(PACKAGE_ROOT, 'examples/appointments');
+const missing = missingMonitoring();
+const testReal = missing.length > 0 ? test.skip : test;
+if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(' and ')} not found\n`);
+
+let stack: ExampleStack<RunningAppointments>;
+let alertmanager: MonitoringServer | undefined;
+let prometheus: Prometheus;
+
+beforeAll(async () => {
+  stack = (await startTestExample('appointments', { intake: true })) as ExampleStack<RunningAppointments>;
+  process.env['RUNBOOKS_CONFIG'] = stack.configFile;
+  if (missing.length > 0) return;
+  const { directory, intake, example } = stack;
+  const token = join(directory, 'token');
+  writeFileSync(token, example.environment['APPOINTMENTS_ALERTS_TOKEN']!, { mode: 0o600 });
+  alertmanager = await startAlertmanager(join(directory, 'alertmanager'), {
+    route: { receiver: 'runbooks', group_by: ['alertname'], group_wait: '1s', group_interval: '1s' },
+    receivers: [
+      {
+        name: 'runbooks',
+        webhook_configs: [
+          {
+            url: `${intake!.url}/alerts/alertmanager`,
+            http_config: { authorization: { type: 'Bearer', credentials_file: token } },
+          },
+        ],
+      },
+    ],
+  });
+  prometheus = await startPrometheus({
+    directory: join(directory, 'prometheus'),
+    scrape: { appointments: example.app.url },
+    rules: [readFileSync(join(folder, 'alert-rules.yml'), 'utf8')],
+    alertmanager: alertmanager.url,
+  });
+});
+afterAll(async () => {
+  delete process.env['RUNBOOKS_CONFIG'];
+  await prometheus?.stop();
+  await alertmanager?.stop();
+  await stack?.stop();
+});
+
+const sql = <Row extends object>(statement: string) =>
+  query<Row & Record<string, unknown>>(stack.example.databaseUrl, statement);
+const trouble = (name: string) => troubles[name]!.make({ count: 1, seconds: 1 });
+async function ask<T>(
+  path: string,
+  init: RequestInit & { token?: boolean } = {},
+): Promise<{ status: number; body: T }> {
+  const { environment, app } = stack.example;
+  const answer = await fetch(`${app.url}${path}`, {
+    ...init,
+    headers: {
+      ...(init.token === false ? {} : { authorization: `Bearer ${environment['APPOINTMENTS_TOKEN']}` }),
+      ...init.headers,
+    },
+  });
+  return { status: answer.status, body: (await answer.json()) as T };
+}
+const post = <T>(path: string) => ask<T>(path, { method: 'POST' });
+const book = (key: string, body: object) =>
+  ask<{ id: string; actions: { cancel: string } }>('/v0/bookings', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify(body),
+  });
+interface Slot {
+  start: string;
+  end: string;
+}
+/** Of one day, so far away that no guest of the example comes there. */
+const slotsOf = async (host: string, day = 18) => {
+  const from = new Date(Date.now() - (Date.now() % 86_400_000) + day * 86_400_000);
+  const to = new Date(from.getTime() + 86_400_000);
+  return (
+    await ask<{ slots: Slot[] }>(
+      `/v0/availability?host=${host}&from=${from.toISOString()}&to=${to.toISOString()}`,
+    )
+  ).body.slots;
+};
+const isLunch = ({ start }: Slot) => start.includes('T12:');
+interface Connection {
+  id: string;
+  provider: string;
+  status: string;
+  lastError: string | null;
+  writebackPending: number;
+}
+const connections = async () =>
+  (await ask<{ connections: Connection[] }>('/v0/calendar/sync/status')).body.connections;
+
+const start = (runbook: string, input: object = {}): Promise<WorkflowHandle> =>
+  stack.client.workflow.start(runbook, {
+    taskQueue: stack.config.temporal.taskQueue,
+    workflowId: `${runbook}/appointments/test-${Math.random()}`,
+    args: [{ service: 'appointments', environment: 'production', startedBy: 'ana', ...input }],
+  });
+const run = async (runbook: string, input: object = {}) =>
+  (await (await start(runbook, input)).result()) as RunReport;
+const taskOf = async (handle: WorkflowHandle) =>
+  (await eventually(
+    () => handle.query<RunStatus>('status').catch(() => undefined),
+    (status) => status?.waiting.some(({ kind }) => kind === 'task') === true,
+  ))!.waiting.find(({ kind }) => kind === 'task')!;
+const alerted = async (runbook: string) => {
+  for await (const { workflowId } of stack.client.workflow.list({ query: `WorkflowType = '${runbook}'` }))
+    if (workflowId.includes('/alert-')) return stack.client.workflow.getHandle(workflowId);
+  return undefined;
+};
+const firing = async () =>
+  (await prometheus.query('ALERTS{alertstate="firing"}')).map(({ labels }) => labels['alertname']!);
+
+test('its configuration is complete, and check finds no error', async () => {
+  const checks = await checkAll(stack.config, withTemporal);
+  expect(checks.filter(({ state }) => state === 'failed')).toEqual([]);
+});
+
+test("every endpoint of its seed answers as it says, the operators' only with their token", async () => {
+  expect(await ask('/health', { token: false })).toMatchObject({ status: 200, body: { status: 'ok' } });
+  expect((await ask('/v0/webhooks')).body).toEqual({ deliveries: expect.any(Array), next: null });
+  expect((await post('/v0/webhooks/deliveries/run')).body).toEqual({
+    processed: expect.any(Number),
+    succeeded: expect.any(Number),
+  });
+  expect((await post('/v0/calendar/google/sync')).body).toEqual({ synced: 2, failed: 0 });
+  expect((await post('/v0/calendar/microsoft/sync')).body).toEqual({ synced: 1, failed: 0 });
+  expect((await post('/v0/calendar/writeback/run')).body).toEqual({ written: expect.any(Number) });
+  expect((await connections()).map(({ provider, status }) => `${provider} ${status}`)).toEqual([
+    'google connected',
+    'microsoft connected',
+    'google connected',
+  ]);
+  for (const path of ['/v0/webhooks', '/v0/calendar/sync/status', '/v0/emails/outbox'])
+    expect([path, (await ask(path, { token: false })).status]).toEqual([path, 401]);
+});
+
+test('an appointment is made once for its key, told to everybody, and cancelled by its link once', async () => {
+  const { receiver, mail, calendars } = stack.example;
+  const offered = await slotsOf('2');
+  expect(offered).toHaveLength(18);
+  expect(offered.filter(isLunch)).toEqual([]);
+  const { start } = offered[0]!;
+  const wanted = { host: '2', start, name: 'Dora', email: 'dora@example.com' };
+  const { status, body } = await book('key-of-dora', wanted);
+  expect(status).toBe(201);
+  expect((await book('key-of-dora', wanted)).body).toEqual(body);
+  expect((await book('key-of-dora', { ...wanted, name: 'Emil' })).status).toBe(409);
+  expect((await book('key-of-emil', { ...wanted, name: 'Emil' })).status).toBe(409);
+  expect((await slotsOf('2')).map((slot) => slot.start)).not.toContain(start);
+  const [delivery] = await sql<{ id: string }>(
+    `SELECT id::text FROM webhook_deliveries WHERE booking_id = '${body.id}'`,
+  );
+  await eventually(
+    async () => receiver.received().filter((one) => one.delivery === delivery!.id),
+    (all) => all.length === 1 && all[0]!.status === 200,
+  );
+  const inCalendar = () =>
+    calendars.written('microsoft', '2').filter((one) => Date.parse(one.start) === Date.parse(start));
+  await eventually(
+    async () => inCalendar().length,
+    (count) => count === 1,
+  );
+  const [confirmation] = await eventually(
+    async () => mail.sent().filter(({ to }) => to === 'dora@example.com'),
+    (all) => all.length === 1,
+  );
+  expect(confirmation!.text).toContain(body.actions.cancel);
+  expect((await post(body.actions.cancel)).body).toEqual({ id: body.id, status: 'cancelled' });
+  expect((await post(body.actions.cancel)).status).toBe(404);
+  await eventually(
+    async () => inCalendar().length,
+    (count) => count === 0,
+  );
+  await post('/v0/calendar/microsoft/sync');
+  expect((await slotsOf('2')).map((slot) => slot.start)).toContain(start);
+});
+
+testReal(
+  'receivers and jobs that stop are noticed by their rules; the alerts start the runs that end them, and nothing is overdue',
+  async () => {
+    for (const name of ['receiver-down', 'sync-stopped', 'writeback-stopped', 'mail-down'])
+      await trouble(name);
+    const seen = new Set<string>();
+    await eventually(
+      async () => {
+        for (const name of await firing()) seen.add(name);
+        return [...seen].sort();
+      },
+      (names) =>
+        ['WebhooksOverdue', 'CalendarBehind', 'CalendarBacklog', 'EmailsDelayed'].every((name) =>
+          names.includes(`Appointments${name}`),
+        ),
+    );
+    expect(
+      await sql<{ error: string }>(
+        "SELECT DISTINCT last_error AS error FROM webhook_deliveries WHERE attempts > 0 AND status = 'pending'",
+      ),
+    ).toEqual([{ error: 'HTTP 503' }]);
+    const webhooks = await eventually(
+      () => alerted('replayWebhookDeliveries'),
+      (handle) => handle !== undefined,
+    );
+    const { id, question } = await taskOf(webhooks!);
+    expect(question).toMatch(/hooks\.host-\d\.example\.com.*HTTP 503\): the receiver is in trouble/);
+    await trouble('well');
+    await webhooks!.executeUpdate('done', { args: [{ task: id, by: 'ben' }] });
+    expect(await webhooks!.result()).toMatchObject({ outcome: 'SUCCEEDED', startedBy: 'alert:alertmanager' });
+    const calendars = await eventually(
+      () => alerted('recoverCalendarSync'),
+      (handle) => handle !== undefined,
+    );
+    expect(await calendars!.result()).toMatchObject({
+      outcome: expect.stringMatching(/SUCCEEDED|NOTHING_TO_DO/),
+    });
+    // The incident of the late e-mails.
+    const incident = await eventually(
+      () => alerted('respondToIncident'),
+      (handle) => handle !== undefined,
+    );
+    expect((await incident!.query<RunStatus>('status')).summary).toContain('e-mail');
+    await incident!.terminate('the end of this test');
+    await eventually(firing, (names) => names.length === 0);
+    expect(await sql(`SELECT FROM webhook_deliveries WHERE status = 'pending' AND attempts > 0`)).toEqual([]);
+    expect(
+      await sql(`SELECT FROM email_outbox WHERE status = 'pending' AND created_at < now() - interval '20 s'`),
+    ).toEqual([]);
+  },
+);
+
+test('consent that was withdrawn: the busy hour is offered, until the owners open their links; the run goes on by itself', async () => {
+  await trouble('calendar-revoked');
+  await eventually(connections, (all) => all.filter(({ status }) => status === 'expired').length === 2);
+  expect((await slotsOf('1')).filter(isLunch)).toHaveLength(2);
+  const handle = await start('recoverCalendarSync');
+  const { question } = await taskOf(handle);
+  const links = question.match(/http:\S+\/v0\/calendar\/google\/connect\?for=\d+/g) ?? [];
+  expect(links).toHaveLength(2);
+  for (const link of links) expect((await fetch(link)).status).toBe(200);
+  expect(await handle.result()).toMatchObject({
+    outcome: 'SUCCEEDED',
+    summary: expect.stringContaining('3 busy windows cannot be booked'),
+  });
+  expect((await slotsOf('1')).filter(isLunch)).toEqual([]);
+});
+
+testReal('a bad release, and calendars that say that all are away, are noticed; each ends', async () => {
+  await trouble('bad-deploy');
+  await eventually(firing, (names) => names.includes('AppointmentsBookingsFail'));
+  const { start } = (await slotsOf('3'))[0]!;
+  const wanted = { host: '3', start, name: 'Fay', email: 'fay@example.com' };
+  expect(await book('key-of-fay', wanted)).toMatchObject({ status: 500, body: { error: 'internal error' } });
+  const rolledBack = await run('rollBackDeployment');
+  expect(rolledBack.outcome).toBe('SUCCEEDED');
+  expect((await book('key-of-fay', wanted)).status).toBe(201);
+  await trouble('nothing-offered');
+  await eventually(firing, (names) => names.includes('AppointmentsAvailabilityEmpty'));
+  await trouble('well');
+  await eventually(
+    () => slotsOf('1'),
+    (slots) => slots.length > 0,
+  );
+});
+
+test('a backup of it is drilled: its tables are there, and an appointment can be made in the copy', async () => {
+  expect((await run('backUpDatabase')).outcome).toBe('SUCCEEDED');
+  const { outcome, timeline } = await run('drillRestore', { recoveryPoint: 'latest' });
+  expect(outcome).toBe('SUCCEEDED');
+  expect(JSON.stringify(timeline)).toMatch(/required|smoke/i);
+});
+
+test('what its README says to type exists', () => {
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+  for (const [, name] of readme.matchAll(/^trouble ([a-z-]+)/gm))
+    expect(Object.keys(troubles)).toContain(name);
+  for (const name of Object.keys(troubles)) expect(readme).toContain(`\`${name}\``);
+  const rules = parseDocument(readFileSync(join(folder, 'alert-rules.yml'), 'utf8')).toString();
+  for (const [alert] of readme.matchAll(/Appointments[A-Z]\w+/g)) expect(rules).toContain(alert);
+});
