@@ -4,7 +4,7 @@ import { Pool } from 'pg';
 import { countAnswers } from '../shared/answers';
 import { requireBearer } from '../shared/secrets';
 import { addWebhooks, sendDue, type WebhookOptions } from '../shared/webhooks';
-import { followVersion } from '../booking/deployments';
+import { followVersion } from '../shared/deployments';
 import { addBookings, Refused, countSlots } from './bookings';
 import { calendarClients } from './calendar-clients';
 import { addCalendars, sync, writeBack } from './calendars';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fetch } from 'undici';
 import { parseDocument } from 'yaml';
 import type { Example, ExampleParts, RunningExample } from '../example';
-import { setUpDeployments } from '../booking/deployments';
+import { setUpDeployments } from '../shared/deployments';
 import { writeConfig } from '../shared/config';
 import { createDatabase, createRoles, urlFor, withClient } from '../shared/database';
 import { exampleFile, exampleProgram } from '../shared/files';

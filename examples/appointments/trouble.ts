@@ -1,5 +1,5 @@
 /** Symptoms to practise on, made for real, with RUNBOOKS_CONFIG. `trouble well` has everybody answer again. */
-import { deployVersion } from '../booking/deployments';
+import { deployVersion } from '../shared/deployments';
 import { runTroubles, stackFolder, type Trouble } from '../shared/trouble';
 import { DEFAULT_SWITCHES, readSwitches, setCalendar, setSwitches, type Switches } from './switches';
 

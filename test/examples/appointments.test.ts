@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { parseDocument } from 'yaml';
@@ -9,15 +10,10 @@ import { withTemporal } from '../../src/cli/connect';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import type { RunReport, RunStatus } from '../../src/contract/report';
 import type { ExampleStack } from '../../src/local/stack';
-import {
-  missingMonitoring,
-  startAlertmanager,
-  startPrometheus,
-  type MonitoringServer,
-  type Prometheus,
-} from '../support/monitoring';
+import { missingMonitoring } from '../support/monitoring';
 import { quietTemporal } from '../support/quiet';
 import { startTestExample } from '../support/shared/stack';
+import { startAlerting, type Alerting } from './alerting';
 import { eventually, query } from './support';
 
 quietTemporal();
@@ -27,41 +23,19 @@ const testReal = missing.length > 0 ? test.skip : test;
 if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(' and ')} not found\n`);
 
 let stack: ExampleStack<RunningAppointments>;
-let alertmanager: MonitoringServer | undefined;
-let prometheus: Prometheus;
+let alerting: Alerting;
 
 beforeAll(async () => {
   stack = (await startTestExample('appointments', { intake: true })) as ExampleStack<RunningAppointments>;
   process.env['RUNBOOKS_CONFIG'] = stack.configFile;
   if (missing.length > 0) return;
-  const { directory, intake, example } = stack;
-  const token = join(directory, 'token');
-  writeFileSync(token, example.environment['APPOINTMENTS_ALERTS_TOKEN']!, { mode: 0o600 });
-  alertmanager = await startAlertmanager(join(directory, 'alertmanager'), {
-    route: { receiver: 'runbooks', group_by: ['alertname'], group_wait: '1s', group_interval: '1s' },
-    receivers: [
-      {
-        name: 'runbooks',
-        webhook_configs: [
-          {
-            url: `${intake!.url}/alerts/alertmanager`,
-            http_config: { authorization: { type: 'Bearer', credentials_file: token } },
-          },
-        ],
-      },
-    ],
-  });
-  prometheus = await startPrometheus({
-    directory: join(directory, 'prometheus'),
-    scrape: { appointments: example.app.url },
-    rules: [readFileSync(join(folder, 'alert-rules.yml'), 'utf8')],
-    alertmanager: alertmanager.url,
-  });
+  const { app, environment } = stack.example;
+  const token = environment['APPOINTMENTS_ALERTS_TOKEN']!;
+  alerting = await startAlerting(stack, { example: 'appointments', url: app.url, token });
 });
 afterAll(async () => {
   delete process.env['RUNBOOKS_CONFIG'];
-  await prometheus?.stop();
-  await alertmanager?.stop();
+  await alerting?.stop();
   await stack?.stop();
 });
 
@@ -132,8 +106,7 @@ const alerted = async (runbook: string) => {
     if (workflowId.includes('/alert-')) return stack.client.workflow.getHandle(workflowId);
   return undefined;
 };
-const firing = async () =>
-  (await prometheus.query('ALERTS{alertstate="firing"}')).map(({ labels }) => labels['alertname']!);
+const firing = () => alerting.firing();
 
 test('its configuration is complete, and check finds no error', async () => {
   const checks = await checkAll(stack.config, withTemporal);
@@ -212,7 +185,7 @@ testReal(
         return [...seen].sort();
       },
       (names) =>
-        ['WebhooksOverdue', 'CalendarBehind', 'CalendarBacklog', 'EmailsDelayed'].every((name) =>
+        ['WebhooksOverdue', 'CalendarBacklog', 'EmailsDelayed'].every((name) =>
           names.includes(`Appointments${name}`),
         ),
     );
@@ -268,29 +241,47 @@ test('consent that was withdrawn: the busy hour is offered, until the owners ope
   expect((await slotsOf('1')).filter(isLunch)).toEqual([]);
 });
 
-testReal('a bad release, and calendars that say that all are away, are noticed; each ends', async () => {
-  await trouble('bad-deploy');
-  await eventually(firing, (names) => names.includes('AppointmentsBookingsFail'));
-  const { start } = (await slotsOf('3'))[0]!;
-  const wanted = { host: '3', start, name: 'Fay', email: 'fay@example.com' };
-  expect(await book('key-of-fay', wanted)).toMatchObject({ status: 500, body: { error: 'internal error' } });
-  const rolledBack = await run('rollBackDeployment');
-  expect(rolledBack.outcome).toBe('SUCCEEDED');
-  expect((await book('key-of-fay', wanted)).status).toBe(201);
-  await trouble('nothing-offered');
-  await eventually(firing, (names) => names.includes('AppointmentsAvailabilityEmpty'));
-  await trouble('well');
-  await eventually(
-    () => slotsOf('1'),
-    (slots) => slots.length > 0,
-  );
-});
+testReal(
+  'a bad release opens an incident, which rolls it back; what else is wrong is noticed too',
+  async () => {
+    await trouble('sync-stopped');
+    await trouble('bad-deploy');
+    const { start } = (await slotsOf('3'))[0]!;
+    const wanted = { host: '3', start, name: 'Fay', email: 'fay@example.com' };
+    expect(await book('key-of-fay', wanted)).toMatchObject({
+      status: 500,
+      body: { error: 'internal error' },
+    });
+    await eventually(firing, (names) => names.includes('AppointmentsBookingsFail'));
+    await eventually(
+      () => book('key-of-fay', wanted),
+      ({ status }) => status === 201,
+    );
+    const incident = (await alerted('respondToIncident'))!;
+    const { timeline } = await incident.query<RunStatus>('status');
+    expect(JSON.stringify(timeline)).toContain('rollBackDeployment');
+    await eventually(firing, (names) => names.includes('AppointmentsCalendarBehind'));
+    await trouble('nothing-offered');
+    for (const provider of ['google', 'microsoft']) await post(`/v0/calendar/${provider}/sync`);
+    await eventually(firing, (names) => names.includes('AppointmentsAvailabilityEmpty'));
+    await incident.terminate('the end of this test');
+    await trouble('well');
+    await eventually(
+      () => slotsOf('1'),
+      (slots) => slots.length > 0,
+    );
+  },
+);
 
 test('a backup of it is drilled: its tables are there, and an appointment can be made in the copy', async () => {
   expect((await run('backUpDatabase')).outcome).toBe('SUCCEEDED');
   const { outcome, timeline } = await run('drillRestore', { recoveryPoint: 'latest' });
   expect(outcome).toBe('SUCCEEDED');
   expect(JSON.stringify(timeline)).toMatch(/required|smoke/i);
+});
+
+testReal('each rule fires when it should, with the words that it should', () => {
+  execFileSync('promtool', ['test', 'rules', 'alert-rules.test.yml'], { cwd: folder, stdio: 'pipe' });
 });
 
 test('what its README says to type exists', () => {
