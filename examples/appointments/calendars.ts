@@ -46,7 +46,10 @@ export function addCalendars(server: FastifyInstance, options: CalendarOptions):
   );
 }
 
-/** The owner opens the first, agrees at the provider, and comes back to the second. */
+/**
+ * The owner opens the first, agrees at the provider, and comes back to the second. The example has no accounts: elsewhere the
+ * first asks who it is.
+ */
 function addConsent(server: FastifyInstance, { pool, clients, linkKey }: CalendarOptions): void {
   const sign = (id: string) =>
     `${id}.${createHmac('sha256', linkKey).update(`consent ${id}`).digest('base64url')}`;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { parseDocument } from 'yaml';
 import type { RunningAppointments } from '../../examples/appointments/example';
@@ -14,6 +15,7 @@ import { missingMonitoring } from '../support/monitoring';
 import { quietTemporal } from '../support/quiet';
 import { startTestExample } from '../support/shared/stack';
 import { startAlerting, type Alerting } from './alerting';
+import { clientOf, type Slot } from './appointments-client';
 import { eventually, query } from './support';
 
 quietTemporal();
@@ -41,53 +43,10 @@ afterAll(async () => {
 
 const sql = <Row extends object>(statement: string) =>
   query<Row & Record<string, unknown>>(stack.example.databaseUrl, statement);
+const FAILED = `SELECT FROM webhook_deliveries WHERE status = 'pending' AND attempts > 0`;
 const trouble = (name: string) => troubles[name]!.make({ count: 1, seconds: 1 });
-async function ask<T>(
-  path: string,
-  init: RequestInit & { token?: boolean } = {},
-): Promise<{ status: number; body: T }> {
-  const { environment, app } = stack.example;
-  const answer = await fetch(`${app.url}${path}`, {
-    ...init,
-    headers: {
-      ...(init.token === false ? {} : { authorization: `Bearer ${environment['APPOINTMENTS_TOKEN']}` }),
-      ...init.headers,
-    },
-  });
-  return { status: answer.status, body: (await answer.json()) as T };
-}
-const post = <T>(path: string) => ask<T>(path, { method: 'POST' });
-const book = (key: string, body: object) =>
-  ask<{ id: string; actions: { cancel: string } }>('/v0/bookings', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
-    body: JSON.stringify(body),
-  });
-interface Slot {
-  start: string;
-  end: string;
-}
-/** Of one day, so far away that no guest of the example comes there. */
-const slotsOf = async (host: string, day = 18) => {
-  const from = new Date(Date.now() - (Date.now() % 86_400_000) + day * 86_400_000);
-  const to = new Date(from.getTime() + 86_400_000);
-  return (
-    await ask<{ slots: Slot[] }>(
-      `/v0/availability?host=${host}&from=${from.toISOString()}&to=${to.toISOString()}`,
-    )
-  ).body.slots;
-};
+const { ask, post, book, slotsOf, connections } = clientOf(() => stack.example);
 const isLunch = ({ start }: Slot) => start.includes('T12:');
-interface Connection {
-  id: string;
-  provider: string;
-  status: string;
-  lastError: string | null;
-  writebackPending: number;
-}
-const connections = async () =>
-  (await ask<{ connections: Connection[] }>('/v0/calendar/sync/status')).body.connections;
-
 const start = (runbook: string, input: object = {}): Promise<WorkflowHandle> =>
   stack.client.workflow.start(runbook, {
     taskQueue: stack.config.temporal.taskQueue,
@@ -173,6 +132,33 @@ test('an appointment is made once for its key, told to everybody, and cancelled 
   expect((await slotsOf('2')).map((slot) => slot.start)).toContain(start);
 });
 
+test('troubles of others are real: another secret, a calendar that is down, a red CI', async () => {
+  for (const name of ['receiver-secret', 'calendar-down', 'red-ci']) await trouble(name);
+  await eventually(
+    () => post('/v0/webhooks/endpoints/1/probe'),
+    ({ body }) => isDeepStrictEqual(body, { status: 401, error: 'HTTP 401' }),
+  );
+  expect((await post('/v0/calendar/microsoft/sync')).body).toEqual({ synced: 0, failed: 1 });
+  expect((await connections())[1]).toMatchObject({
+    status: 'connected',
+    lastError: 'HTTP 503 Backend Error',
+  });
+  const ci = await fetch(
+    `${stack.example.environment['APPOINTMENTS_CI_URL']}/repos/acme/appointments/actions/runs?branch=main`,
+  );
+  expect(await ci.json()).toMatchObject({ workflow_runs: [{ conclusion: 'failure' }] });
+  await trouble('well');
+  await eventually(connections, (all) => all.every(({ lastError }) => lastError === null));
+  // Before the rule thinks of it.
+  await eventually(
+    async () => {
+      await post('/v0/webhooks/deliveries/run');
+      return sql(FAILED);
+    },
+    (rows) => rows.length === 0,
+  );
+});
+
 testReal(
   'receivers and jobs that stop are noticed by their rules; the alerts start the runs that end them, and nothing is overdue',
   async () => {
@@ -218,7 +204,7 @@ testReal(
     expect((await incident!.query<RunStatus>('status')).summary).toContain('e-mail');
     await incident!.terminate('the end of this test');
     await eventually(firing, (names) => names.length === 0);
-    expect(await sql(`SELECT FROM webhook_deliveries WHERE status = 'pending' AND attempts > 0`)).toEqual([]);
+    expect(await sql(FAILED)).toEqual([]);
     expect(
       await sql(`SELECT FROM email_outbox WHERE status = 'pending' AND created_at < now() - interval '20 s'`),
     ).toEqual([]);
