@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { parseDocument } from 'yaml';
 import type { RunningAppointments } from '../../examples/appointments/example';
@@ -135,8 +134,8 @@ test('an appointment is made once for its key, told to everybody, and cancelled 
 test('troubles of others are real: another secret, a calendar that is down, a red CI', async () => {
   for (const name of ['receiver-secret', 'calendar-down', 'red-ci']) await trouble(name);
   await eventually(
-    () => post('/v0/webhooks/endpoints/1/probe'),
-    ({ body }) => isDeepStrictEqual(body, { status: 401, error: 'HTTP 401' }),
+    () => post<{ status: number }>('/v0/webhooks/endpoints/1/probe'),
+    ({ body }) => body.status === 401,
   );
   expect((await post('/v0/calendar/microsoft/sync')).body).toEqual({ synced: 0, failed: 1 });
   expect((await connections())[1]).toMatchObject({
@@ -162,8 +161,7 @@ test('troubles of others are real: another secret, a calendar that is down, a re
 testReal(
   'receivers and jobs that stop are noticed by their rules; the alerts start the runs that end them, and nothing is overdue',
   async () => {
-    for (const name of ['receiver-down', 'sync-stopped', 'writeback-stopped', 'mail-down'])
-      await trouble(name);
+    for (const name of ['receiver-down', 'writeback-stopped', 'mail-down']) await trouble(name);
     const seen = new Set<string>();
     await eventually(
       async () => {
@@ -232,6 +230,10 @@ testReal(
   async () => {
     await trouble('sync-stopped');
     await trouble('bad-deploy');
+    await eventually(
+      () => ask<{ version: string }>('/health'),
+      ({ body }) => body.version === '1.5.0',
+    );
     const { start } = (await slotsOf('3'))[0]!;
     const wanted = { host: '3', start, name: 'Fay', email: 'fay@example.com' };
     expect(await book('key-of-fay', wanted)).toMatchObject({
