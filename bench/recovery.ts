@@ -8,8 +8,8 @@ import { median, percentile, round, say, type Results } from './measure';
 import { endProgram, startWorker } from './program';
 import { measureRun, startRun } from './runs';
 
-/** A dump of this takes a few seconds: there is time to kill something. */
-const MEGABYTES = 150;
+/** A dump of this takes longer than two heartbeats: Temporal hears of it before it is over. */
+const MEGABYTES = 600;
 const POLL_MS = 50;
 const DEADLINE_MS = 180_000;
 const STEP = 'backUp';
@@ -108,7 +108,9 @@ export async function measureRecovery(kills: number): Promise<Results> {
 }
 
 async function recoveryOf(bench: Bench, handle: WorkflowHandle, { ends, strike }: Fault): Promise<number> {
-  const before = await until(bench, handle, (step) => step?.phase === 'dump');
+  const before = await until(bench, handle, (step) => step === undefined || step.phase === 'dump');
+  if (before === undefined)
+    throw new Error(`${handle.workflowId}: the dump was over before Temporal heard of it`);
   const struckMs = Date.now();
   const struck = strike();
   // A step that is gone has ended, and not because of a failure: the run succeeds.
@@ -116,7 +118,7 @@ async function recoveryOf(bench: Bench, handle: WorkflowHandle, { ends, strike }
     bench,
     handle,
     (step) =>
-      step === undefined || (ends ? step.attempt > before!.attempt && atWork(step) : step.beatMs > struckMs),
+      step === undefined || (ends ? step.attempt > before.attempt && atWork(step) : step.beatMs > struckMs),
     true,
   );
   const tookMs = Date.now() - struckMs;

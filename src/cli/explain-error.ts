@@ -11,6 +11,7 @@ const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
+const RESOURCE_EXHAUSTED = 8;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
@@ -75,6 +76,12 @@ function explainService(error: Error): Explained {
     return {
       exitCode: EXIT.unreachable,
       message: `Temporal does not answer: ${details}. Check its address: temporal.address of the configuration, or TEMPORAL_ADDRESS.`,
+    };
+  }
+  if (cause.code === RESOURCE_EXHAUSTED) {
+    return {
+      exitCode: EXIT.unreachable,
+      message: `Temporal takes no more requests of that kind at the moment: ${details}. Nothing was read; try again in a minute. Where that goes on, somebody asks too often, or the namespace needs a higher limit.`,
     };
   }
   if (cause.code === PERMISSION_DENIED || cause.code === UNAUTHENTICATED) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import { lineFinder } from './lines';
 import { problemsOf, problemText, suggestion } from './problem-text';
 import { configSchema, type Config, type DatabaseConfig } from './schema';
@@ -62,9 +62,21 @@ export function readConfigFile(path: string): ConfigFile {
   return {
     file,
     directory: dirname(file),
-    document: document.toJS() as unknown,
+    document: contentOf(document, file),
     lineOf: lineFinder(document, lines),
   };
+}
+
+/** A thousand services may share an anchor; what multiplies itself is no configuration. */
+const ALIASES = { maxAliasCount: 100_000 };
+
+/** What an anchor or an alias makes impossible shows only here. */
+function contentOf(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS(ALIASES);
+  } catch (error) {
+    throw new ConfigError(file, [`anchors and aliases: ${(error as Error).message}`]);
+  }
 }
 
 /** Parses what was read, without a look at what its names refer to. Throws ConfigError with every problem. */
@@ -88,7 +100,7 @@ export function parseConfig(
 export function salvageTemporal(path: string): Config['temporal'] {
   const { temporal } = configSchema.shape;
   try {
-    const document = parseDocument(readFileSync(path, 'utf8')).toJS() as { temporal?: unknown } | null;
+    const document = parseDocument(readFileSync(path, 'utf8')).toJS(ALIASES) as { temporal?: unknown } | null;
     return temporal.parse(document?.temporal);
   } catch {
     return temporal.parse(undefined);

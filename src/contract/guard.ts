@@ -74,6 +74,24 @@ export interface Holder {
   kept?: string;
   /** ISO time: when it began to be kept, or people were last reminded of that. */
   remindedAt?: string;
+  /** The reminder that is due reached nobody: how often it was tried, and when last (ISO time). */
+  unsent?: Unsent;
+}
+
+export interface Unsent {
+  times: number;
+  at: string;
+}
+
+/** What a run was to tell people, and has not said yet that it did. */
+export interface Untold extends Release {
+  text: string;
+  /** ISO time: when its guard looks at it next. */
+  lookAt: string;
+  /** How often it was looked at, or people could not be told instead. */
+  times: number;
+  /** It has ended: then the guard tells them. */
+  over?: true;
 }
 
 /** A run that needs a person: its lease stays until one has released it. */
@@ -140,6 +158,8 @@ export interface GuardMemory {
   ceilings: Record<string, Ceiling>;
   /** Runs for alerts, the newest: what a recurrence is counted by. Absent where there was none. */
   recurring?: PastRun[];
+  /** Openings of the breaker that people may not know of. Absent where there is none. */
+  untold?: Untold[];
   /** By service, in the guard of everything. */
   sick: Record<string, { at: string; reason: string }>;
   /** What people, and the breaker itself, changed: newest last. */

@@ -27,8 +27,15 @@ export interface PlaceWish {
 export interface PlaceRequest extends PlaceWish, Release {
   rank: number;
   notice: AdmissionNotice;
-  /** Shards that had none for it: one that has a place gives it, one that has none forgets it. */
+  /** Has a place at once or none, and does not wait: it is the run itself that hears. */
+  glance?: true;
+  /** The shard where it waits, which asks for it: one that has a place offers it to that shard, one that has none forgets it. */
   passedBy?: number;
+}
+
+/** A place for a run that waits at another shard, and of which shard it is. */
+export interface PlaceOffer extends Release {
+  shard: number;
 }
 
 /** State of a shard: answer of its `state` query, and its argument when it continues as new. */

@@ -39,7 +39,7 @@ export async function withFileLock<T>(
     if (await take(path, own)) break;
     const holder = await readHolder(path);
     if (holder === undefined) continue;
-    if ((await startOf(holder.pid)) !== holder.startedAt) await breakLock(path, holder, own);
+    if ((await startOf(holder.pid)) !== holder.startedAt) await breakLock(path, holder, own.id);
     else if (Date.now() >= until) throw new LockHeld(path, holder.pid);
   }
   try {
@@ -47,6 +47,14 @@ export async function withFileLock<T>(
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** Removes a lock, or what was to become one, whose holder has ended. Returns whether it was such a one. */
+export async function removeDeadLock(path: string): Promise<boolean> {
+  const holder = await readHolder(path);
+  if (holder === undefined || (await startOf(holder.pid)) === holder.startedAt) return false;
+  await breakLock(path, holder, randomUUID());
+  return true;
 }
 
 /** A link appears whole or not at all, and never over another one. */
@@ -72,8 +80,8 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 }
 
 /** What was moved away may be the lock of somebody who was quicker to break the dead one: that is put back. */
-async function breakLock(path: string, dead: Holder, own: Holder): Promise<void> {
-  const moved = `${path}.${own.id}.broken`;
+async function breakLock(path: string, dead: Holder, own: string): Promise<void> {
+  const moved = `${path}.${own}.broken`;
   await rename(path, moved).catch(() => undefined);
   const found = await readHolder(moved);
   if (found !== undefined && found.id !== dead.id) await link(moved, path).catch(() => undefined);

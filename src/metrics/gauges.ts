@@ -11,7 +11,7 @@ export function gaugesOf(config: LoadedConfig): GaugeSpec[] {
 const runGauges: GaugeSpec[] = [
   {
     name: 'runbooks_unread',
-    help: 'What is there and was not read yet, by what it is: schedules, guards, and 1 for proofs while runs of the past are still being read',
+    help: 'What is there and was not read, by what it is: schedules and guards; 1 for proofs while runs of the past are still being read; 1 for runs and endings while they are as they were before',
     labels: ['what'],
     samples: ({ unread }) => Object.entries(unread).map(([what, value]) => ({ labels: { what }, value })),
   },

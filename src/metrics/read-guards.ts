@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import {
   GUARD_ALL,
   GUARD_TYPE,
@@ -8,7 +8,7 @@ import {
   type GuardMemory,
   type GuardState,
 } from '../contract/guard';
-import { inTurns } from './in-turns';
+import { inTurns } from '../host/in-turns';
 
 /** What is asked of a guard, by its target. */
 export interface GuardView {
@@ -35,8 +35,8 @@ export interface ReadGuards {
 }
 
 /**
- * Every guard: its answer, and of more than can be asked at a time what its memory says. One that does not answer now is
- * as it was before, or as it remembers, or left out.
+ * Every guard: its answer; of more than can be asked at a time, and of those that were ended and not followed yet, what their
+ * memory says. One that does not answer now is as it was before, or as it remembers, or left out.
  */
 export async function readGuards(
   client: Client,
@@ -44,15 +44,13 @@ export async function readGuards(
   before: GuardView[],
 ): Promise<ReadGuards> {
   if (!answering) return { guards: before, unasked: 0 };
-  const query = `WorkflowType = '${GUARD_TYPE}' AND ExecutionStatus = 'Running'`;
-  // The kill switch must be known however many targets there are.
-  const memories = new Map<string, GuardMemory | undefined>([[guardId(GUARD_ALL), undefined]]);
-  for await (const { workflowId, memo } of client.workflow.list({ query }))
-    memories.set(workflowId, memo?.[GUARD_MEMO] as GuardMemory | undefined);
+  const { memories, gone } = await findGuards(client);
   const ids = [...memories.keys()].sort(
     (one, other) => urgency(memories.get(other)) - urgency(memories.get(one)),
   );
-  const asked = [guardId(GUARD_ALL), ...ids.filter((id) => id !== guardId(GUARD_ALL))].slice(0, MAX_ASKED);
+  const asked = [guardId(GUARD_ALL), ...ids.filter((id) => id !== guardId(GUARD_ALL))]
+    .filter((id) => !gone.has(id))
+    .slice(0, MAX_ASKED);
   const answers = await inTurns(asked, ASKED_AT_ONCE, (id) => ask(client, id));
   const answerOf = new Map(asked.map((id, index) => [id, answers[index]]));
   const guards = ids.map((id) => {
@@ -60,10 +58,28 @@ export async function readGuards(
     const memory = memories.get(id);
     if (answer !== undefined) return viewOf(answer);
     const own = memory === undefined ? undefined : remembered(id, memory);
-    if (!answerOf.has(id)) return own;
+    if (!asked.includes(id)) return own;
     return before.find(({ target }) => guardId(target) === id) ?? own;
   });
   return { guards: guards.filter((view) => view !== undefined), unasked: ids.length - asked.length };
+}
+
+/** The newest of each; what one that was ended remembers still counts. */
+async function findGuards(
+  client: Client,
+): Promise<{ memories: Map<string, GuardMemory | undefined>; gone: Set<string> }> {
+  // One that continued as new runs on.
+  const query = `WorkflowType = '${GUARD_TYPE}' AND ExecutionStatus != 'ContinuedAsNew'`;
+  const newest = new Map<string, WorkflowExecutionInfo>();
+  for await (const info of client.workflow.list({ query })) {
+    const known = newest.get(info.workflowId);
+    if (known === undefined || info.startTime > known.startTime) newest.set(info.workflowId, info);
+  }
+  // The kill switch must be known however many targets there are.
+  const memories = new Map<string, GuardMemory | undefined>([[guardId(GUARD_ALL), undefined]]);
+  for (const [id, { memo }] of newest) memories.set(id, memo?.[GUARD_MEMO] as GuardMemory | undefined);
+  const ended = [...newest].filter(([, { status }]) => status.name !== 'RUNNING' && status.name !== 'PAUSED');
+  return { memories, gone: new Set(ended.map(([id]) => id)) };
 }
 
 /** Somebody may wait for one that is held or paused. */

@@ -3,7 +3,7 @@ import type { LoadedConfig } from '../config/load';
 import type { RunStatus, Waiting } from '../contract/report';
 import type { Catalogue } from '../catalogue/catalogue';
 import { searchAttributes } from '../contract/search-attributes';
-import { inTurns } from './in-turns';
+import { inTurns } from '../host/in-turns';
 
 /** A run that waits for a person. */
 export interface WaitingRun {

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { LoadedConfig } from '../config/load';
 import { readSchedules, type ScheduleState } from '../schedules/read';
-import { inTurns } from './in-turns';
+import { inTurns } from '../host/in-turns';
 
 const AT_ONCE = 3;
 /** Of one reading: a namespace answers about ten requests about schedules a second, of everybody. */

@@ -1,6 +1,7 @@
 import { ScheduleNotFoundError, type Client, type ScheduleDescription } from '@temporalio/client';
 import type { WithCatalogue } from '../catalogue/catalogue';
 import type { Config } from '../config/schema';
+import { inTurns } from '../host/in-turns';
 import { definitionOf, definitionOnServer, isSame, type Definition } from './definition';
 import { desiredSchedule, isManaged } from './desired';
 import { timesOf } from './input';
@@ -28,10 +29,13 @@ export interface Change {
   wanted: unknown;
 }
 
+/** A namespace answers about ten requests about schedules a second, of everybody; what is refused the client asks again. */
+export const AT_ONCE = 5;
+
 /** Compares the configuration with the server. Reads only. */
 export async function diffSchedules(client: Client, config: Config & WithCatalogue): Promise<Difference[]> {
   const ids = Object.keys(config.schedules);
-  const configured = await Promise.all(ids.map((id) => compareOne(client, config, id)));
+  const configured = await inTurns(ids, AT_ONCE, (id) => compareOne(client, config, id));
   const others: Difference[] = [];
   for await (const { scheduleId, memo } of client.schedule.list()) {
     if (ids.includes(scheduleId)) continue;

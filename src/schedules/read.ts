@@ -2,8 +2,9 @@ import type { Client, ScheduleDescription } from '@temporalio/client';
 import type { ScheduleConfig } from '../config/schedule-schema';
 import type { Config } from '../config/schema';
 import type { RunReport } from '../contract/report';
+import { inTurns } from '../host/in-turns';
 import { isManaged } from './desired';
-import { describeSchedule } from './diff';
+import { AT_ONCE, describeSchedule } from './diff';
 import { jitterMs, timesOf } from './input';
 import { nextStarts } from './times';
 
@@ -51,14 +52,12 @@ export async function readSchedules(
   config: Config,
   { runs = 1 } = {},
 ): Promise<ScheduleState[]> {
-  return Promise.all(
-    Object.entries(config.schedules).map(async ([id, schedule]) => {
-      const found = await describeSchedule(client, id);
-      return isManaged(found?.memo, config.temporal.taskQueue)
-        ? stateOf(client, id, schedule, found as ScheduleDescription, runs)
-        : { ...nothing(id, schedule) };
-    }),
-  );
+  return inTurns(Object.entries(config.schedules), AT_ONCE, async ([id, schedule]) => {
+    const found = await describeSchedule(client, id);
+    return isManaged(found?.memo, config.temporal.taskQueue)
+      ? stateOf(client, id, schedule, found as ScheduleDescription, runs)
+      : nothing(id, schedule);
+  });
 }
 
 function nothing(id: string, { runbook, input, timeZone }: ScheduleConfig): ScheduleState {

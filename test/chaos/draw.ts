@@ -11,6 +11,8 @@ export interface RunPlan {
   /** After its start; absent where nobody cancels it. */
   cancelAfterMs: number | undefined;
   migration: MigrationPlan;
+  /** Of a payment: the customer paid twice, and is not just unheard. */
+  twice?: boolean;
 }
 
 export interface MigrationPlan {
@@ -23,7 +25,17 @@ export interface MigrationPlan {
 
 export const DATABASE_KINDS = ['migrate', 'back up', 'restore', 'drill', 'relieve connections'] as const;
 export const APPLICATION_KINDS = ['roll back deployment', 'resolve errors'] as const;
-export type RunKind = (typeof DATABASE_KINDS)[number] | (typeof APPLICATION_KINDS)[number];
+/** They mend rows, or have the application do so. */
+export const REPAIR_KINDS = [
+  'resolve double bookings',
+  'release stuck holds',
+  'recover cron',
+  'replay webhooks',
+  'audit provider gate',
+  'reconcile payment',
+] as const;
+export type RepairKind = (typeof REPAIR_KINDS)[number];
+export type RunKind = (typeof DATABASE_KINDS)[number] | (typeof APPLICATION_KINDS)[number] | RepairKind;
 
 export const FAULT_KINDS = [
   'worker killed',
@@ -109,9 +121,38 @@ const round: fc.Arbitrary<Round> = fc
   })
   .map(({ database, application, faults }) => ({ runs: [...database, ...application], faults }));
 
-/** The same seed and number draw the same, whatever came of the rounds before. */
+const repairOf = (...kinds: RepairKind[]): fc.Arbitrary<RunPlan> =>
+  fc
+    .record({ run: runOf(fc.constantFrom(...kinds)), twice: fc.boolean() })
+    .map(({ run, twice }) => ({ ...run, twice }));
+
+/**
+ * Two repairs of different kinds that want the same lease, perhaps beside a backup. What they mend breaks invariants, so no
+ * migration is near. One that starts the job again would end the holds that the other is to release.
+ */
+const repairRound: fc.Arbitrary<Round> = fc
+  .record({
+    repairs: fc
+      .shuffledSubarray<RepairKind[]>(
+        [
+          ['resolve double bookings'],
+          ['release stuck holds', 'recover cron'],
+          ['replay webhooks'],
+          ['audit provider gate'],
+          ['reconcile payment'],
+        ],
+        { minLength: 2, maxLength: 2 },
+      )
+      .chain((kinds) => fc.tuple(...kinds.map((one) => repairOf(...one)))),
+    beside: fc.array(runOf(fc.constant('back up')), { maxLength: 1 }),
+    faults: fc.array(fault, { minLength: 8, maxLength: 12, size: 'max' }),
+  })
+  .map(({ repairs, beside, faults }) => ({ runs: [...repairs, ...beside], faults }));
+
+/** The same seed and number draw the same, whatever came of the rounds before. Every second round is one of repairs. */
 export function drawRound(seed: number, number: number): Round {
-  const [drawn] = fc.sample(fc.noBias(round), { seed: (seed * 10_007 + number) | 0, numRuns: 1 });
+  const kind = number % 2 === 0 ? repairRound : round;
+  const [drawn] = fc.sample(fc.noBias(kind), { seed: (seed * 10_007 + number) | 0, numRuns: 1 });
   return drawn!;
 }
 

@@ -25,8 +25,19 @@ export interface Facts {
   application: { front: string; recommendations: boolean };
   /** Sessions that were short of connections' cause, and are still there. */
   troubleSessions: number;
+  /** What runs of this round were to mend, row by row. */
+  repairs: Repair[];
   /** Whatever nobody should have left, in words. */
   leftovers: Leftover[];
+}
+
+/** One thing that a run was to mend, e.g. a row. */
+export interface Repair {
+  workflowId: string;
+  what: string;
+  state: 'as before' | 'mended' | 'half';
+  /** How often it was done, less how often that was taken back; undefined where nothing counts it. */
+  times: number | undefined;
 }
 
 export interface EndedRun {

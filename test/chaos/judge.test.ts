@@ -102,6 +102,7 @@ function honest(): Facts {
     leases: [],
     application: { front: 'dep-2', recommendations: false },
     troubleSessions: 0,
+    repairs: [],
     leftovers: [],
   };
 }

@@ -1,4 +1,4 @@
-import type { BackupFacts, EndedRun, Facts, Finding, MigrationFacts, Departure } from './facts';
+import type { BackupFacts, Departure, EndedRun, Facts, Finding, MigrationFacts, Repair } from './facts';
 import { outcomeOf } from './facts';
 import type { Write } from './writer';
 
@@ -10,6 +10,7 @@ export function judge(facts: Facts): Finding[] {
     ...facts.departures.flatMap((departure) => judgeDeparture(facts, departure)),
     ...facts.migrations.flatMap((migration) => judgeMigration(facts, migration)),
     ...facts.runs.flatMap((run) => judgeRun(facts, run)),
+    ...facts.repairs.flatMap((repair) => judgeRepair(facts, repair)),
     ...judgeLive(facts),
     ...judgeTokens(facts),
     ...judgeLeftovers(facts),
@@ -159,6 +160,21 @@ function judgeNamed({ backups, troubleSessions }: Facts, run: EndedRun): Finding
   if (plan.kind === 'relieve connections' && troubleSessions > 0)
     return [wrong(`${workflowId} SUCCEEDED, and ${troubleSessions} forgotten transactions are open`)];
   return [];
+}
+
+/** Outcomes of which nothing stays. */
+const AS_BEFORE = ['REJECTED', 'CANCELLED', 'FAILED', 'ROLLED_BACK', 'NOTHING_TO_DO'];
+
+/** Each is done once or not at all, as its run says; what stayed half is for a person, who is told so. */
+function judgeRepair({ runs }: Facts, { workflowId, what, state, times }: Repair): Finding[] {
+  const run = runs.find((one) => one.workflowId === workflowId);
+  const outcome = run === undefined ? 'UNKNOWN' : outcomeOf(run);
+  const is = `${what} is ${state}, done ${times ?? 'unknown'} times, and ${workflowId} says ${run === undefined ? outcome : said(run)}`;
+  if (times !== undefined && (times > 1 || times < 0)) return [{ verdict: 'doubled', what: is }];
+  const mended = state === 'mended';
+  const honest = times === undefined || times > 0 === mended || state === 'half';
+  if (!honest || (outcome === 'SUCCEEDED' && !mended)) return [wrong(is)];
+  return AS_BEFORE.includes(outcome) && state !== 'as before' ? [wrong(is)] : [];
 }
 
 /** The live database is another one exactly where a restore says so. */

@@ -50,12 +50,14 @@ async function childrenOf(client: Client, { workflowId }: WorkflowHandle): Promi
 }
 
 /** Who rejects a plan rejects what it asks before it acts, too; a way back is agreed to. */
-function answerTo({ kind, update, choices = [], harmless = [] }: Waiting, { says }: RunPlan) {
+function answerTo({ kind, update, choices = [], harmless = [] }: Waiting, plan: RunPlan) {
+  const { says } = plan;
   const words: Record<string, string> = { ...update.argument, by: 'ben' };
   if (kind === 'approval') return { name: says, words: { plan: words['plan']!, by: 'ben' } };
   if (kind === 'task') return { name: update.name, words: { ...words, note: 'looked at it' } };
   if (kind === 'paused') return undefined;
-  const stop = harmless.includes('stop') ? 'stop' : undefined;
+  const stop =
+    kind === 'decision' ? harmless.find((one) => one === 'stop' || plan.twice === true) : undefined;
   const choice = says === 'reject' && stop !== undefined ? stop : choices[0];
   return { name: update.name, words: { ...words, choice: choice! } };
 }

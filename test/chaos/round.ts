@@ -93,6 +93,7 @@ export async function playRound(
     backups: await surveyBackups(world, memory.backups),
     replaced: (await liveOid(world)) !== oid,
     trouble: prepared.flatMap(({ trouble }) => trouble),
+    repairs: async () => (await Promise.all(prepared.map((one) => one.repairs(struck)))).flat(),
   });
   memory.earlier.push(...runs);
   await Promise.all(prepared.map((one) => one.stop()));
@@ -103,13 +104,14 @@ export async function playRound(
 interface Ended extends Pick<Facts, 'runs' | 'backups' | 'replaced'> {
   /** Process IDs of forgotten transactions. */
   trouble: number[];
+  repairs: () => Promise<Facts['repairs']>;
 }
 
 /** Looks at everything that is there and judges it, again while something may be about to go. */
 export async function examine(
   world: World,
   { migrations, earlier, departures, tokens }: Memory,
-  { trouble, ...ended }: Ended,
+  { trouble, repairs, ...ended }: Ended,
   settleMs = SETTLE_MS,
 ): Promise<Finding[]> {
   for (const untilMs = Date.now() + settleMs; ; await sleep(500)) {
@@ -119,6 +121,7 @@ export async function examine(
       ...{ ...ended, earlier, departures, tokens, writes },
       live: await writesIn(world, 'booking_production'),
       migrations: await surveyMigrations(world, migrations),
+      repairs: await repairs(),
       leases: await surveyLeases(world),
       application: surveyApplication(world),
       leftovers: await surveyLeftovers(world, formersOf(ended.runs)),

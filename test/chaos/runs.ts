@@ -7,8 +7,10 @@ import { setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';
 import type { RunReport } from '../../src/contract/report';
 import type { RunKind, RunPlan } from './draw';
-import type { EndedRun } from './facts';
+import type { EndedRun, Repair } from './facts';
+import type { Struck } from './faults';
 import { attend } from './people';
+import { TROUBLES } from './repairs';
 import type { World } from './world';
 
 const RUNBOOKS: Record<RunKind, string> = {
@@ -19,6 +21,12 @@ const RUNBOOKS: Record<RunKind, string> = {
   'relieve connections': 'relieveConnectionPool',
   'roll back deployment': 'rollBackDeployment',
   'resolve errors': 'resolveHighErrorRate',
+  'resolve double bookings': 'resolveDoubleBookings',
+  'release stuck holds': 'releaseStuckHolds',
+  'recover cron': 'recoverCron',
+  'replay webhooks': 'replayWebhookDeliveries',
+  'audit provider gate': 'auditProviderGate',
+  'reconcile payment': 'reconcilePayment',
 };
 
 /** Of the role's 40: over the limit of what the sample calls short. */
@@ -32,7 +40,9 @@ export interface Prepared {
   migration: string | undefined;
   /** Process IDs of forgotten transactions. */
   trouble: number[];
-  stop(): Promise<void>;
+  /** What became of the rows that it was to mend. */
+  repairs(struck: Struck[]): Promise<Repair[]>;
+  stop(): Promise<unknown>;
 }
 
 /** Makes what the run is to mend, and what it is to apply. */
@@ -44,6 +54,7 @@ export async function prepareRun(world: World, plan: RunPlan, number: number): P
     input: { mode },
     migration: undefined,
     trouble: [],
+    repairs: async () => [],
     stop: async () => undefined,
   };
   switch (plan.kind) {
@@ -75,9 +86,19 @@ export async function prepareRun(world: World, plan: RunPlan, number: number): P
     case 'back up':
     case 'restore':
     case 'drill':
+      break;
+    default: {
+      const { input, look, mend } = await TROUBLES[plan.kind](world, plan);
+      const workflowId = idOf(plan, number);
+      prepared.input = { mode, ...input };
+      prepared.repairs = async (struck) => (await look(struck)).map((one) => ({ ...one, workflowId }));
+      prepared.stop = mend;
+    }
   }
   return prepared;
 }
+
+const idOf = ({ kind }: RunPlan, number: number): string => `${RUNBOOKS[kind]}/booking/chaos-${number}`;
 
 /** Its name says what it is: see `objectOf` and the invariant. */
 function writeMigration(directory: string, { migration }: RunPlan, number: number): string {
@@ -112,7 +133,7 @@ export async function follow(
   { number, front, untilMs }: { number: number; front: string; untilMs: () => number },
 ): Promise<Omit<EndedRun, 'status' | 'report'>> {
   const runbook = RUNBOOKS[plan.kind];
-  const workflowId = `${runbook}/booking/chaos-${number}`;
+  const workflowId = idOf(plan, number);
   await sleep(plan.afterMs);
   const handle = await begin(world, runbook, workflowId, input);
   const inTime = await attend(world, handle, plan, untilMs);

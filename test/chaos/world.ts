@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDocument } from 'yaml';
 import { startTemporal, type LocalTemporal } from '../../src/local/temporal';
 import { startDriver, type Driver } from '../runs/harness';
-import { startSampleApp, type SampleApp } from '../runs/sample-app';
+import { EXPIRE_EVERY_SECONDS, startSampleApp, type SampleApp } from '../runs/sample-app';
 import { startWorkerProcess, WorkerHangs, type WorkerProcess } from '../runs/worker-process';
 import { startWriter, type Writer } from './writer';
 
@@ -120,6 +120,11 @@ function shorten(file: string): void {
   document.setIn([...application, 'soakSeconds'], 1);
   document.setIn([...application, 'soakEverySeconds'], 0.5);
   document.setIn([...application, 'errorRate', 'windowSeconds'], 2);
+  // The job comes every second here: see the sample application of the tests.
+  document.setIn([...application, 'crons', 'expire-bookings', 'everySeconds'], EXPIRE_EVERY_SECONDS);
+  document.setIn([...application, 'crons', 'expire-bookings', 'settleSeconds'], 2);
+  document.setIn([...service, 'environments', 'production', 'webhooks', 'roundEverySeconds'], 1);
+  for (const part of ['bookings', 'listings']) document.setIn([...service, part, 'batchRows'], 1);
   document.setIn([...service, 'migrations', 'lockDeadlineSeconds'], 20);
   document.setIn([...service, 'backups', 'keep'], 8);
   document.addIn([...service, 'invariants'], {

@@ -125,6 +125,21 @@ describe('cancelling, pausing and the guard', () => {
     expect((await broken('check')).code).toBe(2);
   });
 
+  it('does not call a pause in force that nobody has heard yet', async () => {
+    const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: quiet } }";
+    const file = join(folder.path, 'quiet.yaml');
+    writeFileSync(
+      file,
+      `temporal: { address: '${temporal.address}', taskQueue: nobody }\nservices:\n  quiet: { environments: { production: { database: ${database} } } }\n`,
+    );
+    const pause = ['pause', '--target', 'quiet', '--reason', 'stop', '--by', 'sam'];
+    expect(await runCli(['--config', file, ...pause], { cwd: folder.path })).toMatchObject({
+      code: 4,
+      stdout: '',
+      stderr: expect.stringMatching(/is stored, but nothing answers for guard\/quiet yet.*runbooks worker/),
+    });
+  });
+
   it('refuses to pause what nobody knows, names the nearest, and says what a pause covers', async () => {
     const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: booking } }";
     const file = join(folder.path, 'booking.yaml');

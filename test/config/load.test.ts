@@ -246,3 +246,17 @@ describe('a measure', () => {
     expect(observeSchema.safeParse({ measures }).error?.message).toMatch(message);
   });
 });
+
+it('a thousand services may share an anchor; what multiplies itself, or is not there, is a problem with a sentence', () => {
+  const shared = GOOD.replace('shop:', 'shop: &one');
+  const more = Array.from({ length: 1_000 }, (_, index) => `  shop-${index}: *one\n`).join('');
+  expect(Object.keys(loadProject(write(`${shared.trimEnd()}\n${more}`)).services)).toHaveLength(1_001);
+  expect(problemsOf(`${GOOD}\n  other: *nowhere\n`)[0]).toMatch(/nowhere/);
+  const bomb = [
+    'a: &a [x]',
+    ...['b', 'c', 'd', 'e', 'f', 'g', 'h'].map(
+      (name, at) => `${name}: &${name} [${`*${'abcdefg'[at]}, `.repeat(9)}x]`,
+    ),
+  ];
+  expect(problemsOf(bomb.join('\n'))[0]).toMatch(/^anchors and aliases: /);
+});

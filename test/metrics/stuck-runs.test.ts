@@ -157,7 +157,7 @@ describe('a thousand services', () => {
     const calls = () => [lists, counts].reduce((sum, { mock }) => sum + mock.calls.length, 0);
     expect(calls()).toBeLessThan(12);
     expect(schedules.mock.calls.length).toBe(60);
-    expect(first.unread).toEqual({ proofs: 0, schedules: 940, guards: 0 });
+    expect(first.unread).toEqual({ runs: 0, endings: 0, proofs: 0, schedules: 940, guards: 0 });
     expect([...first.proofs.values()].filter(({ backupMs }) => backupMs! > 0)).toHaveLength(RUNS);
     expect([...first.proofs.values()].filter(({ backupMs }) => backupMs === 0)).toHaveLength(1_000 - RUNS);
 

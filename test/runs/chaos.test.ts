@@ -182,7 +182,7 @@ describe('the judge', () => {
       /the lease of left, held by left/,
     ],
   ])('finds %s', async (_, leave, verdict, what) => {
-    const nothing = { runs: [], backups: [], replaced: false, trouble: [] };
+    const nothing = { runs: [], backups: [], replaced: false, trouble: [], repairs: async () => [] };
     const mend = await leave();
     try {
       expect(await examine(world, memory, nothing, 0)).toContainEqual({

@@ -168,12 +168,13 @@ export interface ActivityRun<T> {
 export function startActivity<I, T>(
   activity: (input: I) => Promise<T>,
   input: I,
-  info: { attempt?: number; workflowId?: string; activityId?: string } = {},
+  info: { attempt?: number; workflowId?: string; activityId?: string; isLocal?: boolean } = {},
 ): ActivityRun<T> {
   const environment = new MockActivityEnvironment(
     {
       attempt: info.attempt ?? 1,
       activityId: info.activityId ?? '7',
+      isLocal: info.isLocal ?? false,
       workflowExecution: { workflowId: info.workflowId ?? 'test-run', runId: 'test' },
     },
     // Failing activities are what many tests are about.

@@ -40,18 +40,25 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
     askAtOnce<T>(need(client), workflowId, signal, argument);
 
   /**
-   * Another shard may have a place for a run that waits at its own: one look at any of them keeps a few busy services from
-   * waiting beside places that are free. One that has none forgets it.
+   * One look at its own shard and at any other, which keeps a few busy services from waiting beside places that are free.
+   * It waits at neither: a place that comes while it looks at the next one would be a second one.
    */
-  async function askElsewhere(request: PlaceRequest): Promise<AdmissionNotice | undefined> {
-    const { shard, limits } = request;
-    if (limits.shards < 2) return undefined;
+  async function lookAround(wish: PlaceRequest): Promise<AdmissionNotice | undefined> {
+    const { shard, limits } = wish;
+    const look = (where: number) =>
+      ask<Letter | null>({
+        workflowId: placesId(where),
+        signal: 'want',
+        argument: { ...wish, glance: true },
+      });
+    const own = await look(shard);
+    if (own !== null) return own?.argument as AdmissionNotice | undefined;
     const other = (shard + 1 + Math.floor(Math.random() * (limits.shards - 1))) % limits.shards;
-    const argument: PlaceRequest = { ...request, passedBy: shard };
-    const letter: Letter = { workflowId: placesId(other), signal: 'want', argument };
-    const answer = await ask<Letter | null>(letter);
-    // It may have given one all the same.
-    if (answer === undefined) await postLetters(need(client), taskQueue, [letter]);
+    const answer = await look(other);
+    // It may have given one all the same, and offers it to where the run is going to wait.
+    const argument: PlaceRequest = { ...wish, passedBy: shard };
+    if (answer === undefined)
+      await postLetters(need(client), taskQueue, [{ workflowId: placesId(other), signal: 'want', argument }]);
     return answer?.argument as AdmissionNotice | undefined;
   }
 
@@ -63,20 +70,22 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
 
     /**
      * Asks the guard of a service, and then the places of all services, whether a run that nobody started may go ahead. Returns
-     * their answer where they have one at once; otherwise it comes as a signal.
+     * their answer where they have one at once; otherwise it comes as a signal. `waits` says that it was asked before.
      */
     async seekAdmission({
       target,
+      waits,
       ...argument
-    }: Admission & { target: string }): Promise<AdmissionNotice | undefined> {
+    }: Admission & { target: string; waits?: boolean }): Promise<AdmissionNotice | undefined> {
       const answer = await ask<Letter | null>({ workflowId: guardId(target), signal: 'admit', argument });
       if (answer === undefined) await tell(target, 'admit', argument);
       if (answer?.signal !== 'want') return answer?.argument as AdmissionNotice | undefined;
+      const wish = answer.argument as PlaceRequest;
+      const found = waits === true || wish.limits.shards < 2 ? undefined : await lookAround(wish);
+      if (found !== undefined) return found;
       const placed = await ask<Letter | null>(answer);
       if (placed === undefined) await postLetters(need(client), taskQueue, [answer]);
-      const verdict = placed?.argument as AdmissionNotice | undefined;
-      if (verdict?.state !== 'queued') return verdict;
-      return (await askElsewhere(answer.argument as PlaceRequest)) ?? verdict;
+      return placed?.argument as AdmissionNotice | undefined;
     },
 
     /** Gives back what a run was given, and says what came of it. */
@@ -95,12 +104,12 @@ export function createGuardActivities({ config, client }: ActivityDeps) {
       });
     },
 
-    /** Tells the guard of a target what becomes of a lease, also where it was terminated: its memory has the holder. */
+    /** Tells the guard of a target what becomes of a lease, or of its words, also where it was terminated: its memory has both. */
     async tellGuard({
       target,
       signal,
       ...words
-    }: (Release | Keep) & { target: string; signal: 'release' | 'keep' }): Promise<void> {
+    }: (Release | Keep) & { target: string; signal: 'release' | 'keep' | 'told' }): Promise<void> {
       await tell(target, signal, words);
     },
 

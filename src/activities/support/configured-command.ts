@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { LockHeld, withFileLock } from '../../host/file-lock';
 import { resolveSecrets, scrub } from '../../config/secrets';
 import type { CommandConfig } from '../../config/schema';
@@ -8,6 +6,7 @@ import type { ActivityDeps } from './deps';
 import { fail } from './failure';
 import { currentActivity, withProgress } from './heartbeat';
 import { KILL_AFTER_MS, minimalEnvironment, runCommand } from './subprocess';
+import { commandLock } from './workspace';
 
 /** What came of a command that may not be configured. */
 export interface CommandResult {
@@ -77,10 +76,8 @@ async function oneAttemptAtATime<T>(command: CommandConfig, run: () => Promise<T
   const { runId, workflowId, activityId, signal } = currentActivity();
   if (runId === undefined) return run();
   const key = JSON.stringify([workflowId, runId, activityId, command.run]);
-  const name = createHash('sha256').update(key).digest('hex').slice(0, 20);
-  const lock = join(tmpdir(), `durable-runbooks-command-${name}.lock`);
   const waitMs = longestRunMs(command);
-  return withFileLock(lock, { waitMs, signal }, run).catch((error: unknown) => {
+  return withFileLock(commandLock(key), { waitMs, signal }, run).catch((error: unknown) => {
     if (!(error instanceof LockHeld)) throw error;
     throw fail(
       'CommandFailed',

@@ -28,14 +28,17 @@ const neverAborted = new AbortController().signal;
 export function currentActivity(): ActivityScope {
   try {
     const context = Context.current();
-    const { workflowExecution, activityId, attempt } = context.info;
+    const { workflowExecution, activityId, attempt, isLocal } = context.info;
     return {
       signal: context.cancellationSignal,
       workflowId: workflowExecution?.workflowId ?? 'activity',
       runId: workflowExecution?.runId,
       activityId,
       attempt,
-      heartbeat: (details) => context.heartbeat(details),
+      // A part of a turn has no heartbeat: the server does not know it, and the worker would log that.
+      heartbeat: (details) => {
+        if (!isLocal) context.heartbeat(details);
+      },
     };
   } catch {
     return {

@@ -6,6 +6,7 @@ import { admit, end, raise, reset, rest } from './breaker';
 import { noteChange, now } from './changes';
 import { say } from './letters';
 import { areNumbers, boundedText, isRelease, isSame, isShort, isWish } from './shape';
+import { awaitTelling, peopleKnow, tellAtOnce } from './untold';
 import { enqueue } from './waiting';
 import type {
   Ending,
@@ -56,6 +57,12 @@ export function admissionSignals(state: GuardState, touched: () => void) {
       const outcome = isShort(ending.outcome) ? ending.outcome : 'UNKNOWN';
       end(state.breaker, { ...ending, outcome }, Date.now());
       state.queue = state.queue.filter(({ runId }) => runId !== ending.runId);
+      tellAtOnce(state, ending);
+      touched();
+    },
+    told: (run: Release) => {
+      if (!isRelease(run)) return;
+      peopleKnow(state, run);
       touched();
     },
     sick: (report: SickReport) => {
@@ -117,8 +124,10 @@ export function admitNext(state: GuardState): void {
     const isNew = !state.breaker.running.some((run) => isSame(run, request));
     const verdict = admit(state.breaker, request, Date.now());
     const notice: AdmissionNotice = { target: state.target, ...verdict };
-    if (isNew && verdict.tripped !== undefined)
+    if (isNew && verdict.tripped !== undefined) {
       noteChange(state, { by: 'breaker', what: 'opened', reason: verdict.tripped });
+      awaitTelling(state, request, verdict.tripped);
+    }
     if (verdict.state === 'queued') {
       if (!request.told) tell(state, request, notice);
       waiting.push({ ...request, told: true });

@@ -15,31 +15,24 @@ import { end } from './breaker';
 import { noteChange, now } from './changes';
 import { describeGuard, obstacleOf } from './details';
 import { GUARD_MEMO } from '../../contract/guard';
-import type {
-  Freeing,
-  GuardMemory,
-  GuardState,
-  Keep,
-  LeaseRequest,
-  PauseOrder,
-  Release,
-} from '../../contract/guard';
+import type { Freeing, GuardMemory, GuardState, Keep, LeaseRequest, Release } from '../../contract/guard';
 import { need, refused } from '../kit';
 import { activitiesFor } from '../kit/presets';
 import { versioned } from '../kit/versioning';
 import { endedOf, isLong } from './lasting';
 import { answersInTurn, deliver, say } from './letters';
 import { followedBy, memoryOf } from './memory';
+import { pauseSignals } from './pause';
 import { remind, remindAt } from './reminder';
 import { areNumbers, boundedText, isRelease, isSame } from './shape';
 import { answerAtOnce, handleSignals } from './signals';
+import { tellAtOnce, tellInstead, tellsAt } from './untold';
 import { enqueue } from './waiting';
 
 export const freeUpdate = defineUpdate<string, [Freeing]>('free');
 export const guardStateQuery = defineQuery<GuardState>('state');
 
-// They stand in its memo, which has a limit: what stops everything must not be what a guard cannot bear.
-const MAX_NAME = 200;
+// It stands in its memo, which has a limit.
 const MAX_REASON = 2_000;
 // How often a holder is looked at while somebody waits for its lease.
 const LOOK_AT_HOLDER_MS = 5_000;
@@ -57,6 +50,8 @@ export async function guard(
   const state = followedBy(initial);
   const inTurn = answersInTurn();
   const withRuns = patched('recurrences-in-memo');
+  const insists = patched('tells-until-people-know');
+  if (insists) state.untold ??= [];
   let [changed, remembered, resumed] = [true, '', false];
   const touched = () => {
     changed = true;
@@ -73,6 +68,7 @@ export async function guard(
     if (state.holder !== null && state.holder.kept === undefined && isSame(state.holder, who))
       state.holder = null;
     end(state.breaker, { ...who, outcome: 'UNKNOWN' }, Date.now());
+    tellAtOnce(state, who);
     touched();
   };
 
@@ -145,12 +141,15 @@ export async function guard(
     }
     const remindsAt = state.holder?.kept === undefined ? Infinity : remindAt(state.holder);
     if (state.holder !== null && Date.now() >= remindsAt) {
-      state.holder = { ...state.holder, remindedAt: now() };
-      await remind(state);
+      await remind(state, insists);
+      continue;
+    }
+    if (Date.now() >= tellsAt(state)) {
+      await tellInstead(state);
       continue;
     }
     if (changed || state.letters.length > 0) continue;
-    const until = Math.min(awaited.length === 0 ? Infinity : lookAt, remindsAt);
+    const until = Math.min(awaited.length === 0 ? Infinity : lookAt, remindsAt, tellsAt(state));
     if (until === Infinity) await condition(() => changed);
     else await condition(() => changed, Math.max(1, until - Date.now()));
   }
@@ -187,47 +186,6 @@ function hearRequest(state: GuardState, request: LeaseRequest): void {
   }
   const obstacle = obstacleOf(state);
   if (obstacle !== undefined) tell(request, obstacle);
-}
-
-/** Sent by hand from the UI, so nothing about its shape is certain. To stop must always work; to go on needs a name. */
-function pauseSignals(
-  state: GuardState,
-  touched: () => void,
-  then: { paused: () => void; resumed: () => void },
-) {
-  return {
-    pause: (order?: Partial<PauseOrder>) => {
-      const by = boundedText(order?.by, 'unknown', MAX_NAME);
-      const reason = boundedText(order?.reason, 'no reason given', MAX_REASON);
-      state.paused = { by, reason, at: now() };
-      noteChange(state, { by, what: 'paused', reason });
-      then.paused();
-      touched();
-    },
-    resume: (order?: Partial<PauseOrder>) => {
-      const problem = problemOf(order);
-      if (problem !== undefined) {
-        const by = boundedText(order?.by, 'unknown', MAX_NAME);
-        noteChange(state, { by, what: 'not resumed', reason: problem });
-      } else if (state.paused !== null) {
-        state.paused = null;
-        // What stopped everything is looked at; the count begins anew.
-        state.sick = {};
-        noteChange(state, { by: order!.by!, what: 'resumed', reason: order!.reason! });
-        then.resumed();
-      }
-      touched();
-    },
-  };
-}
-
-function problemOf(order: Partial<PauseOrder> | undefined): string | undefined {
-  try {
-    need(order, ['by', 'reason']);
-    return undefined;
-  } catch {
-    return 'name or reason missing';
-  }
 }
 
 function handleFreeing(state: GuardState, touched: () => void): void {

@@ -9,7 +9,7 @@ const MAX_RECURRING = 30;
 
 /** What must outlive the guard. `withRuns`: also what recurrences are counted by. */
 export function memoryOf(state: GuardState, withRuns: boolean): GuardMemory {
-  const { paused, holder, lastToken, sick, changes, breaker } = state;
+  const { paused, holder, lastToken, sick, changes, breaker, untold = [] } = state;
   return {
     paused,
     holder,
@@ -18,6 +18,7 @@ export function memoryOf(state: GuardState, withRuns: boolean): GuardMemory {
     open: breaker.open.slice(-MAX_REMEMBERED),
     ceilings: breaker.ceilings,
     ...(withRuns ? recurringOf(breaker) : {}),
+    ...(untold.length === 0 ? {} : { untold }),
     changes: changes.slice(-MAX_CHANGES),
   };
 }

@@ -1,6 +1,13 @@
 import { continueAsNew, condition, defineQuery, setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import type { Release } from '../../contract/guard';
-import { PLACES_TYPE, placesId, quotaOf, type PlaceRequest, type PlacesState } from '../../contract/places';
+import {
+  PLACES_TYPE,
+  placesId,
+  quotaOf,
+  type PlaceOffer,
+  type PlaceRequest,
+  type PlacesState,
+} from '../../contract/places';
 import { versioned } from '../kit/versioning';
 import { now } from './changes';
 import { endedOf, isLong } from './lasting';
@@ -45,6 +52,11 @@ export async function places(
       // What the newest run knows of the configuration.
       state.limits = request.limits;
       want(state, request);
+      changed = true;
+    },
+    offer: (offer: PlaceOffer) => {
+      if (!isRelease(offer) || !areNumbers(offer.shard)) return;
+      accept(state, offer);
       changed = true;
     },
   };
@@ -92,8 +104,8 @@ const hasRoom = ({ shard, limits, taken }: PlacesState, { pool }: PlaceRequest) 
 function want(state: PlacesState, request: PlaceRequest): void {
   const had = state.taken.some((one) => isSame(one, request));
   const waits = state.queue.some((one) => isSame(one, request));
-  if (had) return tellGranted(state, request);
-  const guest = request.passedBy !== undefined;
+  if (had) return giveTo(state, request);
+  const guest = request.glance === true || request.passedBy !== undefined;
   const behind = state.queue.some(({ pool, rank }) => pool === request.pool && rank <= request.rank);
   // Those who wait here come first, whoever asks.
   if (guest && (behind || !hasRoom(state, request))) return;
@@ -110,15 +122,28 @@ function grant(state: PlacesState): void {
     state.queue = state.queue.filter((one) => one !== request);
     const { workflowId, runId, pool } = request;
     state.taken.push({ workflowId, runId, pool, since: now() });
-    tellGranted(state, request);
-    // It need not wait at its own shard any more.
-    if (request.passedBy !== undefined)
-      say(state, {
-        workflowId: placesId(request.shard),
-        signal: 'free',
-        argument: { workflowId, runId },
-      });
+    giveTo(state, request);
   }
+}
+
+/**
+ * Whoever waits hears of a place from the shard where it waits, and of one only: a second word that comes while the run
+ * ends would fail its turn, and it would stand behind every new run with the places in its hands.
+ */
+function giveTo(state: PlacesState, request: PlaceRequest): void {
+  const { workflowId, runId, passedBy } = request;
+  if (passedBy === undefined) return tellGranted(state, request);
+  const argument: PlaceOffer = { workflowId, runId, shard: state.shard };
+  say(state, { workflowId: placesId(passedBy), signal: 'offer', argument });
+}
+
+/** What nobody here waits for any longer goes back. */
+function accept(state: PlacesState, { workflowId, runId, shard }: PlaceOffer): void {
+  const run = { workflowId, runId };
+  const request = state.queue.find((one) => isSame(one, run));
+  state.queue = state.queue.filter((one) => one !== request);
+  if (request !== undefined) tellGranted(state, request, shard);
+  else say(state, { workflowId: placesId(shard), signal: 'free', argument: run });
 }
 
 /** For those who wait longest in each pool: the next of the other shards. */
@@ -138,8 +163,12 @@ function askOther(state: PlacesState, asked: number): void {
   }
 }
 
-function tellGranted(state: PlacesState, { workflowId, runId, notice }: PlaceRequest): void {
-  say(state, { workflowId, runId, signal: 'verdict', argument: { ...notice, shard: state.shard } });
+function tellGranted(
+  state: PlacesState,
+  { workflowId, runId, notice }: PlaceRequest,
+  shard = state.shard,
+): void {
+  say(state, { workflowId, runId, signal: 'verdict', argument: { ...notice, shard } });
 }
 
 function tellQueued(state: PlacesState, { workflowId, runId, pool, notice }: PlaceRequest): void {

@@ -1,6 +1,7 @@
 import {
   CancellationScope,
   condition,
+  patched,
   proxyLocalActivities,
   upsertSearchAttributes,
   workflowInfo,
@@ -63,6 +64,9 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     try {
       const verdict = await ask(rankOf(state), false);
       admitted = true;
+      // People are told at once: it may be ended while it rests.
+      const early = verdict.tripped !== undefined && patched('tells-before-it-rests');
+      if (early) await tellOfBreaker(verdict.tripped!);
       // Whoever only leads and calls people must do so at once, and also where automation may no longer act.
       if (verdict.notBefore !== undefined && policy.takesPlace) {
         await coolDown(verdict.notBefore);
@@ -78,7 +82,7 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
         'done',
         verdict.reason === '' ? `mode ${policy.mode}` : `mode ${policy.mode}: ${verdict.reason}`,
       );
-      if (verdict.tripped !== undefined) await callPeople(verdict.tripped);
+      if (verdict.tripped !== undefined && !early) await callPeople(verdict.tripped);
     } catch (error) {
       endEntry(state, entry, 'failed', causeOf(error).message);
       throw error;
@@ -144,7 +148,7 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     state.admissions.delete(service);
     const verdict = () => state.admissions.get(service);
     for (let asked = 0; ; asked += 1) {
-      await seekOrWait({ ...request, limits: policy.breaker });
+      await seekOrWait({ ...request, limits: policy.breaker, waits: asked > 0 });
       const againMs = askAgainAfter(asked);
       await condition(() => verdict() !== undefined, againMs);
       if (verdict()?.state === 'queued') {
@@ -181,6 +185,16 @@ export function createAdmission(state: RunState, policy: Policy, tell: Tell, ori
     policy.modeReason = reason;
     state.report.mode = mode;
     upsertSearchAttributes([{ key: searchAttributes.mode, value: mode }]);
+  }
+
+  /** Its guard tells people itself where it hears nothing, and the run ends. */
+  async function tellOfBreaker(text: string): Promise<void> {
+    await callPeople(text);
+    const { workflowId, runId } = workflowInfo();
+    const { tellGuard } = activitiesFor('read', 'People know of the breaker');
+    await CancellationScope.nonCancellable(() =>
+      tellGuard({ target: service, signal: 'told', workflowId, runId }).catch(() => undefined),
+    );
   }
 
   /** Also tells the guard of everything, which stops all automation when many services are in trouble at once. */

@@ -28,6 +28,8 @@ export function createMessenger(state: RunState, policy: Policy) {
   /** Who was paged, while the page stands. */
   let open: { channels: Set<string>; severity?: Severity } | undefined;
   const unreached = new Set<string>();
+  /** Titles of what was said once: where there is no channel, that does not change while it runs. */
+  const missing = new Set<string>();
   /** Every channel was told what is being done. */
   let announced = false;
 
@@ -56,8 +58,10 @@ export function createMessenger(state: RunState, policy: Policy) {
   /** A status message, to a rung of the ladder or to every channel. Returns the channels that took it. */
   async function announce(text: string, to: { rung?: string; severity?: Severity } = {}): Promise<string[]> {
     const { rung, severity } = to;
-    const { told } = await send('status', text, { rung: rung ?? null, severity });
+    const { told, problems } = await send('status', text, { rung: rung ?? null, severity });
     if (rung === undefined && told.length > 0) announced = true;
+    if (rung === undefined && told.length + problems.length === 0)
+      noteOnce('Nobody was told', `no channel of ${state.report.service} takes this: ${text}`);
     if (rung !== undefined && told.length === 0) addNote(state, `Nobody could be told at ${rung}`, text);
     return told;
   }
@@ -78,7 +82,10 @@ export function createMessenger(state: RunState, policy: Policy) {
         return { told, rung: name, wanted: true };
       }
       // No ladder and no channel: nobody wants to be called.
-      if (name === undefined && problems.length === 0) return { told, wanted: false };
+      if (name === undefined && problems.length === 0) {
+        noteOnce('Nobody was called', `${state.report.service} has no channel: ${text}`);
+        return { told, wanted: false };
+      }
       if (at < last) {
         addNote(state, `Nobody could be told at ${name}`, `${ladder[at + 1]} is told at once`);
         continue;
@@ -88,6 +95,11 @@ export function createMessenger(state: RunState, policy: Policy) {
       unreached.add(text);
       return { told, wanted: true };
     }
+  }
+
+  function noteOnce(title: string, detail: string): void {
+    if (!missing.has(title)) addNote(state, title, detail);
+    missing.add(title);
   }
 
   function remember(told: string[], severity: Severity | undefined): void {

@@ -70,3 +70,17 @@ test('an activity that tells nothing beats all the same, and progress is told in
   const dump = { phase: 'dump', done: 0, total: 1, unit: 'bytes' };
   expect(run.beats).toEqual([undefined, dump, dump, dump, undefined]);
 });
+
+test('a part of a turn beats nothing, whatever it tells: the server knows of no such activity', async () => {
+  const run = startActivity(
+    () =>
+      whileAlive(async () => {
+        await withProgress({ phase: 'dump', done: 0, total: 1, unit: 'bytes' }, () => sleep(1_100));
+        await sleep(1_100);
+      }),
+    undefined,
+    { isLocal: true },
+  );
+  await run.result;
+  expect(run.beats).toEqual([]);
+});

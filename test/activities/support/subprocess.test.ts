@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -5,7 +6,8 @@ import { join } from 'node:path';
 import { runConfiguredCommand } from '../../../src/activities/support/configured-command';
 import type { ActivityDeps } from '../../../src/activities/support/deps';
 import { runCommand } from '../../../src/activities/support/subprocess';
-import { makeWorkspace, sweepWorkspaces } from '../../../src/activities/support/workspace';
+import { commandLock, makeWorkspace, sweepWorkspaces } from '../../../src/activities/support/workspace';
+import { startOf } from '../../../src/host/file-lock';
 import { commandSchema } from '../../../src/config/primitives';
 import { failureOf, runActivity, startActivity, until } from '../../support/postgres';
 
@@ -77,6 +79,24 @@ test('temporary folders of killed workers are swept, those of living ones are no
   expect(kept.map((path) => existsSync(path))).toEqual([true, true, true]);
   expect(gone.map((path) => existsSync(path))).toEqual([false, false]);
   kept.forEach((path) => rmSync(path, { recursive: true }));
+});
+
+test('locks of commands whose worker was killed are swept, those of living ones are not, however old', async () => {
+  const { pid } = spawnSync('true');
+  const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000);
+  const made = async (holder: number, hours: number, draft = '') => {
+    const path = `${commandLock(`${randomUUID()}`)}${draft}`;
+    const startedAt = (await startOf(holder)) ?? 'before';
+    writeFileSync(path, JSON.stringify({ id: randomUUID(), pid: holder, startedAt }));
+    utimesSync(path, hoursAgo(hours), hoursAgo(hours));
+    return path;
+  };
+  const kept = [await made(process.pid, 48), await made(pid, 0)];
+  const gone = [await made(pid, 2), await made(pid, 2, `.${randomUUID()}`)];
+  await sweepWorkspaces();
+  expect(kept.map((path) => existsSync(path))).toEqual([true, true]);
+  expect(gone.map((path) => existsSync(path))).toEqual([false, false]);
+  kept.forEach((path) => rmSync(path));
 });
 
 test('cancellation kills the whole group, also when it ignores SIGTERM', async () => {

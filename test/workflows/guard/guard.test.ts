@@ -25,14 +25,22 @@ describe('the guard', () => {
       await next.cancel();
       await finish(next);
       const texts: string[] = [];
+      let refused = 3;
       world.announce = async ({ text }) => {
         texts.push(text);
-        return { told: ['chat'], problems: [] };
+        return refused-- > 0 ? { told: [], problems: ['chat: no answer'] } : { told: ['chat'], problems: [] };
       };
-      await env.sleep('49 hours');
-      for (let tries = 0; tries < 400 && texts.length < 2; tries += 1)
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      expect(texts.length).toBeGreaterThanOrEqual(2);
+      const told = async (times: number) => {
+        for (let tries = 0; tries < 400 && texts.length < times; tries += 1)
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        return texts.length;
+      };
+      // Nobody was reached at first: it is tried again within minutes, until somebody was.
+      await env.sleep('25 hours');
+      expect(await told(4)).toBe(4);
+      expect((await guardState()).holder).not.toHaveProperty('unsent');
+      await env.sleep('24 hours');
+      expect(await told(5)).toBe(5);
       expect(texts[0]).toMatch(
         /givingUp-\d+ needed a person and still keeps the lease of leased.*--free --reason/,
       );

@@ -79,6 +79,60 @@ describe('a run that an alert started', () => {
       await env.sleep('61 minutes');
     }));
 
+  it('is terminated before it has told people of the breaker: its guard tells them, once, and again until somebody hears', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      const breaker = { ...POLICY.breaker, maxRecurrences: 1 };
+      kit.world.policy = { mode: 'auto', service: name, breaker };
+      await kit.settled(await byAlert(kit));
+      let [begin, go] = [() => undefined as void, () => undefined as void];
+      const telling = new Promise<void>((resolve) => (begin = resolve));
+      const held = new Promise<void>((resolve) => (go = resolve));
+      const instead: string[] = [];
+      kit.world.announce = async ({ text }) => {
+        if (!text.includes('ended without a word')) {
+          begin();
+          await held;
+          return { told: [], problems: ['gone'] };
+        }
+        instead.push(text);
+        return instead.length === 1
+          ? { told: [], problems: ['no answer'] }
+          : { told: ['chat'], problems: [] };
+      };
+      const lost = await byAlert(kit);
+      await telling;
+      await lost.terminate();
+      for (let minutes = 0; minutes < 20 && instead.length < 2; minutes += 1) await env.sleep('1 minute');
+      go();
+      await until(name, ({ untold }) => untold?.length === 0);
+      expect(instead).toHaveLength(2);
+      expect(instead[1]).toContain(`1 runs for this alert within 60 minutes`);
+      expect(instead[1]).toContain(lost.workflowId);
+      await env.sleep('61 minutes');
+    }));
+
+  it('has told people of the breaker itself: its guard does not, whatever becomes of the run', () =>
+    withKit(env, async (kit) => {
+      const name = service();
+      const breaker = { ...POLICY.breaker, maxRecurrences: 1 };
+      kit.world.policy = { mode: 'auto', service: name, breaker };
+      await kit.settled(await byAlert(kit));
+      const texts: string[] = [];
+      kit.world.announce = async ({ text }) => {
+        texts.push(text);
+        return { told: ['chat'], problems: [] };
+      };
+      const told = await byAlert(kit);
+      await kit.waiting(told);
+      expect((await stateOf(name)).untold).toEqual([]);
+      await told.terminate();
+      await env.sleep('10 minutes');
+      expect(texts.join('\n')).toContain('1 runs for this alert');
+      expect(texts.join('\n')).not.toContain('ended without a word');
+      await env.sleep('61 minutes');
+    }));
+
   it('lets the alert rest before it looks again', () =>
     withKit(env, async (kit) => {
       kit.world.policy = {

@@ -47,6 +47,17 @@ describe('an announcement', () => {
     }));
 });
 
+describe('a message that no channel takes', () => {
+  it('is on the timeline', () =>
+    withKit(env, async ({ world, run }) => {
+      world.announce = async () => ({ told: [], problems: [] });
+      const { report } = await run('paging');
+      expect(report?.timeline.filter(({ title }) => title === 'Nobody was told')).toMatchObject([
+        { detail: 'no channel of booking takes this: it looks bad' },
+      ]);
+    }));
+});
+
 describe('a page', () => {
   it('is told to be taken, and over when its run is, to those who got it', () =>
     withKit(env, async ({ world, run }) => {
@@ -124,7 +135,7 @@ describe('a page', () => {
       expect(noted).toMatchObject([{ detail: 'the site is down' }]);
     }));
 
-  it('goes to every channel where there is no ladder, and is silent where there is no channel', () =>
+  it('goes to every channel where there is no ladder, and where there is no channel the timeline says so once', () =>
     withKit(env, async ({ world, run }) => {
       world.policy = { ladder: [] };
       const sent = listen(world);
@@ -138,6 +149,9 @@ describe('a page', () => {
       const { report } = await run('pagingAgain');
       expect(sent.map(({ kind }) => kind)).toEqual(['page', 'page', 'page']);
       expect(report?.timeline.map(({ title }) => title)).not.toContain('Nobody could be reached');
+      expect(report?.timeline.filter(({ title }) => title === 'Nobody was called')).toMatchObject([
+        { status: 'note', detail: 'booking has no channel: the site is down' },
+      ]);
     }));
 });
 
