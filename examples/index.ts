@@ -3,6 +3,7 @@ import type { Example } from './example';
 /** What `runbooks up --example` knows, each loaded when it is asked for. */
 export const EXAMPLES: Record<string, () => Promise<{ example: Example }>> = {
   assistant: () => import('./assistant/example.js'),
+  appointments: () => import('./appointments/example.js'),
   booking: () => import('./booking/example.js'),
   studio: () => import('./studio/example.js'),
   travel: () => import('./travel/example.js'),

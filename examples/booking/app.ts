@@ -16,14 +16,14 @@ import { addPaymentProvider } from './payment-provider';
 import { addPace } from './pace';
 import { openPools, type AppPools } from '../shared/pools';
 import { addProcess } from '../shared/process';
-import { startReceiver, type Receiver } from './receiver';
+import { startReceiver, type Receiver } from '../shared/receiver';
 import { addRefusals, countRefusals } from './refusals';
 import { followOperators, type Running } from './running';
 import { cancelBooking, confirmBooking, holdSlot, Refused } from './store';
 import type { Switches } from './switches';
 import { addSessions } from './sessions';
 import { startTraffic } from './traffic';
-import { addWebhooks } from './webhooks';
+import { addWebhooks } from '../shared/webhooks';
 
 export interface BookingAppOptions {
   /** Of the role booking_app: least privilege. */
@@ -105,6 +105,7 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
     if (options.directory !== undefined)
       addSessions(server, options.directory, options.operationsToken, registers);
     addWebhooks(server, pools, {
+      service: 'booking',
       token: options.operationsToken,
       receiverUrl: () => receiver.url,
       backoffMs: options.webhookBackoffMs ?? WEBHOOK_BACKOFF_MS,
@@ -117,7 +118,10 @@ export async function startBookingApp(options: BookingAppOptions): Promise<Booki
   if (options.paymentsKey !== undefined) addPaymentProvider(server, options.paymentsKey, options.directory);
   // Before anything runs that would have to be stopped again if it fails.
   const customers = options.traffic ? await someCustomers(pools.current()) : [];
-  const receiver = await startReceiver({ switches: () => running.switches });
+  const receiver = await startReceiver({
+    service: 'booking',
+    mood: () => running.switches.webhookReceiver,
+  });
   const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 }).catch(async (error) => {
     await receiver.stop();
     throw error;

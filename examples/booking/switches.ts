@@ -20,7 +20,7 @@
  *   switches show cache|scale|memory-limit
  *   switches receiver well|broken|slow|gone|busy|rotated     how those answer to whom webhooks go
  */
-import { RECEIVER_MOODS, type ReceiverMood } from './receiver-moods';
+import { RECEIVER_MOODS, type ReceiverMood } from '../shared/receiver-moods';
 import { NO_LOAD, type LoadSwitches } from '../shared/load';
 import { switchesOf } from '../shared/switches';
 

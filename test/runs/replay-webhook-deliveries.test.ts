@@ -1,7 +1,7 @@
 import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { ReceiverMood } from '../../examples/booking/receiver-moods';
+import type { ReceiverMood } from '../../examples/shared/receiver-moods';
 import { failDeliveries } from '../../examples/booking/spoil';
 import { setSwitches } from '../../examples/booking/switches';
 import type { WebhooksConfig } from '../../src/activities/delivery/settings';

@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
 import { request } from 'undici';
-import { sameText } from '../shared/secrets';
-import type { AppPools } from '../shared/pools';
-import { DELIVERY_HEADER, EVENT_HEADER, SIGNATURE_HEADER, signatureOf } from './receiver';
+import { headersOf, signatureOf } from './receiver';
+import { requireBearer } from './secrets';
 
 export interface WebhookOptions {
+  /** Named in the headers. */
+  service: string;
   token: string;
   /** Plays every host below example.com. */
   receiverUrl: () => string;
@@ -39,13 +40,14 @@ const MAX_ATTEMPTS = 8;
 const SPARE_MS = 10_000;
 
 /** What is known of deliveries, and a round of those that are due, for whoever has the token of the operators. */
-export function addWebhooks(server: FastifyInstance, pools: AppPools, options: WebhookOptions): void {
+export function addWebhooks(
+  server: FastifyInstance,
+  pools: { current: () => Pool },
+  options: WebhookOptions,
+): void {
   void server.register(
     async (webhooks) => {
-      webhooks.addHook('onRequest', async (request, reply) => {
-        if (!sameText(request.headers.authorization ?? '', `Bearer ${options.token}`))
-          await reply.code(401).send({ error: 'a bearer token is needed' });
-      });
+      webhooks.addHook('onRequest', requireBearer(options.token));
       webhooks.get<{ Querystring: { after: string } }>(
         '/',
         { schema: { querystring: { type: 'object', properties: { after: cursor } } } },
@@ -55,7 +57,7 @@ export function addWebhooks(server: FastifyInstance, pools: AppPools, options: W
         const { rows } = await pools.current().query(`${DELIVERY} WHERE d.id = $1`, [params.id]);
         return rows.length === 0 ? reply.code(404).send({ error: 'no such delivery' }) : rows[0];
       });
-      webhooks.post('/deliveries/run', () => runRound(pools.current(), options));
+      webhooks.post('/deliveries/run', () => sendDue(pools.current(), options));
       webhooks.post<{ Params: { id: string } }>('/endpoints/:id/probe', async ({ params }, reply) => {
         const { rows } = await pools
           .current()
@@ -92,10 +94,14 @@ async function listOpen(pool: Pool, after: string): Promise<{ deliveries: object
   return { deliveries: rows, next: rows.length === PAGE ? rows.at(-1)!.id : null };
 }
 
-/** Sends what is due, the oldest first. Several rounds at once never send one delivery twice. */
-async function runRound(
+/**
+ * Sends what is due, the oldest first; without `again` only what was never tried. Several rounds at once never send one
+ * delivery twice.
+ */
+export async function sendDue(
   pool: Pool,
   options: WebhookOptions,
+  { again }: { again: boolean } = { again: true },
 ): Promise<{ processed: number; succeeded: number }> {
   // Due again where nobody writes down what became of it.
   const claimedMs = Math.ceil(ROUND / AT_ONCE) * options.timeoutMs() + SPARE_MS;
@@ -104,10 +110,10 @@ async function runRound(
        FROM webhook_endpoints e
       WHERE e.id = d.endpoint_id AND d.id IN (
         SELECT id FROM webhook_deliveries
-         WHERE status = 'pending' AND attempts < $2 AND (next_attempt_at IS NULL OR next_attempt_at <= now())
+         WHERE status = 'pending' AND attempts < $2 AND ($4 OR attempts = 0) AND (next_attempt_at IS NULL OR next_attempt_at <= now())
          ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
       RETURNING d.id::text, d.endpoint_id::text AS endpoint, e.url, e.secret_hash AS key, d.event, d.payload, d.attempts`,
-    [claimedMs, MAX_ATTEMPTS, ROUND],
+    [claimedMs, MAX_ATTEMPTS, ROUND, again],
   );
   let succeeded = 0;
   const waiting = [...rows];
@@ -141,18 +147,19 @@ async function deliver(pool: Pool, claimed: Claimed, options: WebhookOptions): P
 /** One signed request. Whatever comes of it is an answer. */
 async function send(
   { id, url, key, event, payload }: Pick<Claimed, 'id' | 'url' | 'key' | 'event' | 'payload'>,
-  { receiverUrl, timeoutMs: currentTimeoutMs }: WebhookOptions,
+  { service, receiverUrl, timeoutMs: currentTimeoutMs }: WebhookOptions,
 ): Promise<Answer> {
   const timeoutMs = currentTimeoutMs();
+  const names = headersOf(service);
   const body = JSON.stringify(payload);
   try {
     const answer = await request(addressOf(url, receiverUrl()), {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
-        [SIGNATURE_HEADER]: signatureOf(key, body),
-        [DELIVERY_HEADER]: id,
-        [EVENT_HEADER]: event,
+        [names.signature]: signatureOf(key, body),
+        [names.delivery]: id,
+        [names.event]: event,
       },
       body,
       signal: AbortSignal.timeout(timeoutMs),

@@ -1,12 +1,8 @@
-/**
- * Plays everybody who listens to webhooks, i.e. every host below example.com, on the loopback address. How it answers is a
- * switch: switches receiver well|broken|slow|gone|busy|rotated
- */
+/** Plays everybody who listens to webhooks, i.e. every host below example.com, on the loopback address. */
 import { createHash, createHmac } from 'node:crypto';
 import fastify from 'fastify';
-import { sameText } from '../shared/secrets';
 import type { ReceiverMood } from './receiver-moods';
-import type { Running } from './running';
+import { sameText } from './secrets';
 
 /** What came, whatever was answered. */
 export interface ReceivedEvent {
@@ -26,9 +22,12 @@ const KEPT = 1_000;
 const SLOW_MS = 60_000;
 const BUSY_SECONDS = 1;
 
-export const SIGNATURE_HEADER = 'x-booking-signature';
-export const DELIVERY_HEADER = 'x-booking-delivery';
-export const EVENT_HEADER = 'x-booking-event';
+/** What a service calls the headers of its webhooks. */
+export const headersOf = (service: string) => ({
+  signature: `x-${service}-signature`,
+  delivery: `x-${service}-delivery`,
+  event: `x-${service}-event`,
+});
 
 export function signatureOf(key: Buffer, body: string): string {
   return `sha256=${createHmac('sha256', key).update(body).digest('hex')}`;
@@ -36,27 +35,30 @@ export function signatureOf(key: Buffer, body: string): string {
 
 /** Starts it. Its paths begin with the host that is played. */
 export async function startReceiver({
-  switches,
+  service,
+  mood: moodNow,
 }: {
-  switches: () => Running['switches'];
+  service: string;
+  mood: () => ReceiverMood;
 }): Promise<Receiver> {
   const events: ReceivedEvent[] = [];
+  const names = headersOf(service);
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
     done(null, body),
   );
-  server.get('/', () => ({ mood: switches().webhookReceiver }));
+  server.get('/', () => ({ mood: moodNow() }));
   server.post<{ Params: { host: string }; Body: string }>('/:host/bookings', async (request, reply) => {
-    const mood = switches().webhookReceiver;
+    const mood = moodNow();
     const { host } = request.params;
     if (mood === 'slow') await pause(SLOW_MS, reply.raw);
     const key = secretOf(host, mood);
-    const signed = sameText(String(request.headers[SIGNATURE_HEADER]), signatureOf(key, request.body));
+    const signed = sameText(String(request.headers[names.signature]), signatureOf(key, request.body));
     const status = signed ? STATUS[mood] : 401;
     events.push({
       host,
-      delivery: String(request.headers[DELIVERY_HEADER]),
-      event: String(request.headers[EVENT_HEADER]),
+      delivery: String(request.headers[names.delivery]),
+      event: String(request.headers[names.event]),
       status,
     });
     events.splice(0, events.length - KEPT);
@@ -76,9 +78,9 @@ const STATUS: Record<ReceiverMood, number> = {
   rotated: 200,
 };
 
-/** What a provider was given when it signed up; it keeps, like the application, only the hash. */
+/** What it was given when it signed up; it keeps, like the application, only the hash. */
 function secretOf(host: string, mood: ReceiverMood): Buffer {
-  const id = /^hooks\.provider-(\d+)\./.exec(host)?.[1] ?? '';
+  const id = /^hooks\.[a-z]+-(\d+)\./.exec(host)?.[1] ?? '';
   return createHash('sha256')
     .update(mood === 'rotated' ? `another-${id}` : `hook${id}`)
     .digest();
