@@ -45,19 +45,30 @@ export async function readFailed(
   for (let i = 0; i < found.length; i += 2)
     pipeline.hmget(queue.toKey(found[i]!), 'name', 'opts', 'failedReason');
   const rows = await pipeline.exec();
+  // Most jobs of a queue have the same options, and fail for a few reasons.
+  const [isOptions, reasonFor] = [remembering(isObject), remembering(reasonOf)];
   return (rows ?? []).map(([error, row], index) => {
     const [id, finishedOn] = [found[2 * index]!, found[2 * index + 1]!];
     // Behind an ID that nobody expected may be a key of another kind, or one that is none of a job.
     const [name, opts, reason] = error === null ? (row as (string | null)[]) : [];
-    if (typeof name !== 'string' || !isObject(opts))
+    if (typeof name !== 'string' || typeof opts !== 'string' || !isOptions(opts))
       return { id, finishedOn, reason: NO_JOB, opts: undefined };
-    return { id, finishedOn, reason: reasonOf(reason), opts };
+    return { id, finishedOn, reason: reasonFor(reason ?? ''), opts };
   });
 }
 
-function isObject(text: string | null | undefined): text is string {
+function remembering<T>(make: (text: string) => T): (text: string) => T {
+  const made = new Map<string, T>();
+  return (text) => {
+    const known = made.get(text) ?? make(text);
+    made.set(text, known);
+    return known;
+  };
+}
+
+function isObject(text: string): boolean {
   try {
-    const json: unknown = JSON.parse(text ?? '');
+    const json: unknown = JSON.parse(text);
     return typeof json === 'object' && json !== null;
   } catch {
     return false;
@@ -66,8 +77,8 @@ function isObject(text: string | null | undefined): text is string {
 
 export const NO_JOB = 'there is no job behind its ID';
 
-function reasonOf(text: string | null | undefined): string {
-  if (text === null || text === undefined || text.trim() === '') return 'nobody says why';
+function reasonOf(text: string): string {
+  if (text.trim() === '') return 'nobody says why';
   return printableLine(shown(text.slice(0, MAX_REASON)));
 }
 
