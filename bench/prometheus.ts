@@ -83,7 +83,7 @@ function writeConfig(directory: string, url: string): string {
   shop:
     environments:
       production:
-        database: { url: 'postgresql://nobody@127.0.0.1/shop', identity: { systemIdentifier: '1', database: shop } }
+        database: { url: 'postgresql://nobody@127.0.0.1/shop', identity: { systemIdentifier: '0000000000', database: shop } }
         observe:
           prometheus: { url: '${url}' }
           measures:

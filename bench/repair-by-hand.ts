@@ -16,7 +16,11 @@ export async function cancelByHand(sql: Client, pairs: Pair[], batchRows: number
       `SELECT FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
       [[...ids, ...batch.map(({ keep }) => keep)]],
     );
-    done += await endBatch(sql, ids, { state: 'cancelled', action: 'booking_cancelled', reason: 'double booking' });
+    done += await endBatch(sql, ids, {
+      state: 'cancelled',
+      action: 'booking_cancelled',
+      reason: 'double booking',
+    });
     await sql.query('COMMIT');
   }
   return done;
@@ -33,7 +37,11 @@ export async function releaseByHand(sql: Client, most: number, batchRows: number
       [Math.min(batchRows, most - done)],
     );
     const ids = rows.map(({ id }) => id);
-    const ended = await endBatch(sql, ids, { state: 'expired', action: 'booking_expired', reason: 'stuck hold' });
+    const ended = await endBatch(sql, ids, {
+      state: 'expired',
+      action: 'booking_expired',
+      reason: 'stuck hold',
+    });
     await sql.query('COMMIT');
     if (ended === 0) break;
     done += ended;
@@ -62,7 +70,10 @@ async function endBatch(
       WHERE booking_id = ANY($1::uuid[]) AND used_at IS NULL`,
     [ids],
   );
-  const { rowCount } = await sql.query('UPDATE bookings SET status = $2 WHERE id = ANY($1::uuid[])', [ids, state]);
+  const { rowCount } = await sql.query('UPDATE bookings SET status = $2 WHERE id = ANY($1::uuid[])', [
+    ids,
+    state,
+  ]);
   await sql.query(
     `UPDATE slots s SET status = 'open'
       WHERE id IN (SELECT slot_id FROM bookings WHERE id = ANY($1::uuid[])) AND status = 'reserved'

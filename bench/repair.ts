@@ -67,7 +67,8 @@ async function compare(
   rounds: number,
 ): Promise<Results> {
   const acts = createBookingActivities({ config });
-  const { batchRows } = (config.services['booking'] as unknown as { bookings: { batchRows: number } }).bookings;
+  const { batchRows } = (config.services['booking'] as unknown as { bookings: { batchRows: number } })
+    .bookings;
   const place = { service: 'booking', environment: 'production' };
   const fence = { target: 'booking/production', token: 1 };
   let turn = 0;

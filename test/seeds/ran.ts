@@ -25,7 +25,10 @@ export function ranByRunbook(): Map<string, Set<string>> {
   return ran;
 }
 
-function titlesOf({ userMetadata, workflowExecutionCompletedEventAttributes: ended }: HistoryEvent): string[] {
+function titlesOf({
+  userMetadata,
+  workflowExecutionCompletedEventAttributes: ended,
+}: HistoryEvent): string[] {
   const report = decoded(ended?.result?.payloads[0]) as { timeline?: { title: string }[] } | undefined;
   const summary = decoded(userMetadata?.summary);
   return [

@@ -43,7 +43,9 @@ it('what the table names of a runbook really ran in its stored histories', () =>
   for (const { line } of lines)
     for (const [runbook, texts] of Object.entries(line.by ?? {}))
       named.set(runbook, [...(named.get(runbook) ?? []), ...texts]);
-  const never = [...named].filter(([runbook, texts]) => !texts.some((text) => hasRun(text, ran.get(runbook))));
+  const never = [...named].filter(
+    ([runbook, texts]) => !texts.some((text) => hasRun(text, ran.get(runbook))),
+  );
   expect(never.map(([runbook]) => runbook)).toEqual([]);
 });
 

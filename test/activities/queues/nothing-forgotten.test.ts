@@ -50,8 +50,7 @@ it('misses none where somebody else takes jobs out meanwhile', async () => {
   let taken = 0;
   jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
     // Between the look at a page and its retry.
-    if (taken === 0)
-      for (; taken < 200; taken += 1) await queues.queue('orders').remove(`failed-${taken}`);
+    if (taken === 0) for (; taken < 200; taken += 1) await queues.queue('orders').remove(`failed-${taken}`);
     return (real as (...args: unknown[]) => Promise<unknown>).apply(this, args);
   } as typeof real);
   expect(await retry(['boom'])).toEqual({ retried: 800, left: 0, others: 0 });
