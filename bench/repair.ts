@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { parseDocument } from 'yaml';
@@ -7,6 +6,7 @@ import { setUpBooking } from '../examples/booking/setup';
 import { createBookingActivities } from '../src/activities/bookings';
 import { loadProject } from '../src/check/load-project';
 import { setEnvironment } from '../src/config/secrets';
+import { dataPath } from '../src/host/cache';
 import { startPostgres } from '../src/host/postgres';
 import { untilIdle } from './idle';
 import { alternate, median, ratios, round, say, spread, timed, type Results } from './measure';
@@ -27,7 +27,11 @@ interface Sides {
  * careful person would write: in batches of the same size, with row locks, rows as they were, links, slots and audit rows.
  */
 export async function measureRepair(rows: number, rounds: number): Promise<Results> {
-  const directory = mkdtempSync(join(tmpdir(), 'bench-repair-'));
+  const parent = dataPath('bench');
+  mkdirSync(parent, { recursive: true });
+  // Named as `openBench` names its own, which removes what a bench that was killed has left.
+  const directory = mkdtempSync(join(parent, `${process.pid}-`));
+  chmodSync(directory, 0o755); // the server's user must get through
   const stops: (() => Promise<unknown>)[] = [];
   try {
     mkdirSync(join(directory, 'postgres'));
