@@ -1,4 +1,4 @@
-/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--kills 20] [--burst 600] [--seconds 300] [--output file]` */
+/** `npm run bench [-- names...] [--megabytes 1000] [--rounds 3] [--kills 20] [--burst 600] [--seconds 300] [--rows 10000000] [--output file]` */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -19,7 +19,9 @@ import { measureMigrate } from './migrate';
 import { measureQueueRetry } from './queues';
 import { measureOffsite } from './offsite';
 import { measureOverload } from './overload';
+import { measurePrometheus } from './prometheus';
 import { measureRecovery } from './recovery';
+import { measureRepair } from './repair';
 
 /** What whoever called can mend: the message is all that they need to see. */
 class UsageError extends Error {}
@@ -31,6 +33,7 @@ interface Settings {
   kills: number;
   burst: number;
   seconds: number;
+  rows: number;
   output: string;
 }
 
@@ -107,6 +110,12 @@ const GROUPS: Group[] = [
     measure: ({ seconds }) => measureOverload(seconds),
   },
   { names: ['queue.retryPerSecond'], shared: false, measure: ({ rounds }) => measureQueueRetry(rounds) },
+  {
+    names: ['repair.msPer1k', 'repair.longestLockMs'],
+    shared: false,
+    measure: ({ rows, rounds }) => measureRepair(rows, rounds),
+  },
+  { names: ['measure.p99Ms'], shared: false, measure: () => measurePrometheus() },
   { names: ['worker.rssMb'], shared: false, measure: ({ runs }) => measureMemory(runs) },
 ];
 
@@ -154,6 +163,7 @@ function readArguments(): { wanted: string[]; settings: Settings } {
       kills: { type: 'string', default: '20' },
       burst: { type: 'string', default: '600' },
       seconds: { type: 'string', default: '300' },
+      rows: { type: 'string', default: '10000000' },
       output: { type: 'string', default: join(PACKAGE_ROOT, 'bench', 'results.json') },
     },
   });
@@ -164,6 +174,7 @@ function readArguments(): { wanted: string[]; settings: Settings } {
     kills: positive('kills', values.kills),
     burst: positive('burst', values.burst),
     seconds: positive('seconds', values.seconds),
+    rows: positive('rows', values.rows),
     output: resolve(values.output),
   };
   const unknown = positionals.filter((word) => !known().some((name) => matches(name, [word])));

@@ -22,6 +22,8 @@ export interface Card<Input extends z.ZodObject = z.ZodObject> {
   title: string;
   area: Area;
   priority: Severity;
+  /** Written runbooks that it stands for, by document and section. */
+  from?: string[];
   symptoms: string[];
   impact: string;
   diagnosis: string[];

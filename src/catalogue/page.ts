@@ -30,6 +30,7 @@ function renderCard(card: Card): string {
     section('Resolution', card.resolution),
     section('Prevention', card.prevention),
     section('Escalation', card.escalation),
+    ...(card.from === undefined ? [] : [`From [written runbooks](seeds.md): ${card.from.join('; ')}.`]),
     `Example input:\n\n\`\`\`json\n${JSON.stringify(card.example)}\n\`\`\``,
   ].join('\n\n');
 }

@@ -49,21 +49,32 @@ export async function readFailed(
   for (let i = 0; i < found.length; i += 2)
     pipeline.hmget(queue.toKey(found[i]!), 'name', 'opts', 'failedReason', 'processedOn');
   const rows = await pipeline.exec();
+  // Most jobs of a queue have the same options, and fail for a few reasons.
+  const [isOptions, reasonFor] = [remembering(isObject), remembering(reasonOf)];
   return (rows ?? []).map(([error, row], index) => {
     const [id, finishedOn] = [found[2 * index]!, found[2 * index + 1]!];
     // Behind an ID that nobody expected may be a key of another kind, or one that is none of a job.
     const [name, opts, said, begun] = error === null ? (row as (string | null)[]) : [];
     const text = (said ?? '').slice(0, MAX_REASON);
     const begunAt = Number(begun ?? finishedOn);
-    if (typeof name !== 'string' || !isObject(opts))
+    if (typeof name !== 'string' || typeof opts !== 'string' || !isOptions(opts))
       return { id, finishedOn, reason: NO_JOB, text, begunAt, opts: undefined };
-    return { id, finishedOn, reason: reasonOf(text), text, begunAt, opts };
+    return { id, finishedOn, reason: reasonFor(text), text, begunAt, opts };
   });
 }
 
-function isObject(text: string | null | undefined): text is string {
+function remembering<T>(make: (text: string) => T): (text: string) => T {
+  const made = new Map<string, T>();
+  return (text) => {
+    const known = made.get(text) ?? make(text);
+    made.set(text, known);
+    return known;
+  };
+}
+
+function isObject(text: string): boolean {
   try {
-    const json: unknown = JSON.parse(text ?? '');
+    const json: unknown = JSON.parse(text);
     return typeof json === 'object' && json !== null;
   } catch {
     return false;
@@ -73,7 +84,7 @@ function isObject(text: string | null | undefined): text is string {
 export const NO_JOB = 'there is no job behind its ID';
 
 export function reasonOf(text: string): string {
-  return text.trim() === '' ? 'nobody says why' : printableLine(shown(text));
+  return text.trim() === '' ? 'nobody says why' : printableLine(shown(text.slice(0, MAX_REASON)));
 }
 
 /** The most frequent ones first. */

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { Job } from 'bullmq';
 import type { Place } from '../../contract/place';
 import { withProgress } from '../support/heartbeat';
 import type { ActivityDeps } from '../support/deps';
 import { changeQueue, type QueueChange } from './changes';
-import { readFailed, type FailedJob } from './failures';
-import { RETRIED_SECONDS, retriedKey } from './marks';
+import { readFailed } from './failures';
+import { retriedKey } from './marks';
 import { openQueue, withRedis, type OpenQueue } from './redis';
+import { retryNoted, type Chosen } from './retry-script';
 
 export type RetryInput = QueueChange & Selection;
 
@@ -47,14 +47,13 @@ export interface RetryOutcome {
 }
 
 const PAGE = 500;
-const NOT_THERE = [-1, -3];
 
 export function createRetryActivities(deps: ActivityDeps) {
   return {
     /**
-     * Retries failed jobs by their IDs. What is going to be retried is noted before, with the failure that it had: an
-     * attempt after a lost worker goes on with exactly what is left, and a job that fails again is not retried twice,
-     * whatever the clocks of workers say. Throws as `pauseQueue`.
+     * Retries failed jobs by their IDs. Each is noted as it is retried, with the failure that it had: an attempt after a
+     * lost worker goes on with exactly what is left, and a job that fails again is not retried twice, whatever the clocks
+     * of workers say. Throws as `pauseQueue`.
      */
     async retryFailedJobs(input: RetryInput): Promise<Retried> {
       const total = input.limit;
@@ -99,8 +98,7 @@ export async function retryAll(
     lost.throwIfAborted();
     const page = await readFailed(redis, queue, { start, count: PAGE, after, before, newest: false });
     if (page.length === 0) break;
-    const chosen: FailedJob[] = [];
-    const fresh: Record<string, string> = {};
+    const chosen: Chosen[] = [];
     for (const job of page) {
       const digest = wanted.get(job.reason);
       const note = noted.get(job.id);
@@ -111,41 +109,20 @@ export async function retryAll(
       }
       const isNew = note === undefined && noted.size < limit && (counts.get(digest) ?? 0) < perReason;
       if (isNew) {
-        fresh[job.id] = `${job.finishedOn} ${digest}`;
-        noted.set(job.id, fresh[job.id]!);
+        const fresh = `${job.finishedOn} ${digest}`;
+        chosen.push({ ...job, note: fresh });
+        noted.set(job.id, fresh);
         add(counts, digest, 1);
-      }
+      } else if (note === undefined) left += 1;
       // One that was noted with another failure has been retried, and has failed again.
-      if (isNew || note?.split(' ')[0] === job.finishedOn) chosen.push(job);
-      else if (note === undefined) left += 1;
+      else if (note.split(' ')[0] === job.finishedOn) chosen.push({ ...job, note });
     }
-    if (Object.keys(fresh).length > 0) await redis.hset(key, fresh);
-    await redis.expire(key, RETRIED_SECONDS);
-    const gone = await retryEach(open, chosen);
-    if (gone.length > 0) await redis.hdel(key, ...gone);
-    for (const id of gone) noted.delete(id);
+    for (const id of await retryNoted(open, key, chosen)) noted.delete(id);
     // Neither those that were retried nor those that somebody else took are among the failed ones any more.
     start += page.length - chosen.length;
     report(noted.size);
   }
   return { retried: noted.size, left, others };
-}
-
-/** Those that somebody else has taken out of the failed ones meanwhile. */
-export async function retryEach({ queue }: OpenQueue, jobs: FailedJob[]): Promise<string[]> {
-  const taken = await Promise.all(
-    jobs.map(async ({ id, opts }) => {
-      const job = new Job(queue, '', undefined, JSON.parse(opts!) as object, id);
-      try {
-        await job.retry('failed');
-        return [];
-      } catch (error) {
-        if (NOT_THERE.includes((error as { code?: number }).code ?? 0)) return [id];
-        throw error;
-      }
-    }),
-  );
-  return taken.flat();
 }
 
 async function followed(

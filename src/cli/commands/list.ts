@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Card } from '../../catalogue/card';
 import { outputOf } from '../output';
 import { catalogueOf } from '../settings';
 
@@ -11,16 +12,22 @@ export function addList(program: Command): void {
       const { formatTable } = await import('../table.js');
       const output = outputOf(command);
       output.document(
-        cards.map(({ name, title, area, priority, changes }) => ({ name, title, area, priority, changes })),
+        cards.map(({ name, title, area, priority, from = [], changes }) => ({
+          ...{ name, title, area, priority, from, changes },
+        })),
       );
       output.line(
         formatTable(
-          ['runbook', 'area', '', 'title', 'changes'],
-          cards.map((card) => [card.name, card.area, card.priority, card.title, card.changes]),
+          ['runbook', 'area', '', 'title', 'changes, and what it stands for'],
+          cards.map((card) => [card.name, card.area, card.priority, card.title, purposeOf(card)]),
         ),
       );
       output.hint(
         '\n`runbooks describe <runbook>` shows one in full; `runbooks start <runbook> --mode observe` tries it and changes nothing.',
       );
     });
+}
+
+function purposeOf({ changes, from }: Card): string {
+  return from === undefined ? changes : `${changes}. From ${from.join('; ')}`;
 }

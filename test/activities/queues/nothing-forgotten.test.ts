@@ -1,4 +1,4 @@
-import { Job } from 'bullmq';
+import { Redis } from 'ioredis';
 import { createQueueActivities } from '../../../src/activities/queues';
 import { queuesSchema } from '../../../src/activities/queues/settings';
 import { failureOf, runActivity, startTestPostgres, type TestDatabase } from '../../support/postgres';
@@ -46,18 +46,41 @@ it('counts what failed for a reason that is not retried', async () => {
 
 it('misses none where somebody else takes jobs out meanwhile', async () => {
   await queues.fail('orders', 1_000, 'boom');
-  const real = Job.prototype.retry;
+  const real = Redis.prototype.eval;
   let taken = 0;
-  jest.spyOn(Job.prototype, 'retry').mockImplementation(async function (this: Job, state) {
-    if (taken < 200) {
-      taken += 1;
-      await queues.queue('orders').remove(this.id!);
-    }
-    return real.call(this, state);
-  });
+  jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
+    // Between the look at a page and its retry.
+    if (taken === 0) for (; taken < 200; taken += 1) await queues.queue('orders').remove(`failed-${taken}`);
+    return (real as (...args: unknown[]) => Promise<unknown>).apply(this, args);
+  } as typeof real);
   expect(await retry(['boom'])).toEqual({ retried: 800, left: 0, others: 0 });
   const census = await queues.census('orders');
   expect([census.length, census.filter((one) => one.endsWith(' wait')).length]).toEqual([800, 800]);
+});
+
+it('retries none that failed anew between the look and the retry, and notes none that it did not retry', async () => {
+  await queues.fail('orders', 3, 'boom');
+  const real = Redis.prototype.eval;
+  const failed = `${queues.prefix}:orders:failed`;
+  jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
+    await redis.client.zadd(failed, Date.now() + 60_000, 'failed-1');
+    return (real as (...args: unknown[]) => Promise<unknown>).apply(this, args);
+  } as typeof real);
+  expect(await retry(['boom'])).toEqual({ retried: 2, left: 0, others: 0 });
+  expect(await queues.census('orders')).toEqual(['failed-0 wait', 'failed-1 failed', 'failed-2 wait']);
+  const notes = await redis.client.hkeys(`durable-runbooks:${queues.prefix}:orders:retried:run-1`);
+  expect(notes.sort()).toEqual(['failed-0', 'failed-2']);
+});
+
+it('retries a job that goes first and one with a priority as BullMQ does', async () => {
+  const queue = queues.queue('orders');
+  await queue.add('do', {}, { jobId: 'usual' });
+  await queue.add('do', {}, { jobId: 'first', lifo: true });
+  await queue.add('do', {}, { jobId: 'urgent', priority: 3 });
+  await queues.fail('orders', 0, 'boom');
+  expect(await retry(['boom'])).toMatchObject({ retried: 3 });
+  expect(await queues.census('orders')).toEqual(['first wait', 'urgent prioritized', 'usual wait']);
+  expect((await queue.getWaiting()).map(({ id }) => id)).toEqual(['first', 'usual']);
 });
 
 it('notices what Redis has lost also where new jobs come into it at once', async () => {

@@ -2,10 +2,10 @@ import type { Place } from '../../../contract/place';
 import type { ActivityDeps } from '../../support/deps';
 import { withProgress } from '../../support/heartbeat';
 import { changeQueue, type QueueChange } from '../changes';
-import { readFailed, reasonOf, type FailedJob } from '../failures';
+import { readFailed, reasonOf } from '../failures';
 import { putBackKey, RETRIED_SECONDS } from '../marks';
 import { openQueue, withRedis, type OpenQueue } from '../redis';
-import { retryEach } from '../retry';
+import { retryNoted, type Chosen } from '../retry-script';
 import { aiWorkersOf } from '../settings';
 import { classifierOf, type Classify, type Kind } from './classify';
 import { redisNow } from './look';
@@ -114,25 +114,22 @@ async function putBack(
       ...{ start, count: PAGE, after, before: Infinity, newest: false },
     });
     if (page.length === 0) break;
-    const chosen: FailedJob[] = [];
-    const fresh: Record<string, string> = {};
+    const chosen: Chosen[] = [];
     for (const job of page) {
       if (job.opts === undefined || job.begunAt > begunUntil || !isOfProvider(classify(job.text))) continue;
       const mark = marks.get(job.id);
+      const note = `${job.finishedOn} ${run}`;
       // Noted with another failure: it has been put back since.
       if (mark !== undefined && mark.finishedOn !== job.finishedOn) again += 1;
-      else if (mark?.run === run) chosen.push(job);
+      else if (mark?.run === run) chosen.push({ ...job, note });
       else if (count >= limit) left += 1;
       else {
-        fresh[job.id] = `${job.finishedOn} ${run}`;
         marks.set(job.id, { finishedOn: job.finishedOn, run });
         count += 1;
-        chosen.push(job);
+        chosen.push({ ...job, note });
       }
     }
-    if (Object.keys(fresh).length > 0) await redis.hset(key, fresh);
-    const gone = await retryEach(open, chosen);
-    if (gone.length > 0) await redis.hdel(key, ...gone);
+    const gone = await retryNoted(open, key, chosen);
     for (const id of gone) marks.delete(id);
     count -= gone.length;
     start += page.length - chosen.length;

@@ -6,6 +6,7 @@ export const adjustRateLimitsCard = card({
   title: 'Adjust rate limits for a while',
   area: 'application',
   priority: 'P2',
+  from: ['booking: Rate Limiting Issues', 'travel: 7.6 Authentication anomalies'],
   symptoms: [
     'customers are turned away with 429',
     'too many 429 answers',

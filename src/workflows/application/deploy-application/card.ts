@@ -6,6 +6,7 @@ export const deployApplicationCard = card({
   title: 'Deploy the application',
   area: 'application',
   priority: 'P2',
+  from: ['booking: Application Deployment', 'travel: 9 Change Management'],
   symptoms: ['a version is reviewed, merged and due'],
   impact: 'customers get the new version; the one before stays beside it as the way back',
   diagnosis: [

@@ -6,6 +6,7 @@ export const diagnoseAuthenticationCard = card({
   title: 'Find out why people cannot log in',
   area: 'application',
   priority: 'P1',
+  from: ['booking: Authentication Issues', 'travel: 7.6 Authentication anomalies'],
   symptoms: [
     'people cannot log in',
     'logging in by a provider (OAuth) fails',

@@ -9,6 +9,7 @@ export const recoverCronCard = card({
   title: 'Recover a stopped cron job',
   area: 'application',
   priority: 'P2',
+  from: ['booking: Cron Failure'],
   symptoms: [
     'the time of the last run, e.g. checks.cron_expire_bookings_last_run_ts of the health endpoint, stands still',
     'what the job should end stays: pending bookings do not expire, slots stay reserved',

@@ -6,6 +6,7 @@ export const relieveCpuSpikeCard = card({
   title: 'Relieve a CPU spike',
   area: 'application',
   priority: 'P2',
+  from: ['assistant: CPU Spikes'],
   symptoms: ['processors are more than 80 % busy', 'responses are slow, or the service does not respond'],
   impact: 'everything waits for a processor: customers, health checks, and jobs',
   diagnosis: [

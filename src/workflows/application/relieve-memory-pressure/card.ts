@@ -6,6 +6,7 @@ export const relieveMemoryPressureCard = card({
   title: 'Relieve memory pressure',
   area: 'application',
   priority: 'P2',
+  from: ['assistant: Memory Leaks'],
   symptoms: [
     'memory in use rises from hour to hour',
     'the service ends after it has run for long; "out of memory"',

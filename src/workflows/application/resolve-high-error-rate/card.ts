@@ -6,6 +6,7 @@ export const resolveHighErrorRateCard = card({
   title: 'Resolve a high error rate',
   area: 'application',
   priority: 'P1',
+  from: ['booking: High Error Rate', 'assistant: High Error Rates'],
   symptoms: ['error rate above 5 %', 'many 500 errors, failed requests', 'complaints of users'],
   impact:
     'customers cannot search, book or pay; above 10 % it is critical, 5 to 10 % a warning, below only information',

@@ -6,6 +6,7 @@ export const resolveSlowResponsesCard = card({
   title: 'Resolve slow responses',
   area: 'application',
   priority: 'P2',
+  from: ['assistant: Slow Response Times', 'travel: 4 SLOs and Alert Thresholds'],
   symptoms: [
     'the API takes more than 2 seconds to answer; p95 or p99 is out of its band',
     'requests time out, users complain',

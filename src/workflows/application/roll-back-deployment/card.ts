@@ -10,6 +10,11 @@ export const rollBackDeploymentCard = card({
   title: 'Roll back a deployment',
   area: 'application',
   priority: 'P1',
+  from: [
+    'booking: Application Deployment',
+    'assistant: Complete System Failure',
+    'travel: 6 Incident Response',
+  ],
   symptoms: [
     'errors, failing health checks or wrong behaviour since a deployment',
     'error rate above 5 % and a deployment within the last hour',

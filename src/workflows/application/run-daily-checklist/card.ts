@@ -6,6 +6,7 @@ export const runDailyChecklistCard = card({
   title: 'Run the daily checklist',
   area: 'application',
   priority: 'P2',
+  from: ['travel: 5 Daily and Shift Checklist'],
   symptoms: ['the schedule of the morning is due', 'a shift begins, and nobody knows how things are'],
   impact: 'what goes wrong slowly is noticed by customers first',
   diagnosis: [

@@ -6,6 +6,7 @@ export const releaseStuckHoldsCard = card({
   title: 'Release stuck holds',
   area: 'bookings',
   priority: 'P1',
+  from: ['travel: 7.1 Booking stuck in HOLD'],
   symptoms: [
     'bookings stay in HOLD past their end; slots are reserved and nobody has them',
     'alert: holds ran out and were not released',

@@ -6,6 +6,7 @@ export const resolveDoubleBookingsCard = card({
   title: 'Resolve double bookings',
   area: 'bookings',
   priority: 'P1',
+  from: ['booking: Double Booking Alert'],
   symptoms: [
     'report or alert: more than one confirmed booking for the same slot',
     'violations of the index that allows one confirmed booking a slot',

@@ -6,6 +6,7 @@ export const backUpDatabaseCard = card({
   title: 'Back up a database',
   area: 'database',
   priority: 'P2',
+  from: ['booking: Backup and Restore', 'assistant: Backup & Restore', 'travel: 8 Maintenance Tasks'],
   symptoms: [
     'the daily schedule is due',
     'something risky is about to be done by hand',

@@ -7,6 +7,7 @@ export const checkBackupsCard = card({
   title: 'Check the backups',
   area: 'database',
   priority: 'P2',
+  from: ['booking: Backup and Restore', 'assistant: Backup & Restore', 'travel: 5 Daily and Shift Checklist'],
   symptoms: ['the daily schedule is due', 'nobody knows when the last good backup was taken'],
   impact: 'a backup that is missing, old or damaged is noticed when it is needed',
   diagnosis: [

@@ -7,6 +7,7 @@ export const drillRestoreCard = card({
   title: 'Drill a restore',
   area: 'database',
   priority: 'P2',
+  from: ['appointments: 4 Database restore drill', 'travel: 8 Maintenance Tasks'],
   symptoms: [
     'the weekly schedule is due',
     'a backup must be proven before something risky',

@@ -14,6 +14,7 @@ export const migrateDatabaseCard = card({
   title: 'Migrate a database',
   area: 'database',
   priority: 'P2',
+  from: ['booking: Database Migration', 'studio: Migration Procedures', 'travel: 9 Change Management'],
   symptoms: ['a reviewed migration is ready to go to production'],
   impact: 'a migration that goes wrong stops the application, or loses data',
   diagnosis: [

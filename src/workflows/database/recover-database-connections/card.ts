@@ -6,6 +6,7 @@ export const recoverDatabaseConnectionsCard = card({
   title: 'Recover the connections to the database',
   area: 'database',
   priority: 'P0',
+  from: ['assistant: Database Connection Failures'],
   symptoms: [
     '"connection refused" or "too many connections" in the errors of the application',
     'the application cannot start, or its readiness check fails, because it gets no connection',

@@ -7,6 +7,7 @@ export const releaseBackupCard = card({
   title: 'Release a safety backup',
   area: 'database',
   priority: 'P3',
+  from: ['booking: Backup and Restore', 'assistant: Backup & Restore', 'travel: 5 Daily and Shift Checklist'],
   symptoms: [
     'a restore is accepted, and nobody needs what was there before it',
     'safety backups fill the disk of the backups',

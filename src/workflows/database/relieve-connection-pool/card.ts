@@ -6,6 +6,7 @@ export const relieveConnectionPoolCard = card({
   title: 'Relieve the connection pool',
   area: 'database',
   priority: 'P1',
+  from: ['assistant: High Connection Pool Utilization', 'travel: 6 Incident Response'],
   symptoms: [
     'alert: utilisation of the database connections is high',
     'requests time out while they wait for a connection; "too many connections"',

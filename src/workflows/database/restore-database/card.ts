@@ -6,6 +6,7 @@ export const restoreDatabaseCard = card({
   title: 'Restore a database',
   area: 'database',
   priority: 'P0',
+  from: ['booking: Backup and Restore', 'assistant: Backup & Restore', 'assistant: Point-in-Time Recovery'],
   symptoms: [
     'data was lost or corrupted, the database was dropped, or its server was lost',
     'the database cannot be repaired in place',

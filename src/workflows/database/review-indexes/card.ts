@@ -6,6 +6,7 @@ export const reviewIndexesCard = card({
   title: 'Review the indexes',
   area: 'database',
   priority: 'P3',
+  from: ['booking: Database Performance Issues', 'travel: 8 Maintenance Tasks'],
   symptoms: [
     'the quarterly schedule is due',
     'writes have become slow',

@@ -6,6 +6,7 @@ export const tuneSlowQueriesCard = card({
   title: 'Tune slow queries',
   area: 'database',
   priority: 'P2',
+  from: ['booking: Database Performance Issues', 'assistant: Query Performance Issues'],
   symptoms: [
     'responses of the API are slow, or time out',
     'the processors of the database are busy',

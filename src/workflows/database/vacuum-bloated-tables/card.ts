@@ -6,6 +6,7 @@ export const vacuumBloatedTablesCard = card({
   title: 'Vacuum bloated tables',
   area: 'database',
   priority: 'P3',
+  from: ['travel: 8 Maintenance Tasks'],
   symptoms: [
     'the nightly schedule is due',
     'a table has many dead rows, and autovacuum does not keep up',

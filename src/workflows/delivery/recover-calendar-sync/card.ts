@@ -6,6 +6,7 @@ export const recoverCalendarSyncCard = card({
   title: 'Bring calendars back in sync',
   area: 'delivery',
   priority: 'P2',
+  from: ['appointments: 3 Calendar sync recovery'],
   symptoms: [
     'a connected calendar is expired or disconnected, or has not synced for long, e.g. in GET /v0/calendar/sync/status',
     'times that are taken in a calendar can be booked',

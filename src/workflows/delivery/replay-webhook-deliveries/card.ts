@@ -6,6 +6,7 @@ export const replayWebhookDeliveriesCard = card({
   title: 'Send failed webhooks again',
   area: 'delivery',
   priority: 'P2',
+  from: ['appointments: 2 Failed webhook delivery replay'],
   symptoms: [
     'deliveries of webhooks have failed and wait for another attempt, e.g. in GET /v0/webhooks',
     'receivers say that they hear of bookings late, or not at all',

@@ -5,6 +5,7 @@ export const reviewDependenciesCard = card({
   title: 'Review the dependencies',
   area: 'maintenance',
   priority: 'P3',
+  from: ['travel: 8 Maintenance Tasks'],
   symptoms: ['a month has passed since the last review', 'an advisory about a package that is used'],
   impact: 'known vulnerabilities stay open; updates that wait become larger',
   diagnosis: [

@@ -6,6 +6,7 @@ export const recoverAutosaveCard = card({
   title: 'Recover autosave',
   area: 'drafts',
   priority: 'P0',
+  from: ['studio: Autosave Incidents'],
   symptoms: [
     'alert: more saves fail than the objective bears, or editors overwrite each other',
     'people say that what they wrote is gone',

@@ -8,6 +8,12 @@ export const respondToIncidentCard = card({
   title: 'Respond to an incident',
   area: 'incidents',
   priority: 'P0',
+  from: [
+    'appointments: 1 Incident triage',
+    'assistant: Incident Response',
+    'travel: 6 Incident Response',
+    'travel: 10 Postmortems',
+  ],
   symptoms: [
     'a page, a red health check, or an error rate above its band',
     'customers report that something is broken: bookings fail, availability is empty, mails are missing',

@@ -6,6 +6,7 @@ export const auditInventoryCard = card({
   title: 'Audit the inventory against its ledger',
   area: 'inventory',
   priority: 'P1',
+  from: ['travel: 7.2 Inventory locking issues'],
   symptoms: [
     'report or alert: more units are sold than there are, or something is sold out that is not',
     'updates of the inventory are refused though there are units, or are not refused though there are none',

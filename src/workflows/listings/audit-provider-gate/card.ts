@@ -6,6 +6,7 @@ export const auditProviderGateCard = card({
   title: 'Audit the gate that providers publish through',
   area: 'listings',
   priority: 'P1',
+  from: ['travel: 7.5 Provider verification gate'],
   symptoms: [
     'report or alert: something is on sale whose provider, or property profile, nobody approved',
     'the publishing gate was switched off, or a release went past it',

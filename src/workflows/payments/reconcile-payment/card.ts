@@ -8,6 +8,7 @@ export const reconcilePaymentCard = card({
   title: 'Reconcile the payments of a booking',
   area: 'payments',
   priority: 'P1',
+  from: ['booking: Payment Mismatch'],
   symptoms: [
     'a payment succeeded at the provider and not in the application, or the other way round',
     'a customer was charged and the booking is still pending',

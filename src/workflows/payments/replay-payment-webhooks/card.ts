@@ -6,6 +6,7 @@ export const replayPaymentWebhooksCard = card({
   title: 'Replay payment webhooks that failed',
   area: 'payments',
   priority: 'P1',
+  from: ['travel: 7.3 Payment webhook failure'],
   symptoms: [
     'the event log of payment webhooks has events that failed, with an error',
     'payments are taken and bookings stay unpaid; payouts are late',

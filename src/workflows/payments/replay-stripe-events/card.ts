@@ -7,6 +7,7 @@ export const replayStripeEventsCard = card({
   title: 'Have Stripe send missing events again',
   area: 'payments',
   priority: 'P1',
+  from: ['studio: Stripe Webhook Replay'],
   symptoms: [
     'report or alert: deliveries of Stripe to the webhook endpoint fail, or stay pending',
     'customers have paid, and the application does not know it; subscriptions say something else than Stripe',

@@ -6,6 +6,7 @@ export const drainQueueBacklogCard = card({
   title: 'Drain the backlog of queues',
   area: 'queues',
   priority: 'P1',
+  from: ['travel: 5 Daily and Shift Checklist', 'travel: 6 Incident Response'],
   symptoms: [
     'alert: jobs wait for longer than their objective, e.g. 30 s for bookings and notifications, 2 min for indexing',
     'alert: more than 0.5 % of the jobs of a queue fail',

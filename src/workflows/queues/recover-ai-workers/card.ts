@@ -6,6 +6,7 @@ export const recoverAiWorkersCard = card({
   title: 'Get AI generation going again',
   area: 'queues',
   priority: 'P1',
+  from: ['studio: AI Worker Failures'],
   symptoms: [
     'alert: generations time out, or more of them fail than the objective allows',
     'the API of OpenAI, Anthropic or another provider answers 5xx, 529 (overloaded) or 429 (rate limit)',

@@ -6,6 +6,7 @@ export const recoverSearchIndexingCard = card({
   title: 'Get search indexing going again',
   area: 'queues',
   priority: 'P2',
+  from: ['travel: 7.4 Search indexing backlog'],
   symptoms: [
     'alert: changes take longer than 2 minutes to be found by the search',
     'jobs of the indexing queue wait or fail',

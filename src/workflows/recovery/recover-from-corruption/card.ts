@@ -6,6 +6,7 @@ export const recoverFromCorruptionCard = card({
   title: 'Recover from data corruption',
   area: 'recovery',
   priority: 'P0',
+  from: ['assistant: Data Corruption'],
   symptoms: [
     'data is inconsistent: an invariant is broken',
     'records are missing',

@@ -6,6 +6,7 @@ export const recoverFromDisasterCard = card({
   title: 'Recover from a disaster',
   area: 'recovery',
   priority: 'P0',
+  from: ['assistant: Complete System Failure'],
   symptoms: [
     'the whole system is down: nothing answers',
     'the database was dropped, emptied or damaged, or its server was lost',

@@ -8,6 +8,7 @@ export const containSecurityIncidentCard = card({
   title: 'Contain a security incident',
   area: 'security',
   priority: 'P0',
+  from: ['booking: Security Incident', 'assistant: Security Breach'],
   symptoms: ['unauthorised access', 'a data breach', 'suspicious activity'],
   impact: 'somebody may read or change data of customers for as long as nobody shuts them out',
   diagnosis: [

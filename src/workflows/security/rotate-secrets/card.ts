@@ -6,6 +6,7 @@ export const rotateSecretsCard = card({
   title: 'Rotate secrets',
   area: 'security',
   priority: 'P2',
+  from: ['booking: Security Incident', 'travel: 8 Maintenance Tasks'],
   symptoms: [
     'a secret is older than its objective, e.g. a quarter',
     'a secret may be known to somebody who should not have it',
