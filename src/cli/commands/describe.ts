@@ -60,6 +60,8 @@ async function printCard(output: Output, card: Card, address: string): Promise<v
   output.line(`${output.style('bold', card.name)}  ${card.title}  (${card.area}, ${card.priority})`);
   output.line(wrap(`May change: ${card.changes}`, textWidth()).join('\n'));
   output.line(wrap(`Impact: ${card.impact}`, textWidth()).join('\n'));
+  if (card.from !== undefined)
+    output.line(wrap(`Stands for: ${card.from.join('; ')}`, textWidth()).join('\n'));
   const lists = {
     Symptoms: card.symptoms,
     Diagnosis: card.diagnosis,

@@ -18,7 +18,7 @@ export function addList(program: Command): void {
       );
       output.line(
         formatTable(
-          ['runbook', 'area', '', 'title', 'changes, and what it stands for'],
+          ['runbook', 'area', '', 'title', 'changes (from)'],
           cards.map((card) => [card.name, card.area, card.priority, card.title, purposeOf(card)]),
         ),
       );
@@ -28,6 +28,8 @@ export function addList(program: Command): void {
     });
 }
 
-function purposeOf({ changes, from }: Card): string {
-  return from === undefined ? changes : `${changes}. From ${from.join('; ')}`;
+/** With the written runbooks that it stands for, by name; `describe` says which of their sections. */
+function purposeOf({ changes, from = [] }: Card): string {
+  const documents = [...new Set(from.map((section) => section.split(':', 1)[0]!))];
+  return documents.length === 0 ? changes : `${changes} (${documents.join(', ')})`;
 }
