@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { patternProblem } from './pattern';
 import { BANDS_IN_ORDER, commandSchema } from './primitives';
+import { prometheusServerSchema } from './source-schema';
 
 const count = (fallback: number) => z.number().int().min(0).default(fallback);
 
@@ -21,11 +22,24 @@ const watchSchema = z
   })
   .refine(...BANDS_IN_ORDER);
 
+const lokiSchema = z
+  .strictObject({
+    ...prometheusServerSchema.shape,
+    query: z
+      .string()
+      .min(1)
+      .describe(`LogQL whose result is log lines, e.g. {app="booking"} |~ "(?i)warn|error"`),
+  })
+  .describe('a server with the HTTP API of Loki, which is asked for what was logged');
+
 export const logsSchema = z
   .strictObject({
-    command: commandSchema.describe(
-      'prints what was logged since RUNBOOKS_SINCE, an ISO time: one event a line, as JSON (level, message, stack) or as text with WARN or ERROR in it',
-    ),
+    command: commandSchema
+      .optional()
+      .describe(
+        'prints what was logged since RUNBOOKS_SINCE, an ISO time: one event a line, as JSON (level, message, stack) or as text with WARN or ERROR in it',
+      ),
+    loki: lokiSchema.optional(),
     errors: z
       .strictObject({ warning: count(0), critical: count(50) })
       .refine(...BANDS_IN_ORDER)
@@ -37,6 +51,10 @@ export const logsSchema = z
       .default([])
       .describe('what is looked for in warnings too, e.g. booking transitions and payment webhooks'),
   })
+  .refine(({ command, loki }) => (command === undefined) !== (loki === undefined), {
+    message: 'one of command, loki',
+  })
   .describe('the log of an environment');
 
 export type LogsConfig = z.infer<typeof logsSchema>;
+export type LokiConfig = z.infer<typeof lokiSchema>;

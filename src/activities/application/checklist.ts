@@ -9,7 +9,7 @@ import { targetOf, type Place } from '../../contract/place';
 import type { Outcome, RunReport } from '../../contract/report';
 import { searchAttributes } from '../../contract/search-attributes';
 import { objectiveOf } from '../observe/measure';
-import { longestRunMs } from '../support/configured-command';
+import { longestLogMs } from '../observe/logs';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { longestSmokeMs } from './smoke';
@@ -56,7 +56,7 @@ export function createChecklistActivities({ config, client }: ActivityDeps) {
         logs:
           logs === undefined
             ? null
-            : { errors: logs.errors, watch: logs.watch, permittedMs: longestRunMs(logs.command) },
+            : { errors: logs.errors, watch: logs.watch, permittedMs: longestLogMs(logs) },
         smoke: smokeOf(found.environments[limits.smoke]?.smoke),
         backups: found.backups !== undefined,
         maxUtilisation: found.connections.maxUtilisation,

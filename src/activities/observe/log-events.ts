@@ -61,7 +61,8 @@ function eventOfText(line: string): OpenEvent | undefined {
 
 const LEVELS = ['level', 'severity', 'lvl', 'levelname', 'log.level', '@level', '@l'];
 
-function saidLevel(json: Record<string, unknown>): unknown {
+/** What an event of JSON says of how bad it is. */
+export function saidLevel(json: Record<string, unknown>): unknown {
   const name = LEVELS.find((one) => json[one] !== undefined && json[one] !== null);
   return name === undefined ? undefined : json[name];
 }

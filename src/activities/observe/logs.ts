@@ -2,10 +2,11 @@ import { environmentOf } from '../../config/load';
 import type { LogsConfig } from '../../config/log-schema';
 import { compilePattern } from '../../config/pattern';
 import { targetOf, type Place } from '../../contract/place';
-import { readConfiguredCommand } from '../support/configured-command';
+import { longestRunMs, readConfiguredCommand } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
 import { parseLog, type LogEvent } from './log-events';
+import { longestLokiMs, readLoki, type LogText } from './loki';
 
 /** Events of one kind: the same message, whatever numbers are in it. */
 export interface LogGroup {
@@ -28,12 +29,17 @@ export interface LogReview {
   cut: boolean;
 }
 
+/** How long reading it can take. */
+export function longestLogMs({ command, loki }: LogsConfig): number {
+  return loki === undefined ? longestRunMs(command!) : longestLokiMs(loki);
+}
+
 const TOP = 5;
 
 /** The log of an environment. */
 export function createLogActivities(deps: ActivityDeps) {
   return {
-    /** What was logged since a time, by kind. Reads only, so a retry is safe. Throws InvalidInput, CommandFailed. */
+    /** What was logged since a time, by kind. Reads only, so a retry is safe. Throws InvalidInput, CommandFailed, HttpFailed. */
     async readLogs({ since, ...place }: Place & { since: string }): Promise<LogReview> {
       const { service, environment } = place;
       const logs = environmentOf(deps.config, service, environment).observe?.logs;
@@ -42,20 +48,32 @@ export function createLogActivities(deps: ActivityDeps) {
           'InvalidInput',
           `${targetOf(place)} has no log that could be read; add observe.logs to the configuration.`,
         );
-      const printed = await readConfiguredCommand(deps, logs.command, {
-        RUNBOOKS_SERVICE: service,
-        RUNBOOKS_ENVIRONMENT: environment,
-        RUNBOOKS_SINCE: since,
-      });
-      const { events, cut, json } = parseLog(printed);
+      const { text, more } = await read(logs, { since, ...place });
+      const { events, cut, json } = parseLog(text);
       if (json.lines > 0 && json.mute === json.lines)
         throw fail(
           'CommandFailed',
-          `None of the ${json.lines} lines of JSON of the log of ${targetOf(place)} says its level, so nobody knows which are errors. Have observe.logs.command print it as "level", one of error, warn and info.`,
+          `None of the ${json.lines} lines of JSON of the log of ${targetOf(place)} says its level, so nobody knows which are errors. Have it logged as "level", one of error, warn and info, or printed so by observe.logs.command.`,
         );
-      return { ...review(events, logs), cut };
+      return { ...review(events, logs), cut: cut || more };
     },
   };
+
+  async function read({ command, loki }: LogsConfig, at: Place & { since: string }): Promise<LogText> {
+    const { service, environment, since } = at;
+    if (loki !== undefined)
+      return readLoki(loki, {
+        action: `read the log of ${targetOf(at)}`,
+        since,
+        directory: deps.config.directory,
+      });
+    const text = await readConfiguredCommand(deps, command!, {
+      RUNBOOKS_SERVICE: service,
+      RUNBOOKS_ENVIRONMENT: environment,
+      RUNBOOKS_SINCE: since,
+    });
+    return { text, more: false };
+  }
 }
 
 function review(events: LogEvent[], { watch }: LogsConfig): Omit<LogReview, 'cut'> {

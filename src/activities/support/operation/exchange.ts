@@ -14,6 +14,8 @@ export interface OperationCall {
   parameters: Record<string, Parameter>;
   /** Of the configuration, for its secrets. */
   directory: string;
+  /** Of an answer; what is longer is refused. Default: a million. */
+  maxBytes?: number;
   /** Ends it early; the cancellation of the activity does so anyhow. */
   signal?: AbortSignal;
 }
@@ -24,7 +26,7 @@ export interface OperationCall {
  */
 export async function exchange<T>(
   config: RequestConfig,
-  { action, parameters, directory, signal }: OperationCall,
+  { action, parameters, directory, maxBytes, signal }: OperationCall,
   judge: (answer: HttpAnswer, clean: (text: string) => string) => T,
 ): Promise<T> {
   const secrets: string[] = [];
@@ -45,6 +47,7 @@ export async function exchange<T>(
         headers: { accept: 'application/json', ...headers, ...proof.headers },
         ...(sent === undefined ? {} : { content: sent }),
         timeoutMs,
+        ...(maxBytes === undefined ? {} : { maxBytes }),
         signal: ended,
       });
     };
