@@ -174,9 +174,9 @@ function nameLinks(configFile: string, appUrl: string): void {
 }
 
 const FIRST_STEPS = [
-  '# Whoever listens to webhooks is down. Ten to twenty seconds later some have failed:',
+  '# Whoever listens to webhooks is down. Guests go on booking, and what failed becomes overdue:',
   'trouble receiver-down',
-  'curl -sS $APPOINTMENTS_URL/v0/webhooks -H "Authorization: Bearer $APPOINTMENTS_TOKEN"',
+  "until curl -sS $APPOINTMENTS_URL/metrics | grep '^appointments_webhook_deliveries_overdue [1-9]'; do sleep 1; done",
   '# They are there again, but nobody sends what failed. The alert starts the run that does:',
   'trouble well',
   'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $APPOINTMENTS_ALERTS_TOKEN" \\',

@@ -248,10 +248,13 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     const asking = [1, 2, 3].map(async () => {
       while (asks) await hold(one, unit!.packageId, unit!.id).catch(() => undefined);
     });
-    await fires('TravelDatabaseLockWaits');
-    await fires('TravelErrorRate');
-    asks = false;
-    await Promise.all(asking);
+    try {
+      await fires('TravelDatabaseLockWaits');
+      await fires('TravelErrorRate');
+    } finally {
+      asks = false;
+      await Promise.all(asking);
+    }
     // The forgotten transaction is ended as its runbook would.
     await sql(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND usename = 'travel_app'`,
