@@ -226,7 +226,9 @@ async function readJson(request: IncomingMessage): Promise<Body | undefined> {
 function promptOf(body: Body | undefined): string {
   const messages = body?.['messages'];
   if (!Array.isArray(messages)) return '';
-  return messages.map((one: { content?: unknown }) => String(one?.content ?? '')).join('\n');
+  return messages
+    .map((one: { content?: unknown }) => (typeof one?.content === 'string' ? one.content : ''))
+    .join('\n');
 }
 
 const seconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1_000)));
