@@ -226,9 +226,8 @@ async function readJson(request: IncomingMessage): Promise<Body | undefined> {
 function promptOf(body: Body | undefined): string {
   const messages = body?.['messages'];
   if (!Array.isArray(messages)) return '';
-  return messages
-    .map((one: { content?: unknown }) => (typeof one?.content === 'string' ? one.content : ''))
-    .join('\n');
+  const texts = messages.map((one: { content?: unknown } | null) => one?.content);
+  return texts.filter((text) => typeof text === 'string').join('\n');
 }
 
 const seconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1_000)));
