@@ -31,13 +31,9 @@ export async function startStripeAccount(options: {
   secret: string;
 }): Promise<StripeAccount> {
   const { databaseUrl, key, secret } = options;
+  // First: where the database is away, nothing listens yet.
+  const rows = await readSubscriptions(databaseUrl);
   const stripe = await startStripe('http://127.0.0.1:9', { key, secret, endpointId: 'we_studio' });
-  const { rows } = await withClient(databaseUrl, (client) =>
-    client.query<Row>(
-      `SELECT stripe_subscription_id AS reference, status, stripe_customer_id AS customer,
-              extract(epoch FROM current_period_end)::int AS period_end FROM subscriptions`,
-    ),
-  );
   for (const { reference, status, period_end, customer } of rows)
     stripe.subscribe(reference, status, period_end, customer);
 
@@ -83,6 +79,16 @@ export async function startStripeAccount(options: {
       await stripe.stop();
     },
   };
+}
+
+async function readSubscriptions(databaseUrl: string): Promise<Row[]> {
+  return withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query<Row>(
+      `SELECT stripe_subscription_id AS reference, status, stripe_customer_id AS customer,
+              extract(epoch FROM current_period_end)::int AS period_end FROM subscriptions`,
+    );
+    return rows;
+  });
 }
 
 const COUNT = {

@@ -56,7 +56,6 @@ Exit codes:
 export async function createProgram(argv: string[]): Promise<Command> {
   const program = new Command('runbooks')
     .description('Operations runbooks as durable Temporal workflows.')
-    .version(VERSION)
     .option('--config <file>', 'configuration; default: RUNBOOKS_CONFIG, else runbooks.yaml here')
     .option('--json', 'one JSON document on standard output')
     .option('--quiet', 'only results, no hints')
@@ -64,6 +63,9 @@ export async function createProgram(argv: string[]): Promise<Command> {
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .showHelpAfterError('(`runbooks --help`, or `runbooks <command> --help`)')
     .addHelpText('after', EXIT_CODES);
+  const starts = program.parseOptions(argv).operands[0] === 'start';
+  // There it may be a flag of the runbook, e.g. of deployApplication.
+  if (!starts) program.version(VERSION);
   program.commandsGroup('To begin:');
   for (const add of [addUp, addInit, addCheck, addNotify, addWorker, addVersions, addCodecServer])
     add(program);
@@ -71,7 +73,7 @@ export async function createProgram(argv: string[]): Promise<Command> {
   addList(program);
   addDescribe(program);
   // Its flags come from the configuration, which --config may name before it.
-  await addStart(program, program.parseOptions(argv).operands[0] === 'start');
+  await addStart(program, starts);
   program.commandsGroup('Runbooks of your own:');
   for (const add of [addPack, addBuild, addReplay, addSchema]) add(program);
   program.commandsGroup('Runs:');

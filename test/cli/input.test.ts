@@ -5,6 +5,8 @@ import { CliError, exitCodeOf } from '../../src/cli/errors';
 import { fieldsOf, flagOf } from '../../src/catalogue/input-fields';
 import { firstOf } from '../../src/cli/commands/status';
 import { checkInput, parseFlag, readInput } from '../../src/cli/input';
+import { createProgram } from '../../src/cli/main';
+import { VERSION } from '../../src/config/version';
 import { quote } from '../../src/contract/answer-commands';
 import { formatTable } from '../../src/cli/table';
 import { startAddress } from '../../src/contract/ui-address';
@@ -22,6 +24,12 @@ function messageOf(body: () => unknown): string {
   }
   throw new Error('nothing was thrown');
 }
+
+it('has --version for the runbook that is started, and for the program elsewhere', async () => {
+  const starting = await createProgram(['start', 'deployApplication', '--version', '1.4.2']);
+  expect(starting.version()).toBeUndefined();
+  expect((await createProgram(['list', '--version'])).version()).toBe(VERSION);
+});
 
 describe('the input of a runbook', () => {
   it.each(ownCatalogue.cards.map((one) => [one.name, one] as const))(

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
+import { startStripeAccount } from '../../examples/studio/stripe-account';
 import { TROUBLES } from '../../examples/studio/trouble';
 import { PACKAGE_ROOT } from '../../src/config/version';
 import { runCli } from '../cli/harness';
@@ -42,4 +43,12 @@ const testPromtool = spawnSync('promtool', ['--version']).status === 0 ? test : 
 
 testPromtool('its rules fire when they should, with the words they should', async () => {
   await promisify(execFile)('promtool', ['test', 'rules', 'alert-rules.test.yml'], { cwd: FOLDER });
+});
+
+test('where the database is away, no Stripe is left behind', async () => {
+  const ports = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap');
+  const before = ports();
+  const databaseUrl = 'postgresql://nobody@127.0.0.1:9/none';
+  await expect(startStripeAccount({ databaseUrl, key: 'sk', secret: 'whsec' })).rejects.toThrow();
+  expect(ports()).toEqual(before);
 });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Job } from 'bullmq';
-import { startAiProvider, type AiProvider } from '../../examples/simulators/ai-provider';
+import { startAiProvider, type AiProvider } from '../simulators/ai-provider';
 import { testQueues, type TestQueues } from '../support/queues';
 import { startRedis, type TestRedis } from '../support/redis';
 import { configure, startDriver, type Driver } from './harness';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startAiProvider, type AiProvider } from '../../../examples/simulators/ai-provider';
+import { startAiProvider, type AiProvider } from '../../simulators/ai-provider';
 import { createQueueActivities } from '../../../src/activities/queues';
 import { classifierOf, retryAfterIn } from '../../../src/activities/queues/ai/classify';
 import { aiWorkersSchema } from '../../../src/activities/queues/ai/schema';
