@@ -26,7 +26,9 @@ describe('an alert that fires', () => {
     const started = events![0]!.workflowExecutionStartedEventAttributes!;
     expect(JSON.parse(Buffer.from(started.input!.payloads![0]!.data!).toString())).toEqual(one[0].input);
     const { priorityKey, fairnessKey } = started.priority ?? {};
-    expect({ priorityKey, fairnessKey }).toEqual(priorityOf({ service: 'booking', priority: one[0].severity }));
+    expect({ priorityKey, fairnessKey }).toEqual(
+      priorityOf({ service: 'booking', priority: one[0].severity }),
+    );
   });
 
   it('is the same run when it comes again, also to an intake that does not remember it', async () => {

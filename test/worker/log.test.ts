@@ -12,5 +12,7 @@ it('what a failed step says is one line of a log, and nothing that acts on a ter
     workflowId: 'migrateDatabase/1',
     error: new Error('\u001b[2Jno\u202e\u009b31m\u0007 room'),
   });
-  expect(written.mock.calls).toEqual([[expect.stringMatching(/Z ERROR Activity failed migrateDatabase\/1 no room$/)]]);
+  expect(written.mock.calls).toEqual([
+    [expect.stringMatching(/Z ERROR Activity failed migrateDatabase\/1 no room$/)],
+  ]);
 });

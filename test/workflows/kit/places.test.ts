@@ -190,27 +190,6 @@ describe('the places of all services', () => {
       for (const handle of [other, paused]) expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
     }));
 
-  it('are not kept by those who wait for a lease', () =>
-    withKit(env, async (kit) => {
-      kit.world.policy = { mode: 'auto' };
-      const leased = closeDoor(kit);
-      const holder = await kit.start('maintaining');
-      await acts(kit, holder);
-      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
-      const waiting = await byAlert(kit, 'maintaining');
-      await kit.until(waiting, ({ summary }) => summary.startsWith('waiting for the lease'));
-      const door = closeDoor(kit);
-      kit.world.policy = { mode: 'auto', service: fresh('service'), places: one };
-      const other = await byAlert(kit);
-      await acts(kit, other);
-      leased.open();
-      // It has the lease, and takes a place again before it acts.
-      await queued(kit, waiting);
-      door.open();
-      for (const handle of [holder, other, waiting])
-        expect((await kit.settled(handle)).outcome).toBe('SUCCEEDED');
-    }));
-
   it('of a run that was terminated are found', () =>
     withKit(env, async (kit) => {
       const door = closeDoor(kit);
