@@ -18,6 +18,11 @@ export interface StopResult extends Stop {
   seconds: number;
 }
 
+/** The line of a stop: a tick only where it ended as it should, which is not well for each. */
+export function verdictLine({ title, report: { outcome }, expected }: StopResult): string {
+  return `${outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`;
+}
+
 /** What the tour shows, in this order: the drill uses the backup that the migrations took. */
 export const TOUR: Stop[] = [
   {

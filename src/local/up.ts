@@ -12,7 +12,7 @@ import { logBriefly } from '../worker/log';
 import { runAddress, waitingAddress } from '../contract/ui-address';
 import { showSteps } from './show-steps';
 import { createStack, type ExampleStack } from './stack';
-import { TOUR, visit, type StopResult } from './tour';
+import { TOUR, verdictLine, visit, type StopResult } from './tour';
 
 export interface UpOptions {
   example: Example;
@@ -92,8 +92,9 @@ function describeNow({ timeline, summary }: RunStatus): string {
 const SHOWN_FACTS = /rto|rpo|restoreSeconds|validationSeconds|othersBlocked/i;
 
 function printSummary({ temporal }: ExampleStack, results: StopResult[]): void {
-  for (const { title, report, expected, workflowId, runId } of results) {
-    console.log(`\n${report.outcome === expected ? '✔' : `✖ expected ${expected}:`} ${title}`);
+  for (const result of results) {
+    const { report, workflowId, runId } = result;
+    console.log(`\n${verdictLine(result)}`);
     console.log(printable(`    ${report.outcome}: ${report.summary}`));
     const facts = Object.entries(report.facts).filter(([name]) => SHOWN_FACTS.test(name));
     const shown = facts

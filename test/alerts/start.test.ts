@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Alert } from '../../src/contract/alert';
+import { priorityOf } from '../../src/contract/priority';
 import { lazyClient } from '../../src/alerts/lazy-client';
 import { startIntake } from '../../src/worker/intake';
 import { createStarter, type Startable } from '../../src/alerts/start';
@@ -24,6 +25,10 @@ describe('an alert that fires', () => {
     const { events } = await client.workflow.getHandle(one[0].workflowId).fetchHistory();
     const started = events![0]!.workflowExecutionStartedEventAttributes!;
     expect(JSON.parse(Buffer.from(started.input!.payloads![0]!.data!).toString())).toEqual(one[0].input);
+    const { priorityKey, fairnessKey } = started.priority ?? {};
+    expect({ priorityKey, fairnessKey }).toEqual(
+      priorityOf({ service: 'booking', priority: one[0].severity }),
+    );
   });
 
   it('is the same run when it comes again, also to an intake that does not remember it', async () => {

@@ -1,3 +1,4 @@
+import type { ApplicationFailure } from '@temporalio/common';
 import type { Client } from 'pg';
 import { serviceOf } from '../../../config/load';
 import type { ActivityDeps } from '../../support/deps';
@@ -78,7 +79,7 @@ export async function dumpSnapshot(
         const { snapshot, unreadable } = exported;
         const run = { deps, tools, input, ref, partial, report, tables, snapshot, unreadable };
         return input.safety === true ? saveWhatCanBeRead(run, readSnapshot) : dumpAndCount(run);
-      });
+      }).catch((error: unknown) => unlessItEnded(holder, error));
       const outcome: DumpOutcome = {
         service: input.service,
         environment: input.environment,
@@ -99,6 +100,12 @@ export async function dumpSnapshot(
     },
     SNAPSHOT_OPTIONS,
   );
+}
+
+/** A snapshot ends with its session, and whoever asks for it then hears that there is none: it is the session that was lost. */
+async function unlessItEnded(holder: Client, error: unknown): Promise<never> {
+  if ((error as Partial<ApplicationFailure>).nonRetryable === true) await holder.query('SELECT 1');
+  throw error;
 }
 
 async function databaseSize(client: Client): Promise<number> {

@@ -199,6 +199,26 @@ describe('when something goes wrong', () => {
     delete db.deps.config.postgresBin;
     expect((await backUp(db)).rows).toBe(5100);
   });
+
+  test.each([{ safety: false }, { safety: true }])(
+    'a snapshot that ended with its session is worth another try, %j',
+    async ({ safety }) => {
+      const db = await pg.fresh();
+      // The oldest session holds the snapshot. A server that comes back at once answers those that ask for it: there is none.
+      const end = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dr:%' ORDER BY backend_start LIMIT 1`;
+      db.deps.config.postgresBin = wrapTools(pg.directory, pg.server.binDirectory, {
+        pg_dump: `case "$*" in *--jobs*) ${pg.server.binDirectory}/psql -qX "${db.url}" -c "${end}" >/dev/null;; esac`,
+      });
+      const { backUp: make } = activitiesOf(db);
+      const input = { ...db.place, backupId: 'b1', fence: null, safety };
+      expect(await failureOf(runActivity(make, input))).toMatchObject({
+        type: 'DatabaseUnreachable',
+        nonRetryable: false,
+      });
+      delete db.deps.config.postgresBin;
+      expect((await runActivity(make, input, { attempt: 2 })).rows).toBe(5100);
+    },
+  );
 });
 
 /** A backup whose pg_dump hangs on a table that is locked once the snapshot is out. */
