@@ -52,7 +52,7 @@ it('misses none where somebody else takes jobs out meanwhile', async () => {
     // Between the look at a page and its retry.
     if (taken === 0) for (; taken < 200; taken += 1) await queues.queue('orders').remove(`failed-${taken}`);
     return (real as (...args: unknown[]) => Promise<unknown>).apply(this, args);
-  } as typeof real);
+  });
   expect(await retry(['boom'])).toEqual({ retried: 800, left: 0, others: 0 });
   const census = await queues.census('orders');
   expect([census.length, census.filter((one) => one.endsWith(' wait')).length]).toEqual([800, 800]);
@@ -65,7 +65,7 @@ it('retries none that failed anew between the look and the retry, and notes none
   jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
     await redis.client.zadd(failed, Date.now() + 60_000, 'failed-1');
     return (real as (...args: unknown[]) => Promise<unknown>).apply(this, args);
-  } as typeof real);
+  });
   expect(await retry(['boom'])).toEqual({ retried: 2, left: 0, others: 0 });
   expect(await queues.census('orders')).toEqual(['failed-0 wait', 'failed-1 failed', 'failed-2 wait']);
   const notes = await redis.client.hkeys(`durable-runbooks:${queues.prefix}:orders:retried:run-1`);
@@ -78,7 +78,7 @@ it('keeps the notes of what an attempt has retried whose answer was lost, also w
   jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
     await real.apply(this, args);
     return real.apply(this, args);
-  } as typeof Redis.prototype.eval);
+  });
   expect(await retry(['boom'])).toEqual({ retried: 3, left: 0, others: 0 });
   expect(await redis.client.hlen(`durable-runbooks:${queues.prefix}:orders:retried:run-1`)).toBe(3);
 });

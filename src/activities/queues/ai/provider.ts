@@ -113,14 +113,13 @@ function healthIn({ field, healthy, components }: StatusConfig, json: Json): Pro
     components.length === 0
       ? [{ name: 'its status page', word: valueAt(json, field) }]
       : components.map((name) => ({ name, word: componentIn(json, name) }));
-  const isHealthy = (word: Json | undefined) =>
-    healthy.some((one) => one.toLowerCase() === String(word).toLowerCase());
-  const known = said.filter(({ word }) => typeof word === 'string');
-  const shown = (all: typeof said) =>
-    all.map(({ name, word }) => `${name} says "${scrub(String(word)).slice(0, 100)}"`).join('; ');
+  const isHealthy = (word: string) => healthy.some((one) => one.toLowerCase() === word.toLowerCase());
+  const known = said.flatMap(({ name, word }) => (typeof word === 'string' ? [{ name, word }] : []));
+  const shown = (all: typeof known) =>
+    all.map(({ name, word }) => `${name} says "${scrub(word).slice(0, 100)}"`).join('; ');
   const bad = known.filter(({ word }) => !isHealthy(word));
   if (bad.length > 0) return { state: 'unwell', detail: shown(bad) };
-  if (known.length === said.length) return { state: 'well', detail: shown(said) };
+  if (known.length === said.length) return { state: 'well', detail: shown(known) };
   const missing = said.filter(({ word }) => typeof word !== 'string').map(({ name }) => name);
   return { state: 'unknown', detail: `its status page has no word for ${missing.join(', ')}` };
 }
