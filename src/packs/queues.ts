@@ -1,4 +1,5 @@
 import type * as Made from '../activities/queues';
+import { checkQueues } from '../activities/queues/check-settings';
 import { queuesSettings } from '../activities/queues/settings';
 import { definePack } from '../doors/pack';
 import { drainQueueBacklogCard } from '../workflows/queues/drain-queue-backlog/card';
@@ -16,4 +17,5 @@ export const queuesPack = definePack({
     return createQueueActivities(deps);
   },
   settings: queuesSettings,
+  check: checkQueues,
 });

@@ -16,7 +16,8 @@ const KEYS_OF_ITS_OWN = 9;
  * Notes and retries jobs in one script, so that a page costs one answer instead of one for each job. Each is retried by
  * what BullMQ runs for one, as it has registered it on this connection. A note comes first and goes where nothing was
  * retried: whatever stops the script, no job is retried without one. Returns those that were not retried because they
- * no longer have the failure that was read: somebody else has retried them, or taken them out.
+ * no longer have the failure that was read: somebody else has retried them, or taken them out. What an attempt before,
+ * whose answer was lost, has noted and retried meanwhile is none of those.
  */
 export async function retryNoted(
   { redis, queue, title }: OpenQueue,
@@ -62,14 +63,15 @@ local base, seconds = ARGV[1], ARGV[2]
 local gone = {}
 for i = 3, #ARGV, 4 do
   local id, finishedOn, note, push = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local done = 0
   if redis.call('ZSCORE', failed, id) == finishedOn then
     redis.call('HSET', notes, id, note)
-    done = reprocess({ base .. id, events, failed, wait, meta, active, marker, prioritized, pc },
+    local done = reprocess({ base .. id, events, failed, wait, meta, active, marker, prioritized, pc },
       { id, push, 'failedReason', 'failed', '0', '0' })
-  end
-  if done ~= 1 then
-    redis.call('HDEL', notes, id)
+    if done ~= 1 then
+      redis.call('HDEL', notes, id)
+      gone[#gone + 1] = id
+    end
+  elseif redis.call('HGET', notes, id) ~= note then
     gone[#gone + 1] = id
   end
 end

@@ -115,7 +115,7 @@ export const queuesSettings = {
   }),
 };
 
-type Environment = EnvironmentConfig & {
+export type Environment = EnvironmentConfig & {
   queues?: QueuesConfig;
   search?: SearchConfig;
   aiWorkers?: AiWorkersConfig;

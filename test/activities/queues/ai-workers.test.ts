@@ -221,8 +221,17 @@ it('refuses an older lease, a switch that does not take, and one that somebody e
   expect(await to('openai')).toMatchObject({ type: 'ProviderNotSwitched', nonRetryable: true });
   expect(await to('openai', 1)).toMatchObject({ type: 'StaleFencingToken' });
   expect(await to('third')).toMatchObject({ type: 'ProviderChanged', nonRetryable: true });
+  const back = { from: 'third', to: 'other', leaveThird: true, fence: { ...fence, token: 3 } };
+  const left = await runActivity(acts().switchAiProvider, { ...db.place, ...back }, another());
+  expect(left.detail).toMatch(/generates with openai: somebody else has switched/);
   configure({ switch: change, current: { command: { run: ['echo', 'nobody'] } } });
   expect(await to('openai')).toMatchObject({ type: 'ProviderUnknown', nonRetryable: false });
+  configure({ slower: { apply: { command: { run: ['true'] } }, restore: { command: { run: ['true'] } } } });
+  for (const pace of [acts().slowAiWorkers, acts().restoreAiWorkers]) {
+    const late = { ...fence, target: 'of-switches', token: 1 };
+    const refused = failureOf(runActivity(pace, { ...db.place, fence: late }, another()));
+    expect(await refused).toMatchObject({ type: 'StaleFencingToken' });
+  }
 });
 
 it('waits for a status page until it says that it is well, and takes one in trouble for what its body says', async () => {

@@ -72,6 +72,17 @@ it('retries none that failed anew between the look and the retry, and notes none
   expect(notes.sort()).toEqual(['failed-0', 'failed-2']);
 });
 
+it('keeps the notes of what an attempt has retried whose answer was lost, also where that came late', async () => {
+  await queues.fail('orders', 3, 'boom');
+  const real = Redis.prototype.eval as unknown as (...args: unknown[]) => Promise<unknown>;
+  jest.spyOn(Redis.prototype, 'eval').mockImplementation(async function (this: Redis, ...args: unknown[]) {
+    await real.apply(this, args);
+    return real.apply(this, args);
+  });
+  expect(await retry(['boom'])).toEqual({ retried: 3, left: 0, others: 0 });
+  expect(await redis.client.hlen(`durable-runbooks:${queues.prefix}:orders:retried:run-1`)).toBe(3);
+});
+
 it('retries a job that goes first and one with a priority as BullMQ does', async () => {
   const queue = queues.queue('orders');
   await queue.add('do', {}, { jobId: 'usual' });

@@ -32,7 +32,7 @@ export const recoverAiWorkersCard = card({
   ],
   escalation: [
     'a provider that is waited for: the first rung is paged at once; where it is not well for longer than configured, that is a task, which goes up the ladder',
-    'tasks that fail again after they were put back, a queue that does not drain, and data that Redis has lost: the ladder is paged',
+    'more tasks that fail again after they were put back than the objective allows, a queue that does not drain, and data that Redis has lost: the ladder is paged',
   ],
   changes:
     'the provider of the workers, their pace, and whether the queue is paused: put back where the run fails; tasks that were put back are worked on and cost money, which cannot be taken back',

@@ -107,13 +107,18 @@ export function isWell({ cause, open, queue, workerless, bad }: Course): boolean
   return cause === null && open === 0 && !workerless && !held && bad.length === 0 && delaysHold([queue]).ok;
 }
 
+/** One task alone is no share: of few, a single one that fails would be more than any objective allows. */
+export function tooMany(failed: number, all: number, { maxFailedShare }: QueueStatus): boolean {
+  return failed > 1 && failed / all > maxFailedShare;
+}
+
 /** Whether what was begun since then ends well, as far as it has ended. */
-export function endWell(ai: AiWorkers, { maxFailedShare }: QueueStatus): Verdict {
+export function endWell(ai: AiWorkers, queue: QueueStatus): Verdict & { failed: number } {
   const failed = sumOf(ai, ({ lately }) => lately);
-  const share = shareOf(ai);
   return {
-    ok: share <= maxFailedShare,
-    detail: `since then ${ai.completed} ended well and ${failed} failed through the provider (${percent(share)}), wanted at most ${percent(maxFailedShare)}`,
+    ok: !tooMany(failed, endedOf(ai), queue),
+    failed,
+    detail: `since then ${ai.completed} ended well and ${failed} failed through the provider (${percent(shareOf(ai))}), wanted at most ${percent(queue.maxFailedShare)} or one`,
   };
 }
 

@@ -85,14 +85,14 @@ async function act(run: Run, place: Place, course: Course): Promise<string> {
     const under = { place, fence, course };
     const generatesWith = await remedy(run, under);
     const back = await putTasksBack(run, under);
-    let endedWell = await verifyTasks(run, under, back);
+    let ended = await verifyTasks(run, under, back);
     if (isSlowed(course)) {
       await asBefore(run, under);
-      endedWell = await staysWell(run, under, 'Tasks end well as often as before', back.wellSince);
+      ended = await staysWell(run, under, 'Tasks end well as often as before', back.wellSince);
     }
     await verifyHealth(run, place);
     await verifySmoke(run, place);
-    return { ...back, generatesWith, endedWell };
+    return { ...back, generatesWith, ended };
   });
   return conclude(run, place, course, done);
 }
@@ -124,10 +124,10 @@ async function peopleFirst(run: Run, place: Place, course: Course): Promise<void
   );
 }
 
-async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult): Promise<number> {
+async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult): Promise<Ended> {
   const { place, course } = under;
   await untilDrained(run, place, { status: course.status, names: [course.queue.name] });
-  const endedWell = await staysWell(run, under, 'Tasks end well', wellSince);
+  const ended = await staysWell(run, under, 'Tasks end well', wellSince);
   const { measures: names } = course.ai;
   if (names.length > 0)
     await run.verify(
@@ -135,58 +135,70 @@ async function verifyTasks(run: Run, under: Under, { wellSince }: PutBackResult)
       (act) => act.measure({ ...place, names }),
       (all) => ({ ok: all.every(({ ok }) => ok), detail: all.map(({ detail }) => detail).join('; ') }),
     );
-  return endedWell;
+  return ended;
 }
 
 const MAX_LOOKS = 60;
 
-/** For as long as rates are looked back at; returns how many have ended well by then. */
+/** What was begun once tasks were to end well again, and is over. */
+interface Ended {
+  well: number;
+  failed: number;
+}
+
+/** For as long as rates are looked back at; returns how many have ended by then. */
 async function staysWell(
   run: Run,
   { place, course }: Under,
   title: string,
   begunAfter: number,
-): Promise<number> {
+): Promise<Ended> {
   const { queue, status } = course;
   const { windowMs } = status;
-  let endedWell = 0;
+  let ended: Ended = { well: 0, failed: 0 };
   await run.soak(
     title,
     async (act) => {
       const ai = await act.readAiWorkers({ ...place, begunAfter });
       const tasks = endWell(ai, queue);
       const delays = delaysHold(await lookAgain(act, place, { status, names: [queue.name] }));
-      endedWell = ai.completed;
+      ended = { well: ai.completed, failed: tasks.failed };
       return { ok: tasks.ok && delays.ok, detail: `${tasks.detail}; ${delays.detail}` };
     },
     { forMs: windowMs, everyMs: Math.max(1_000, windowMs / MAX_LOOKS) },
   );
-  return endedWell;
+  return ended;
 }
 
 interface Done extends PutBackResult {
   generatesWith: string | undefined;
-  endedWell: number;
+  ended: Ended;
 }
 
 function conclude(
   run: Run,
   place: Place,
   course: Course,
-  { generatesWith, endedWell, count, done, remains }: Done,
+  { generatesWith, ended, count, done, failedAgain, remains }: Done,
 ): string {
   run.fact('cause', course.cause ?? 'none');
   run.fact('tasksPutBack', count);
   run.fact('tasksDone', done);
-  const others = leftAlone(course);
+  const late = ended.failed - failedAgain;
+  const others = [
+    ...leftAlone(course),
+    ...(late > 0
+      ? [`${countOf(late, 'task')} failed through the provider since then, and is left to the next run`]
+      : []),
+  ];
   if (remains.length > 0)
     throw verificationFailed(
       `of the failed tasks of ${course.queue.name} ${[...remains, ...others].join('; ')}`,
     );
   const who = generatesWith === undefined ? '' : ` with ${generatesWith}`;
   const proven =
-    done + endedWell > 0
+    done + ended.well > 0
       ? `the AI tasks of ${targetOf(place)} end well${who}`
-      : `no AI task of ${targetOf(place)} has ended yet${who}, so whether they end well is not known`;
+      : `no AI task of ${targetOf(place)} has ended well yet${who}, so whether they end well is not known`;
   return [`${proven}; ${countOf(count, 'task')} put back, ${done} of them done`, ...others].join('; ');
 }
