@@ -199,6 +199,6 @@ function conclude(
   const proven =
     done + ended.well > 0
       ? `the AI tasks of ${targetOf(place)} end well${who}`
-      : `no AI task of ${targetOf(place)} has ended well yet${who}, so whether they end well is not known`;
+      : `no AI task of ${targetOf(place)} has ended well${who} since this run looked, so whether they do is not known`;
   return [`${proven}; ${countOf(count, 'task')} put back, ${done} of them done`, ...others].join('; ');
 }
