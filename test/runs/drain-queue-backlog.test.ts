@@ -37,7 +37,8 @@ it('changes nothing while it only observes or is refused, and says what it would
   await world.queues.fail('web_index', 2, 'index is read-only');
   await world.queues.add('web_mails', 1);
   const dump = async () => {
-    const keys = (await world.redis.client.keys('*')).sort();
+    // A mark that BullMQ's own workers leave for half a minute.
+    const keys = (await world.redis.client.keys('*')).filter((key) => !key.endsWith(':stalled-check')).sort();
     return Promise.all(
       keys.map(async (key) => [key, (await world.redis.client.dumpBuffer(key))?.toString('hex')]),
     );
