@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { Pool, PoolClient } from 'pg';
+import { inTransaction } from '../shared/transaction';
 
 export interface BookingRequest {
   host: string;
@@ -203,21 +204,4 @@ async function tellOthers(client: PoolClient, id: string, what: 'created' | 'can
     `INSERT INTO email_outbox (booking_id, kind, recipient) SELECT id, $2, guest_email FROM bookings WHERE id = $1`,
     [id, what === 'created' ? 'confirmation' : 'cancellation'],
   );
-}
-
-async function inTransaction<T>(pool: Pool, body: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('BEGIN');
-    const result = await body(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch((lost: Error) => (broken = lost));
-    throw error;
-  } finally {
-    // A connection that cannot even roll back is gone: the pool must not hand it out again.
-    client.release(broken);
-  }
 }

@@ -5,6 +5,7 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readState, writeState } from '../shared/state-file';
+import { printAnswer } from '../shared/program';
 
 interface Backups {
   lastBackupAt: string;
@@ -43,11 +44,4 @@ function main([verb]: string[]): string {
   return `${id} is stored`;
 }
 
-if (require.main === module) {
-  try {
-    console.log(main(process.argv.slice(2)));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) printAnswer(() => main(process.argv.slice(2)));

@@ -11,6 +11,7 @@
  */
 import { NO_LOAD, type LoadSwitches } from '../shared/load';
 import { switchesOf } from '../shared/switches';
+import { printAnswer } from '../shared/program';
 
 export const EXTERNALS = ['twilio', 'vapi', 'google-calendar'] as const;
 export type External = (typeof EXTERNALS)[number];
@@ -108,11 +109,4 @@ function main([what, to]: string[]): string {
   return JSON.stringify(switches.set(directory, change(directory, what, to)));
 }
 
-if (require.main === module) {
-  try {
-    console.log(main(process.argv.slice(2)));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) printAnswer(() => main(process.argv.slice(2)));

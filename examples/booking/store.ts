@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
+import { inTransaction } from '../shared/transaction';
 
 export interface Slot {
   slotId: string;
@@ -154,21 +155,4 @@ async function audit(client: PoolClient, id: string, action: string): Promise<vo
     `INSERT INTO audit_logs (entity_type, entity_id, action, source) VALUES ('booking', $1, $2, 'customer')`,
     [id, action],
   );
-}
-
-async function inTransaction<T>(pool: Pool, body: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('BEGIN');
-    const result = await body(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch((lost: Error) => (broken = lost));
-    throw error;
-  } finally {
-    // A connection that cannot even roll back is gone: the pool must not hand it out again.
-    client.release(broken);
-  }
 }

@@ -23,6 +23,7 @@
 import { RECEIVER_MOODS, type ReceiverMood } from '../shared/receiver-moods';
 import { NO_LOAD, type LoadSwitches } from '../shared/load';
 import { switchesOf } from '../shared/switches';
+import { printAnswer } from '../shared/program';
 
 export interface Switches extends LoadSwitches {
   /** Shows listings like those found. Off in the sample for a reason: see features.ts. */
@@ -132,11 +133,4 @@ function isSmall(value: number): boolean {
   return Number.isFinite(value) && value >= 0 && value <= MAX_NUMBER;
 }
 
-if (require.main === module) {
-  try {
-    console.log(JSON.stringify(main(process.argv.slice(2))));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) printAnswer(() => JSON.stringify(main(process.argv.slice(2))));

@@ -15,6 +15,7 @@ import {
   promoteDeployment,
   retireDeployment,
 } from './deployments';
+import { printAnswer } from './program';
 
 /** What it says. Throws what is wrong. */
 export function deploy(directory: string, [verb, version]: string[]): string {
@@ -64,12 +65,7 @@ function variable(name: string): string {
 
 /** As a program. */
 export function runDeploy(answer: typeof deploy): void {
-  try {
-    console.log(answer(process.cwd(), process.argv.slice(2)));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
+  printAnswer(() => answer(process.cwd(), process.argv.slice(2)));
 }
 
 if (require.main === module) runDeploy(deploy);

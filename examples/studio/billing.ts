@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Pool, PoolClient } from 'pg';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import Stripe from 'stripe';
-import { inTransaction } from './drafts';
+import { inTransaction } from '../shared/transaction';
 
 export interface StripeAccess {
   /** Of the API. */

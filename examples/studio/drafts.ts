@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Pool, PoolClient } from 'pg';
 import { Counter, type Registry } from 'prom-client';
 import { keepRecent } from '../shared/recent';
+import { inTransaction } from '../shared/transaction';
 
 interface Save {
   /** The version that it was written upon. */
@@ -141,20 +142,3 @@ export async function trySave(pool: Pool, version: string): Promise<void> {
 }
 
 const ROLLED_BACK = new Error('rolled back');
-
-export async function inTransaction<T>(pool: Pool, body: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('BEGIN');
-    const result = await body(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch((lost: Error) => (broken = lost));
-    throw error;
-  } finally {
-    // A connection that cannot even roll back is gone: the pool must not hand it out again.
-    client.release(broken);
-  }
-}

@@ -5,6 +5,7 @@
  *   switches slower on|off                      one generation at a time, or as many as usual
  */
 import { switchesOf } from '../shared/switches';
+import { printAnswer } from '../shared/program';
 
 export const PROVIDERS = ['openai', 'anthropic'] as const;
 export type Provider = (typeof PROVIDERS)[number];
@@ -35,11 +36,4 @@ function main([what, to]: string[]): string {
   throw new Error('expected: switches provider, with PROVIDER or without, or switches slower on|off');
 }
 
-if (require.main === module) {
-  try {
-    console.log(main(process.argv.slice(2)));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) printAnswer(() => main(process.argv.slice(2)));

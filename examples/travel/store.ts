@@ -1,5 +1,6 @@
 /** What the application does with its database, and how a request is refused. */
 import { Pool, type PoolClient } from 'pg';
+import { inTransaction } from '../shared/transaction';
 
 /** What a customer gets to read, with the status of the answer. */
 export class Refusal extends Error {
@@ -27,22 +28,7 @@ export function createStore(connectionString: string) {
   return {
     query: async <Row extends object>(text: string, values: unknown[] = []): Promise<Row[]> =>
       (await pool.query<Row>(text, values)).rows,
-    async transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
-        const done = await work(client);
-        await client.query('COMMIT');
-        client.release();
-        return done;
-      } catch (error) {
-        await client.query('ROLLBACK').then(
-          () => client.release(),
-          (lost: Error) => client.release(lost),
-        );
-        throw error;
-      }
-    },
+    transaction: <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => inTransaction(pool, work),
     connections: () => pool.totalCount,
     end: () => pool.end(),
   };

@@ -5,6 +5,7 @@
  *   switches show [<name>]
  */
 import { switchesOf } from '../shared/switches';
+import { printAnswer } from '../shared/program';
 
 /** The first value is the usual one. */
 const KNOWN = {
@@ -55,11 +56,4 @@ function main([name, value]: string[]): string {
   return `${name} ${wanted}`;
 }
 
-if (require.main === module) {
-  try {
-    console.log(main(process.argv.slice(2)));
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) printAnswer(() => main(process.argv.slice(2)));

@@ -41,7 +41,7 @@ export function parseLog(printed: string): ParsedLog {
       continue;
     }
     if (open !== undefined) events.push({ ...open, stack: shownStack(open.stack) });
-    const fields = line.startsWith('{') ? parse(line) : undefined;
+    const fields = fieldsOf(line);
     open = fields === undefined ? eventOfText(line) : eventOfJson(fields);
     if (fields === undefined) continue;
     json.lines += 1;
@@ -82,7 +82,9 @@ function firstText(...given: unknown[]): string | undefined {
   return given.find((one): one is string => typeof one === 'string' && one !== '');
 }
 
-function parse(line: string): Record<string, unknown> | undefined {
+/** Those of a line that is an object of JSON. */
+export function fieldsOf(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined;
   try {
     return JSON.parse(line) as Record<string, unknown>;
   } catch {
@@ -102,8 +104,10 @@ function levelOf(level: unknown): LogEvent['level'] | undefined {
 const SECRET_FIELD =
   /\b([\w-]{0,30}(?:token|secret|passw(?:or)?d|passphrase|pwd|(?:api|access|private)[_-]?key|session[_-]?id|signature))(\\?["']?\s*[=:]\s*)(?:\\?"[^"]*"|'[^']*'|\S+)/gi;
 
-/** Whose it was and when is not what it is about; and a log has secrets that no configuration knows. */
-/** A line of what an application says, as it may be shown, and the same for the same problem. */
+/**
+ * A line of what an application says, as it may be shown, and the same for the same problem: whose it was and when is not what
+ * it is about. A log has secrets that no configuration knows.
+ */
 export function shown(text: string): string {
   return scrub(text.slice(0, 4 * MAX_MESSAGE))
     .replace(/\b(bearer|basic)\s+\S+/gi, '$1 ***')

@@ -1,7 +1,7 @@
 import { operationSchema } from '../../config/http-operation-schema';
 import type { LokiConfig } from '../../config/log-schema';
 import { fail } from '../support/failure';
-import { saidLevel } from './log-events';
+import { fieldsOf, saidLevel } from './log-events';
 import { isOk, jsonOf, requireOk } from '../support/http';
 import { valueAt, type Json } from '../support/json';
 import { exchange, type OperationCall } from '../support/operation/exchange';
@@ -100,19 +100,10 @@ function entriesOf({ stream, values }: Stream): Entry[] {
 
 /** One line, whatever is in it, so that no part of it passes for another event. */
 function withLevel(line: string, level: Json | undefined): string {
-  const json = objectIn(line);
+  const json = fieldsOf(line);
   if (json !== undefined)
     return saidLevel(json) === undefined ? JSON.stringify({ ...json, level }) : JSON.stringify(json);
   if (level === undefined || level === 'unknown') return line;
   const [message = '', ...stack] = line.split('\n');
   return JSON.stringify({ level, message, stack: stack.join('\n') });
-}
-
-function objectIn(line: string): Record<string, Json> | undefined {
-  if (!line.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(line) as Record<string, Json>;
-  } catch {
-    return undefined;
-  }
 }
