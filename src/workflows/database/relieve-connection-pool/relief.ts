@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { patched, sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
 import type { Offender } from '../../../activities/postgres/connections/connection-facts';
 import type { SessionsResult } from '../../../activities/postgres/connections/connection-activities';
@@ -14,11 +14,9 @@ import {
   type Look,
 } from './limits';
 import type { Relief } from './plan';
+import { settle } from './settle';
 import type { Fence, Place } from '../../../contract/place';
 
-// Load comes in waves, and what was just emptied fills up again: one reading says little.
-const LOOKS = 6;
-const STEADY_LOOKS = 2;
 const LOOK_EVERY_MS = 1_000;
 
 export async function lookAt(act: Activities, place: Place): Promise<Look> {
@@ -26,15 +24,12 @@ export async function lookAt(act: Activities, place: Place): Promise<Look> {
   return { connections, pool };
 }
 
-/** Looks until the symptom is gone `steady` times in a row, at most for some seconds. Returns the last look. */
-async function lookAgain(act: Activities, place: Place, steady = STEADY_LOOKS): Promise<Look> {
-  let good = 0;
-  for (let looks = 1; ; looks += 1) {
-    const look = await lookAt(act, place);
-    good = relieved(look).ok ? good + 1 : 0;
-    if (good >= steady || looks >= LOOKS) return look;
-    await sleep(LOOK_EVERY_MS);
-  }
+function lookAgain(act: Activities, place: Place, steady?: number): Promise<Look> {
+  return settle(
+    () => lookAt(act, place),
+    () => sleep(LOOK_EVERY_MS),
+    { steady, insists: patched('settles') },
+  );
 }
 
 /**
