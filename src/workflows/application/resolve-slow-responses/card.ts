@@ -36,7 +36,7 @@ export const resolveSlowResponsesCard = card({
   ],
   escalation: [
     'a question or task that nobody answers goes up the ladder',
-    'slow whatever is tried: the backend lead, for hot paths and queries that no index helps',
+    'nothing helps: people are asked along the ladder, for hot paths and queries that no index helps',
   ],
   changes:
     'which deployment is in front, sessions of the database, indexes, how long the cache keeps answers, how large the service is, or a restart',
