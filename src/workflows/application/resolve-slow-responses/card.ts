@@ -18,7 +18,7 @@ export const resolveSlowResponsesCard = card({
     'the pool of the application, sessions of the database idle in a transaction or in one query for too long; pool-utilisation below 80 %',
     'which deployment is in front, and how long before the trouble it came',
     'cache-hit-rate, above 70 %',
-    'statements that take longer than a second on average, and what the application says of its queries',
+    'statements that take longer than `tuning.slowMs` on average, and what the application says of its queries',
     'cpu-utilisation',
   ],
   resolution: [
