@@ -38,7 +38,10 @@ const threshold = z.number().optional();
 const measureSchema = z
   .strictObject({
     ...sourceShape(DECLARED),
-    is: z.enum(['above', 'below']).optional().describe('which side of the bands is bad; default: above'),
+    is: z
+      .enum(['above', 'below'])
+      .optional()
+      .describe('which side of the bands is bad; default: the usual one of that name, else above'),
     critical: threshold,
     warning: threshold,
     info: threshold,

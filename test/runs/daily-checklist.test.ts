@@ -149,7 +149,7 @@ it('an item that hangs is cut off and hides no other', async () => {
   expect(itemsOf(ended)['queue-depth']).toMatchObject({
     color: 'yellow',
     figure: 'could not be read: no answer within 15.0 s',
-    next: 'look at it by hand; then retry its failed jobs or mend their cause',
+    next: 'look at it by hand; then drainQueueBacklog where `queues` are configured, else retry its failed jobs or mend their cause',
   });
   expect(itemsOf(ended)['deadlocks']!.color).toBe('green');
 });

@@ -102,6 +102,12 @@ it('opens one issue, also where the worker is killed while it does', async () =>
   ]);
 });
 
+it('calls nothing vulnerable where there are only updates', async () => {
+  registry.advisories = {};
+  const { outcome, message } = await driver.run(REVIEW);
+  expect([outcome, message]).toEqual(['SUCCEEDED', 'no known vulnerability; opened: issue 1']);
+});
+
 it('opens nothing where it is denied, or nobody answers', async () => {
   const handle = await driver.start(REVIEW, { mode: 'propose' });
   const { id } = await driver.waiting(handle, 'approval');

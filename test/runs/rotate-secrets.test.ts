@@ -52,7 +52,7 @@ it('has nothing to do where no secret is due', async () => {
   const { outcome, message } = await driver.run(ROTATE);
   expect([outcome, message]).toEqual([
     'NOTHING_TO_DO',
-    expect.stringMatching(/^no secret is due: session-signing: .* old, 90 days at most$/),
+    expect.stringMatching(/^no secret is due: session-signing: .* old, 80 days at most$/),
   ]);
 });
 
@@ -62,7 +62,7 @@ it('changes nothing while it only observes, or is refused', async () => {
   const { outcome, report } = await driver.run(ROTATE, { mode: 'observe' });
   expect(outcome).toBe('OBSERVED');
   expect(report.timeline.map(({ detail }) => detail)).toContain(
-    'session-signing: 100 days old, 90 days at most',
+    'session-signing: 100 days old, 80 days at most',
   );
   expect(report.plan?.actions).toEqual([
     expect.objectContaining({

@@ -10,7 +10,7 @@ export const rerunJobCard = card({
   diagnosis: ['read when the job ran last'],
   resolution: ['run the job once'],
   prevention: ['alert on the age of the last run'],
-  escalation: ['a second failure within a day: the backend lead'],
+  escalation: ['a job that still does not run: where an alert started this, the first rung is called'],
   changes: 'whatever the job itself changes',
   input: {
     environment: z.string().default('production'),

@@ -40,7 +40,14 @@ const secretSchema = z
       .boolean()
       .default(true)
       .describe('the application accepts two versions at once; false: a swap, which is announced and asked'),
-    maxAgeDays: z.number().positive().max(3_650).default(90).describe('older than that, it is due'),
+    maxAgeDays: z
+      .number()
+      .positive()
+      .max(3_650)
+      .default(80)
+      .describe(
+        'older than that, it is due; less than the time between two scheduled rotations, or every second one finds nothing due',
+      ),
     graceMinutes: z
       .number()
       .min(0)

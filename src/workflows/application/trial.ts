@@ -77,3 +77,11 @@ export async function restart({ run, place }: Pick<Trial, 'run' | 'place'>, fenc
     describe: ({ detail }) => detail,
   });
 }
+
+/** What came of remedies that were not the end of it, by their labels: what helped a little is no failure, and is still there. */
+export function effectTexts(failed: string[], stays: string[]): string[] {
+  return [
+    ...(failed.length === 0 ? [] : [`tried without success: ${failed.join(', ')}`]),
+    ...(stays.length === 0 ? [] : [`helped, but not enough, and stays: ${stays.join(', ')}`]),
+  ];
+}

@@ -93,7 +93,7 @@ export async function lookInFront(
   if (other !== undefined)
     throw refusal(
       'InvalidInput',
-      `${describeDeployment(other)} is another commit than ${release.commit}: give the new one another version. Nothing was changed`,
+      `${describeDeployment(other)} is another commit than ${release.commit}: give the new one another version. Nothing was changed in production`,
     );
   const beside = all.find((one) => isOf(one, release) && one.state === 'ready');
   return { current, ...(beside === undefined ? {} : { beside }) };
@@ -108,7 +108,10 @@ function refuseUnready({ checks }: Readiness, { version }: Release): void {
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
   const each = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
-  throw refusal('ReleaseRefused', `${version} may not be deployed. ${each}. Nothing was changed`);
+  throw refusal(
+    'ReleaseRefused',
+    `${version} may not be deployed. ${each}. Nothing was changed in production`,
+  );
 }
 
 export function refusal(type: string, message: string): ApplicationFailure {

@@ -34,7 +34,7 @@ export const recoverCronCard = card({
     'a post-mortem entry: cause and evidence are in the report',
   ],
   escalation: [
-    'a job that answers and does nothing, or leaves its work undone: the ladder is paged, or told where reads heal it',
+    'a job that answers and does nothing, or leaves its work undone: the ladder is paged; where reads heal it, it is only announced',
     'a task that nobody does goes up the ladder',
   ],
   changes: 'whatever the job itself changes; may redeploy the application',

@@ -23,7 +23,8 @@ export async function mendScheduler(
 ): Promise<string> {
   const { status } = last;
   if (isWatched(status) && (redeployed || !isLost(status))) {
-    if (await runsByItself(run, cron, last)) return redeployed ? REDEPLOYED : 'it was run once';
+    if (await runsByItself(run, cron, last))
+      return redeployed ? REDEPLOYED : last.ran ? 'it was run once' : 'its schedule came back by itself';
     if (status.canRedeploy && !redeployed) {
       run.note('Finding: its scheduler does not start it', status.scheduleDetail);
       await run.exclusively(applicationIn(cron), (fence) => redeploy(run, cron, fence));
@@ -31,7 +32,7 @@ export async function mendScheduler(
     }
   }
   await run.task(schedulerTask(cron, status), ownRunCheck(cron, last));
-  return 'a person saw to its scheduler';
+  return 'people were asked to see to its scheduler, and it ran by itself';
 }
 
 /** The platform takes the schedules of what is deployed. */

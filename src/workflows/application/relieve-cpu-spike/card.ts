@@ -14,7 +14,7 @@ export const relieveCpuSpikeCard = card({
     'the pool of the application, sessions of the database idle in a transaction or in one query for too long',
     'which deployment is in front, and how long before the trouble it came',
     'loops that do not end: event-loop-utilisation; too much that is logged: log-rate',
-    'statements that take longer than a second on average, and what the application says of its queries',
+    'statements that take longer than `tuning.slowMs` on average, and what the application says of its queries',
   ],
   resolution: [
     'one remedy at a time, in the order of the diagnosis; what else speaks for something is on the timeline',
@@ -33,7 +33,7 @@ export const relieveCpuSpikeCard = card({
   ],
   escalation: [
     'a question or task that nobody answers goes up the ladder',
-    'busy whatever is tried: the backend lead, for hot paths in the code',
+    'nothing helps: people are asked along the ladder, for hot paths in the code',
   ],
   changes:
     'which deployment is in front, sessions of the database, indexes, how large the service is, or a restart',

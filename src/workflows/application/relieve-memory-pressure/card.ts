@@ -35,7 +35,7 @@ export const relieveMemoryPressureCard = card({
   ],
   escalation: [
     'a question or task that nobody answers goes up the ladder',
-    'memory that grows again after the restart: the backend lead, for the leak in the code',
+    'nothing helps, e.g. memory that grows again after the restart: people are asked along the ladder, for the leak in the code',
   ],
   changes: 'which deployment is in front, sessions of the database, the limit of the memory, or a restart',
   input: { environment: databaseEnvironment.describe('environment whose application is meant') },

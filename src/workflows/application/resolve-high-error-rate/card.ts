@@ -32,8 +32,8 @@ export const resolveHighErrorRateCard = card({
     'a post-mortem: cause, evidence and remedy are in the report',
   ],
   escalation: [
-    'a question or task that nobody answers goes up the ladder; P0 unresolved after 30 minutes, P1 after 2 hours: the next rung',
-    'a service of others in trouble: its support, at the contact of the configuration',
+    'a question or task that nobody answers goes up the ladder; what is unresolved for long goes up by respondToIncident, where that leads',
+    'a service of others in trouble: a task, with the message to its support and the configured contact',
   ],
   changes:
     'which deployment is in front, sessions of the database, a feature, the rate limits for a while, or a restart',

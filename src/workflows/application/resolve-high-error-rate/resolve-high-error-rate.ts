@@ -7,7 +7,7 @@ import { findingsOf, labelOf, remediesOf, type Cause, type Remedy } from './find
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
 import { overCheck, rateFact } from '../serving';
-import { mayDecide } from '../trial';
+import { effectTexts, mayDecide } from '../trial';
 import type { Place } from '../../../contract/place';
 
 type Input = InputOf<typeof resolveHighErrorRateCard>;
@@ -33,11 +33,12 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
     run.fact('errorRateBand', before.band ?? 'unknown');
 
     const tried: Remedy[] = [];
+    const stays: Remedy[] = [];
     for (let now = before; tried.length < MAX_TRIES; now = await look(run, place)) {
       if (now.ok)
-        return run.nothingToDo(tried.length === 0 ? now.detail : `it went away by itself: ${now.detail}`);
+        return run.nothingToDo(tried.length === 0 ? now.detail : `${howItEnded(stays)}: ${now.detail}`);
       const facts = await readErrorFacts(run, place, now, beganAtMs);
-      const finding = await choose(run, input, facts, tried);
+      const finding = await choose(run, input, facts, { tried, stays });
       run.note(`Finding: ${finding.cause}`, finding.evidence);
       run.fact('cause', finding.cause);
       run.fact('evidence', finding.evidence);
@@ -51,7 +52,8 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
         decided: finding.chosen && mayDecide(run),
       });
       tried.push(finding.remedy);
-      if (effect === 'helped') return conclude(run, place, finding, tried, startedAt);
+      if (effect === 'partly') stays.push(finding.remedy);
+      if (effect === 'helped') return conclude(run, place, finding, { tried, stays }, startedAt);
     }
     return run.needsHuman(`the errors come back whatever is tried: ${tried.map(labelOf).join(', ')}`);
   },
@@ -63,12 +65,26 @@ function look(run: Run, place: Place): Promise<Symptoms> {
   });
 }
 
+interface Tried {
+  tried: Remedy[];
+  /** Those of them that helped, though not enough. */
+  stays: Remedy[];
+}
+
+function howItEnded(stays: Remedy[]): string {
+  const helped = stays.map(labelOf).join(', ');
+  return stays.length === 0
+    ? 'it went away by itself'
+    : `it is over, after this helped, and stays: ${helped}`;
+}
+
 /** The first cause whose remedy was not tried, or what a person chooses. */
-async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]): Promise<ChosenCause> {
+async function choose(run: Run, input: Input, facts: ErrorFacts, before: Tried): Promise<ChosenCause> {
+  const { tried } = before;
   const untried = (remedy: Remedy) => !tried.some((one) => labelOf(one) === labelOf(remedy));
   const finding = findingsOf(facts).find(({ remedy }) => untried(remedy));
   if (finding !== undefined) return { ...finding, chosen: false };
-  const evidence = evidenceOfNothing(facts, tried);
+  const evidence = evidenceOfNothing(facts, before);
   const task = `${input.service}: ${facts.symptoms.detail}. ${evidence}. Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
   const byHand: Remedy = { kind: 'byHand', task };
   // The first one is what a hurried person pastes.
@@ -91,14 +107,18 @@ async function choose(run: Run, input: Input, facts: ErrorFacts, tried: Remedy[]
   return { ...unknown, evidence: `${evidence}; a person chose to ${choice}`, remedy };
 }
 
-function evidenceOfNothing({ detailed }: ErrorFacts, tried: Remedy[]): string {
+function evidenceOfNothing({ detailed }: ErrorFacts, before: Tried): string {
   const failing = failingChecks(detailed?.body).map(({ name, detail }) => `${name} (${detail})`);
   const parts = [
     'nothing that was looked at explains it',
     failing.length === 0 ? '' : `failing checks: ${failing.join('; ')}`,
-    tried.length === 0 ? '' : `tried without success: ${tried.map(labelOf).join(', ')}`,
+    ...triedTexts(before),
   ];
   return parts.filter((part) => part !== '').join('; ');
+}
+
+function triedTexts({ tried, stays }: Tried): string[] {
+  return effectTexts(tried.filter((one) => !stays.includes(one)).map(labelOf), stays.map(labelOf));
 }
 
 /** What a post-mortem needs, while everybody still remembers. */
@@ -106,15 +126,15 @@ async function conclude(
   run: Run,
   place: Place,
   { cause, evidence, remedy }: Cause,
-  tried: Remedy[],
+  { tried, stays }: Tried,
   startedAt: number,
 ): Promise<string> {
   const after = await look(run, place);
   rateFact(run, 'errorRateAfterPercent', after);
   const took = Date.now() - startedAt;
   run.fact('resolvedAfterSeconds', Math.round(took / 1_000));
-  const others = tried.slice(0, -1).map(labelOf);
-  const done = `${labelOf(remedy)}${others.length === 0 ? '' : `; before that, without success: ${others.join(', ')}`}`;
+  const others = triedTexts({ tried: tried.slice(0, -1), stays });
+  const done = [labelOf(remedy), ...others.map((one) => `before that ${one}`)].join('; ');
   run.fact('remedy', done);
   run.note(
     'Post-mortem draft',

@@ -18,7 +18,7 @@ export const resolveSlowResponsesCard = card({
     'the pool of the application, sessions of the database idle in a transaction or in one query for too long; pool-utilisation below 80 %',
     'which deployment is in front, and how long before the trouble it came',
     'cache-hit-rate, above 70 %',
-    'statements that take longer than a second on average, and what the application says of its queries',
+    'statements that take longer than `tuning.slowMs` on average, and what the application says of its queries',
     'cpu-utilisation',
   ],
   resolution: [
@@ -36,7 +36,7 @@ export const resolveSlowResponsesCard = card({
   ],
   escalation: [
     'a question or task that nobody answers goes up the ladder',
-    'slow whatever is tried: the backend lead, for hot paths and queries that no index helps',
+    'nothing helps: people are asked along the ladder, for hot paths and queries that no index helps',
   ],
   changes:
     'which deployment is in front, sessions of the database, indexes, how long the cache keeps answers, how large the service is, or a restart',

@@ -38,7 +38,7 @@ export const rollBackDeploymentCard = card({
     'a promote command that refuses a RUNBOOKS_FENCING_TOKEN lower than one it has seen: the worker cannot check a fence for it',
   ],
   escalation: [
-    'nothing earlier to go back to, or a rollback that does not help: the backend lead, and a fix forward',
+    'nothing earlier to go back to, or a rollback that does not help: the run fails, or is taken back; where an alert or a schedule started the run, the first rung is called, for a fix forward',
     'a way back that fails or would be unsafe: NEEDS_HUMAN pages the ladder',
   ],
   changes: 'which deployment is in front of production',

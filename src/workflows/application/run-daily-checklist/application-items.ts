@@ -15,6 +15,7 @@ export const RUNBOOK_OF_MEASURE: [prefix: string, runbook: string][] = [
   ['cpu', 'relieveCpuSpike'],
   ['pool', 'relieveConnectionPool'],
   ['slow-query', 'tuneSlowQueries'],
+  ['search-', 'recoverSearchIndexing'],
 ];
 
 const QUEUES = 'queue-';
@@ -152,7 +153,8 @@ function measureItem(
 }
 
 function nextOf(name: string): string {
-  if (name.startsWith(QUEUES)) return 'retry its failed jobs or mend their cause';
+  if (name.startsWith(QUEUES))
+    return 'drainQueueBacklog where `queues` are configured, else retry its failed jobs or mend their cause';
   const [, runbook] = RUNBOOK_OF_MEASURE.find(([prefix]) => name.startsWith(prefix)) ?? [];
   return runbook ?? 'find out why';
 }

@@ -67,7 +67,8 @@ function describe({ count, message, stack }: LogGroup): string {
 
 /** Names are the service's own. */
 function nextOf(name: string): string {
-  if (/payment/i.test(name)) return 'reconcilePayment, for each payment that is named';
+  if (/payment/i.test(name))
+    return 'reconcilePayment, for each payment that is named; replayPaymentWebhooks where events of a log of webhooks failed';
   if (/webhook|deliver/i.test(name)) return 'replayWebhookDeliveries';
   return /booking|hold|transition/i.test(name) ? 'releaseStuckHolds' : 'find out why';
 }

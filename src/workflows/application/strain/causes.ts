@@ -133,7 +133,7 @@ export function queriesSlow(facts: StrainFacts): Cause[] {
       : `${countOf(slow.length, 'statement')} over ${duration(queries!.settings.slowMs)} on average, e.g. ${duration(worst.meanMs)}: ${briefly(worst.text)}`,
     running[0] === undefined
       ? undefined
-      : `${running.length} long queries, e.g. pid ${running[0].pid}: ${briefly(running[0].query)}`,
+      : `${running.length === 1 ? 'one long query' : `${running.length} long queries`}, e.g. pid ${running[0].pid}: ${briefly(running[0].query)}`,
   ];
   return [
     {

@@ -2,7 +2,7 @@ import type { Alert } from '../../../contract/alert';
 import type { Place } from '../../../contract/place';
 import { duration, type Run } from '../../kit';
 import { applicationIn } from '../serving';
-import { mayDecide } from '../trial';
+import { effectTexts, mayDecide } from '../trial';
 import { isSameTry, labelOf, remediesOf, type Cause, type Remedy } from './causes';
 import { readFacts, type Procedure, type StrainFacts } from './facts';
 import { tryRemedy } from './remedies';
@@ -37,7 +37,7 @@ export async function relieveStrain(run: Run, input: Input, procedure: Procedure
         tried.length === 0 ? strain.detail : `it is over, ${whatHelped(stays)}: ${strain.detail}`,
       );
     const facts = await readFacts(run, place, procedure, { strain, beganAtMs });
-    const finding = await choose(run, place, procedure, facts, tried);
+    const finding = await choose(run, place, procedure, facts, { tried, stays });
     run.note(`Finding: ${finding.cause}`, finding.evidence);
     run.fact('cause', finding.cause);
     run.fact('evidence', finding.evidence);
@@ -65,14 +65,14 @@ async function choose(
   place: Place,
   procedure: Procedure,
   facts: StrainFacts,
-  tried: Cause[],
+  { tried, stays }: { tried: Cause[]; stays: Cause[] },
 ): Promise<ChosenCause> {
   const untried = (cause: Cause) => !tried.some((one) => isSameTry(one, cause));
   const causes = procedure.causesOf(facts);
   for (const { cause, evidence } of causes.slice(1)) run.note(`Speaks for it too: ${cause}`, evidence);
   const finding = causes.find(untried);
   if (finding !== undefined) return { ...finding, chosen: false };
-  const evidence = evidenceOfNothing(causes, tried);
+  const evidence = evidenceOfNothing(causes, tried, stays);
   const said = `${place.service}: ${facts.strain.detail}. ${evidence}.`;
   const task = `${said} Find the cause and mend it by hand; this run goes on by itself when that has helped.`;
   const byHand: Remedy = { kind: 'byHand', task };
@@ -109,11 +109,14 @@ function labelsOf(tried: Cause[]): string {
   return tried.map(({ remedy }) => labelOf(remedy)).join(', ');
 }
 
-function evidenceOfNothing(causes: Cause[], tried: Cause[]): string {
+function evidenceOfNothing(causes: Cause[], tried: Cause[], stays: Cause[]): string {
   const found = causes.map(({ cause, evidence }) => `${cause} (${evidence})`);
   const parts = [
     found.length === 0 ? 'nothing that was looked at explains it' : `found: ${found.join('; ')}`,
-    tried.length === 0 ? '' : `tried without success: ${labelsOf(tried)}`,
+    ...effectTexts(
+      tried.filter((one) => !stays.includes(one)).map(({ remedy }) => labelOf(remedy)),
+      stays.map(({ remedy }) => labelOf(remedy)),
+    ),
   ];
   return parts.filter((part) => part !== '').join('; ');
 }

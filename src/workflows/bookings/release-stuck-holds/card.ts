@@ -15,7 +15,7 @@ export const releaseStuckHoldsCard = card({
   diagnosis: [
     'holds whose end is past by more than the time of grace, and since when',
     'whether the job that releases holds runs: the age of its last run',
-    'failed jobs of its queue and idempotency keys: said not to be looked at where no queue is configured',
+    'failed jobs of its queue and idempotency keys: not looked at, which the plan says; drainQueueBacklog looks at queues',
   ],
   resolution: [
     'end exactly the holds that ran out before the moment of the plan, batch by batch, open their slots, void their links, write it into the audit trail',
@@ -29,8 +29,8 @@ export const releaseStuckHoldsCard = card({
     'let reads treat a hold that ran out as none',
   ],
   escalation: [
-    'more holds than the cap allows: nothing is released, the on-call engineer is told',
-    'the job does not come back: the backend lead',
+    'more holds than the cap allows: nothing is released, and the run fails; where an alert or a schedule started the run, the first rung is called',
+    'a job that has stopped and cannot be started by the run: a task, which goes up the ladder',
   ],
   changes:
     'the state of holds that ran out, their slots and links, and rows of the audit trail; put back exactly where the run fails, but not over what somebody changed since. May restart the job',

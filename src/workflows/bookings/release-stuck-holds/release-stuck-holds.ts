@@ -90,7 +90,7 @@ function draftOf(place: Place, { holds, worker }: Look, warnings: string[]): Pla
       ...(worker.alive === null
         ? ['nobody looks whether the job that releases holds runs: expiryWorker is not configured']
         : []),
-      'failed jobs and idempotency keys were not looked at: no queue is configured',
+      'failed jobs and idempotency keys are not looked at here: drainQueueBacklog looks at queues',
       ...holds.unconfigured,
       ...warnings,
     ],

@@ -31,8 +31,8 @@ export const resolveDoubleBookingsCard = card({
     'an alert on slots that are sold twice',
   ],
   escalation: [
-    'more conflicts than the cap allows: nothing is cancelled, the on-call engineer is told',
-    'it comes back: the backend lead, because something confirms bookings past the index',
+    'more conflicts than the cap allows: nothing is cancelled, and the run fails; where an alert or a schedule started the run, the first rung is called',
+    'the same alert again and again: the breaker calls the first rung, and from then on each run asks; something confirms bookings past the index',
   ],
   changes:
     'the state of bookings, their slots and links, rows of the audit trail, and the unique index; put back exactly where the run fails, but not over what somebody changed since',

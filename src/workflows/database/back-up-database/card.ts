@@ -21,7 +21,7 @@ export const backUpDatabaseCard = card({
     'copy it off site; delete what the retention no longer keeps, here and there, but for what open runs have chosen',
   ],
   prevention: ['run it daily from a schedule', 'watch the seconds since the last proven backup'],
-  escalation: ['BackupIncomplete twice in a row: the database administrator'],
+  escalation: ['a backup that fails: where an alert or a schedule started the run, the first rung is called'],
   changes: 'one canary row; files in the backup directory',
   input: { environment: databaseEnvironment },
   example: { service: 'booking', environment: 'production', startedBy: 'ana' },

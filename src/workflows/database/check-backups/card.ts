@@ -18,7 +18,7 @@ export const checkBackupsCard = card({
   ],
   resolution: ['none by itself: start backUpDatabase, or find out why its schedule did not run'],
   prevention: ['run it daily from a schedule, and drillRestore weekly: only a restore is proof'],
-  escalation: ['a failed check: the on-call engineer; two days without a good backup: the backend lead'],
+  escalation: ['a check that fails: where an alert or a schedule started the run, the first rung is called'],
   changes: 'nothing',
   input: {
     environment: databaseEnvironment,

@@ -26,7 +26,9 @@ export const drillRestoreCard = card({
   prevention: [
     'weekly schedule; RunbooksNoVerifiedRestore fires when the last restore that was checked is older than eight days',
   ],
-  escalation: ['a failed drill means that there may be no usable backup: the on-call engineer the same day'],
+  escalation: [
+    'a failed drill means that there may be no usable backup: where an alert or a schedule started the run, the first rung is called',
+  ],
   changes: 'nothing of the service, or with promote the live database',
   input: {
     environment: databaseEnvironment,

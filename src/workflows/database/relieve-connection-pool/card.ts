@@ -32,8 +32,8 @@ export const relieveConnectionPoolCard = card({
     'indexes for the slow queries, read replicas for reports',
   ],
   escalation: [
-    'still short after the restart, or nothing that may be ended: the on-call engineer is told at once',
-    'the same alert again and again: the backend lead, because something leaks connections',
+    'still short after the restart, or nothing that may be ended: the run fails; where an alert or a schedule started the run, the first rung is called',
+    'the same alert again and again: the breaker calls the first rung, and from then on each run asks; something leaks connections',
   ],
   changes:
     'ends sessions, which cannot be undone (what they did not commit is lost); raises the pool, which is set back when it does not help; may restart the application',

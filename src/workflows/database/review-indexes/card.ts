@@ -28,7 +28,7 @@ export const reviewIndexesCard = card({
   ],
   prevention: ['a schedule every three months', 'an index with every foreign key'],
   escalation: [
-    'an index that enforces something and is invalid: the database administrator, with the REINDEX of the report',
+    'an index that enforces something and is invalid: everybody is told the REINDEX that a person has to run',
   ],
   changes:
     'creates and drops indexes; a dropped one is made again exactly as it was where a plan becomes worse',

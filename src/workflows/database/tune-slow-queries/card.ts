@@ -14,7 +14,7 @@ export const tuneSlowQueriesCard = card({
   ],
   impact: 'everybody waits, and a slow query holds its connection and its locks for as long as it runs',
   diagnosis: [
-    'statements that take longer than a second on average, from pg_stat_statements',
+    'statements that take longer than `tuning.slowMs` on average, a second as a rule, from pg_stat_statements',
     'what the application itself recommends, where it says so',
     'tables that are read from their beginning to their end; columns by which slow statements search and no index begins',
     'indexes that nothing uses; a read of few rows that is called again and again (N+1)',
@@ -31,7 +31,9 @@ export const tuneSlowQueriesCard = card({
     'reviewIndexes every three months',
     'an index with every migration that adds a search',
   ],
-  escalation: ['slow and no index helps: the backend lead, for the query itself or a cache in front of it'],
+  escalation: [
+    'slow and no index helps: nothing is changed, and everybody is told which statements; a person rewrites the query, or puts a cache in front of it',
+  ],
   changes:
     'creates and drops indexes; each goes back where the plans do not become as good as they were on the copy',
   input: { environment: databaseEnvironment },

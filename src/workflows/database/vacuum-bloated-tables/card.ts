@@ -29,7 +29,9 @@ export const vacuumBloatedTablesCard = card({
     'autovacuum_vacuum_scale_factor for large tables that change much',
     'no long transactions, and no replication slot that nobody reads',
   ],
-  escalation: ['dead rows that stay after a vacuum: the database administrator, with what holds them back'],
+  escalation: [
+    'dead rows that stay after a vacuum: the run fails, and says what may hold them back; where an alert or a schedule started the run, the first rung is called',
+  ],
   changes:
     'nothing that a query returns: the space of dead rows can be used again, and the statistics are new',
   input: { environment: databaseEnvironment },

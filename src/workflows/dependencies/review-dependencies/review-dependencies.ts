@@ -29,7 +29,9 @@ export const reviewDependencies = runbook<typeof reviewDependenciesCard>(
           describe: (opened) => opened.detail,
         }),
       );
-      return `${auditText(audit)}; opened: ${detail}. They stay vulnerable until that is merged and deployed`;
+      const mends = fixLines(audit).length > 0;
+      const until = mends ? '. They stay vulnerable until that is merged and deployed' : '';
+      return `${auditText(audit)}; opened: ${detail}${until}`;
     }
     await run.task(`${words.title}\n${words.body}`);
     const after = await auditNow(run, service, 'Audit again');

@@ -32,7 +32,7 @@ export const auditInventoryCard = card({
     'a CHECK (sold <= capacity) on the units; an alert on counters that are not what the ledger adds up to',
   ],
   escalation: [
-    'more units than the cap allows: nothing is changed, the on-call engineer is told',
+    'more units than the cap allows: nothing is changed, and the run fails; where an alert or a schedule started the run, the first rung is called',
     'confirmations cannot be resumed: the ladder is paged, with the exact way to do it by hand; the rebuilt counters and the lease are kept meanwhile',
     'counters cannot be put back: confirmations are resumed first, then people are called along the ladder',
   ],

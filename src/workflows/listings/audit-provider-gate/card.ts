@@ -28,7 +28,7 @@ export const auditProviderGateCard = card({
     'an alert on published listings that are not approved; this runbook every night where there is none',
   ],
   escalation: [
-    'more listings than the cap allows: nothing is suspended, the on-call engineer is told',
+    'more listings than the cap allows: nothing is suspended, and the run fails; where an alert or a schedule started the run, the first rung is called',
     'the gate stays out of force: those who were asked are called again along the ladder',
   ],
   changes:

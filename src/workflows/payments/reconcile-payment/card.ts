@@ -36,7 +36,7 @@ export const reconcilePaymentCard = card({
     'an alert on payments that have been pending for long',
   ],
   escalation: [
-    'a provider that does not answer: nothing is changed, and the end of the run is announced',
+    'a provider that does not answer: nothing is changed, and the run fails; where an alert or a schedule started the run, the first rung is called',
     'a refund that the provider does not show in time: a task, and up the ladder where nobody takes it',
   ],
   changes:

@@ -115,7 +115,7 @@ const MAX_ASKED = 3;
 async function untilBack(run: Run, place: Place, fence: Fence, { queue, search }: Indexing): Promise<void> {
   const paused = await pauseQueues(run, place, fence, queue.paused ? [] : [queue.name]);
   await run.page(
-    `${place.service}: ${search.detail}. Bring it back; its queue ${queue.name} is paused until then.`,
+    `${place.service}: ${search.detail}. Bring it back; its queue ${queue.name} ${queue.paused ? 'was paused before, by others' : 'is paused until then'}.`,
   );
   const untilMs = Date.now() + search.waitMs;
   const { available } = await run.step(

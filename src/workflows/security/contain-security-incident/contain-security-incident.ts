@@ -191,7 +191,7 @@ async function rotate(run: Run, input: Input, { rung }: Containment, log: Log): 
   if (outcome === 'REJECTED') return void log.denied.push(`rotating ${secrets.join(', ')} (${summary})`);
   log.failed.push(`rotating ${secrets.join(', ')}: ${outcome}: ${summary}`);
   await run.page(
-    `${service}: secrets that may be known were not rotated (${summary}). Rotate them by hand.`,
+    `${service}: not all secrets that may be known were rotated (${summary}). Rotate the others by hand.`,
     { rung },
   );
 }
