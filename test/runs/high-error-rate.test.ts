@@ -5,6 +5,7 @@ import { promoteDeployment } from '../../examples/shared/deployments';
 import { sampleProgram } from '../../examples/booking/files';
 import { readSwitches, setSwitches } from '../../examples/booking/switches';
 import { openIdleTransactions } from '../../examples/booking/trouble';
+import type { RunReport } from '../../src/contract/report';
 import { serve } from '../support/local-server';
 import { duringTests } from '../support/stand-in';
 import { firing, resolved } from './alerts';
@@ -14,6 +15,18 @@ import { runThroughKill } from './worker-process';
 
 const { driver, app } = useSampleApp();
 beforeEach(() => app.reset());
+
+const details = ({ timeline }: Pick<RunReport, 'timeline'>, title: string) =>
+  timeline.filter((line) => line.title === title).map(({ detail }) => detail);
+/** Where the log of the application comes from, until the next test. */
+const logs = (run: string[] | undefined) => {
+  const { logs: usual } = app.observe;
+  if (run === undefined) delete app.observe.logs;
+  else app.observe.logs = { ...usual!, command: { ...usual!.command!, run } };
+  restore = () => void (app.observe.logs = usual);
+};
+let restore = () => undefined as void;
+afterEach(() => restore());
 
 const recommendations = () => readSwitches(app.directory).recommendations;
 
@@ -48,6 +61,13 @@ describe('a broken feature', () => {
     const { outcome, report } = await driver.run('resolveHighErrorRate');
     expect(outcome).toBe('SUCCEEDED');
     expect(report.facts['evidence']).toMatch(/permission denied for table resources/);
+    expect(details(report, 'Errors in the log')).toEqual([
+      expect.stringMatching(
+        /^\d+ errors?, .* x permission denied for table resources \(at .*; requests? req-/,
+      ),
+    ]);
+    expect(details(report, 'Slow statements')).toHaveLength(1);
+    expect(details(report, 'Environment variables of the application')).toHaveLength(1);
     expect(recommendations()).toBe(false);
   });
 
@@ -71,6 +91,7 @@ describe('a broken feature', () => {
   });
 
   it('that is not the cause is switched on again, and a person chooses what to try next', async () => {
+    logs(undefined);
     await app.deployBadLongAgo();
     await breakFeature();
     const handle = await driver.start('resolveHighErrorRate');
@@ -96,6 +117,9 @@ describe('a broken feature', () => {
     expect(report.facts['remedy']).toContain(
       'without success: switch off recommendations, restart the application',
     );
+    // Looked for three times, said once.
+    expect(details(report, 'Errors in the log')).toEqual(['not looked at: observe.logs is not configured']);
+    expect(details(report, 'Rate limits')).toHaveLength(3);
   });
 });
 
@@ -158,18 +182,29 @@ describe('errors that nothing speaks for', () => {
   });
 
   it('are only reported in mode observe', async () => {
+    logs(['sh', '-c', 'echo "no such store" >&2; exit 3']);
     await app.deployBadLongAgo();
     const before = app.state();
-    expect((await driver.run('resolveHighErrorRate', { mode: 'observe' })).outcome).toBe('OBSERVED');
+    const { outcome, report } = await driver.run('resolveHighErrorRate', { mode: 'observe' });
+    expect(outcome).toBe('OBSERVED');
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({
+        title: 'Errors in the log',
+        status: 'failed',
+        detail: expect.stringContaining('no such store') as string,
+      }),
+    );
     expect(app.state()).toEqual(before);
   });
 
   it('are left to a person who says so, and the run goes on when they are gone', async () => {
     await app.deployBadLongAgo();
     const handle = await driver.start('resolveHighErrorRate', { alert: firing() });
-    const { id } = await driver.waiting(handle, 'decision');
+    const { id, question } = await driver.waiting(handle, 'decision');
     await driver.answer(handle, 'decide', { question: id, choice: 'by hand', by: 'ben' });
-    await driver.waiting(handle, 'task');
+    const task = await driver.waiting(handle, 'task');
+    for (const asked of [question, task.question])
+      expect(asked).toMatch(/\. In the log since .* UTC: \d+ x .*\(at .*; requests? req-/);
     promoteDeployment(app.directory, 'dep-2');
     await app.untilRate((rate) => rate === 0);
     await resolved(handle);

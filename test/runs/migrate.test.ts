@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
+import { observeSchema } from '../../src/config/measure-schema';
 import { serviceSchema } from '../../src/config/schema';
 import { writeAsApplication } from './as-application';
 import { useMigrations } from './migrate-world';
@@ -129,6 +130,13 @@ describe('migrateDatabase', () => {
     expect(JSON.stringify(report.plan)).toMatch(
       /on the clone it took ACCESS EXCLUSIVE on public\.bookings for [\d.]+ m?s \(as predicted\)/,
     );
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({
+        title: 'New errors in the log of booking/production',
+        detail: expect.stringMatching(/^\d+ errors? since .* UTC, none of a new kind$/) as string,
+      }),
+    );
+    expect(report.summary).toMatch(/is proven$/);
     // What the configuration permits its two statements, and those of an attempt before, comes on top of two hours.
     const { events } = await handle.fetchHistory();
     const scheduled = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: one }) =>
@@ -155,9 +163,24 @@ describe('migrateDatabase', () => {
       windowSeconds: 4,
     });
     Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
+    const { observe } = driver.stack.config.services['booking']!.environments['production']!;
+    const { command } = observe!.logs!;
+    const knownThenNew =
+      'echo "ERROR late by 7"; test ! -e read-before || echo "ERROR column of 17 is missing"; touch read-before';
+    observe!.logs!.command = { ...command!, run: ['sh', '-c', knownThenNew] };
     try {
       const { outcome, report } = await driver.run('migrateDatabase', { files: [name], mode: 'auto' });
       expect(outcome).toBe('SUCCEEDED');
+      // What is new warns, and takes nothing back.
+      const news = '1 kind of errors in its log that were not there before: 1 x ERROR column of # is missing';
+      expect(report.summary).toContain(news);
+      expect(driver.stack.inbox.received().some(({ text }) => text.includes(news))).toBe(true);
+      expect(report.timeline).toContainEqual(
+        expect.objectContaining({
+          title: 'The log of booking/production has errors that were not there before',
+          status: 'failed',
+        }),
+      );
       const lines = report.timeline.filter(({ title }) =>
         title.startsWith('Error rate of booking/production'),
       );
@@ -167,6 +190,7 @@ describe('migrateDatabase', () => {
       ]);
     } finally {
       Object.assign(application, usual);
+      observe!.logs!.command = command;
       server.close();
     }
   });
@@ -268,11 +292,23 @@ describe('migrateDatabase', () => {
     expect(report.plan?.warnings).toContain(
       'the database has no table yet: the backup before it has none either',
     );
+    expect(report.plan?.warnings).toContainEqual(expect.stringMatching(/broke by: .*errors in the log$/));
+    expect(report.timeline).toContainEqual(
+      expect.objectContaining({ detail: 'not looked at: observe.logs is not configured' }),
+    );
 
     // The table has no row yet.
     mkdirSync(second!);
     writeFileSync(join(second!, 'migration.sql'), 'ALTER TABLE first ALTER id TYPE numeric;\n');
-    expect(await driver.run('migrateDatabase', input)).toMatchObject({ outcome: 'SUCCEEDED' });
+    const unread = { command: { run: ['sh', '-c', 'exit 3'] } };
+    config.services['blank'].environments['production']!.observe = observeSchema.parse({ logs: unread });
+    expect(await driver.run('migrateDatabase', input)).toMatchObject({
+      outcome: 'SUCCEEDED',
+      message: expect.stringMatching(
+        /is proven; its log could not be read, so nobody has compared/,
+      ) as string,
+    });
+    delete config.services['blank'].environments['production']!.observe;
     mkdirSync(third!);
     writeFileSync(
       join(third!, 'migration.sql'),
