@@ -54,6 +54,12 @@ const RUNS = [
     { files: ['2026_11_03_merge_slot_capacity.sql'], mode: 'propose' },
   ],
   ['migrate-database-refused', 'migrateDatabase', { files: ['2026_11_04_unsafe_type_change.sql'] }],
+  // These three with -log: since the runbook reads the log.
+  [
+    'migrate-database-log',
+    'migrateDatabase',
+    { files: ['2026_11_02_index_deliveries_concurrently.sql'], mode: 'propose' },
+  ],
   ['restore-database', 'restoreDatabase', { mode: 'propose' }],
   // Needs the one before it, which makes the safety backup.
   ['release-backup', 'releaseBackup', safetyBackup],
@@ -65,6 +71,7 @@ const RUNS = [
   ['deploy-application', 'deployApplication', { version: '1.4.2', commit: '5d0c1e2', mode: 'propose' }],
   ['roll-back-deployment', 'rollBackDeployment', { mode: 'propose' }, deployBadly],
   ['resolve-high-error-rate', 'resolveHighErrorRate', {}, deployBadly],
+  ['resolve-high-error-rate-log', 'resolveHighErrorRate', {}, deployBadly],
   ['recover-from-corruption', 'recoverFromCorruption', {}, losePayments],
   ['recover-from-disaster', 'recoverFromDisaster', {}, deployBadly],
   ['resolve-slow-responses', 'resolveSlowResponses', { mode: 'propose' }, searchWithoutCache],
@@ -86,6 +93,13 @@ const RUNS = [
   ['contain-security-incident', 'containSecurityIncident', { mode: 'propose', addresses: ['203.0.113.7'] }],
   [
     'respond-to-incident',
+    'respondToIncident',
+    { title: 'Checkout fails', severity: 'P1' },
+    deployBadly,
+    leadIncident,
+  ],
+  [
+    'respond-to-incident-log',
     'respondToIncident',
     { title: 'Checkout fails', severity: 'P1' },
     deployBadly,

@@ -1,7 +1,7 @@
 /** Where the log lines of an environment are, and how many of which kind are too many. */
 import { z } from 'zod';
 import { patternProblem } from './pattern';
-import { BANDS_IN_ORDER, commandSchema } from './primitives';
+import { BANDS_IN_ORDER, commandSchema, secretText } from './primitives';
 import { prometheusServerSchema } from './source-schema';
 
 const count = (fallback: number) => z.number().int().min(0).default(fallback);
@@ -32,6 +32,29 @@ const lokiSchema = z
   })
   .describe('a server with the HTTP API of Loki, which is asked for what was logged');
 
+const slug = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, 'a slug or an ID of Sentry: lower-case letters, digits and dashes');
+
+const sentrySchema = z
+  .strictObject({
+    ...prometheusServerSchema.shape,
+    url: secretText
+      .default('https://sentry.io')
+      .describe('base address; of the region, or of your own server'),
+    organization: slug.describe('slug of the organization'),
+    project: slug.describe('slug or ID of the project'),
+    environment: z.string().min(1).max(64).optional().describe('as events name it; default: every one'),
+    query: z
+      .string()
+      .max(500)
+      .default('is:unresolved')
+      .describe('search of issues in the language of Sentry, e.g. is:unresolved release:2026.11'),
+  })
+  .describe('Sentry, which is asked for issues that had events; its token has to read issues and projects');
+
+const SOURCES = ['command', 'loki', 'sentry'] as const;
+
 export const logsSchema = z
   .strictObject({
     command: commandSchema
@@ -40,6 +63,7 @@ export const logsSchema = z
         'prints what was logged since RUNBOOKS_SINCE, an ISO time: one event a line, as JSON (level, message, stack) or as text with WARN or ERROR in it',
       ),
     loki: lokiSchema.optional(),
+    sentry: sentrySchema.optional(),
     errors: z
       .strictObject({ warning: count(0), critical: count(50) })
       .refine(...BANDS_IN_ORDER)
@@ -51,10 +75,11 @@ export const logsSchema = z
       .default([])
       .describe('what is looked for in warnings too, e.g. booking transitions and payment webhooks'),
   })
-  .refine(({ command, loki }) => (command === undefined) !== (loki === undefined), {
-    message: 'one of command, loki',
+  .refine((given) => SOURCES.filter((name) => given[name] !== undefined).length === 1, {
+    message: `one of ${SOURCES.join(', ')}`,
   })
   .describe('the log of an environment');
 
 export type LogsConfig = z.infer<typeof logsSchema>;
 export type LokiConfig = z.infer<typeof lokiSchema>;
+export type SentryConfig = z.infer<typeof sentrySchema>;

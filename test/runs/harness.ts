@@ -171,6 +171,10 @@ export function useDriver(): Driver {
   return standIn(() => driver!);
 }
 
+/** What stands behind a title of the timeline, each time. */
+export const details = ({ timeline }: Pick<RunReport, 'timeline'>, title: string) =>
+  timeline.filter((line) => line.title === title).map(({ detail }) => detail);
+
 /** What a run has done, in order. */
 export const titles = ({ timeline }: Pick<RunReport, 'timeline'>) => timeline.map(({ title }) => title);
 

@@ -8,7 +8,7 @@ import { openIdleTransactions } from '../../examples/booking/trouble';
 import { serve } from '../support/local-server';
 import { duringTests } from '../support/stand-in';
 import { firing, resolved } from './alerts';
-import { configure, titles } from './harness';
+import { configure, details, titles } from './harness';
 import { useSampleApp } from './sample-app';
 import { runThroughKill } from './worker-process';
 
@@ -48,6 +48,13 @@ describe('a broken feature', () => {
     const { outcome, report } = await driver.run('resolveHighErrorRate');
     expect(outcome).toBe('SUCCEEDED');
     expect(report.facts['evidence']).toMatch(/permission denied for table resources/);
+    expect(details(report, 'Errors in the log')).toEqual([
+      expect.stringMatching(
+        /^\d+ errors?, .* x permission denied for table resources \(at .*; requests? req-/,
+      ),
+    ]);
+    expect(details(report, 'Slow statements')).toHaveLength(1);
+    expect(details(report, 'Environment variables of the application')).toHaveLength(1);
     expect(recommendations()).toBe(false);
   });
 
@@ -71,6 +78,7 @@ describe('a broken feature', () => {
   });
 
   it('that is not the cause is switched on again, and a person chooses what to try next', async () => {
+    delete app.observe.logs;
     await app.deployBadLongAgo();
     await breakFeature();
     const handle = await driver.start('resolveHighErrorRate');
@@ -96,6 +104,9 @@ describe('a broken feature', () => {
     expect(report.facts['remedy']).toContain(
       'before that tried without success: switch off recommendations, restart the application',
     );
+    // Looked for three times, said once.
+    expect(details(report, 'Errors in the log')).toEqual(['not looked at: observe.logs is not configured']);
+    expect(details(report, 'Rate limits')).toHaveLength(3);
   });
 });
 
@@ -160,18 +171,23 @@ describe('errors that nothing speaks for', () => {
   });
 
   it('are only reported in mode observe', async () => {
+    app.observe.logs!.command!.run = ['sh', '-c', 'echo "no such store" >&2; exit 3'];
     await app.deployBadLongAgo();
     const before = app.state();
-    expect((await driver.run('resolveHighErrorRate', { mode: 'observe' })).outcome).toBe('OBSERVED');
+    const { outcome, report } = await driver.run('resolveHighErrorRate', { mode: 'observe' });
+    expect(outcome).toBe('OBSERVED');
+    expect(details(report, 'Errors in the log')).toEqual([expect.stringContaining('no such store')]);
     expect(app.state()).toEqual(before);
   });
 
   it('are left to a person who says so, and the run goes on when they are gone', async () => {
     await app.deployBadLongAgo();
     const handle = await driver.start('resolveHighErrorRate', { alert: firing() });
-    const { id } = await driver.waiting(handle, 'decision');
+    const { id, question } = await driver.waiting(handle, 'decision');
     await driver.answer(handle, 'decide', { question: id, choice: 'by hand', by: 'ben' });
-    await driver.waiting(handle, 'task');
+    const task = await driver.waiting(handle, 'task');
+    for (const asked of [question, task.question])
+      expect(asked).toMatch(/[.?] In the log since .* UTC: \d+ x .*\(at .*; requests? req-/);
     promoteDeployment(app.directory, 'dep-2');
     await app.untilRate((rate) => rate === 0);
     await resolved(handle);

@@ -63,6 +63,11 @@ describe('respondToIncident', () => {
     );
     expect(severity).toBe('P1');
     expect(findings).toContainEqual(expect.objectContaining({ name: 'recent-deployment', ok: false }));
+    expect(findings).toContainEqual({
+      name: 'errors-in-the-log',
+      ok: expect.any(Boolean) as boolean,
+      detail: expect.stringMatching(/^\d+ errors? since .* UTC: \d+ x .*\(at .*; requests? req-/) as string,
+    });
     expect((await cli('incident', 'ack', id, '--by', 'ben')).stdout).toBe(
       'acknowledged by ben; commander: ben\n',
     );

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { Client } from 'pg';
+import { serviceSchema, type EnvironmentConfig } from '../../src/config/schema';
 import type { Waiting } from '../../src/contract/report';
 import { useDriver } from './harness';
 
@@ -33,7 +34,25 @@ export function useMigrations() {
     return JSON.stringify(state);
   }
 
-  return { driver, columns, write, snapshot };
+  /** The service `blank`, whose database has no table. Returns its production. */
+  async function addBlank(): Promise<EnvironmentConfig> {
+    const { config, postgres } = driver.stack;
+    await driver.sql('CREATE DATABASE booking_blank', 'postgres');
+    const database = {
+      url: postgres.url.replace(/\/postgres$/, '/booking_blank'),
+      identity: { systemIdentifier: postgres.systemIdentifier, database: 'booking_blank' },
+    };
+    const service = serviceSchema.parse({
+      environments: { production: { database } },
+      migrations: { directory: 'blank' },
+      backups: { directory: 'backups' },
+      mode: 'auto',
+    });
+    config.services['blank'] = service;
+    return service.environments['production']!;
+  }
+
+  return { driver, columns, write, snapshot, addBlank };
 }
 
 export const STRANGER = { cause: { message: 'eve is not among the approvers of booking: ben' } };

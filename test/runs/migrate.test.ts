@@ -1,13 +1,13 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { planText } from '../../src/cli/run-text';
-import { serviceSchema } from '../../src/config/schema';
+import { observeSchema } from '../../src/config/measure-schema';
+import { serve } from '../support/local-server';
 import { writeAsApplication } from './as-application';
+import { details } from './harness';
 import { useMigrations } from './migrate-world';
 
-const { driver, columns, write, snapshot } = useMigrations();
+const { driver, columns, write, snapshot, addBlank } = useMigrations();
 
 const NOTES = '2026_11_01_add_booking_notes.sql';
 const MERGE = '2026_11_03_merge_slot_capacity.sql';
@@ -129,6 +129,10 @@ describe('migrateDatabase', () => {
     expect(JSON.stringify(report.plan)).toMatch(
       /on the clone it took ACCESS EXCLUSIVE on public\.bookings for [\d.]+ m?s \(as predicted\)/,
     );
+    expect(details(report, 'New errors in the log of booking/production')).toEqual([
+      expect.stringMatching(/^\d+ errors? since .* UTC, none of a new kind$/),
+    ]);
+    expect(report.summary).toMatch(/is proven$/);
     // What the configuration permits its two statements, and those of an attempt before, comes on top of two hours.
     const { events } = await handle.fetchHistory();
     const scheduled = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: one }) =>
@@ -141,23 +145,30 @@ describe('migrateDatabase', () => {
     const name = '2026_12_03_after_an_outage.sql';
     write(name, 'ALTER TABLE customers ADD COLUMN after_an_outage text;\n');
     write('2026_12_03_after_an_outage.down.sql', 'ALTER TABLE customers DROP COLUMN after_an_outage;\n');
-    const application = driver.stack.config.services['booking']!.environments['production']!.application!;
-    const usual = structuredClone(application);
+    const production = driver.stack.config.services['booking']!.environments['production']!;
+    const usual = structuredClone(production);
+    const { application, observe } = production;
     // As a window of four seconds does that has an outage in its first second.
     let badUntil = 0;
-    const server = createServer((_, response) => {
+    const server = await serve((_, response) => {
       badUntil ||= Date.now() + 3_000;
       response.end(JSON.stringify({ errorRate: Date.now() < badUntil ? 0.6 : 0 }));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    Object.assign(application.errorRate!, {
-      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      windowSeconds: 4,
-    });
-    Object.assign(application, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
+    Object.assign(application!.errorRate!, { url: server.url, windowSeconds: 4 });
+    Object.assign(application!, { soakSeconds: 0.5, soakEverySeconds: 0.2 });
+    const knownThenNew =
+      'echo "ERROR late by 7"; test ! -e read-before || echo "ERROR column of 17 is missing"; touch read-before';
+    observe!.logs!.command!.run = ['sh', '-c', knownThenNew];
     try {
       const { outcome, report } = await driver.run('migrateDatabase', { files: [name], mode: 'auto' });
       expect(outcome).toBe('SUCCEEDED');
+      // What is new warns, and takes nothing back.
+      const news = '1 kind of errors in its log that were not there before: 1 x ERROR column of # is missing';
+      expect(report.summary).toContain(news);
+      expect(driver.stack.inbox.received().some(({ text }) => text.includes(news))).toBe(true);
+      expect(
+        details(report, 'The log of booking/production has errors that were not there before'),
+      ).toHaveLength(1);
       const lines = report.timeline.filter(({ title }) =>
         title.startsWith('Error rate of booking/production'),
       );
@@ -166,8 +177,8 @@ describe('migrateDatabase', () => {
         expect.stringMatching(/production: \d+ checks, last: error rate 0\.00 %/),
       ]);
     } finally {
-      Object.assign(application, usual);
-      server.close();
+      Object.assign(production, usual);
+      await server.stop();
     }
   });
 
@@ -245,18 +256,8 @@ describe('migrateDatabase', () => {
   });
 
   it('applies the first migration of an empty database, in the layout of another tool', async () => {
-    const { config, directory, postgres } = driver.stack;
-    await driver.sql('CREATE DATABASE booking_blank', 'postgres');
-    const database = {
-      url: postgres.url.replace(/\/postgres$/, '/booking_blank'),
-      identity: { systemIdentifier: postgres.systemIdentifier, database: 'booking_blank' },
-    };
-    config.services['blank'] = serviceSchema.parse({
-      environments: { production: { database } },
-      migrations: { directory: 'blank' },
-      backups: { directory: 'backups' },
-      mode: 'auto',
-    });
+    const { directory } = driver.stack;
+    const production = await addBlank();
     const [folder, second, third] = ['20270101_init', '20270102_more', '20270103_rows'].map((name) =>
       join(directory, 'blank', name),
     );
@@ -268,11 +269,23 @@ describe('migrateDatabase', () => {
     expect(report.plan?.warnings).toContain(
       'the database has no table yet: the backup before it has none either',
     );
+    expect(report.plan?.warnings).toContainEqual(expect.stringMatching(/broke by: .*errors in the log$/));
+    expect(details(report, 'Errors in the log of blank/production before')).toEqual([
+      'not looked at: observe.logs is not configured',
+    ]);
 
     // The table has no row yet.
     mkdirSync(second!);
     writeFileSync(join(second!, 'migration.sql'), 'ALTER TABLE first ALTER id TYPE numeric;\n');
-    expect(await driver.run('migrateDatabase', input)).toMatchObject({ outcome: 'SUCCEEDED' });
+    const unread = { command: { run: ['sh', '-c', 'exit 3'] } };
+    production.observe = observeSchema.parse({ logs: unread });
+    expect(await driver.run('migrateDatabase', input)).toMatchObject({
+      outcome: 'SUCCEEDED',
+      message: expect.stringMatching(
+        /is proven; its log could not be read, so nobody has compared/,
+      ) as string,
+    });
+    delete production.observe;
     mkdirSync(third!);
     writeFileSync(
       join(third!, 'migration.sql'),

@@ -110,7 +110,7 @@ export async function startSampleApp({ stack }: Driver, windowSeconds = 2): Prom
     reset: async () => {
       Object.assign(service, structuredClone(usual.service), { environments: service.environments });
       Object.assign(application, structuredClone(usual.application));
-      observe.measures = structuredClone(usual.observe.measures);
+      Object.assign(observe, structuredClone(usual.observe));
       delete observe.prometheus;
       rmSync(join(stack.directory, 'deployments.json'), { force: true });
       setUpDeployments(stack.directory);

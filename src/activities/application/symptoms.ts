@@ -27,6 +27,8 @@ export interface ConfiguredChecks {
   health: number;
   errorRate: boolean;
   smoke: boolean;
+  /** Absent in what was read before this was asked. */
+  logs?: boolean;
 }
 
 /** What customers notice, at one moment. */
@@ -97,14 +99,15 @@ export function createApplicationActivities(deps: ActivityDeps) {
     checkHealth,
     readErrorRate,
 
-    /** What looks at an environment at all: its health, its error rate, its smoke test. */
+    /** What looks at an environment at all: its health, its error rate, its smoke test, its log. */
     async listChecks({ service, environment }: Place): Promise<ConfiguredChecks> {
       const found = environmentOf(config, service, environment);
-      const { application, smoke } = found;
+      const { application, smoke, observe } = found;
       return {
         health: application?.health.length ?? 0,
         errorRate: errorRateBands(found) !== undefined,
         smoke: smoke !== undefined,
+        logs: observe?.logs !== undefined,
       };
     },
 

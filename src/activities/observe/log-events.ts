@@ -1,10 +1,15 @@
 import { scrub } from '../../config/secrets';
+import { idInFields, idInText, requestOf } from './request-ids';
 
 /** One warning or error of a log, as it may be shown: its numbers and what looks like a secret are taken out. */
 export interface LogEvent {
   level: 'warning' | 'error';
   message: string;
   stack: string;
+  /** Of the request that it happened in, where the log says so. */
+  requestId?: string;
+  /** How often it came, where a source counts for itself; else once. */
+  count?: number;
 }
 
 /** What a command prints is cut there, at its beginning. */
@@ -56,7 +61,8 @@ function eventOfText(line: string): OpenEvent | undefined {
     /\b(WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC)\b/.exec(line)?.[0] ??
     /\[(?:\w+:)?(warn|error|crit|alert|emerg)\]/.exec(line)?.[1];
   const level = levelOf(said) ?? levelOf(word);
-  return level === undefined ? undefined : { level, message: shown(line), stack: [] };
+  if (level === undefined) return undefined;
+  return { level, message: shown(line), stack: [], ...requestOf(idInText(line)) };
 }
 
 const LEVELS = ['level', 'severity', 'lvl', 'levelname', 'log.level', '@level', '@l'];
@@ -75,7 +81,12 @@ function eventOfJson(json: Record<string, unknown>): OpenEvent | undefined {
   const message = firstText(json['message'], json['msg'], inner['message'], error);
   const stack = firstText(json['stack'], inner['stack']) ?? '';
   const frames = stack.split('\n').filter((one) => /^\s+at /.test(one));
-  return { level, message: shown(message ?? 'without a message'), stack: frames.map((one) => one.trim()) };
+  return {
+    level,
+    message: shown(message ?? 'without a message'),
+    stack: frames.map((one) => one.trim()),
+    ...requestOf(idInFields(json)),
+  };
 }
 
 function firstText(...given: unknown[]): string | undefined {
@@ -93,7 +104,7 @@ export function fieldsOf(line: string): Record<string, unknown> | undefined {
 }
 
 /** Words of people, or the numbers of pino and bunyan. */
-function levelOf(level: unknown): LogEvent['level'] | undefined {
+export function levelOf(level: unknown): LogEvent['level'] | undefined {
   if (typeof level === 'number') return level >= 50 ? 'error' : level >= 40 ? 'warning' : undefined;
   if (typeof level !== 'string') return undefined;
   if (/^warn(ing)?$/i.test(level)) return 'warning';
@@ -123,6 +134,6 @@ export function shown(text: string): string {
     .slice(0, MAX_MESSAGE);
 }
 
-function shownStack(frames: string[]): string {
+export function shownStack(frames: string[]): string {
   return scrub(frames.slice(0, FRAMES).join(' < ')).slice(0, MAX_STACK);
 }

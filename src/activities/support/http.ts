@@ -40,6 +40,8 @@ export interface HttpAnswer {
   retryAfterMs?: number;
   /** The header Date: what the server's clock says, to the second. */
   date?: string;
+  /** The header Link: where the next page is. */
+  link?: string;
   text: string;
 }
 
@@ -170,11 +172,12 @@ type Headers = Record<string, string | string[] | undefined>;
 function readHeaders(
   headers: Headers,
   url: URL,
-): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs' | 'date'> {
+): Pick<HttpAnswer, 'contentType' | 'redirectsTo' | 'location' | 'retryAfterMs' | 'date' | 'link'> {
   const one = (name: string) => [headers[name]].flat()[0];
   const location = one('location');
   const waitMs = retryAfterMs(one('retry-after'), Date.now());
   const date = one('date');
+  const link = one('link');
   return {
     contentType: (one('content-type') ?? '').split(';')[0]!.trim().toLowerCase(),
     ...(location !== undefined && URL.canParse(location, url)
@@ -182,6 +185,7 @@ function readHeaders(
       : {}),
     ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     ...(date === undefined ? {} : { date }),
+    ...(link === undefined ? {} : { link }),
   };
 }
 

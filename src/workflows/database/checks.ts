@@ -45,10 +45,10 @@ export async function verifySmoke(run: Run, place: Place): Promise<void> {
   );
 }
 
-/** What nothing will look at after a change: a warning for the plan, or nothing. */
-export async function uncheckedOf(run: Run, place: Place): Promise<string[]> {
+/** What nothing will look at after a change: a warning for the plan, or nothing. The `log` is for those who compare it. */
+export async function uncheckedOf(run: Run, place: Place, compared = { log: false }): Promise<string[]> {
   const where = targetOf(place);
-  const { health, errorRate, smoke } = await run.step(
+  const { health, errorRate, smoke, logs } = await run.step(
     `What looks at ${where}?`,
     (act) => act.listChecks(place),
     {
@@ -64,6 +64,7 @@ export async function uncheckedOf(run: Run, place: Place): Promise<string[]> {
     ...(health === 0 ? ['health check'] : []),
     ...(errorRate ? [] : ['error rate']),
     ...(smoke ? [] : ['smoke test']),
+    ...(compared.log && logs === false ? ['errors in the log'] : []),
   ];
   if (missing.length === 0) return [];
   run.fact(`notConfiguredFor ${where}`, missing.join(', '));

@@ -106,6 +106,70 @@ it('reads the newest lines of a log of many short ones', () => {
   expect([cut, new Set(events.map(({ message }) => message))]).toEqual([true, new Set(['ERROR new'])]);
 });
 
+it('names the newest requests of a kind, and takes nothing for one that may be a secret or somebody', async () => {
+  const script = print([
+    ...['r-1', 'r-2', 'r-3', 'r-2', 'r-4'].map((requestId) => ({
+      level: 'error',
+      message: 'no slot',
+      requestId,
+    })),
+    { level: 'error', message: 'pino', req: { id: 7 }, id: 'booking-9' },
+    { level: 'error', message: 'none', id: 'booking-9' },
+    ...['eyJhbGciOiJIUzI1NiJ9', 'ana@example.com', 'sk_live_0123456789abcdef', 'x'.repeat(65), {}].map(
+      (id) => ({
+        level: 'error',
+        message: 'strange',
+        'x-request-id': id,
+      }),
+    ),
+    'level=error msg="in words" request_id=9f-a1 took=3',
+    'level=error msg="in words" request_id=ana.b@example.com',
+  ]);
+  const { topErrors } = await readerOf(script).readLogs(AT);
+  expect(topErrors.map(({ message, requestIds }) => [message.slice(0, 11), requestIds])).toEqual([
+    ['no slot', ['r-3', 'r-2', 'r-4']],
+    ['strange', undefined],
+    ['pino', ['7']],
+    ['none', undefined],
+    ['level=error', ['9f-a1']],
+  ]);
+});
+
+it('tells errors of kinds that were not there before', async () => {
+  const before = print([
+    { level: 'error', message: 'no slot 17' },
+    { level: 'warn', message: 'late' },
+  ]);
+  const known = await readerOf(before).readErrorKinds(AT);
+  expect(known).toEqual({ kinds: [expect.stringMatching(/^[0-9a-f]{12}$/)], cut: false });
+  const after = print([
+    ...[18, 19].map((slot) => ({ level: 'error', message: `no slot ${slot}` })),
+    ...[1, 2].map((id) => ({ level: 'error', message: `column notes of booking ${id} is missing` })),
+    { level: 'error', message: 'late' },
+  ]);
+  expect(await readerOf(after).findNewErrors({ ...AT, known: known!.kinds })).toMatchObject({
+    errors: 5,
+    kinds: 2,
+    top: [{ message: 'column notes of booking # is missing', count: 2 }, { message: 'late' }],
+    cut: false,
+  });
+});
+
+it('remembers 500 kinds at most, and says that there were more', async () => {
+  const script = `for (let i = 0; i < 501; i += 1) console.log('ERROR ' + 'x'.repeat(1 + (i % 25)) + ' ' + 'y'.repeat(1 + i / 25))`;
+  const { kinds, cut } = (await readerOf(script).readErrorKinds(AT))!;
+  expect([kinds.length, cut]).toEqual([500, true]);
+});
+
+it('is no log without errors where none is configured', async () => {
+  const parsed = configSchema.parse({ services: { shop: { environments: { production: { database } } } } });
+  const logs = createLogActivities({
+    config: { ...parsed, file: 'runbooks.yaml', directory: process.cwd() },
+  });
+  expect([await logs.readErrorLog(AT), await logs.readErrorKinds(AT)]).toEqual([null, null]);
+  await expect(logs.readLogs(AT)).rejects.toThrow(/add observe\.logs to the configuration/);
+});
+
 it('gives the time since when, and fails where the command does', async () => {
   const since = await readerOf(
     'console.log("ERROR since " + (process.env.RUNBOOKS_SINCE === "2026-01-01T00:00:00.000Z"))',

@@ -141,7 +141,7 @@ it.each([
   expect(((await refused) as Error).message).not.toContain(TOKEN);
 });
 
-it('is a log, or a command that prints one, and not both', () => {
+it('has one source', () => {
   const logs = { loki: { url: loki.url, query: '{}' }, command: { run: ['cat', 'log'] } };
   const environment = (given: object) => ({
     services: {
@@ -155,6 +155,6 @@ it('is a log, or a command that prints one, and not both', () => {
       },
     },
   });
-  expect(configSchema.safeParse(environment(logs)).error?.message).toContain('one of command, loki');
-  expect(configSchema.safeParse(environment({})).error?.message).toContain('one of command, loki');
+  expect(configSchema.safeParse(environment(logs)).error?.message).toContain('one of command, loki, sentry');
+  expect(configSchema.safeParse(environment({})).error?.message).toContain('one of command, loki, sentry');
 });

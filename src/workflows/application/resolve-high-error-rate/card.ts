@@ -17,6 +17,8 @@ export const resolveHighErrorRateCard = card({
     'status pages of services of others',
     'which deployment is in front, and how long before the errors it came',
     'how many requests the rate limit refuses',
+    'errors in the log since shortly before it began: the most frequent, with stack traces and IDs of requests',
+    'slow statements, and environment variables that are missing',
   ],
   resolution: [
     'one remedy at a time: what is measured now comes before what is only near in time',
@@ -25,6 +27,7 @@ export const resolveHighErrorRateCard = card({
     'a feature whose check fails: switch it off; no answer at all: restart; requests refused: raise the limits for a while, which always asks, because limits also protect',
     'verify that health and error rate are well, and stay so; what did not help is undone before the next is tried',
     'nothing speaks for anything: page, and ask which of the configured remedies to try',
+    'what the log says stands with every question and task; no remedy is chosen by it alone',
   ],
   prevention: [
     'smoke tests and a soak with every deployment; features behind switches',

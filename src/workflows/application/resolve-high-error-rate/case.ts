@@ -11,6 +11,8 @@ export interface Case extends Trial {
   finding: Cause;
   /** Before the remedy. */
   symptoms: Symptoms;
+  /** For a person who mends by hand. */
+  clues: string;
 }
 
 /**

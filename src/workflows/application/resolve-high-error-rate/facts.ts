@@ -1,4 +1,4 @@
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { Symptoms } from '../../../activities/application/symptoms';
 import type { ApplicationAnswer, PoolFacts } from '../../../activities/application/facts';
 import type { Deployment } from '../../../activities/deployments/deployment-list';
@@ -6,8 +6,11 @@ import type { ExternalService } from '../../../activities/application/external-s
 import type { DatabaseProbe } from '../../../activities/postgres/inspection/probe';
 import type { RateLimitFacts } from '../../../activities/application/rate-limits';
 import type { Remedies } from '../../../activities/application/remedies';
-import type { Call, Run } from '../../kit';
+import type { Variables } from '../../../activities/recovery/variables';
+import type { IndexReview } from '../../../contract/tuning';
+import { countOf, duration, type Call, type Run } from '../../kit';
 import { currentOf } from '../choose-deployment';
+import { lookAtLog, logSentence, type ErrorsSeen } from '../errors-in-log';
 import { describeDeployment } from '../name-deployment';
 import type { Place } from '../../../contract/place';
 
@@ -23,15 +26,23 @@ export interface ErrorFacts {
   external: ExternalService[];
   deployments: Deployment[];
   rateLimits: RateLimitFacts | null;
+  log: ErrorsSeen | null;
+  variables: Variables | null;
+  queries: IndexReview | null;
 }
 
-/** Looks at everything that makes requests fail, at once. A look that fails is on the timeline and ends nothing. */
+/**
+ * Looks at everything that makes requests fail, at once. A look that fails is on the timeline and ends nothing. What was
+ * found out `before` an earlier remedy, and does not change by one, is not looked at again.
+ */
 export async function readErrorFacts(
   run: Run,
   place: Place,
-  symptoms: Symptoms,
-  beganAtMs: number,
+  { symptoms, beganAtMs, before }: { symptoms: Symptoms; beganAtMs: number; before: ErrorFacts | undefined },
 ): Promise<ErrorFacts> {
+  const reads = patched('reads-the-log');
+  const knownLog =
+    before?.log != null && 'log' in before.log && before.log.log === null ? before.log : undefined;
   const remedies = await run.step('What may be done about it', (act) => act.readRemedies(place), {
     describe: describeRemedies,
   });
@@ -40,7 +51,7 @@ export async function readErrorFacts(
       if (isCancellation(error)) throw error;
       return null;
     });
-  const [detailed, database, pool, external, deployments, rateLimits] = await Promise.all([
+  const [detailed, database, pool, external, deployments, rateLimits, log, variables] = await Promise.all([
     look(
       'Detailed health',
       (act) => act.readApplication({ ...place, what: 'detailedHealth' }),
@@ -65,7 +76,16 @@ export async function readErrorFacts(
       (act) => act.readRateLimits(place),
       ({ detail }) => detail,
     ),
+    reads ? (knownLog ?? lookAtLog(run, place, beganAtMs)) : null,
+    reads
+      ? look('Environment variables of the application', (act) => act.readVariables(place), describeVariables)
+      : null,
   ]);
+  // A database that is away or full is asked for nothing more.
+  const answers = reads && database?.reachable === true && !database.full;
+  const queries =
+    before?.queries ??
+    (answers ? await look('Slow statements', (act) => act.findSlowQueries(place), describeQueries) : null);
   return {
     symptoms,
     remedies,
@@ -76,7 +96,34 @@ export async function readErrorFacts(
     external: external ?? [],
     deployments: deployments ?? [],
     rateLimits,
+    log,
+    variables,
+    queries,
   };
+}
+
+/** What a person who mends by hand should know, whatever the cause. */
+export function cluesOf({ log, variables, queries }: ErrorFacts): string {
+  const missing = variables?.missing ?? [];
+  const slow = queries?.slow.length ?? 0;
+  return [
+    logSentence(log),
+    missing.length === 0 ? '' : `Environment variables are missing: ${missing.join(', ')}.`,
+    slow === 0 ? '' : `Slow statements: ${describeQueries(queries!)}; resolveSlowResponses looks at those.`,
+  ]
+    .filter((clue) => clue !== '')
+    .join(' ');
+}
+
+function describeVariables({ configured, required, missing }: Variables): string {
+  if (!configured) return 'not looked at: recovery.variables is not configured';
+  return missing.length === 0 ? `all ${required} are set` : `missing: ${missing.join(', ')}`;
+}
+
+function describeQueries({ statementsSeen, slow, settings }: IndexReview): string {
+  return statementsSeen
+    ? `${countOf(slow.length, 'statement')} over ${duration(settings.slowMs)} on average`
+    : 'no statement is known: pg_stat_statements is not there';
 }
 
 function describeRemedies({ restart, features, raiseLimitsMs, suspectMs }: Remedies): string {

@@ -54,6 +54,7 @@ export function findingsOf(facts: ErrorFacts): Cause[] {
     ...deploymentSuspect(facts),
     ...limitsHit(facts),
     ...silent(facts),
+    ...variablesMissing(facts),
     ...onlyByHand(facts),
   ];
 }
@@ -132,6 +133,14 @@ function limitsHit({ rateLimits, remedies: { raiseLimitsMs } }: ErrorFacts): Cau
   return [
     { cause: LIMITS, evidence: rateLimits.detail, remedy: { kind: 'raiseLimits', forMs: raiseLimitsMs } },
   ];
+}
+
+/** Nothing here sets them. Last of what is tried: the version before ran with the same ones. */
+function variablesMissing({ variables }: ErrorFacts): Cause[] {
+  if (variables === null || variables.missing.length === 0) return [];
+  const evidence = variables.missing.join(', ');
+  const task = `The application lacks environment variables: ${evidence}. Set them where its platform keeps them, and start it again.`;
+  return [{ cause: 'environment variables are missing', evidence, remedy: { kind: 'byHand', task } }];
 }
 
 /** Causes that are found, and that nothing is configured for. */

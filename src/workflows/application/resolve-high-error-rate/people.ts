@@ -11,7 +11,7 @@ export async function leaveToPeople(
   const { run, place } = one;
   await run.plan(draftOf(one, 'a task for a person'));
   const task = remedy.kind === 'byHand' ? remedy.task : messageFor(one, remedy);
-  await run.task(task, {
+  await run.task(withClues(task, one.clues), {
     ...overCheck(place),
     call: async (act) => {
       const [now, others] = await Promise.all([
@@ -25,6 +25,11 @@ export async function leaveToPeople(
     },
   });
   return verified(one);
+}
+
+/** Behind what is to be done: it may be long. */
+export function withClues(text: string, clues: string): string {
+  return clues === '' ? text : `${text} ${clues}`;
 }
 
 function messageFor(

@@ -2,8 +2,9 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { Symptoms } from '../../../activities/application/symptoms';
 import type { InputOf } from '../../../catalogue/card';
 import { duration, percent, type Run, runbook } from '../../kit';
-import { failingChecks, readErrorFacts, type ErrorFacts } from './facts';
+import { cluesOf, failingChecks, readErrorFacts, type ErrorFacts } from './facts';
 import { findingsOf, labelOf, remediesOf, type Cause, type Remedy } from './findings';
+import { withClues } from './people';
 import { tryRemedy } from './remedies';
 import type { resolveHighErrorRateCard } from './card';
 import { overCheck, rateFact } from '../serving';
@@ -34,10 +35,12 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
 
     const tried: Remedy[] = [];
     const stays: Remedy[] = [];
+    let facts: ErrorFacts | undefined;
     for (let now = before; tried.length < MAX_TRIES; now = await look(run, place)) {
       if (now.ok)
         return run.nothingToDo(tried.length === 0 ? now.detail : `${howItEnded(stays)}: ${now.detail}`);
-      const facts = await readErrorFacts(run, place, now, beganAtMs);
+      facts = await readErrorFacts(run, place, { symptoms: now, beganAtMs, before: facts });
+      const clues = cluesOf(facts);
       const finding = await choose(run, input, facts, { tried, stays });
       run.note(`Finding: ${finding.cause}`, finding.evidence);
       run.fact('cause', finding.cause);
@@ -47,6 +50,7 @@ export const resolveHighErrorRate = runbook<typeof resolveHighErrorRateCard>(
         place,
         finding,
         symptoms: now,
+        clues,
         startedBy: input.startedBy,
         alert: input.alert,
         decided: finding.chosen && mayDecide(run),
@@ -96,7 +100,10 @@ async function choose(run: Run, input: Input, facts: ErrorFacts, before: Tried):
   await run.plan({
     actions: [{ action: 'ask what to do', target, detail: choices.map(labelOf).join(', ') }],
   });
-  const question = `${input.service}: ${facts.symptoms.detail}. ${evidence}. What shall be tried?`;
+  const question = withClues(
+    `${input.service}: ${facts.symptoms.detail}. ${evidence}. What shall be tried?`,
+    cluesOf(facts),
+  );
   const choice = await run.askUnless(
     overCheck(input),
     question,

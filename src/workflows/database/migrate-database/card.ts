@@ -28,6 +28,7 @@ export const migrateDatabaseCard = card({
     'apply on staging what it lacks; check invariants, health, smoke test',
     'wait for an approval of exactly this plan',
     'apply with a short lock timeout, in one transaction with the ledger row; verify schema delta, invariants, health, error rate',
+    'compare the log with that of the day before: kinds of errors that are new are told, and take nothing back, because their cause may be another one',
     'going back, all files at once: nothing where the transaction was aborted; down scripts where the clone has shown that they give everything back, and a question where they take what was written since; else a restore, which always asks; staging too',
   ],
   prevention: ['expand and contract in separate migrations', 'a down script beside every migration'],

@@ -50,7 +50,7 @@ export async function diagnoseMigration(run: Run, input: MigrateInput): Promise<
     fenceToken: facts.fenceToken,
   };
   if (pending.length === 0) return diagnosis;
-  diagnosis.warnings.push(...(await uncheckedOf(run, place)));
+  diagnosis.warnings.push(...(await uncheckedOf(run, place, { log: true })));
   await refuseHazards(run, diagnosis);
   if (staging === undefined) diagnosis.warnings.push('there is no staging: only the clone is rehearsed on');
   else await compareWithStaging(run, diagnosis, staging);

@@ -61,22 +61,22 @@ export const migrateDatabase = runbook<typeof migrateDatabaseCard>('migrateDatab
     rehearsal.warnings.unshift(...(await unrestorable(run, place, backup.backupId)));
   const goOn = (stagingFence?: Fence) =>
     afterRehearsal(run, diagnosis, rehearsal, backup.backupId, stagingFence);
-  if (staging === undefined) await goOn();
-  else await run.exclusively(targetOf(staging), goOn);
+  const concern = staging === undefined ? await goOn() : await run.exclusively(targetOf(staging), goOn);
 
   const names = pending.map(({ name }) => name).join(', ');
-  await run.announce(`${names} applied in ${target} and verified.`);
-  return `${names} applied in ${target} and verified; backup ${backup.backupId} is proven`;
+  const but = concern === '' ? '' : `; ${concern}`;
+  await run.announce(`${names} applied in ${target} and verified${but}.`);
+  return `${names} applied in ${target} and verified; backup ${backup.backupId} is proven${but}`;
 });
 
-/** Staging stays leased until production is through, so that its way back is still the right one. */
+/** Staging stays leased until production is through, so that its way back is still the right one. Returns what is of concern. */
 async function afterRehearsal(
   run: Run,
   diagnosis: Diagnosis,
   rehearsal: Rehearsal,
   backupId: string,
   stagingFence?: Fence,
-): Promise<void> {
+): Promise<string> {
   const { place, staging, pending } = diagnosis;
   const target = targetOf(place);
   const stagingBackup =
@@ -105,16 +105,18 @@ async function afterRehearsal(
   await run.announce(
     `${pending.map(({ name }) => name).join(', ')} will be applied in ${target} as soon as no other run works on it.`,
   );
-  await run.exclusively(
+  const concern = await run.exclusively(
     target,
     async (fence) => {
-      await migrateProduction(run, diagnosis, rehearsal, { backupId, fence });
+      const found = await migrateProduction(run, diagnosis, rehearsal, { backupId, fence });
       await retainAfter(run, { ...place, backupId }, fence);
+      return found;
     },
     diagnosis.fenceToken,
   );
   if (stagingFence !== undefined && staging !== undefined && stagingBackup !== undefined)
     await retainAfter(run, { ...staging, backupId: stagingBackup }, stagingFence);
+  return concern;
 }
 
 /** What was rehearsed is what is applied: a file edited meanwhile needs a rehearsal of its own. */

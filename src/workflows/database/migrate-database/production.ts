@@ -5,6 +5,7 @@ import type { Run } from '../../kit';
 import { invariantsHold, verifyHealth, verifySmoke } from '../checks';
 import { applyTo, readApplied, type Target } from './apply';
 import type { Diagnosis } from './diagnose';
+import { watchErrorLog } from './error-log';
 import { watchErrorRate } from './error-rate';
 import { checkingBack } from './check-back';
 import type { Rehearsal } from './rehearse';
@@ -18,13 +19,16 @@ interface Context {
   fence: Fence;
 }
 
-/** Applies what was rehearsed and checks that it did the same here. Each way back is registered before its step. */
+/**
+ * Applies what was rehearsed and checks that it did the same here. Each way back is registered before its step. Returns what
+ * people should look at although all that is checked holds; empty where there is nothing.
+ */
 export async function migrateProduction(
   run: Run,
   diagnosis: Diagnosis,
   rehearsal: Rehearsal,
   { backupId, fence }: Context,
-): Promise<void> {
+): Promise<string> {
   const { place, pending } = diagnosis;
   const on: Target = { database: databaseIn(place), fence, where: targetOf(place) };
   const { database, where } = on;
@@ -32,6 +36,7 @@ export async function migrateProduction(
   const back = takingBack(run, diagnosis, rehearsal, { place, migrations: pending, backupId, fence });
   const id = await checkingBack(run, on, back);
   const errorRateHolds = await watchErrorRate(run, place);
+  const newErrors = await watchErrorLog(run, place);
   let blockedMs = 0;
   for (const migration of pending) {
     const result = await applyTo(run, diagnosis, {
@@ -60,6 +65,7 @@ export async function migrateProduction(
   await verifyHealth(run, place);
   await verifySmoke(run, place);
   await errorRateHolds();
+  return newErrors();
 }
 
 /** Another run may have had the lease since the backup: neither the rehearsal nor a restore would know what it did. */

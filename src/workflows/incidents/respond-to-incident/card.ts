@@ -22,6 +22,7 @@ export const respondToIncidentCard = card({
   impact: 'nobody leads, nobody is told, and what was learned is lost',
   diagnosis: [
     'health, error rate, further checks such as continuous integration and pull requests, recent deployments',
+    'errors in the log: the most frequent, with stack traces and IDs of requests',
     'severity: the worst of what was said and what was measured, with the reason on the timeline',
     'which runbook belongs to the labels of the alert or to what triage found',
   ],

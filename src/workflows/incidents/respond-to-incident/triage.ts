@@ -1,9 +1,10 @@
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { Alert } from '../../../contract/alert';
 import type { Deployment } from '../../../activities/deployments/deployment-list';
 import type { MatchingRunbook } from '../../../activities/incidents/incident-activities';
 import type { Check } from '../../../contract/place';
 import { countOf, duration, type Run, utc } from '../../kit';
+import { kindsText, lookAtLog } from '../../application/errors-in-log';
 import { maySuspect } from '../../application/suspect-deployment';
 import { policyOf, setSeverity, type Incident } from './incident';
 import { measure } from './measure';
@@ -43,11 +44,13 @@ export async function investigate(
   const { record } = incident;
   const checks = await attempt(() => readChecks(run, input.service));
   const deployment = await attempt(() => readDeployment(incident, run));
+  const log = patched('reads-the-log') ? await readLog(incident, run) : [];
   record.findings = [
     ...measured.health.map(({ name, ok, detail }) => ({ name: `${HEALTH}${name}`, ok, detail })),
     ...(measured.measures ?? []).map(({ name, ok, detail }) => ({ name, ok, detail })),
     ...(checks ?? []),
     ...(deployment ?? []),
+    ...log,
   ];
   const band = bandOf(policyOf(incident), measured.errorRate);
   const names = namesOf(input.finding, band, measured, record.findings);
@@ -78,6 +81,21 @@ async function readChecks(run: Run, service: string): Promise<Check[]> {
       return bad.length === 0 ? `${countOf(checks.length, 'check')} well` : bad.join('; ');
     },
   });
+}
+
+/** The name that the daily checklist gives it, so that one rule is for both. */
+const LOG = 'errors-in-the-log';
+const KINDS = 5;
+
+/** What the application itself said of it, and in which requests. */
+async function readLog({ record, environment }: Incident, run: Run): Promise<Check[]> {
+  const { service } = run.policy;
+  const seen = await lookAtLog(run, { service, environment }, Date.parse(record.startedAt));
+  if ('unread' in seen || seen.log === null) return [];
+  const { errors, topErrors, permitted, cut } = seen.log;
+  const what = `${countOf(errors, 'error')} since ${utc(seen.since)} UTC${cut ? ' in what could be read' : ''}`;
+  const detail = errors === 0 ? what : `${what}: ${kindsText(topErrors, KINDS)}`;
+  return [{ name: LOG, ok: errors <= permitted && !cut, detail }];
 }
 
 /** A deployment from shortly before the symptom is the first suspect. */

@@ -1,6 +1,7 @@
 import type { Symptoms } from '../../../../src/activities/application/symptoms';
 import type { Deployment } from '../../../../src/activities/deployments/deployment-list';
 import {
+  cluesOf,
   failingChecks,
   type ErrorFacts,
 } from '../../../../src/workflows/application/resolve-high-error-rate/facts';
@@ -65,6 +66,9 @@ const calm: ErrorFacts = {
   external: [{ name: 'twilio', state: 'healthy', detail: 'says "none"' }],
   deployments: [deployed('new', 5_000, true), deployed('old', 9_000)],
   rateLimits: { refusedShare: 0, tooMany: false, limit: null, detail: 'none' },
+  log: null,
+  variables: null,
+  queries: null,
 };
 const labels = (more: Partial<ErrorFacts>) =>
   findingsOf({ ...calm, ...more }).map(({ remedy }) => labelOf(remedy));
@@ -97,6 +101,11 @@ describe('what speaks for a cause', () => {
     ['a feature whose check fails', { detailed: broken }, ['switch off reminders']],
     ['a young deployment', { deployments: young }, ['roll back new to old']],
     ['requests that are refused', { rateLimits: limited }, ['raise the rate limits']],
+    [
+      'variables that are missing: after what can be done about the rest',
+      { variables: { configured: true, required: 2, missing: ['SMTP_URL'] }, deployments: young },
+      ['roll back new to old', 'by hand'],
+    ],
     [
       'an application that gives no answer at all',
       { symptoms: dead, detailed: mute },
@@ -235,4 +244,54 @@ describe('a remedy helped', () => {
   ])('%s: %s', (better, _, before, now) => {
     expect(isBetter(symptoms(before), symptoms(now))).toBe(better);
   });
+});
+
+describe('what a person is told beside the cause', () => {
+  const since = '2026-11-21T11:55:00.000Z';
+  const log = (more: object) => ({
+    since,
+    log: { errors: 0, warnings: 0, topErrors: [], watched: [], cut: false, permitted: 0, ...more },
+  });
+  const kind = (count: number, message: string, more: object = {}) => ({
+    level: 'error' as const,
+    message,
+    count,
+    stack: '',
+    ...more,
+  });
+
+  it.each<[string, Partial<ErrorFacts>, string]>([
+    ['nothing where nothing is configured', { log: { since, log: null } }, ''],
+    [
+      'why a log could not be read',
+      { log: { since, unread: 'Loki is away' } },
+      'The log could not be read (Loki is away).',
+    ],
+    ['that there is no error', { log: log({}) }, 'No error in the log since 2026-11-21 11:55:00 UTC.'],
+    [
+      'that there is none in what could be read',
+      { log: log({ cut: true }) },
+      'No error in what could be read of the log since 2026-11-21 11:55:00 UTC.',
+    ],
+    [
+      'the three most frequent kinds, each with its innermost call',
+      {
+        log: log({
+          errors: 17,
+          topErrors: [
+            kind(9, 'no slot', { stack: 'at hold (a.js:1) < at main (b.js:2)', requestIds: ['r-1', 'r-2'] }),
+            kind(5, 'late', { requestIds: ['r-3'] }),
+            kind(2, 'odd'),
+            kind(1, 'rare'),
+          ],
+        }),
+      },
+      'In the log since 2026-11-21 11:55:00 UTC: 9 x no slot (at hold (a.js:1); requests r-1, r-2); 5 x late (request r-3); 2 x odd.',
+    ],
+    [
+      'what is missing',
+      { variables: { configured: true, required: 2, missing: ['A', 'B'] } },
+      'Environment variables are missing: A, B.',
+    ],
+  ])('%s', (_, facts, expected) => expect(cluesOf({ ...calm, ...facts })).toBe(expected));
 });

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
+import type { ErrorLog } from '../../../../src/activities/observe/logs';
 import type { Deployment } from '../../../../src/activities/deployments/deployment-list';
 import { createGuardActivities } from '../../../../src/activities/guard/guard-activities';
 import type {
@@ -80,6 +81,7 @@ export interface IncidentWorld {
   mend: () => Promise<string>;
   checks: () => Promise<{ name: string; ok: boolean; detail: string }[]>;
   deployments: Deployment[];
+  log: () => Promise<ErrorLog | null>;
   sent: Sent[];
   /** Channels that take a message; default: those that were asked. */
   told?: (() => string[]) | undefined;
@@ -93,6 +95,7 @@ const fresh = (): IncidentWorld => ({
   mend: async () => 'it',
   checks: async () => [],
   deployments: [],
+  log: async () => null,
   sent: [],
   told: undefined,
 });
@@ -166,6 +169,7 @@ function fakeActivities() {
     readIncidentChecks: async () => world.checks(),
     findMatchingRunbook: async () => world.match,
     listDeployments: async () => world.deployments,
+    readErrorLog: async () => world.log(),
     mendIt: async () => world.mend(),
   };
 }

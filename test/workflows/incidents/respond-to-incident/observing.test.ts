@@ -1,10 +1,11 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { quietTemporal } from '../../../support/quiet';
 import { createTimeSkippingEnvironment } from '../../../support/time-skipping';
 import type { IncidentRecord } from '../../../../src/contract/incident';
 import type { RunReport } from '../../../../src/contract/report';
 import { alertOf } from '../../kit/harness';
-import { HOUR, MINUTE, stopIncidents, withIncidents } from './harness';
+import { HOUR, MINUTE, stopIncidents, withIncidents, type IncidentWorld } from './harness';
 
 quietTemporal();
 let env: TestWorkflowEnvironment;
@@ -59,4 +60,58 @@ describe('a deployment', () => {
       });
     }),
   );
+});
+
+describe('the log', () => {
+  const observe = async (log: IncidentWorld['log']) => {
+    let report: (RunReport & { incident: IncidentRecord }) | undefined;
+    await withIncidents(env, async ({ world, start, finish }) => {
+      Object.assign(world, { policy: { ...world.policy, mode: 'observe' }, log });
+      report = (await finish(await start())).report as typeof report;
+    });
+    const line = report?.timeline.find(({ title }) => title === 'Errors in the log');
+    const findings = report?.incident.findings.filter(({ name }) => !name.startsWith('health '));
+    return { outcome: report?.outcome, findings, line };
+  };
+  const seen = { errors: 3, warnings: 1, watched: [], cut: false, permitted: 5 };
+  const topErrors = [
+    { level: 'error' as const, message: 'no slot', count: 3, stack: 'at hold (a.js:1)', requestIds: ['r-1'] },
+  ];
+
+  it.each([
+    ['with errors, as many as are permitted', {}, true],
+    ['with more than that', { permitted: 2 }, false],
+    ['of which not all could be read', { cut: true }, false],
+  ])('%s', async (_, more, ok) => {
+    const { findings, line } = await observe(async () => ({ ...seen, topErrors, ...more }));
+    expect(findings).toMatchObject([
+      {
+        name: 'errors-in-the-log',
+        ok,
+        detail: expect.stringMatching(/3 x no slot \(at hold.*; request r-1\)$/),
+      },
+    ]);
+    expect(line?.status).toBe('done');
+  });
+
+  it('that is not configured is no finding, and said', async () => {
+    const { findings, line } = await observe(async () => null);
+    expect([findings, line?.detail]).toEqual([[], 'not looked at: observe.logs is not configured']);
+  });
+
+  it.each<[string, ApplicationFailure, RegExp]>([
+    ['cannot be read', ApplicationFailure.nonRetryable('Loki refuses the query', 'LogRefused'), /refuses/],
+    [
+      'has its readers wait for longer than anybody does',
+      ApplicationFailure.create({ type: 'HttpFailed', message: 'busy', nextRetryDelay: '45 s' }),
+      /^the log gave no answer within 1 min/,
+    ],
+  ])('that %s stops nothing', async (_, failure, why) => {
+    const { outcome, findings, line } = await observe(() => Promise.reject(failure));
+    expect({ outcome, findings, line }).toMatchObject({
+      outcome: 'OBSERVED',
+      findings: [],
+      line: { status: 'failed', detail: expect.stringMatching(why) },
+    });
+  });
 });
