@@ -14,6 +14,13 @@ import { openMigrations, type MigrationFolder } from './script-files';
 /** What stands in a history is bounded. */
 const MAX_NAMES = 100;
 
+const NO_LEDGER =
+  'neither the ledger of the runbooks nor `migrations.ledgerQuery` names any that is applied in the live database';
+
+function unknown(problem: string): MissingMigrations {
+  return { count: null, names: [], byFolder: false, problem: problem.replace(/\.$/, '') };
+}
+
 export function createMissingMigrationActivities(deps: ActivityDeps) {
   async function appliedNames(
     service: string,
@@ -30,6 +37,16 @@ export function createMissingMigrationActivities(deps: ActivityDeps) {
     return withClient(deps, database, read, { identity: true, readOnly: true, action: 'read the ledger' });
   }
 
+  /** Whoever applies them by a tool of their own may have none that is laid out as we know it. */
+  function folderOf(service: string): MigrationFolder | undefined {
+    if (serviceOf(deps.config, service).migrations.command !== undefined) return undefined;
+    try {
+      return openMigrations(deps, service);
+    } catch {
+      return undefined;
+    }
+  }
+
   return {
     /**
      * Migrations that are applied in the live database and not in a copy of a backup of it. While the live one is away, those
@@ -40,20 +57,19 @@ export function createMissingMigrationActivities(deps: ActivityDeps) {
       ...place
     }: Place & { copy: DatabaseRef }): Promise<MissingMigrations> {
       const { service } = place;
-      const { command } = serviceOf(deps.config, service).migrations;
       try {
-        const folder = command === undefined ? openMigrations(deps, service) : undefined;
+        const folder = folderOf(service);
         const there = new Set(await appliedNames(service, copy, folder));
         const live = await appliedNames(service, databaseIn(place), folder).catch((error: unknown) =>
           problemOf(error),
         );
-        const wanted = typeof live === 'string' ? folder?.migrations.map(({ name }) => name) : live;
-        if (wanted === undefined) return { count: null, names: [], byFolder: false, problem: live as string };
+        const isAway = typeof live === 'string';
+        const wanted = isAway ? (folder?.migrations.map(({ name }) => name) ?? []) : live;
+        if (wanted.length === 0) return unknown(isAway ? live : NO_LEDGER);
         const missing = wanted.filter((name) => !there.has(name));
-        const names = missing.slice(0, MAX_NAMES);
-        return { count: missing.length, names, byFolder: typeof live === 'string' };
+        return { count: missing.length, names: missing.slice(0, MAX_NAMES), byFolder: isAway };
       } catch (error) {
-        return { count: null, names: [], byFolder: false, problem: problemOf(error) };
+        return unknown(problemOf(error));
       }
     },
   };

@@ -33,9 +33,10 @@ export function missingText({ count, names, byFolder, problem }: MissingMigratio
 /** For the plan: nothing where it lacks none. */
 export function missingWarnings(missing: MissingMigrations | undefined): string[] {
   if (missing === undefined || missing.count === 0) return [];
+  const later = missing.count === null ? 'look at them in mode observe of' : 'apply them by';
   const next = canApply(missing)
     ? '; migrateDatabase is started for them once it is live, with a plan of its own'
-    : '; apply them by migrateDatabase once it is live';
+    : `; ${later} migrateDatabase once it is live`;
   return [`the restored copy: ${missingText(missing)}${next}`];
 }
 
@@ -51,7 +52,7 @@ export async function applyMissing(
   startedBy: string,
 ): Promise<string> {
   if (missing === undefined || missing.count === 0) return '';
-  const left = `; ${missingText(missing)}. Apply them by migrateDatabase`;
+  const left = `; ${missingText(missing)}. ${missing.count === null ? 'Look at them in mode observe of' : 'Apply them by'} migrateDatabase`;
   if (!canApply(missing)) return left;
   const { service, environment } = place;
   const input = {

@@ -55,3 +55,10 @@ it('names those of the folder while the live database is away, and says so; an u
   environmentsOf(db)['production']!.database.identity.database = 'another';
   expect(await missing(db)).toMatchObject({ byFolder: true, names: ['02.sql', '03.sql', '04.sql'] });
 });
+
+it('knows nothing where no ledger names anything that is applied: that is not the same as none missing', async () => {
+  const db = await database(FILES);
+  await record(db, []);
+  await copy(db);
+  expect(await missing(db)).toMatchObject({ count: null, problem: expect.stringContaining('ledgerQuery') });
+});
