@@ -132,31 +132,6 @@ describe('auto', () => {
   });
 });
 
-describe('a role without a limit that takes the connections of the server', () => {
-  it('is told to people with the statement that sets one; the run sets none', async () => {
-    await driver.sql('ALTER ROLE booking_app CONNECTION LIMIT -1');
-    try {
-      const { ended } = await trouble(80);
-      const ended_ = await driver.run(RUNBOOK);
-      await ended;
-      expect([ended_.outcome, ended_.report.facts['idleSessionsEnded']]).toEqual(['SUCCEEDED', 80]);
-      const statement =
-        /ALTER ROLE booking_app CONNECTION LIMIT \d+; way back: ALTER ROLE booking_app CONNECTION LIMIT -1/;
-      expect(ended_.report.timeline).toContainEqual(
-        expect.objectContaining({
-          title: 'A role without a limit',
-          detail: expect.stringMatching(statement),
-        }),
-      );
-      expect(inbox.messages.join('\n')).toMatch(statement);
-      const [role] = await driver.sql(`SELECT rolconnlimit FROM pg_roles WHERE rolname = 'booking_app'`);
-      expect(role).toEqual({ rolconnlimit: -1 });
-    } finally {
-      await driver.sql('ALTER ROLE booking_app CONNECTION LIMIT 40');
-    }
-  });
-});
-
 describe('a symptom that comes back while the run still watches', () => {
   it('fails the run, which ends nobody that was not in its plan', async () => {
     await trouble(2);
