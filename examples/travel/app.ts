@@ -139,12 +139,13 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     request: FastifyRequest,
     reply: FastifyReply,
     status: number,
-    work: (user: string) => Promise<object>,
+    work: (user: string, requestKey?: string) => Promise<object>,
   ) => {
     const user = auth.user(request.headers.authorization);
     const key = request.headers['idempotency-key'];
     if (typeof key !== 'string') return reply.code(status).send(await work(user));
-    const done = await once(redis, `${user}:${key.slice(0, 100)}`, () => work(user));
+    const requestKey = `${user}:${key.slice(0, 100)}`;
+    const done = await once(redis, requestKey, () => work(user, requestKey));
     if (done === undefined) throw new Refusal(409, 'that request is being worked on');
     return reply.code(status).send(done);
   };
@@ -152,7 +153,9 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     '/bookings/hold',
     bodyOf({ quoteId: text }),
     async (request, reply) =>
-      answerOnce(request, reply, 201, (user) => bookings.hold(user, request.body.quoteId)),
+      answerOnce(request, reply, 201, (user, requestKey) =>
+        bookings.hold(user, request.body.quoteId, requestKey),
+      ),
   );
   server.post<{ Params: { id: string } }>('/bookings/:id/confirm', async (request, reply) =>
     answerOnce(request, reply, 200, async (user) => {

@@ -75,7 +75,7 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
       return { id, ...quote, expiresAt: new Date(Date.now() + QUOTE_SECONDS * 1_000).toISOString() };
     },
 
-    async hold(userId: string, quoteId: string): Promise<Booking> {
+    async hold(userId: string, quoteId: string, requestKey?: string): Promise<Booking> {
       const text = await redis.get(`travel:quote:${quoteId}`);
       if (text === null) throw new Refusal(404, 'that quote has run out');
       const { packageId, unitId, units, priceCents, currency } = JSON.parse(text) as Quote;
@@ -90,10 +90,10 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
         await beLate();
         const made = await client.query<Booking>(
           `WITH lock AS (INSERT INTO inventory_locks ("unitId", units) VALUES ($1::bigint, $2::int) RETURNING id)
-           INSERT INTO bookings ("userId", "unitId", "lockId", units, "priceCents", currency, "expiresAt")
-           SELECT $3::bigint, $1::bigint, id, $2::int, $4::int, $5::text, now() + make_interval(mins => $6) FROM lock
+           INSERT INTO bookings ("userId", "unitId", "lockId", units, "priceCents", currency, "expiresAt", "requestKey")
+           SELECT $3::bigint, $1::bigint, id, $2::int, $4::int, $5::text, now() + make_interval(mins => $6), $7::text FROM lock
            RETURNING id, status, "unitId", "lockId", units, "priceCents", "expiresAt"`,
-          [unitId, units, userId, priceCents, currency, HOLD_MINUTES],
+          [unitId, units, userId, priceCents, currency, HOLD_MINUTES, requestKey],
         );
         return { ...made.rows[0]!, packageId };
       });

@@ -66,7 +66,9 @@ CREATE TABLE bookings (
   currency      text NOT NULL DEFAULT 'EUR',
   "expiresAt"   timestamptz,
   "createdAt"   timestamptz NOT NULL DEFAULT now(),
-  "confirmedAt" timestamptz
+  "confirmedAt" timestamptz,
+  -- Of the request that made it, as Redis has it.
+  "requestKey"  text
 );
 CREATE INDEX ON bookings ("unitId");
 CREATE INDEX ON bookings ("userId");

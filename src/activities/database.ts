@@ -15,6 +15,7 @@ import { createProbeActivities } from './postgres/inspection/probe';
 import { createApplyActivities } from './postgres/migrations/apply-activities';
 import { createLintActivities } from './postgres/migrations/lint-activities';
 import { createMigrationActivities } from './postgres/migrations/migration-activities';
+import { createMissingMigrationActivities } from './postgres/migrations/missing-migrations';
 import { createRestoreActivities } from './postgres/restore/restore-activities';
 import { createScratchActivities } from './postgres/restore/scratch-activities';
 import { createSwapActivities } from './postgres/restore/swap-activities';
@@ -60,6 +61,7 @@ export function createDatabaseActivities(deps: ActivityDeps) {
     ...createValidateActivities(deps),
     ...createSwapActivities(deps),
     ...createMigrationActivities(deps),
+    ...createMissingMigrationActivities(deps),
     ...createLintActivities(deps),
     ...createApplyActivities(deps),
     ...createFingerprintActivities(deps),

@@ -3,6 +3,7 @@ import { createAiLookActivities } from './queues/ai/look';
 import { createAiProviderActivities } from './queues/ai/provider';
 import { createPutBackActivities } from './queues/ai/put-back';
 import { createQueueChangeActivities } from './queues/changes';
+import { createHoldQueueActivities } from './queues/holds';
 import { createQueueLookActivities } from './queues/look';
 import { createRetryActivities } from './queues/retry';
 import { createSearchActivities } from './queues/search';
@@ -12,6 +13,7 @@ import type { ActivityDeps } from './support/deps';
 export function createQueueActivities(deps: ActivityDeps) {
   return {
     ...createQueueLookActivities(deps),
+    ...createHoldQueueActivities(deps),
     ...createQueueChangeActivities(deps),
     ...createRetryActivities(deps),
     ...createSearchActivities(deps),

@@ -122,6 +122,9 @@ export interface LostWrites {
   sequences: number | null;
   since: string;
   walBytes: number;
+  /** That changed since, those with the most changes first, at most ten; undefined where nobody can tell. */
+  tables?: string[];
+  moreTables?: number;
 }
 
 /** Whether a server could take a restore, in sentences for people. */

@@ -51,6 +51,17 @@ export interface MigrationSet {
   empty?: true;
 }
 
+/** What a copy of a backup lacks of the migrations of its database. */
+export interface MissingMigrations {
+  /** Null where it is not known. */
+  count: number | null;
+  /** In the order in which they were applied, at most a hundred. */
+  names: string[];
+  /** The live database cannot be asked: these are all that lie in the folder and are not in the copy. */
+  byFolder: boolean;
+  problem?: string;
+}
+
 export interface ApplyResult {
   migration: string;
   direction: 'up' | 'down';

@@ -5,7 +5,10 @@ import { parseDocument } from 'yaml';
 import { leaveHolds, sellTwice } from '../../examples/booking/spoil';
 import { DEFAULT_SWITCHES, setSwitches } from '../../examples/booking/switches';
 import { until } from '../support/postgres';
+import { testQueues } from '../support/queues';
 import { quietTemporal } from '../support/quiet';
+import { startRedis } from '../support/redis';
+import { duringTests } from '../support/stand-in';
 import { startDriver, type Driver, type Ended } from './harness';
 import { slowChanges } from './slow-changes';
 import { startWorkerProcess, type WorkerProcess } from './worker-process';
@@ -14,8 +17,11 @@ quietTemporal();
 let driver: Driver;
 let worker: WorkerProcess;
 let flag: string;
+const redis = duringTests(() => startRedis('pass-of-the-bookings'));
+const queues = duringTests(async () => testQueues(redis, 'acme'));
 beforeAll(async () => {
   driver = await startDriver(400, false);
+  process.env['BOOKINGS_RUN_REDIS'] = redis.url;
   flag = join(driver.stack.directory, 'fails');
   configure({ batchRows: 1, graceSeconds: 1 });
   worker = await startWorkerProcess(driver.stack.configFile);
@@ -32,6 +38,12 @@ function configure(bookings: Record<string, unknown>, expiresAfterMinutes = 240)
   const service = ['services', 'booking'];
   for (const [name, value] of Object.entries(bookings)) document.setIn([...service, 'bookings', name], value);
   document.setIn([...service, 'bookings', 'expiryWorker', 'maxAgeSeconds'], 12);
+  document.setIn([...service, 'environments', 'production', 'queues'], {
+    redis: { url: '${env:BOOKINGS_RUN_REDIS}' },
+    prefix: 'acme',
+    names: [{ name: 'expiry' }],
+    holds: { queue: 'expiry', idempotency: { key: 'acme:request:{booking}' } },
+  });
   document.setIn([...service, 'approval', 'expiresAfterMinutes'], expiresAfterMinutes);
   document.setIn([...service, 'environments', 'production', 'smoke'], {
     run: ['sh', '-c', `test -e ${flag} || exit 0; sleep 2; exit 1`],
@@ -182,6 +194,8 @@ describe('stuck holds', () => {
   it('are released for an alert, and the job that should have done it runs again', async () => {
     expiry(false);
     const holds = await leaveHolds(owner(), 3);
+    await queues.fail('expiry', 2, 'the mail server is away');
+    for (const id of holds.slice(1)) await redis.client.set(`acme:request:${id}`, '');
     const slots = await slotsOf(holds);
     const before = await rowsOf(slots);
     expect((await driver.run(HOLDS, { mode: 'observe' })).outcome).toBe('OBSERVED');
@@ -206,8 +220,17 @@ describe('stuck holds', () => {
       'SUCCEEDED',
       '3 holds of booking/production released; none is stuck',
     ]);
-    expect(ended.report.plan?.warnings).toContain(
-      'failed jobs and idempotency keys are not looked at here: drainQueueBacklog looks at queues',
+    const queue =
+      'queue expiry: nobody works on it, 0 jobs waiting, 2 jobs failed within 24 h, 2 of them: the mail server is away';
+    const keys = `idempotency keys in Redis: 2 of 3, not that of ${holds[0]}`;
+    expect(ended.report.plan?.warnings).toEqual(
+      expect.arrayContaining([`${queue}. drainQueueBacklog retries failed jobs`, keys]),
+    );
+    expect(ended.report.timeline).toContainEqual(
+      expect.objectContaining({
+        title: 'Look at the queue that releases holds',
+        detail: `${queue}; ${keys}`,
+      }),
     );
     expect(ended.report.timeline.map(({ title }) => title)).toContain('The job that releases holds runs');
     expect(await driver.sql(`SELECT status FROM slots WHERE id IN (${slots.join()})`)).toEqual(

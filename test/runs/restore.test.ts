@@ -234,25 +234,6 @@ describe('checkBackups', () => {
   });
 });
 
-describe('drillRestore with promote', () => {
-  it('restores again onto the durable server and lets it take over', async () => {
-    const { outcome, report, message } = await driver.agree(
-      await driver.start('drillRestore', { mode: 'propose', promote: true }),
-    );
-    expect([outcome, message]).toEqual(['SUCCEEDED', expect.stringContaining('took over')]);
-    expect(report.facts['rtoSeconds']).toEqual(expect.any(Number));
-  });
-
-  it('does not take over when nobody may approve it', async () => {
-    const before = await databases();
-    const handle = await driver.start('drillRestore', { mode: 'propose', promote: true });
-    const { id } = await driver.waiting(handle, 'approval');
-    await driver.answer(handle, 'reject', { plan: id, by: 'ben' });
-    expect((await driver.end(handle)).outcome).toBe('REJECTED');
-    expect(await databases()).toEqual(before);
-  });
-});
-
 describe('with a place off site', () => {
   const s3 = useOffsite(driver);
 

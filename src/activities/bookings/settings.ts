@@ -15,6 +15,7 @@ const tablesSchema = z
       confirmedAt: identifier.optional().describe('without it the first one created counts as the first'),
       expiresAt: identifier.optional().describe('until when a hold is good; releaseStuckHolds needs it'),
       customer: identifier.optional(),
+      idempotencyKey: identifier.optional().describe('the key of the request that it was made for'),
     }).prefault({}),
     slots: tableOf('slots', { status: column('status') })
       .optional()

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { RELEASE_STEP } from '../../contract/bookings';
+import { RELEASE_STEP, type HoldRequest } from '../../contract/bookings';
 import type { Place } from '../../contract/place';
 import { inBatches, type BatchResult, type Repaired, type RepairInput } from '../postgres/repair/batches';
 import { changedBefore, type LogEntry } from '../postgres/repair/change-log';
@@ -22,6 +22,10 @@ export interface StuckHolds extends Looked {
   since: string | null;
   /** The first of them. */
   sample: string[];
+  /** Of those, for their idempotency keys. */
+  requests?: HoldRequest[];
+  /** Holds whose request has made another one of these as well; null where rows have no key of it. */
+  repeated?: number | null;
   graceSeconds: number;
   maxHolds: number;
 }
@@ -34,6 +38,7 @@ export interface ReleaseInput extends RepairInput {
 
 const STATES: State[] = ['held', 'confirmed', 'expired', 'open', 'reserved'];
 const SAMPLE = 10;
+const MAX_KEY = 200;
 
 interface Hold {
   key: string;
@@ -104,16 +109,18 @@ async function countHolds(
   tables: BookingTables,
   { states, graceSeconds, maxHolds }: BookingsConfig,
   { service, environment, cutoff: given }: Place & { cutoff?: string },
-): Promise<Pick<StuckHolds, 'count' | 'cutoff' | 'since' | 'sample'>> {
+): Promise<Pick<StuckHolds, 'count' | 'cutoff' | 'since' | 'sample' | 'requests' | 'repeated'>> {
   const { bookings } = tables;
+  const { id, createdAt, idempotencyKey: key } = bookings.columns;
   const expiresAt = need(bookings.columns.expiresAt, service, 'expiresAt');
   const { rows: clock } = await client.query<{ cutoff: string }>(
     `SELECT to_char(now() AT TIME ZONE 'UTC' - make_interval(secs => $1), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS cutoff`,
     [graceSeconds],
   );
   const cutoff = given ?? clock[0]!.cutoff;
-  const { rows } = await client.query<{ id: string; since: string }>(
-    `SELECT t.${bookings.columns.id.name}::text AS id, ${instantText(expiresAt, 't')} AS since FROM ${bookings.name} t
+  const { rows } = await client.query<HoldRequest & { since: string }>(
+    `SELECT t.${id.name}::text AS booking, ${instantText(expiresAt, 't')} AS since, ${instantText(createdAt, 't')} AS "createdAt",
+            ${key === undefined ? 'NULL' : `left(t.${key.name}::text, ${MAX_KEY})`} AS key FROM ${bookings.name} t
       WHERE ${stuck(tables, service)} ORDER BY t.${expiresAt.name} LIMIT $3`,
     [states.held, cutoff, maxHolds + 1],
   );
@@ -122,8 +129,16 @@ async function countHolds(
       'TooManyTargets',
       `More than ${maxHolds} holds of ${service}/${environment} ran out and were not released, which is the most that bookings.maxHolds allows. Nothing was changed: find out why first.`,
     );
-  const sample = rows.slice(0, SAMPLE).map(({ id }) => id);
-  return { count: rows.length, cutoff, since: rows[0]?.since ?? null, sample };
+  const requests = rows.slice(0, SAMPLE).map(({ since: _, ...request }) => request);
+  const keys = rows.flatMap((row) => row.key ?? []);
+  return {
+    count: rows.length,
+    cutoff,
+    since: rows[0]?.since ?? null,
+    sample: requests.map(({ booking }) => booking),
+    requests,
+    repeated: key === undefined ? null : keys.length - new Set(keys).size,
+  };
 }
 
 /** Without a lock; each batch asks again. */

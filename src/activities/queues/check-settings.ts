@@ -16,8 +16,11 @@ export function checkQueues({ services }: Config): string[] {
 
 function checkEnvironment(environment: Environment, path: string): string[] {
   const names = environment.queues?.names.map(({ name }) => name);
-  return OF_ONE_QUEUE.flatMap((section) => {
-    const wanted = environment[section]?.queue;
+  const wantedBy = [
+    ...OF_ONE_QUEUE.map((section) => [section, environment[section]?.queue] as const),
+    ['queues.holds', environment.queues?.holds?.queue] as const,
+  ];
+  return wantedBy.flatMap(([section, wanted]) => {
     if (wanted === undefined || names?.includes(wanted) === true) return [];
     const known =
       names === undefined

@@ -96,7 +96,8 @@ export function createQueueLookActivities(deps: ActivityDeps) {
   };
 }
 
-async function readQueue(open: OpenQueue, seen: Seen | undefined): Promise<QueueStatus> {
+/** Throws as `readQueues` does. */
+export async function readQueue(open: OpenQueue, seen?: Seen): Promise<QueueStatus> {
   const { redis, queue, config, settings, title } = open;
   const newest = await newestEvent(redis, queue.toKey('events'));
   const added = Number((await redis.get(queue.toKey('id'))) ?? 0);

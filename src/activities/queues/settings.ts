@@ -34,6 +34,21 @@ const workersSchema = z
   })
   .describe('how more workers are started, and the way back');
 
+const holdsSchema = z
+  .strictObject({
+    queue: z.string().min(1).describe('has the job that releases holds, one of `names`'),
+    idempotency: z
+      .strictObject({
+        key: z
+          .string()
+          .regex(/(?<!\$)\{(booking|key)\}/, 'a name with {booking} or {key} in it')
+          .describe('in Redis: {booking} is the ID of a booking, {key} what its row has as idempotencyKey'),
+        keptHours: z.number().positive().default(24).describe('older bookings have none any more'),
+      })
+      .optional(),
+  })
+  .describe('what releaseStuckHolds looks at beside the rows of bookings');
+
 export const queuesSchema = z
   .strictObject({
     redis: z.strictObject({
@@ -47,6 +62,7 @@ export const queuesSchema = z
       .max(50)
       .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each queue once'),
     workers: workersSchema.optional(),
+    holds: holdsSchema.optional(),
     windowSeconds: z
       .number()
       .min(1)

@@ -54,7 +54,22 @@ export async function readLoss(
   );
   if (lost === null) return { lost: null, atMost: null };
   const said = before?.atMost ?? null;
-  return { lost, atMost: said !== null && lost.rowsAtMost <= said ? said : roundUp(lost.rowsAtMost) };
+  if (said === null || lost.rowsAtMost > said) return { lost, atMost: roundUp(lost.rowsAtMost) };
+  return { lost: { ...lost, ...namedTables(before?.lost ?? lost) }, atMost: said };
+}
+
+/** As they were said: which of them has the most changes may be another one with each reading. */
+function namedTables({ tables, moreTables }: LostWrites): Pick<LostWrites, 'tables' | 'moreTables'> {
+  return tables === undefined ? {} : { tables, moreTables };
+}
+
+/** Which tables the loss is about, for a plan; nothing where none changed, or nobody can tell. */
+export function concernedTables({ lost }: Loss): string[] {
+  const { tables = [], moreTables = 0 } = lost ?? {};
+  if (tables.length === 0) return [];
+  return [
+    `when first read, these tables had changed since: ${tables.join(', ')}${moreTables > 0 ? ` and ${moreTables} more` : ''}`,
+  ];
 }
 
 const MAX_ASKED = 5;

@@ -4,6 +4,7 @@ import { chooseBackup, describeAge, passedOver } from './choose-backup';
 import { listBackups, obtainBackup } from './obtain-backup';
 import { bothOf, describeReplication } from './replication';
 import {
+  concernedTables,
   decideOnLoss,
   describeLive,
   liveWarnings,
@@ -35,6 +36,7 @@ export async function prepareRestore(
   registered: Place,
   recoveryPoint: string | BackupListEntry,
   actions: (prepared: Omit<Prepared, 'loss'>) => PlanDraft['actions'],
+  remarks: string[] = [],
 ): Promise<Prepared> {
   const target = targetOf(registered);
   let live = await inspect(run, registered);
@@ -65,8 +67,10 @@ export async function prepareRestore(
       actions: actions({ place, live, backup }),
       warnings: [
         `this ${lossText(loss, backup.snapshotAt)}`,
+        ...concernedTables(loss),
         `the copy beside needs about ${bytes(backup.databaseBytes)} on the disk of the server, and as much again for its WAL; what is free there cannot be asked through SQL`,
         ...newer,
+        ...remarks,
         ...liveWarnings(live, place),
         ...(moved === undefined ? [] : [moved]),
         ...warnings,

@@ -40,6 +40,23 @@ describe('stuck holds', () => {
     expect(await rowsOf(world)).toEqual(before);
   });
 
+  it('come with the requests that made them, and how many of those came twice', async () => {
+    const columns = { expiresAt: 'expires_at', idempotencyKey: 'request' };
+    const tables = { bookings: { columns }, slots: {} };
+    const world = await freshWorld(pg, { role: undefined, tables }, 'ALTER TABLE bookings ADD request text;');
+    const holds = await leaveHolds(world, 1, 4);
+    const write = (id: string, key: string) =>
+      world.db.query('UPDATE bookings SET request = $1 WHERE id = $2', [key, id]);
+    for (const id of holds.slice(0, 3)) await write(id, 'k-1');
+    const { requests, repeated } = await lookForHolds(world);
+    expect(repeated).toBe(2);
+    expect(requests!.map(({ key }) => key).sort()).toEqual(['k-1', 'k-1', 'k-1', null]);
+    expect(requests!.every(({ createdAt }) => Math.abs(Date.now() - Date.parse(createdAt)) < 60_000)).toBe(
+      true,
+    );
+    expect(await lookForHolds(await freshWorld(pg))).toMatchObject({ requests: [], repeated: null });
+  });
+
   it('go back with what triggers of the application did to their slots', async () => {
     const world = await freshWorld(pg);
     await world.db.query(

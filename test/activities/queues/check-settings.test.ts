@@ -24,6 +24,9 @@ it('finds queues that other sections name and nobody has', () => {
     expect.stringContaining(`${path}.search.queue: no queue "idx" in queues.names; known: texts, index`),
     expect.stringMatching(/aiWorkers\.queue: no queue "text" in queues\.names; known: texts, index.*texts/),
   ]);
+  expect(problems({ queues: { ...queues, holds: { queue: 'text' } } })).toEqual([
+    expect.stringContaining(`${path}.queues.holds.queue: no queue "text" in queues.names; known: texts`),
+  ]);
   expect(problems(workers('texts'))).toEqual([
     `${path}.aiWorkers.queue: no queue "texts" in queues.names; ${path}.queues is missing, which says where it is`,
   ]);

@@ -29,6 +29,18 @@ export interface ConnectionLimit {
   limit: number;
 }
 
+/** A role that has more than half of what is used of the server, and could take the rest as well. */
+export interface UnlimitedRole {
+  role: string;
+  used: number;
+  /** What leaves the others their connections, and people theirs. */
+  limit: number;
+  /** For a superuser, or whoever has CREATEROLE and ADMIN of the role: we have neither. */
+  statement: string;
+  /** As it was before. */
+  wayBack: string;
+}
+
 export interface SessionGroup {
   user: string;
   application: string;
@@ -42,6 +54,7 @@ export interface ConnectionFacts {
   database: string;
   fenceToken: number;
   limits: ConnectionLimit[];
+  unlimited?: UnlimitedRole | null;
   /** All client sessions of the server, largest group first; at most 30. */
   groups: SessionGroup[];
   /** May be ended, longest first; at most one more than may be ended at once. */
@@ -83,6 +96,7 @@ export async function readConnectionFacts(
     ...rows[0]!,
     fenceToken: await highestFenceToken(client),
     limits: await readLimits(client, protect.users),
+    unlimited: await readUnlimited(client, protect.users, settings.reserve),
     groups: await readGroups(client),
     offenders: all
       .filter(({ untouchable }) => untouchable === null)
@@ -127,13 +141,14 @@ function withoutReason({ untouchable: _, ...offender }: Row): Offender {
   return offender;
 }
 
+const SERVER_SLOTS = `current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+  - coalesce(current_setting('reserved_connections', true)::int, 0)`;
+
 /** Slots of the server that anybody may take; limits of the database and of roles, where they have one. */
 async function readLimits(client: Client, protectedUsers: string[]): Promise<ConnectionLimit[]> {
   const { rows } = await client.query<ConnectionLimit>(
     `WITH clients AS (SELECT datname, usename FROM pg_stat_activity WHERE backend_type = 'client backend')
-     SELECT 'server' AS name, (SELECT count(*)::int FROM clients) AS used,
-            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-              - coalesce(current_setting('reserved_connections', true)::int, 0) AS limit
+     SELECT 'server' AS name, (SELECT count(*)::int FROM clients) AS used, ${SERVER_SLOTS} AS limit
      UNION ALL
      SELECT 'database ' || d.datname, (SELECT count(*)::int FROM clients c WHERE c.datname = d.datname), d.datconnlimit
        FROM pg_database d WHERE d.datname = current_database() AND d.datconnlimit > 0
@@ -146,6 +161,27 @@ async function readLimits(client: Client, protectedUsers: string[]): Promise<Con
     [protectedUsers],
   );
   return rows;
+}
+
+/** Null where there is none, or where the others have so many connections that no limit of this one would help. */
+async function readUnlimited(
+  client: Client,
+  protectedUsers: string[],
+  reserve: number,
+): Promise<UnlimitedRole | null> {
+  const { rows } = await client.query<UnlimitedRole>(
+    `WITH clients AS (SELECT usename FROM pg_stat_activity WHERE backend_type = 'client backend'),
+       server AS (SELECT count(*)::int AS used, ${SERVER_SLOTS} AS slots FROM clients),
+       roles AS (SELECT r.rolname, r.rolconnlimit, count(*)::int AS used
+                   FROM pg_roles r JOIN clients c ON c.usename = r.rolname
+                  WHERE NOT r.rolsuper AND r.rolname <> session_user AND r.rolname <> ALL($1::text[]) GROUP BY 1, 2)
+     SELECT r.rolname AS role, r.used, new.limit, format('ALTER ROLE %I CONNECTION LIMIT %s', r.rolname, new.limit) AS statement,
+            format('ALTER ROLE %I CONNECTION LIMIT %s', r.rolname, r.rolconnlimit) AS "wayBack"
+       FROM roles r, server s, LATERAL (SELECT s.slots - (s.used - r.used) - $2::int AS limit) new
+      WHERE r.used > s.used / 2.0 AND (r.rolconnlimit < 0 OR r.rolconnlimit >= s.slots) AND new.limit > 0`,
+    [protectedUsers, reserve],
+  );
+  return rows[0] ?? null;
 }
 
 async function readGroups(client: Client): Promise<SessionGroup[]> {

@@ -19,6 +19,7 @@ export interface LostInput extends BackupRef {
 
 /** No row change leaves fewer bytes in the WAL; many rows of one COPY share a record. */
 const LEAST_WAL_BYTES_PER_ROW = 8;
+const MAX_NAMED = 10;
 
 /**
  * Upper bound of the changes since a backup's snapshot: how much the cumulative counters grew. Where they were reset since,
@@ -45,10 +46,16 @@ export async function estimateLostWrites(deps: ActivityDeps, input: LostInput): 
       const grown = growth(manifest, now, await readLargeObjectChanges(client));
       const counted = grown !== undefined && (await readCountersResetAt(client)) === manifest.countersResetAt;
       return {
-        rowsAtMost: counted ? grown : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW) + unlogged(now),
+        rowsAtMost: counted ? grown.changes : Math.ceil(walBytes / LEAST_WAL_BYTES_PER_ROW) + unlogged(now),
         sequences: await countMoved(client, manifest),
         since: manifest.snapshotAt,
         walBytes,
+        ...(counted
+          ? {
+              tables: grown.tables.slice(0, MAX_NAMED),
+              moreTables: Math.max(0, grown.tables.length - MAX_NAMED),
+            }
+          : {}),
       };
     },
     { identity: true, action: 'estimate the lost writes' },
@@ -69,14 +76,19 @@ function unlogged(tables: CountableTable[]): number {
 }
 
 /** Undefined where a counter went backwards: a table was made anew under its old name, or its counters were reset. */
-function growth(manifest: Manifest, now: CountableTable[], largeObjectChanges: number): number | undefined {
+function growth(
+  manifest: Manifest,
+  now: CountableTable[],
+  largeObjectChanges: number,
+): { changes: number; tables: string[] } | undefined {
   const before = new Map(
     manifest.tables.filter(isTheirs).map((table) => [`${table.schema}.${table.name}`, table]),
   );
   // Of what could not be saved nothing is known, and the plan says so.
   const unsaved = new Set(manifest.unsaved?.map(({ what }) => what));
-  let sum = largeObjectChanges - (manifest.largeObjectChanges ?? 0);
-  if (sum < 0) return undefined;
+  const largeObjects = largeObjectChanges - (manifest.largeObjectChanges ?? 0);
+  if (largeObjects < 0) return undefined;
+  const grown: [string, number][] = [];
   for (const table of now) {
     const name = `${table.schema}.${table.name}`;
     if (unsaved.has(name)) continue;
@@ -84,16 +96,20 @@ function growth(manifest: Manifest, now: CountableTable[], largeObjectChanges: n
     before.delete(name);
     if (then?.oid !== undefined && then.oid !== table.oid) {
       // Made anew under its old name: all that the old one had, and all that the new one saw.
-      sum += then.rows + changes(table);
+      grown.push([name, then.rows + changes(table)]);
       continue;
     }
     const difference = changes(table) - (then === undefined ? 0 : changes(then));
     if (difference < 0) return undefined;
-    sum += difference;
+    grown.push([name, difference]);
   }
   // Tables that were dropped since: every row they had is a change.
-  for (const table of before.values()) sum += table.rows;
-  return sum;
+  for (const [name, { rows }] of before) grown.push([name, rows]);
+  const changed = grown.filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
+  return {
+    changes: changed.reduce((sum, [, count]) => sum + count, largeObjects),
+    tables: changed.map(([name]) => name),
+  };
 }
 
 /** Null where a sequence cannot be read. */

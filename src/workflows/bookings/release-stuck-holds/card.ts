@@ -15,7 +15,9 @@ export const releaseStuckHoldsCard = card({
   diagnosis: [
     'holds whose end is past by more than the time of grace, and since when',
     'whether the job that releases holds runs: the age of its last run',
-    'failed jobs of its queue and idempotency keys: not looked at, which the plan says; drainQueueBacklog looks at queues',
+    'the queue of that job: whether it is paused, who works on it, failed jobs and why',
+    'idempotency keys in Redis of the requests that made these holds, and requests that came twice',
+    'said not to be looked at where they are not configured, or Redis cannot be read',
   ],
   resolution: [
     'end exactly the holds that ran out before the moment of the plan, batch by batch, open their slots, void their links, write it into the audit trail',

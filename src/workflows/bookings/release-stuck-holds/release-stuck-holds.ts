@@ -2,6 +2,7 @@ import { sleep } from '@temporalio/workflow';
 import type { Activities } from '../../../activities';
 import type { ExpiryWorker } from '../../../activities/bookings/expiry-worker';
 import type { StuckHolds } from '../../../activities/bookings/stuck-holds';
+import type { HoldQueue } from '../../../activities/queues/holds';
 import type { Repaired } from '../../../activities/postgres/repair/batches';
 import { RELEASE_STEP } from '../../../contract/bookings';
 import { type Fence, type Place, targetOf } from '../../../contract/place';
@@ -9,10 +10,16 @@ import { uncheckedOf, verifyHealth, verifySmoke } from '../../database/checks';
 import { countOf, type PlanDraft, type Run, runbook, utc } from '../../kit';
 import { repairedText, repairKey, takeBack } from '../take-back';
 import type { releaseStuckHoldsCard } from './card';
+import { lookAtQueue, queueText, queueWarnings } from './hold-queue';
 
 interface Look {
   holds: StuckHolds;
   worker: ExpiryWorker;
+}
+
+/** With why they may have stayed, as it was when the run looked first. */
+interface Found extends Look {
+  queue: HoldQueue;
 }
 
 /** Gives back what holds keep that ran out, and sees to it that they are released in time again. */
@@ -23,6 +30,7 @@ export const releaseStuckHolds = runbook<typeof releaseStuckHoldsCard>(
     const first = await diagnose(run, place);
     const { holds } = first;
     run.fact('stuckHolds', holds.count);
+    const queue = await lookAtQueue(run, place, holds.requests ?? []);
     const warnings = await uncheckedOf(run, place);
     let { worker } = first;
     let stale = false;
@@ -30,7 +38,7 @@ export const releaseStuckHolds = runbook<typeof releaseStuckHoldsCard>(
       // Those that ran out since are none of this plan, and fewer of them are no other plan.
       if (stale) ({ worker } = await diagnose(run, place, holds.cutoff));
       stale = true;
-      return draftOf(place, { holds, worker }, warnings);
+      return draftOf(place, { holds, worker, queue }, warnings);
     });
     const { done } = await run.exclusively(
       targetOf(place),
@@ -38,7 +46,7 @@ export const releaseStuckHolds = runbook<typeof releaseStuckHoldsCard>(
       holds.fenceToken,
     );
     run.fact('holdsReleased', done);
-    await endWell(run, place, { holds, worker });
+    await endWell(run, place, { holds, worker, queue });
     return `${countOf(done, 'hold')} of ${targetOf(place)} released; none is stuck`;
   },
 );
@@ -67,7 +75,7 @@ function holdsText({ count, since, cutoff, sample }: StuckHolds): string {
   return `${countOf(count, 'hold')} ran out before ${utc(cutoff)}, the first at ${utc(since)}: ${sample.join(', ')}${more}`;
 }
 
-function draftOf(place: Place, { holds, worker }: Look, warnings: string[]): PlanDraft {
+function draftOf(place: Place, { holds, worker, queue }: Found, warnings: string[]): PlanDraft {
   const target = targetOf(place);
   const actions: PlanDraft['actions'] = [];
   if (holds.count > 0)
@@ -90,7 +98,7 @@ function draftOf(place: Place, { holds, worker }: Look, warnings: string[]): Pla
       ...(worker.alive === null
         ? ['nobody looks whether the job that releases holds runs: expiryWorker is not configured']
         : []),
-      'failed jobs and idempotency keys are not looked at here: drainQueueBacklog looks at queues',
+      ...queueWarnings(queue, holds.repeated ?? null),
       ...holds.unconfigured,
       ...warnings,
     ],
@@ -161,10 +169,10 @@ async function untilAlive(act: Activities, place: Place): Promise<ExpiryWorker> 
 }
 
 /** What only people can do, and what is still not well: no success. */
-async function endWell(run: Run, place: Place, { holds, worker }: Look): Promise<void> {
+async function endWell(run: Run, place: Place, { holds, worker, queue }: Found): Promise<void> {
   if (worker.alive === false && !worker.canRestart)
     await run.task(
-      `The job that releases holds of ${targetOf(place)} has stopped (${worker.detail}). Start it again.`,
+      `The job that releases holds of ${targetOf(place)} has stopped (${worker.detail}; ${queueText(queue)}). Start it again.`,
       {
         title: 'Does it run again?',
         everyMs: 30_000,

@@ -21,6 +21,7 @@ export const drillRestoreCard = card({
     'validate: rows of every table against the manifest, sequences, keys, invariants, the canary, indexes',
     'run the smoke command against the copy; drop the copy',
     'measure fetch, restore and validation, estimate the rest of the RTO; the RPO is the age of the newest backup',
+    'with promote: name the migrations that the copy lacks of those of the live database, and start migrateDatabase for them once it is live',
     'with promote: announce, stop writes, restore again onto the durable server, swap, switch traffic, verify',
   ],
   prevention: [

@@ -1,15 +1,17 @@
 import { duration } from '../../../contract/text';
-import { causeOf, type Run, runbook } from '../../kit';
+import { causeOf, type PlanDraft, type Run, runbook } from '../../kit';
 import type { drillRestoreCard } from './card';
+import { applyMissing, lookForMissing, missingWarnings } from './missing-migrations';
 import { judgeObjectives } from './objectives';
 import { chooseBackup, describeAge, passedOver } from '../choose-backup';
 import { listBackups, obtainBackup } from '../obtain-backup';
-import { prepareRestore, tellNewIdentity, verifyRestorable } from '../prepare-restore';
+import { prepareRestore, tellNewIdentity, verifyRestorable, type Prepared } from '../prepare-restore';
 import { describeReplication, replicationReminder } from '../replication';
 import { drillIntoScratch } from '../scratch-copy';
 import { takeOver } from '../take-over';
 import { describeShrunk } from '../take-backup';
 import type { BackupListEntry } from '../../../contract/backup';
+import type { MissingMigrations } from '../../../contract/migration';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** Restores a backup where it can hurt nobody, proves that it is whole, and measures RTO and RPO. */
@@ -51,7 +53,10 @@ export const drillRestore = runbook<typeof drillRestoreCard>('drillRestore', asy
     fetchMs: fetched?.durationMs ?? 0,
     copy,
   });
-  if (input.promote) await promote(run, place, backup);
+  if (input.promote) {
+    const missing = await lookForMissing(run, place, copy);
+    await promote(run, place, backup, { missing, startedBy: input.startedBy });
+  }
   const end = input.promote ? ', and it took over' : '';
   return `${backup.backupId} was restored in ${duration(copy.restore.durationMs)}, ${copy.validation.checks.length} checks held${end}`;
 });
@@ -74,14 +79,20 @@ async function askLiveServer(run: Run, place: Place, backupId: string): Promise<
 }
 
 /** The drilled cluster is never promoted: it ran without durability. The backup is restored again onto the live server. */
-async function promote(run: Run, registered: Place, drilled: BackupListEntry): Promise<void> {
+async function promote(
+  run: Run,
+  registered: Place,
+  drilled: BackupListEntry,
+  { missing, startedBy }: { missing: MissingMigrations | undefined; startedBy: string },
+): Promise<void> {
   const target = targetOf(registered);
-  const prepared = await prepareRestore(run, registered, drilled, ({ live, backup }) => [
+  const actions = ({ live, backup }: Omit<Prepared, 'loss'>): PlanDraft['actions'] => [
     { action: 'restore again onto the durable server', target, detail: backup.backupId },
     live.condition === 'missing'
       ? { action: 'give it the name of the live database', target, detail: live.database }
       : { action: 'stop writes and swap, keeping the former database', target },
-  ]);
+  ];
+  const prepared = await prepareRestore(run, registered, drilled, actions, missingWarnings(missing));
   const { place, live, backup, loss } = prepared;
   await run.exclusively(
     target,
@@ -94,7 +105,8 @@ async function promote(run: Run, registered: Place, drilled: BackupListEntry): P
     live.fenceToken,
   );
   const next = `${tellNewIdentity(run, prepared)}${replicationReminder(live)}`;
+  const after = await applyMissing(run, place, missing, startedBy);
   await run.announce(
-    `${target} runs on the restored copy of ${backup.backupId} and takes writes again${next}.`,
+    `${target} runs on the restored copy of ${backup.backupId} and takes writes again${next}${after}.`,
   );
 }

@@ -15,6 +15,7 @@ export const relieveConnectionPoolCard = card({
   impact: 'requests wait and then fail; forgotten transactions also hold locks and keep vacuum from its work',
   diagnosis: [
     'connections used against the limits of the server, the database and the roles; the pool of the application',
+    'a role that has most of the connections of a full server, and no limit: with the exact statement that sets one, for people',
     'sessions by user, application and state; who is idle in a transaction, or runs one query, for too long',
     'the slow queries that the application itself reports',
   ],

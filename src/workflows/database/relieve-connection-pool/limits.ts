@@ -1,5 +1,9 @@
 import type { PoolFacts } from '../../../activities/application/facts';
-import type { ConnectionFacts, Offender } from '../../../activities/postgres/connections/connection-facts';
+import type {
+  ConnectionFacts,
+  Offender,
+  UnlimitedRole,
+} from '../../../activities/postgres/connections/connection-facts';
 import { countOf, percent, utc, type Verdict } from '../../kit';
 
 /** The connections as the server and the application see them at one moment. */
@@ -48,6 +52,17 @@ export function offendersOf(look: Look): { idle: Offender[]; queries: Offender[]
     idle: offenders.filter(({ offence }) => offence === 'idle in transaction'),
     queries: tightOf(look).length > 0 ? queries : [],
   };
+}
+
+/** The role that takes the connections of a full server, where nothing keeps it from doing so again. */
+export function greedyRole(look: Look): UnlimitedRole | undefined {
+  const isFull = tightOf(look).some(({ name }) => name === 'server');
+  return (isFull && look.connections.unlimited) || undefined;
+}
+
+/** Of no run's rights: somebody who has them decides. Nobody is ended by it, who is connected stays. */
+export function limitText({ role, used, statement, wayBack }: UnlimitedRole): string {
+  return `${role} has ${countOf(used, 'connection')} and no limit that keeps it from taking all of them. As a superuser: ${statement}; way back: ${wayBack}`;
 }
 
 /** Whether the symptom is gone. */

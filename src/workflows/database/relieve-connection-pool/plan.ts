@@ -2,7 +2,16 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { Offender } from '../../../activities/postgres/connections/connection-facts';
 import { countOf } from '../../../contract/text';
 import type { PlanDraft } from '../../kit';
-import { offendersOf, wholePercent, relieved, sessionsText, tightOf, type Look } from './limits';
+import {
+  greedyRole,
+  limitText,
+  offendersOf,
+  wholePercent,
+  relieved,
+  sessionsText,
+  tightOf,
+  type Look,
+} from './limits';
 import { type Place, targetOf } from '../../../contract/place';
 
 /** What a run may do, in this order; what comes later only while what came before was not enough. */
@@ -34,11 +43,16 @@ export function planRelief(look: Look): Relief {
   if (tight && pool.canSetMax && pool.max !== null) relief.pool = { from: pool.max, to: pool.max + poolStep };
   if (count === 0 && relief.pool === undefined && !relief.restart) {
     throw ApplicationFailure.nonRetryable(
-      `${relieved(look).detail}. No session is over a limit of its own, and neither setPoolMax nor restart is configured: find out who has the connections (see the snapshot)`,
+      `${relieved(look).detail}. No session is over a limit of its own, and neither setPoolMax nor restart is configured: find out who has the connections (see the snapshot)${greedyRest(look)}`,
       'NothingToTry',
     );
   }
   return relief;
+}
+
+function greedyRest(look: Look): string {
+  const greedy = greedyRole(look);
+  return greedy === undefined ? '' : `. ${limitText(greedy)}`;
 }
 
 export function draftOf(place: Place, look: Look, { idle, queries, pool, restart }: Relief): PlanDraft {
@@ -66,9 +80,18 @@ export function draftOf(place: Place, look: Look, { idle, queries, pool, restart
   const lost = `what ${countOf(ended.length, 'session')} did not commit is lost; an ended session cannot be brought back`;
   return {
     actions,
-    warnings: [...(ended.length > 0 ? [lost] : []), ...preparedText(look)],
+    warnings: [...(ended.length > 0 ? [lost] : []), ...preparedText(look), ...greedyText(look)],
     facts: { database: look.connections.database, sessions: ended.map(identityOf).sort().join(' ') },
   };
+}
+
+/** Without numbers, which are others a moment later: an approval lasts as long as it is the same role. */
+function greedyText(look: Look): string[] {
+  const greedy = greedyRole(look);
+  if (greedy === undefined) return [];
+  return [
+    `${greedy.role} has most of the connections and no limit of its own: when they are relieved, people are told the limit to set; nothing is set by this run`,
+  ];
 }
 
 /** Said before anybody is ended: who waits for their locks waits on, however many sessions go. */

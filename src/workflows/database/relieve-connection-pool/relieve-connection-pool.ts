@@ -1,5 +1,13 @@
 import { type Run, runbook } from '../../kit';
-import { wholePercent, relieved, snapshotText, utilisationOf, type Look } from './limits';
+import {
+  greedyRole,
+  limitText,
+  wholePercent,
+  relieved,
+  snapshotText,
+  utilisationOf,
+  type Look,
+} from './limits';
 import { draftOf, planRelief } from './plan';
 import { lookAt, relieve } from './relief';
 import type { relieveConnectionPoolCard } from './card';
@@ -29,9 +37,17 @@ export const relieveConnectionPool = runbook<typeof relieveConnectionPoolCard>(
       (fence) => relieve(run, place, relief, fence),
       look.connections.fenceToken,
     );
+    await proposeLimit(run, place, look);
     return `the connections of ${targetOf(place)} are relieved: ${wholePercent(before)} in use before, ${wholePercent(after)} now`;
   },
 );
+
+/** As it was when they were short: afterwards the role may have few, and take them all again. */
+async function proposeLimit(run: Run, place: Place, look: Look): Promise<void> {
+  const greedy = greedyRole(look);
+  if (greedy !== undefined)
+    await run.announce(`${targetOf(place)} is relieved, and can be short again: ${limitText(greedy)}`);
+}
 
 /** Ends the run where nothing is over a limit. */
 async function diagnose(run: Run, place: Place): Promise<Look> {
@@ -40,6 +56,8 @@ async function diagnose(run: Run, place: Place): Promise<Look> {
     describe: (found) => relieved(found).detail,
   });
   run.note('Snapshot of the sessions', snapshotText(look));
+  const greedy = greedyRole(look);
+  if (greedy !== undefined) run.note('A role without a limit', limitText(greedy));
   const { ok, detail } = relieved(look);
   return ok ? run.nothingToDo(detail) : look;
 }

@@ -28,7 +28,7 @@ export const restoreDatabaseCard = card({
   ],
   prevention: ['daily backups, weekly restore drills, migrations only through migrateDatabase'],
   escalation: [
-    'writes that would be lost: a person decides, in mode auto too, and is called along the ladder',
+    'where rows would be lost, people decide before anything is touched; a question that nobody answers goes up the ladder',
     'a failed way back: NEEDS_HUMAN pages the ladder',
   ],
   changes: 'replaces the live database by a restored copy; the former one is kept under another name',

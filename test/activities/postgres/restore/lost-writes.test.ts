@@ -25,6 +25,7 @@ describe('what a restore would lose', () => {
     await settle();
     const lost = await runActivity(estimateLostWrites, { ...db.place, backupId: 'b1' });
     expect(lost!.rowsAtMost - quiet!.rowsAtMost).toBe(60);
+    expect([lost!.tables![0], lost!.moreTables]).toEqual(['public.bookings', 0]);
     expect(lost!.walBytes).toBeGreaterThan(quiet!.walBytes);
     expect(Date.parse(lost!.since)).toBeLessThan(Date.now());
   });

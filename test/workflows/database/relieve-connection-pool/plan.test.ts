@@ -178,3 +178,35 @@ it('the snapshot names every session that is over a limit, and why the others ar
   expect(text).toContain('1 prepared transaction, left alone');
   expect(text).toContain('7 idle: web of shop_app');
 });
+
+describe('a role without a limit', () => {
+  const unlimited = {
+    ...{ role: 'shop_app', used: 80, limit: 77 },
+    ...{
+      statement: 'ALTER ROLE shop_app CONNECTION LIMIT 77',
+      wayBack: 'ALTER ROLE shop_app CONNECTION LIMIT -1',
+    },
+  };
+  const looks = (used: number) =>
+    lookOf({ limits: full, offenders: [offender(1)], unlimited: { ...unlimited, used } });
+
+  it('is named in the plan, which stays the same while it has more or fewer connections', () => {
+    expect(draft(looks(80)).warnings).toContainEqual(
+      expect.stringMatching(/^shop_app has most of the connections and no limit of its own/),
+    );
+    expect(hash(looks(81))).toBe(hash(looks(80)));
+    expect(hash(looks(80))).not.toBe(hash(lookOf({ limits: full, offenders: [offender(1)] })));
+  });
+
+  it('is named with the statement where a run can do nothing', () => {
+    const bare = { canSetMax: false, canRestart: false };
+    expect(() => planRelief(lookOf({ limits: full, unlimited }, bare))).toThrow(
+      /shop_app has 80 connections .* ALTER ROLE shop_app CONNECTION LIMIT 77; way back: ALTER ROLE shop_app CONNECTION LIMIT -1$/,
+    );
+  });
+
+  it('is none of a server that has room', () => {
+    const room = lookOf({ limits: [{ name: 'role other', used: 40, limit: 40 }], unlimited });
+    expect(draft(room).warnings).toEqual([]);
+  });
+});
