@@ -25,12 +25,15 @@ export interface CorruptionWorld {
   log: string[];
 }
 
+/** A token beyond those that a guard gives by itself, which are times. */
+const SEEN = 4_000_000_000_000;
+
 export const ORDERS = '"public"."orders"';
 export const row = (key: string, seen: string | null = null) => ({ table: ORDERS, key, seen });
 export const comparison = (more: Partial<Comparison> = {}): Comparison => ({
   rows: [row('1'), row('2', 'image')],
   tables: [{ table: ORDERS, missing: 1, wrong: 1, newer: 0 }],
-  ...{ left: [], tooMany: false, maxRows: 10, fenceToken: 41, warnings: [] },
+  ...{ left: [], tooMany: false, maxRows: 10, fenceToken: SEEN, warnings: [] },
   ...more,
 });
 export const broken = (rows: number, table = ORDERS): Violation => ({ name: 'of_buyer', table, rows });
@@ -137,7 +140,7 @@ function fakeActivities() {
     watchWrites: async () => ({ quiet: world.quiet(), quietMs: 1_000, changes: 3, writers: ['importer'] }),
     bringBackRows: async ({ fence }: { fence: { token: number } }) => {
       world.log.push('bring');
-      if (fence.token <= 41) throw ApplicationFailure.nonRetryable('older than 41', 'StaleFencingToken');
+      if (fence.token <= SEEN) throw ApplicationFailure.nonRetryable('older', 'StaleFencingToken');
       return world.bring();
     },
     undoBringBack: noted('undo', () => world.undo()),
