@@ -164,7 +164,7 @@ function createKit(env: TestWorkflowEnvironment): DeploymentKit {
       ...{ taskQueue, workflowId: `${runbook}/booking/${(names += 1)}` },
       args: [{ service: 'booking', ...input }],
       // The time-skipping server would otherwise move its clock by ten years.
-      workflowRunTimeout: '30 days',
+      workflowRunTimeout: '2 days',
     });
   const finish: DeploymentKit['finish'] = async (handle) => {
     try {

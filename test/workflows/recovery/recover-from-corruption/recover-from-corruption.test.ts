@@ -169,6 +169,17 @@ describe('what is not mended', () => {
       expect(world.log).toContain('undo');
     }));
 
+  it('may be a rule that nobody could look at before, and none that nobody can look at since', () =>
+    withCorruption(env, async ({ world, run }) => {
+      const unread = { ...broken(0), name: 'own', problem: 'no such table' };
+      const isBack = () => world.log.includes('bring');
+      world.violations = (where) => (where === 'copy' ? [] : isBack() ? [unread] : [broken(2), unread]);
+      expect((await run()).outcome).toBe('PARTIAL');
+      world.log.length = 0;
+      world.violations = (where) => (where === 'copy' ? [] : isBack() ? [unread] : [broken(2)]);
+      expect((await run()).outcome).toBe('ROLLED_BACK');
+    }));
+
   it('is told by row where somebody has changed it since the plan was made', () =>
     withCorruption(env, async ({ world, run }) => {
       world.compare = () => comparison({ rows: [row('1'), row('2', 'image')] });

@@ -154,7 +154,7 @@ function createKit(env: TestWorkflowEnvironment): CorruptionKit {
       ...{ taskQueue, workflowId: `recoverFromCorruption/booking/${(names += 1)}` },
       args: [{ service: 'booking', ...input }],
       // The time-skipping server would otherwise move its clock by ten years.
-      workflowRunTimeout: '30 days',
+      workflowRunTimeout: '2 days',
     });
   const finish: CorruptionKit['finish'] = async (handle) => {
     try {
