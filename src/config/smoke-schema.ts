@@ -11,6 +11,8 @@ const flowSchema = z.strictObject({
 export const smokeSchema = commandSchema
   .extend({
     run: commandSchema.shape.run.optional(),
+    directory: commandSchema.shape.directory.describe('of `run`: working directory, relative to this file'),
+    timeoutSeconds: commandSchema.shape.timeoutSeconds.describe('of the command, or of all flows together'),
     flows: z
       .array(flowSchema)
       .min(1)
@@ -20,6 +22,11 @@ export const smokeSchema = commandSchema
   })
   .refine(({ run, flows }) => (run === undefined) !== (flows === undefined), {
     message: 'one of run, flows',
+  })
+  .refine(({ flows, environment }) => flows === undefined || Object.keys(environment).length === 0, {
+    message:
+      'only a command has an environment, and flows have none: secrets of a request stand in its operation',
+    path: ['environment'],
   })
   .describe(
     'tries the key flows, by a command or by requests; a new deployment beside the one in front is tried at its own address (DEPLOYMENT_URL), and gets the requests in place of the server that they name',

@@ -241,6 +241,29 @@ it('is no good news where nothing tells whether the application serves', async (
   ]);
 });
 
+it('goes on when the server of the database answers again, and restores nothing where all is there', async () => {
+  await app.reset();
+  const url = process.env['BOOKING_PRODUCTION_URL']!;
+  const before = await databases();
+  // Nobody listens there.
+  process.env['BOOKING_PRODUCTION_URL'] = url.replace(/:\d+\//, ':1/');
+  const handle = await driver.start(RUNBOOK);
+  const { id, question } = await driver.waiting(handle, 'task');
+  expect(question).toMatch(
+    /^The database server of booking\/production cannot be worked with: .*ECONNREFUSED.*\. Start it, or put a new, empty server in its place/,
+  );
+  await driver.answer(handle, 'done', { task: id, by: 'ben', note: 'too early' });
+  const again = await driver.until(handle, ({ waiting }) => waiting.some((one) => one.id !== id));
+  expect(again.waiting[0]!.question).toMatch(/^Still not right \(.*ECONNREFUSED/);
+  process.env['BOOKING_PRODUCTION_URL'] = url;
+  const { outcome, message } = await driver.end(handle);
+  expect([outcome, message]).toEqual([
+    'SUCCEEDED',
+    expect.stringMatching(/what was missing is there\. recovered: the server of the database answers again/),
+  ]);
+  expect(await databases()).toEqual(before);
+});
+
 // Last: the worker of this process goes.
 it('goes on where its worker is killed in the middle of the restore, and restores once', async () => {
   await app.reset();

@@ -1,6 +1,6 @@
 // One deployment of an application: `blue-green-app.cjs <state file> <version> <port file>`. <state file>.bad has lines such as
 // `/quote 2.0.0`: that path of that version answers 500.
-const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { createServer } = require('node:http');
 
 const [file, version, portFile] = process.argv.slice(2);
@@ -10,4 +10,8 @@ const server = createServer((request, response) => {
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ ok: response.statusCode === 200, version }));
 });
-server.listen(0, '127.0.0.1', () => writeFileSync(portFile, String(server.address().port)));
+server.listen(0, '127.0.0.1', () => {
+  // Whoever waits for the file reads it at once, so it comes whole.
+  writeFileSync(`${portFile}.new`, String(server.address().port));
+  renameSync(`${portFile}.new`, portFile);
+});

@@ -6,7 +6,7 @@ import { countOf } from '../../contract/text';
 import { longestRunMs, runConfiguredCommand, type CommandResult } from '../support/configured-command';
 import type { ActivityDeps } from '../support/deps';
 import { fail } from '../support/failure';
-import { withProgress } from '../support/heartbeat';
+import { currentActivity, withProgress } from '../support/heartbeat';
 import { problemOf } from '../support/http';
 import { performOperation } from '../support/operation/perform';
 
@@ -15,10 +15,11 @@ type Flow = NonNullable<SmokeConfig['flows']>[number];
 /** How long a smoke test may take in all. */
 export function longestSmokeMs({ flows = [], run, ...command }: SmokeConfig): number {
   if (run !== undefined) return longestRunMs({ run, ...command });
-  return flows.reduce(
+  const requests = flows.reduce(
     (sum, { operation: { timeoutMs, poll } }) => sum + timeoutMs + (poll?.forSeconds ?? 0) * 1_000,
     0,
   );
+  return Math.min(requests, command.timeoutSeconds * 1_000);
 }
 
 /**
@@ -33,7 +34,7 @@ export async function runSmoke(deps: ActivityDeps, place: Place, url?: string): 
   const { flows, run, ...command } = smoke;
   const detail =
     run === undefined
-      ? await tryFlows(deps, place, flows ?? [], url)
+      ? await tryFlows(deps, place, { flows: flows ?? [], timeoutSeconds: command.timeoutSeconds }, url)
       : await runConfiguredCommand(
           deps,
           { run, ...command },
@@ -46,19 +47,31 @@ export async function runSmoke(deps: ActivityDeps, place: Place, url?: string): 
   return { ran: true, detail, durationMs: Date.now() - startedAt };
 }
 
-async function tryFlows(deps: ActivityDeps, place: Place, flows: Flow[], url?: string): Promise<string> {
+async function tryFlows(
+  deps: ActivityDeps,
+  place: Place,
+  { flows, timeoutSeconds }: { flows: Flow[]; timeoutSeconds: number },
+  url?: string,
+): Promise<string> {
   const { directory } = deps.config;
   const { service, environment } = place;
+  const late = AbortSignal.timeout(timeoutSeconds * 1_000);
   for (const [index, { name, operation }] of flows.entries()) {
     const progress = { phase: name, done: index, total: flows.length, unit: 'statements' as const };
+    const action = `try the key flow "${name}" of ${targetOf(place)}`;
     await withProgress(progress, () =>
       performOperation(url === undefined ? operation : movedTo(url, operation, directory), {
-        action: `try the key flow "${name}" of ${targetOf(place)}`,
+        action,
         parameters: { service, environment },
         directory,
+        signal: late,
       }),
     ).catch((error: unknown) => {
-      throw fail('CommandFailed', problemOf(error));
+      currentActivity().signal.throwIfAborted();
+      const why = late.aborted
+        ? `Could not ${action}: the smoke test takes longer than its timeoutSeconds, ${timeoutSeconds} s.`
+        : problemOf(error);
+      throw fail('CommandFailed', why);
     });
   }
   return `${countOf(flows.length, 'key flow')} work: ${flows.map(({ name }) => name).join(', ')}`;

@@ -209,6 +209,11 @@ const TEXT_RULES: TextRule[] = [
     next: UNREACHABLE,
   },
   {
+    pattern: /Query read timeout/i,
+    type: 'DatabaseUnreachable',
+    next: 'The server takes statements and answers none: look at its storage, then start again.',
+  },
+  {
     // pg_dump waits for its locks under statement_timeout, whatever its option is called.
     pattern:
       /canceling statement due to lock timeout|could not obtain lock|due to statement timeout.*LOCK TABLE/is,

@@ -1,11 +1,11 @@
-import { condition } from '@temporalio/workflow';
-import { Stop } from './failure';
+import { condition, isCancellation } from '@temporalio/workflow';
+import { causeOf, Stop } from './failure';
 import { askDecision, askPeople, waitedForAnswersMs, type Tell } from './people';
 import { hashPlan } from './plan';
 import type { Policy } from '../../contract/policy';
 import { activitiesFor } from './presets';
 import type { RunState } from './state';
-import type { Choice, TaskCheck } from './run';
+import type { Choice, TaskCheck, Verdict } from './run';
 import type { Steps } from './steps';
 
 /** What only people can decide or do. */
@@ -59,21 +59,36 @@ export function createQuestions(state: RunState, policy: Policy, tell: Tell, ste
       if (answer === undefined && !watch.holds())
         throw new Stop('REJECTED', `nobody did it in time: ${instructions}`);
       if (check === undefined) return;
-      const { ok, detail } = await step(check.title, check.call, { describe: (verdict) => verdict.detail });
+      const { ok, detail } = await isDone(check);
       if (ok) return;
       instructions = `Still not right (${detail}), round ${round + 1}: ${instructions}`;
+    }
+  }
+
+  /** What cannot be looked at is not done, and the task stays open: whoever mends something says so too early at times. */
+  async function isDone({ title, call }: TaskCheck): Promise<Verdict> {
+    try {
+      return await step(title, call, { describe: ({ detail }) => detail });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      return { ok: false, detail: causeOf(error).message };
     }
   }
 
   return { ask, askUnless, task, waitedForAnswersMs: () => waitedForAnswersMs(state) };
 }
 
+/** After that many looks each wait is longer than the one before: days of them would fill a history. */
+const LOOKS_AS_WANTED = 100;
+
 /** Looks from time to time, beside the question and without a line of the timeline for each look. */
 function watchFor(state: RunState, check: TaskCheck | undefined) {
   let [holds, ended] = [false, false];
   const watch = async ({ title, call, everyMs = 0 }: TaskCheck): Promise<void> => {
+    const beganAt = Date.now();
     for (let heard = state.alert.resolvedAt; !holds; heard = state.alert.resolvedAt) {
-      await condition(() => ended || state.alert.resolvedAt !== heard, everyMs);
+      const waitMs = Math.max(everyMs, Math.ceil((Date.now() - beganAt) / LOOKS_AS_WANTED));
+      await condition(() => ended || state.alert.resolvedAt !== heard, waitMs);
       if (ended) return;
       const looked = await call(activitiesFor('read', title, state)).catch(() => ({ ok: false }));
       holds = looked.ok;

@@ -39,7 +39,7 @@ export type Choice = string | { harmless: string };
 export interface TaskCheck<A = Activities> {
   title: string;
   call: Call<Verdict, A>;
-  /** Look this often, and when the alert is resolved, whether the work is done: not everybody says so. */
+  /** Look this often, less often in the course of hours, and when the alert is resolved, whether the work is done: not everybody says so. */
   everyMs?: number;
 }
 

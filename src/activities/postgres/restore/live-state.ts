@@ -17,6 +17,8 @@ import type { LiveState } from '../../../contract/database';
 
 /** People wait for the plan; what was not reached by then is said. */
 const READING_MS = 120_000;
+/** Of any statement: a server that hangs must not keep people from being called. */
+const ANSWER_MS = READING_MS + 10_000;
 const MOST_NAMED = 20;
 
 type Contents = Pick<
@@ -40,6 +42,7 @@ export async function inspectLive(deps: ActivityDeps, place: InspectInput): Prom
     const name = liveName(deps, place);
     const server = await inMaintenance(deps, place, (client) => readServer(client, name), {
       identity: false,
+      answerTimeoutMs: ANSWER_MS,
     });
     const { standby, exists, open, beside, others, ...said } = server;
     if (standby) {
@@ -170,6 +173,7 @@ async function readContents(
     return await withClient(deps, databaseIn(place), read, {
       identity: true,
       allRows: true,
+      answerTimeoutMs: ANSWER_MS,
       action: 'read the live database',
     });
   } catch (error) {

@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   evenReadOnly?: boolean;
   /** 0 = none. Default 60 s. */
   statementTimeoutMs?: number;
+  /** Gives up a statement that has no answer by then: a server whose storage hangs keeps no timeout of its own. Default: never. */
+  answerTimeoutMs?: number;
   /** 0 = none. Default 5 s. */
   lockTimeoutMs?: number;
   /** How long this session may sit in a transaction; 0 = for ever. Default: the server's. */
@@ -136,6 +138,7 @@ export async function connectOnce(url: string, options: ConnectionOptions = {}):
   const client = new Client({
     connectionString: driverUrl(url),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
     application_name: nameFor(options),
     keepAlive: true,
   });

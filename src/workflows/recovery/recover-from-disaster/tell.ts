@@ -14,7 +14,7 @@ export async function openIncident(
   wrong: string[],
 ): Promise<void> {
   if (run.id.startsWith(INCIDENTS))
-    return run.note('This run is part of an incident', run.id.split('/recover')[0]);
+    return run.note('This run is part of an incident', run.id.slice(0, run.id.lastIndexOf('/')));
   const target = targetOf(place);
   const impact = wrong.join('\n').slice(0, MAX_IMPACT);
   const input = {

@@ -31,6 +31,17 @@ const sessions = (database: string) =>
     [database],
   );
 
+test('a statement that a server never answers is given up, and the connection with it', async () => {
+  const db = await pg.fresh();
+  const hung = (client: Client) => client.query('SELECT pg_sleep(60)');
+  const failure = await failureOf(
+    runActivity(() => withClient(db.deps, db.ref, hung, { answerTimeoutMs: 500 }), undefined),
+  );
+  expect(failure).toMatchObject({ type: 'DatabaseUnreachable', nonRetryable: true });
+  expect(failure.message).toMatch(/takes statements and answers none/);
+  await until(async () => (await sessions(db.name)).length === 0);
+});
+
 test('a session carries its name and its limits', async () => {
   const db = await pg.fresh();
   const settings = await runActivity(

@@ -238,7 +238,13 @@ function createKit(env: TestWorkflowEnvironment): IncidentKit {
 /** Nothing is going on: no activity, and no task of the workflow that could begin one. */
 function isIdle(events: temporal.api.history.v1.IHistoryEvent[]): boolean {
   const begun = events.filter((event) => event.activityTaskScheduledEventAttributes).length;
-  const ended = events.filter((event) => event.activityTaskCompletedEventAttributes).length;
+  const ended = events.filter(
+    (event) =>
+      event.activityTaskCompletedEventAttributes ??
+      event.activityTaskFailedEventAttributes ??
+      event.activityTaskTimedOutEventAttributes ??
+      event.activityTaskCanceledEventAttributes,
+  ).length;
   const last = events.findLast(
     (event) =>
       event.workflowTaskScheduledEventAttributes ??
