@@ -35,7 +35,7 @@ export async function signAnswer(status: RunStatus, answer: Answer): Promise<Wor
     }
   }
   if (keyFile === undefined && !mustBeSigned(status, verb, words)) return words;
-  const why = unable.length > 0 ? unable.join('; ') : noneOf(status, words, problems);
+  const why = unable.length > 0 ? [...unable, ...problems].join('; ') : noneOf(status, words, problems);
   throw new CliError(
     EXIT.usage,
     `Nothing was sent: it could not be signed for ${status.workflowId}: ${why}.`,
