@@ -62,7 +62,7 @@ async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): 
   const reached = await attempt('temporal', () =>
     withTemporal(config, async (temporal) => {
       const { client, address, namespace, taskQueue } = temporal;
-      await client.workflowService.describeNamespace({ namespace }).catch((error: { code?: number }) => {
+      await client.workflowService.describeNamespace({ namespace }).catch((error: Error & { code?: number }) => {
         if (error.code !== NOT_FOUND) throw error;
         throw new Error(
           `${address} has no namespace "${namespace}". Another one: temporal.namespace, or TEMPORAL_NAMESPACE`,
