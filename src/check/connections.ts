@@ -62,17 +62,23 @@ async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): 
   const reached = await attempt('temporal', () =>
     withTemporal(config, async (temporal) => {
       const { client, address, namespace, taskQueue } = temporal;
-      await client.workflowService.describeNamespace({ namespace }).catch((error: Error & { code?: number }) => {
-        if (error.code !== NOT_FOUND) throw error;
-        throw new Error(
-          `${address} has no namespace "${namespace}". Another one: temporal.namespace, or TEMPORAL_NAMESPACE`,
-        );
-      });
+      await describeNamespace(temporal);
       workers.push(await checkSearchAttributes(client), await checkWorkers(temporal, config));
       return `${address}, namespace ${namespace}, task queue ${taskQueue}`;
     }),
   );
   return [reached, ...workers];
+}
+
+async function describeNamespace({ client, address, namespace }: Reached): Promise<void> {
+  try {
+    await client.workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if ((error as { code?: number }).code !== NOT_FOUND) throw error;
+    throw new Error(
+      `${address} has no namespace "${namespace}". Another one: temporal.namespace, or TEMPORAL_NAMESPACE`,
+    );
+  }
 }
 
 /** Whether a collector takes traces; it is sent none. */
