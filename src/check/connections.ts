@@ -53,18 +53,32 @@ async function attempt(what: string, body: () => Promise<string> | string): Prom
   }
 }
 
+/** Of gRPC. */
+const NOT_FOUND = 5;
+
 /** Reaching it, and whether a worker would take a run. */
 async function checkTemporal(config: LoadedConfig, withTemporal: WithTemporal): Promise<CheckLine[]> {
   const workers: CheckLine[] = [];
   const reached = await attempt('temporal', () =>
     withTemporal(config, async (temporal) => {
       const { client, address, namespace, taskQueue } = temporal;
-      await client.workflowService.describeNamespace({ namespace });
+      await describeNamespace(temporal);
       workers.push(await checkSearchAttributes(client), await checkWorkers(temporal, config));
       return `${address}, namespace ${namespace}, task queue ${taskQueue}`;
     }),
   );
   return [reached, ...workers];
+}
+
+async function describeNamespace({ client, address, namespace }: Reached): Promise<void> {
+  try {
+    await client.workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if ((error as { code?: number }).code !== NOT_FOUND) throw error;
+    throw new Error(
+      `${address} has no namespace "${namespace}". Another one: temporal.namespace, or TEMPORAL_NAMESPACE`,
+    );
+  }
 }
 
 /** Whether a collector takes traces; it is sent none. */

@@ -62,13 +62,20 @@ export function onlyOpen(status: RunStatus, kind: Waiting['kind'], flag: string)
   const open = status.waiting.filter((waiting) => waiting.kind === kind);
   const [only] = open;
   if (only === undefined) {
-    throw new CliError(EXIT.usage, `${status.workflowId} waits for no ${kind} now: ${status.summary}.`);
+    throw new CliError(
+      EXIT.usage,
+      `${status.workflowId} waits for no ${kind} now: ${sentence(status.summary)}`,
+    );
   }
   if (open.length > 1) {
     const list = open.map(({ id, question }) => `\n  ${flag} ${quote(id)}  ${question}`).join('');
     throw new CliError(EXIT.usage, `${status.workflowId} waits for ${open.length}; say which:${list}`);
   }
   return only;
+}
+
+function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 /** Leaves out what was not given. */

@@ -32,7 +32,7 @@ export async function withTemporal<T>(
   } catch (error) {
     throw new CliError(
       EXIT.unreachable,
-      unreachableText(address, (error as Error).message, Boolean(options.tls)),
+      unreachableText(address, (error as Error).message, Boolean(options.tls ?? options.apiKey)),
     );
   }
   try {

@@ -15,6 +15,11 @@ const RESOURCE_EXHAUSTED = 8;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
+/** What the SDK says of a payload that no codec has decrypted. */
+const ENCRYPTED = 'Unknown encoding: binary/encrypted';
+const NO_KEY =
+  'What Temporal holds is encrypted, and this command has no key for it: `temporal.codec` of the configuration names them.';
+
 /**
  * One clear paragraph and an exit code for any error. By name and code rather than by class, so that a command which
  * never speaks to Temporal need not load its client.
@@ -55,11 +60,16 @@ function explain(error: unknown): Explained {
         exitCode: EXIT.notFound,
         message: `There is no such run, or it has ended: ${error.message}. \`runbooks status\` lists the open ones.`,
       };
+    case 'NamespaceNotFoundError':
+      return {
+        exitCode: EXIT.notFound,
+        message: `Temporal has no namespace "${(error as { namespace?: string }).namespace ?? ''}". Another one: temporal.namespace of the configuration, or TEMPORAL_NAMESPACE.`,
+      };
     case 'QueryNotRegisteredError':
     case 'QueryRejectedError':
       return { exitCode: EXIT.usage, message: `That workflow is not a runbook: ${error.message}` };
     default:
-      return explainService(error);
+      return isEncrypted(error) ? { exitCode: EXIT.usage, message: NO_KEY } : explainService(error);
   }
 }
 
@@ -93,6 +103,11 @@ function explainService(error: Error): Explained {
   if (cause.code === INVALID_ARGUMENT)
     return { exitCode: EXIT.usage, message: `Temporal refuses the request: ${details}.` };
   return { exitCode: EXIT.runFailed, message: error.message };
+}
+
+/** It is there, and what it is nobody can read here. */
+export function isEncrypted(error: unknown): boolean {
+  return (error as Error).message.startsWith(ENCRYPTED);
 }
 
 /** The innermost message: the one the validator wrote. */

@@ -4,8 +4,11 @@ import { GUARD_ALL } from '../contract/guard';
 import { targetOf } from '../contract/place';
 import type { Temporal } from './connect';
 import { CliError, EXIT } from './errors';
+import { isEncrypted } from './explain-error';
 
 const MAX_NAMED = 20;
+/** Runbooks of somebody's may have leases of any name: parts that are not empty, and no spaces. */
+const TARGET = /^[^\s/]+(\/[^\s/]+)*$/;
 
 type Services = Pick<Config, 'services'>;
 
@@ -36,6 +39,11 @@ export async function checkTarget(
   config: Services | undefined,
 ): Promise<string | undefined> {
   if (target === GUARD_ALL) return undefined;
+  if (!TARGET.test(target))
+    throw new CliError(
+      EXIT.usage,
+      `"${target}" is no target; nothing was done. Wanted a service, or one of its environments, e.g. booking/production.`,
+    );
   const known = targetsOf(config ?? { services: {} });
   if (known.includes(target) || (await hasGuard(client, target))) return undefined;
   if (config === undefined)
@@ -53,8 +61,13 @@ export function unknownTarget(target: string, config: Services): string {
 /** One runs, or has ended and still holds something back. */
 async function hasGuard(client: Temporal['client'], target: string): Promise<boolean> {
   const { readGuardMemory } = await import('../activities/guard/reach-guard.js');
-  const found = await readGuardMemory(client, target);
+  const found = await readGuardMemory(client, target).catch((error: unknown) => {
+    if (isEncrypted(error)) return 'unreadable' as const;
+    throw error;
+  });
   if (found === undefined) return false;
+  // To stop must work without keys as well.
+  if (found === 'unreadable') return true;
   const { paused = null, holder = null } = found.memory ?? {};
   return found.runs || paused !== null || holder !== null;
 }

@@ -54,9 +54,7 @@ export function readConfigFile(path: string): ConfigFile {
   if (document.errors.length > 0) {
     throw new ConfigError(
       file,
-      document.errors.map(
-        (error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
-      ),
+      document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${reasonOf(error.message)}`),
     );
   }
   return {
@@ -65,6 +63,11 @@ export function readConfigFile(path: string): ConfigFile {
     document: contentOf(document, file),
     lineOf: lineFinder(document, lines),
   };
+}
+
+/** What the parser says before it shows the place, which is named already. */
+function reasonOf(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
 }
 
 /** A thousand services may share an anchor; what multiplies itself is no configuration. */
@@ -96,14 +99,26 @@ export function parseConfig(
   );
 }
 
-/** How to reach Temporal, of a configuration that cannot be used as a whole; the defaults where that too is unreadable. */
+/**
+ * How to reach Temporal, of a configuration that cannot be used as a whole: each field that is sound, whatever stands beside it.
+ * The defaults for the others, and where nothing of it can be read.
+ */
 export function salvageTemporal(path: string): Config['temporal'] {
   const { temporal } = configSchema.shape;
+  const found = temporalIn(path);
+  const isSound = (name: string, value: unknown) => temporal.safeParse({ [name]: value }).success;
+  const sound = Object.fromEntries(Object.entries(found).filter(([name, value]) => isSound(name, value)));
+  // With the keys of a codec everything can be read; its server is no part of that.
+  const codec = { keys: (found['codec'] as { keys?: unknown } | null | undefined)?.keys };
+  return temporal.parse(isSound('codec', codec) ? { codec, ...sound } : sound);
+}
+
+function temporalIn(path: string): Record<string, unknown> {
   try {
     const document = parseDocument(readFileSync(path, 'utf8')).toJS(ALIASES) as { temporal?: unknown } | null;
-    return temporal.parse(document?.temporal);
+    return (document?.temporal ?? {}) as Record<string, unknown>;
   } catch {
-    return temporal.parse(undefined);
+    return {};
   }
 }
 

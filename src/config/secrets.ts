@@ -4,7 +4,9 @@ import { resolve } from 'node:path';
 /** Thrown when `${env:NAME}` or `${file:PATH}` cannot be resolved. Names the reference, never a value. */
 export class MissingSecret extends Error {
   constructor(reference: string, why: string) {
-    super(`${reference} cannot be resolved: ${why}. Set it for the worker and start the worker again.`);
+    super(
+      `${reference} cannot be resolved: ${why}. Set it where this runs; a worker reads it when it starts.`,
+    );
     this.name = 'MissingSecret';
   }
 }

@@ -112,9 +112,10 @@ function printWhatNow(
   kept: string | undefined,
 ): void {
   const last = results.at(1)?.workflowId;
+  const width = Math.max(0, ...schedules.map(({ id }) => id.length)) + 2;
   const next = schedules.map(
     ({ id, nextAt, timeZone }) =>
-      `  ${id.padEnd(21)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
+      `  ${id.padEnd(width)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
   );
   const addresses = Object.entries(example.addresses).map(([label, url]) => `${label.padEnd(20)}${url}\n`);
   const steps = example.firstSteps.map((line) => (line === '' ? '' : `  ${line}`));

@@ -35,7 +35,8 @@ export const AT_ONCE = 5;
 /** Compares the configuration with the server. Reads only. */
 export async function diffSchedules(client: Client, config: Config & WithCatalogue): Promise<Difference[]> {
   const ids = Object.keys(config.schedules);
-  const configured = await inTurns(ids, AT_ONCE, (id) => compareOne(client, config, id));
+  const now = new Date();
+  const configured = await inTurns(ids, AT_ONCE, (id) => compareOne(client, config, id, now));
   const others: Difference[] = [];
   for await (const { scheduleId, memo } of client.schedule.list()) {
     if (ids.includes(scheduleId)) continue;
@@ -45,10 +46,15 @@ export async function diffSchedules(client: Client, config: Config & WithCatalog
   return [...configured, ...others.sort((a, b) => a.what.localeCompare(b.what) || a.id.localeCompare(b.id))];
 }
 
-async function compareOne(client: Client, config: Config & WithCatalogue, id: string): Promise<Difference> {
+async function compareOne(
+  client: Client,
+  config: Config & WithCatalogue,
+  id: string,
+  now: Date,
+): Promise<Difference> {
   const schedule = config.schedules[id]!;
   const wanted = definitionOf(desiredSchedule(config, id));
-  const remarks = clockChanges(timesOf(schedule), new Date());
+  const remarks = clockChanges(timesOf(schedule), now);
   const found = await describeSchedule(client, id);
   if (found === undefined) {
     if (schedule.paused) remarks.push('it will be paused, as configured');

@@ -52,12 +52,31 @@ export function nextStarts({ cron, timeZone }: Times, from: Date, count: number)
     .map((at) => new Date(at));
 }
 
-/** Sentences about the nights in the `days` after `from` on which a time is missing or comes twice. */
-export function clockChanges({ cron, timeZone }: Times, from: Date, days = 370): string[] {
-  const found: string[] = [];
-  for (let day = from.getTime(); day < from.getTime() + days * DAY_MS; day += DAY_MS) {
-    if (offsetMs(day, timeZone) === offsetMs(day + DAY_MS, timeZone)) continue;
-    for (const fields of cron) found.push(...changedOn(fields, timeZone, day));
+const AHEAD_DAYS = 370;
+
+/** Sentences about the nights in the year after `from` on which a time is missing or comes twice. */
+export function clockChanges({ cron, timeZone }: Times, from: Date): string[] {
+  return daysOfChange(timeZone, from).flatMap((day) =>
+    cron.flatMap((fields) => changedOn(fields, timeZone, day)),
+  );
+}
+
+/** For one moment the same in every schedule of a zone, and a thousand of them ask. */
+const known = new WeakMap<Date, Map<string, number[]>>();
+
+/** The days in the year after `from`, which begin at its time of day, within which the clock of the zone is changed. */
+function daysOfChange(timeZone: string, from: Date): number[] {
+  const ofMoment = known.get(from) ?? new Map<string, number[]>();
+  known.set(from, ofMoment);
+  const found = ofMoment.get(timeZone) ?? [];
+  if (ofMoment.has(timeZone)) return found;
+  ofMoment.set(timeZone, found);
+  let before = offsetMs(from.getTime(), timeZone);
+  for (let index = 0; index < AHEAD_DAYS; index += 1) {
+    const day = from.getTime() + index * DAY_MS;
+    const after = offsetMs(day + DAY_MS, timeZone);
+    if (after !== before) found.push(day);
+    before = after;
   }
   return found;
 }

@@ -8,12 +8,16 @@ import {
 import { scrub } from '../config/secrets';
 import { printable } from '../contract/printable';
 
+/** The worker of a host's own queue has none on purpose. */
+const NO_NEWS = 'No workflows registered, not polling for workflow tasks';
+
 /**
  * One line per entry, without stack traces and secrets: a run that ends as ROLLED_BACK is a result and no fault of the
  * worker. Must be called once, before the first connection is made; with `metrics`, the SDK exports its own there.
  */
 export function logBriefly(level: LogLevel, metrics?: MetricsExporterConfig): void {
   const logger = new DefaultLogger(level, ({ level: severity, timestampNanos, message, meta }) => {
+    if (message === NO_NEWS) return;
     const at = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
     const { workflowId, activityType, error } = (meta ?? {}) as {
       workflowId?: string;

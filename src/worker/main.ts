@@ -42,7 +42,8 @@ export async function runWorker(configFile: string, listen?: string): Promise<vo
 /** Thrown where no server answers, in words for people. */
 class TemporalUnreachable extends Error {
   constructor(config: LoadedConfig, { message }: Error) {
-    super(unreachableText(temporalPlace(config).address, message, config.temporal.tls !== undefined));
+    const { tls, apiKey } = config.temporal;
+    super(unreachableText(temporalPlace(config).address, message, Boolean(tls ?? apiKey)));
     this.name = 'TemporalUnreachable';
   }
 }

@@ -37,33 +37,6 @@ describe('cancelling, pausing and the guard', () => {
     expect(JSON.parse((await cli('--json', 'guard')).stdout)).toMatchObject({ target: 'all', paused: null });
   });
 
-  it('shows a target as paused by what it lies in', async () => {
-    const guarded = () => cli('guard', 'cinema/production', '--json');
-    await cli('pause', '--target', 'cinema/production', '--reason', 'begin', '--by', 'sam');
-    await cli('resume', '--target', 'cinema/production', '--reason', 'begin', '--by', 'sam');
-    expect(JSON.parse((await guarded()).stdout)).toMatchObject({ paused: null, pausedAbove: [] });
-    await cli('pause', '--target', 'cinema', '--reason', 'bad release', '--by', 'sam');
-    await cli('pause', '--reason', 'provider outage', '--by', 'ana');
-    try {
-      expect((await cli('guard', 'cinema/production')).stdout).toMatch(
-        /paused +by ana at .* UTC, everything: provider outage\n +by sam at .* UTC, all of cinema: bad release\n/,
-      );
-      expect(JSON.parse((await guarded()).stdout)).toMatchObject({
-        paused: null,
-        pausedAbove: [{ target: 'all' }, { target: 'cinema', by: 'sam' }],
-      });
-      expect(await cli('guard', 'cinema/none')).toMatchObject({
-        code: 5,
-        stderr: expect.stringMatching(
-          /no guard of cinema\/none yet.* It is paused by ana at .*everything/,
-        ) as string,
-      });
-    } finally {
-      await cli('resume', '--reason', 'over');
-      await cli('resume', '--target', 'cinema', '--reason', 'over');
-    }
-  });
-
   it('shows what the breaker of a service has against its automation, and lets a person change it with a name and a reason', async () => {
     const workflowId = await start('wait');
     const admission = {
@@ -116,6 +89,11 @@ describe('cancelling, pausing and the guard', () => {
     expect((await broken('status')).stdout).toContain(id);
     expect((await broken('status')).stdout).not.toContain('guard/all');
     expect((await broken('resume', '--reason', 'over')).code).toBe(0);
+    // A slip beside the address is no reason to stop another server.
+    writeFileSync(file, `temporal:\n  adress: x\n  address: ${temporal.address}\n  taskQueue: 7\n`);
+    const beside = await broken('pause', '--reason', 'stop');
+    expect([beside.code, beside.stderr]).toEqual([0, expect.stringContaining(`at ${temporal.address},`)]);
+    expect((await broken('resume', '--reason', 'over')).code).toBe(0);
     // Unreadable altogether: the flags say where.
     writeFileSync(file, '\t{');
     const flags = ['--address', temporal.address, '--namespace', 'default'];
@@ -138,40 +116,6 @@ describe('cancelling, pausing and the guard', () => {
       stdout: '',
       stderr: expect.stringMatching(/is stored, but nothing answers for guard\/quiet yet.*runbooks worker/),
     });
-  });
-
-  it('refuses to pause what nobody knows, names the nearest, and says what a pause covers', async () => {
-    const database = "{ url: x, identity: { systemIdentifier: '0000000000', database: booking } }";
-    const file = join(folder.path, 'booking.yaml');
-    writeFileSync(
-      file,
-      `services: { booking: { environments: { production: { database: ${database} }, staging: { database: ${database} } } } }`,
-    );
-    const pause = (target: string) =>
-      cli('--config', file, 'pause', '--target', target, '--reason', 'release', '--by', 'sam');
-    const unknown = await pause('bookng');
-    expect([unknown.code, unknown.stdout]).toEqual([5, '']);
-    expect(unknown.stderr).toMatch(/no target "bookng"; nothing was done.*did you mean "booking"/);
-    expect((await cli('--config', file, 'guard', 'booking/prodution')).stderr).toContain(
-      'did you mean "booking/production"?',
-    );
-    const service = await pause('booking');
-    expect([service.code, service.stdout]).toEqual([
-      0,
-      expect.stringMatching(
-        /on booking \(with booking\/production and booking\/staging\) until `runbooks resume --target booking --reason "..."`/,
-      ),
-    ]);
-    // Leased by a runbook of somebody's: known to the server alone.
-    await cli('pause', '--target', 'queue/mail', '--reason', 'release');
-    expect((await pause('queue/mail')).code).toBe(0);
-    const blind = await cli('pause', '--target', 'nobody/knows', '--reason', 'release');
-    expect([blind.code, blind.stderr]).toEqual([0, expect.stringContaining('cannot be told')]);
-    const never = await cli('resume', '--target', 'never/paused', '--reason', 'over');
-    expect([never.code, never.stderr]).toEqual([
-      5,
-      expect.stringContaining('Nobody has paused never/paused'),
-    ]);
   });
 
   it('frees a lease that a run kept for a person, with a name and a reason', async () => {

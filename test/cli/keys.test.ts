@@ -196,7 +196,12 @@ describe('a run that takes signed answers only', () => {
       const { id } = await kit.waiting(handle, 'decision');
       const args = ['decide', 'asked', '--question', id, '--choice', 'left', '--by', 'ben', '--key', file];
       chmodSync(file, 0o644);
-      expect((await cli(args)).stderr).toMatch(/can be read by others; chmod 600/);
+      // It is there, and the run knows it: only that is wrong.
+      expect((await cli(args)).stderr).toMatch(
+        /could not be signed for asked: \S+plain can be read by others; chmod 600 \S+plain\.\n$/,
+      );
+      const nowhere = await cli([...args.slice(0, -1), join(home, 'nowhere')]);
+      expect(nowhere.stderr).toMatch(/nowhere cannot be used: there is no such file\.\n$/);
       chmodSync(file, 0o600);
       expect((await cli(args)).stdout).toBe('decide by ben taken\n');
       // It is checked, so nobody's word is needed.

@@ -2,7 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { type ConfigError, configPath, environmentOf, serviceOf } from '../../src/config/load';
+import {
+  type ConfigError,
+  configPath,
+  environmentOf,
+  salvageTemporal,
+  serviceOf,
+} from '../../src/config/load';
 import { operationSchema } from '../../src/config/http-operation-schema';
 import { observeSchema } from '../../src/config/measure-schema';
 import { loadProject } from '../../src/check/load-project';
@@ -259,4 +265,22 @@ it('a thousand services may share an anchor; what multiplies itself, or is not t
     ),
   ];
   expect(problemsOf(bomb.join('\n'))[0]).toMatch(/^anchors and aliases: /);
+});
+
+test('of a configuration that cannot be used, each sound field about Temporal counts', () => {
+  const codec = (server: string) =>
+    `codec: { keys: [{ id: a, secret: '\${env:KEY}' }], server: { ${server} } }`;
+  const of = (fields: string) => salvageTemporal(write(`temporal: { ${fields} }\nservices: [`));
+  expect(of('address: there:7233, adress: x, taskQueue: 7')).toEqual({
+    address: 'there:7233',
+    taskQueue: 'runbooks',
+  });
+  // Its keys read what is there; what serves a browser is no part of that.
+  expect(of(`namespace: shop, ${codec('listen: 8081')}`)).toMatchObject({
+    namespace: 'shop',
+    codec: { keys: [{ id: 'a' }] },
+  });
+  expect(of(codec('token: abcdefgh'))).toMatchObject({ codec: { server: { token: 'abcdefgh' } } });
+  expect(of('codec: { keys: [] }')).toEqual({ taskQueue: 'runbooks' });
+  expect(salvageTemporal(write('temporal: text'))).toEqual({ taskQueue: 'runbooks' });
 });

@@ -187,14 +187,16 @@ describe('the official download', () => {
     const outside = at('outside');
     mkdirSync(outside);
     symlinkSync(outside, at('archive', 'lib'));
-    writeFileSync(at('archive', 'evil'), 'evil');
-    const upwards = `--transform=s,^evil$,../../../../outside/upwards,`;
-    const absolute = `--transform=s,^temporal$,temporal,`;
-    archive = packed(upwards, absolute, 'lib', 'temporal', 'evil');
+    // From wherever in the cache somebody would open it, and through the link; whole paths as well.
+    const ways = ['../outside', '../../outside', '../../../outside', 'lib', outside];
+    const names = ways.map((_, index) => `evil-${index}`);
+    for (const name of names) writeFileSync(at('archive', name), 'evil');
+    const transforms = ways.map((way, index) => `--transform=s,^evil-${index}$,${way}/evil-${index},`);
+    archive = packed(...transforms, 'lib', 'temporal', ...names);
     await obtainTemporalCli({ baseUrl, release: releaseOf(archive) });
     expect([leftBehind().trim(), readdirSync(outside)]).toEqual(['temporal', []]);
     rmSync(at('cache'), { recursive: true });
-    const release = releaseOf(archive, '../../../../outside/missing');
+    const release = releaseOf(archive, '../../../outside/missing');
     await expect(obtainTemporalCli({ baseUrl, release })).rejects.toThrow(TemporalNotFound);
   });
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { StandingPause } from '../../activities/guard/guard-activities';
 import type { Project } from '../../catalogue/catalogue';
 import type { GuardState, Pause } from '../../contract/guard';
 import type { Temporal } from '../connect';
@@ -112,25 +113,17 @@ async function change(
   }
 }
 
-/** A pause of what a target lies in, or of everything. */
-type PauseAbove = Pause & { target: string };
-
-/** They hold a target back like one of its own. */
-async function pausesAbove({ client }: Temporal, target: string): Promise<PauseAbove[]> {
+/** Of what a target lies in, or of everything: they hold it back like one of its own. */
+async function pausesAbove({ client }: Temporal, target: string): Promise<StandingPause[]> {
   const { coveringTargets } = await import('../../contract/guard.js');
-  const { readGuardMemory } = await import('../../activities/guard/reach-guard.js');
-  const found = await Promise.all(
-    coveringTargets(target)
-      .filter((one) => one !== target)
-      .map(async (one) => {
-        const paused = (await readGuardMemory(client, one))?.memory?.paused ?? null;
-        return paused === null ? [] : [{ target: one, ...paused }];
-      }),
+  const { pausesOf } = await import('../pauses.js');
+  return pausesOf(
+    client,
+    coveringTargets(target).filter((one) => one !== target),
   );
-  return found.flat();
 }
 
-async function readGuard(temporal: Temporal, target: string, above: PauseAbove[]): Promise<GuardState> {
+async function readGuard(temporal: Temporal, target: string, above: StandingPause[]): Promise<GuardState> {
   const { client, within } = temporal;
   const { guardId } = await import('../../contract/guard.js');
   const handle = client.workflow.getHandle(guardId(target));
@@ -145,7 +138,7 @@ async function explain(
   error: unknown,
   { client }: Temporal,
   target: string,
-  above: PauseAbove[] = [],
+  above: StandingPause[] = [],
 ): Promise<Error> {
   const { guardId } = await import('../../contract/guard.js');
   if ((error as Error).name === 'WorkflowNotFoundError') {
@@ -176,7 +169,7 @@ function pauseText(
 async function show(
   output: Output,
   { target, paused, holder, waiting, lastToken, ...rest }: GuardState,
-  above: PauseAbove[],
+  above: StandingPause[],
 ): Promise<void> {
   const { utc } = await import('../../contract/text.js');
   const { openAt } = await import('../../workflows/guard/breaker.js');

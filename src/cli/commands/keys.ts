@@ -29,6 +29,7 @@ async function create({ by, file: given }: { by: string; file?: string }, comman
   const { keysFolder } = await import('../../config/user.js');
   const { parsePublicKey, publicKeyLine } = await import('../../config/ssh-key.js');
   const { createKey } = await import('../signing/key-file.js');
+  const { stringify } = await import('yaml');
   if (given === undefined && !/^[\w.@-]+$/.test(by))
     throw new CliError(EXIT.usage, `"${by}" makes no good file name; name the file with --file.`);
   const file = resolve(given ?? join(keysFolder(), by));
@@ -49,21 +50,26 @@ async function create({ by, file: given }: { by: string; file?: string }, comman
   output.hint(
     `The key ${fingerprint} is in ${file}. Enter its public half under approval.keys of each service:`,
   );
-  output.line(`keys:\n  ${by}:\n    - ${line}`);
+  // Written by what reads it: a name may be something else to YAML.
+  output.line(stringify({ keys: { [by]: [line] } }, { lineWidth: 0 }).trimEnd());
 }
 
 async function list(command: Command): Promise<void> {
   const { userKeys } = await import('../signing/signer.js');
   const { formatTable } = await import('../table.js');
   const { signers, problems } = await userKeys();
-  const owners = ownersIn(await optionalConfig(command), await import('../../config/ssh-key.js'));
+  const output = outputOf(command);
+  const config = await optionalConfig(command).catch((error: Error) => {
+    output.warn(`${error.message}\nSo whose they are there is not known.`);
+    return undefined;
+  });
+  const owners = ownersIn(config, await import('../../config/ssh-key.js'));
   const keys = signers.map(({ fingerprint, comment, where }) => ({
     fingerprint,
     where,
     comment,
     configured: owners.get(fingerprint) ?? [],
   }));
-  const output = outputOf(command);
   output.document({ keys, problems });
   if (keys.length === 0) output.line('No Ed25519 key was found. `runbooks keys create` makes one.');
   else

@@ -90,6 +90,7 @@ async function listOpen(temporal: Temporal, output: Output, query: string): Prom
   const { runs, more } = await readOpen(temporal, query);
   output.document(runs);
   if (more) output.warn(await moreText(temporal));
+  for (const warning of await pausesIn(temporal)) output.warn(warning);
   if (runs.length === 0) return output.line('No runbook is running.');
   const rows = runs.map((run) => [
     run.workflowId,
@@ -106,6 +107,16 @@ async function listOpen(temporal: Temporal, output: Output, query: string): Prom
           .join('\n'),
       );
   }
+}
+
+/** What holds runs back, which are not here or go no further. The runs are listed whatever can be read of it. */
+async function pausesIn({ client }: Temporal): Promise<string[]> {
+  const { pauseText, standingPauses } = await import('../pauses.js');
+  const { explainError } = await import('../explain-error.js');
+  return standingPauses(client).then(
+    (pauses) => pauses.map(pauseText),
+    (error: unknown) => [`Whether something is paused could not be read. ${explainError(error).message}`],
+  );
 }
 
 /** An older one may wait for somebody. */

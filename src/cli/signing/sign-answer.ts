@@ -25,16 +25,21 @@ export async function signAnswer(status: RunStatus, answer: Answer): Promise<Wor
     known.map(({ fingerprint }) => fingerprint),
     keyFile,
   );
+  const unable: string[] = [];
   for (const signer of signers) {
     try {
       return { ...words, ...(await signatureOf(status, answer, signer)) };
     } catch (error) {
       // An encrypted file may be in ssh-agent as well.
-      problems.push((error as Error).message);
+      unable.push((error as Error).message);
     }
   }
   if (keyFile === undefined && !mustBeSigned(status, verb, words)) return words;
-  throw new CliError(EXIT.usage, cannotSign(status, words, problems));
+  const why = unable.length > 0 ? [...unable, ...problems].join('; ') : noneOf(status, words, problems);
+  throw new CliError(
+    EXIT.usage,
+    `Nothing was sent: it could not be signed for ${status.workflowId}: ${why}.`,
+  );
 }
 
 async function candidates(fingerprints: string[], keyFile: string | undefined): Promise<Keys> {
@@ -63,18 +68,13 @@ async function signatureOf(
   return { key: signer.fingerprint, signedAt, signature: signature.toString('hex') };
 }
 
-function cannotSign(
-  { signers = [], service, workflowId }: RunStatus,
-  words: Words,
-  problems: string[],
-): string {
+/** Why this user has no key that the run would take. */
+function noneOf({ signers = [], service }: RunStatus, words: Words, problems: string[]): string {
   const by = words['by'] ?? '';
   const own = signers.filter(({ name }) => isSameName(name, by)).map(({ fingerprint }) => fingerprint);
   const names = [...new Set(signers.map(({ name }) => name))].join(', ');
-  const why =
-    own.length === 0
-      ? `it knows no key of ${by}, only of: ${names || 'nobody'}. Give your name there with --by; or make a key with \`runbooks keys create\`, have it entered under approval.keys of ${service}, and start again: a run keeps the keys that it began with`
-      : `none of the keys that it knows of ${by} (${own.join(', ')}) is in your files or in ssh-agent. Look with \`runbooks keys list\`, or name a file with --key`;
   const more = problems.length === 0 ? '' : ` (${problems.join('; ')})`;
-  return `Nothing was sent: it could not be signed for ${workflowId}: ${why}${more}.`;
+  return own.length === 0
+    ? `it knows no key of ${by}, only of: ${names || 'nobody'}. Give your name there with --by; or make a key with \`runbooks keys create\`, have it entered under approval.keys of ${service}, and start again: a run keeps the keys that it began with${more}`
+    : `none of the keys that it knows of ${by} (${own.join(', ')}) is in your files or in ssh-agent. Look with \`runbooks keys list\`, or name a file with --key${more}`;
 }

@@ -54,7 +54,9 @@ export async function keyIn(file: string): Promise<Signer> {
   try {
     return readKeyFile(file);
   } catch (error) {
-    throw new CliError(EXIT.usage, `The key ${file} cannot be used: ${(error as Error).message}.`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : message;
+    throw new CliError(EXIT.usage, `The key ${file} cannot be used: ${why}.`);
   }
 }
 

@@ -22,6 +22,10 @@ describe('the guard', () => {
       expect((await settled(givesUp)).outcome).toBe('NEEDS_HUMAN');
       await ended(givesUp);
       expect((await guardState()).holder?.kept).toBe('the copy stays live, as decided');
+      // Whoever asks in its name, once it has ended: that it cannot be told is no reason to let the lease go.
+      const { runId } = await givesUp.describe();
+      const again = { workflowId: givesUp.workflowId, runId, runbook: 'givingUp', atLeast: 0, rank: 5 };
+      await env.client.workflow.getHandle('guard/leased').signal('request', again);
       const next = await start('holder');
       await until(next, ({ summary }) => summary.includes('which needs a person: the copy stays live'));
       await next.cancel();

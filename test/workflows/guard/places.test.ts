@@ -65,6 +65,17 @@ describe('two shards of the places', () => {
       await leave([first, second]);
     }));
 
+  it('give those of alerts to no schedule, and those of schedules to no alert', () =>
+    withKit(env, async () => {
+      await start();
+      const [alert, schedule, another] = [await waiter(), await waiter(), await waiter()];
+      const given = { argument: { shard: 1 } };
+      expect(await ask(1, { ...alert.wish, glance: true })).toMatchObject(given);
+      expect(await ask(1, { ...schedule.wish, pool: 'schedules', glance: true })).toMatchObject(given);
+      expect(await ask(1, { ...another.wish, glance: true })).toBeNull();
+      await leave([alert, schedule, another]);
+    }));
+
   it('tell a run that waits of one place only, wherever it is found', () =>
     withKit(env, async () => {
       await start();

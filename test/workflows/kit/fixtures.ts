@@ -65,6 +65,14 @@ export const holder = runbook<FixtureCard>('holder', async (_, run) => {
   return 'released';
 });
 
+/** Rests before it acts. */
+export const resting = runbook<FixtureCard>('resting', async (_, run) => {
+  await run.gate(() => ({ actions: [{ action: 'change', target: 'a' }] }));
+  await run.rest('Let it settle', 3_600_000);
+  await change(run, 'a');
+  return 'rested';
+});
+
 /** Asks, and gives a task. */
 export const asking = runbook<FixtureCard>('asking', async (_, run) => {
   const choice = await run.ask('Left or right?', ['left', { harmless: 'right' }]);

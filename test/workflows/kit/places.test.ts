@@ -44,6 +44,9 @@ describe('the places of all services', () => {
       kit.world.policy = policyOf({ mode: 'auto', priority: 'P1' });
       const urgent = await byAlert(kit);
       await acts(kit, urgent);
+      kit.world.policy = policyOf({ mode: 'auto' });
+      const earlier = await byAlert(kit);
+      await queued(kit, earlier);
       // The only place is taken now: whoever has a person's word waits for it as well, and says so.
       await approve(kit, waiting[0]!);
       const { summary } = await queued(kit, waiting[0]!);
@@ -61,7 +64,10 @@ describe('the places of all services', () => {
       const began = ({ timeline }: { timeline: { title: string; startedAt: string }[] }) =>
         Date.parse(timeline.find(({ title }) => title === 'Change a')!.startedAt);
       expect(began(most!)).toBeLessThan(began(approved));
-      expect(began(approved)).toBeLessThan(began(least!));
+      // Of the same severity, and it came later.
+      const unasked = await kit.settled(earlier);
+      expect(began(approved)).toBeLessThan(began(unasked));
+      expect(began(unasked)).toBeLessThan(began(least!));
       for (const handle of waiting.slice(1)) await handle.cancel();
       await taken(env.client, 0, (state) => state.taken.length === 0 && state.queue.length === 0);
     }));
