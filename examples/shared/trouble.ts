@@ -30,7 +30,7 @@ async function makeTrouble(troubles: Record<string, Trouble>): Promise<void> {
   });
   const trouble = troubles[positionals[0] ?? ''];
   if (trouble === undefined) {
-    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name} ${usage}`);
+    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name}\n      ${usage}`);
     throw new Error(`which trouble?\n${known.join('\n')}`);
   }
   if (values.background)
