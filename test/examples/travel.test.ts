@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { fetch } from 'undici';
 import { withClient } from '../../examples/shared/database';
+import { listDeployments } from '../../examples/shared/deployments';
 import { switches } from '../../examples/travel/switches';
 import { makeTrouble } from '../../examples/travel/trouble';
 import { customer, hold, newCustomer } from '../../examples/travel/traffic';
 import { PACKAGE_ROOT } from '../../src/config/version';
-import type { RunReport, RunStatus } from '../../src/contract/report';
+import type { RunReport } from '../../src/contract/report';
 import type { ExampleStack } from '../../src/local/stack';
 import { runCli } from '../cli/harness';
 import {
@@ -20,6 +21,7 @@ import {
 import { quietTemporal } from '../support/quiet';
 import { hasRedis } from '../support/redis';
 import { startTestExample } from '../support/shared/stack';
+import { agree } from './watch';
 
 /** In mode `observe`: what it says is true, whatever the troubles have left. */
 const STARTED = [
@@ -125,32 +127,14 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     return (await answer.json()) as Record<string, number>;
   };
 
-  /** Says yes to whatever is asked, and that every task is done, until the run has ended. */
-  async function agree(handle: WorkflowHandle): Promise<RunReport> {
-    const seen = new Set<string>();
-    for (;;) {
-      const status = await until('an answer of the run', async () => {
-        const now = await handle.query<RunStatus>('status').catch(() => undefined);
-        const isAsking = now?.waiting.some(({ id }) => !seen.has(id)) === true;
-        return isAsking || now?.outcome !== undefined ? now : undefined;
-      });
-      if (status.outcome !== undefined) return status;
-      const { id, update, choices = [] } = status.waiting.find((one) => !seen.has(one.id))!;
-      seen.add(id);
-      const choice = choices[0] === undefined ? {} : { choice: choices[0] };
-      await handle
-        .executeUpdate(update.name, { args: [{ ...update.argument, by: 'ben', ...choice }] })
-        .catch(() => undefined);
-    }
-  }
+  const begin = (runbook: string, input: object = {}): Promise<WorkflowHandle> =>
+    stack.client.workflow.start(runbook, {
+      taskQueue: stack.config.temporal.taskQueue,
+      workflowId: `${runbook}/travel/test-${Object.keys(input).length}`,
+      args: [{ service: 'travel', startedBy: 'ana', ...input }],
+    });
   const run = async (runbook: string, input: object = {}): Promise<RunReport> =>
-    agree(
-      await stack.client.workflow.start(runbook, {
-        taskQueue: stack.config.temporal.taskQueue,
-        workflowId: `${runbook}/travel/test-${Object.keys(input).length}`,
-        args: [{ service: 'travel', startedBy: 'ana', ...input }],
-      }),
-    );
+    agree({ until }, await begin(runbook, input));
 
   it('has a configuration in which nothing is wrong', async () => {
     const { stdout, code } = await runCli(['check', '--config', stack.configFile], {
@@ -214,7 +198,7 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     // Somebody books meanwhile: what has changed waits, and is said to.
     await fires('TravelSearchBehind');
     await makeTrouble('calm');
-    const report = await agree(handle);
+    const report = await agree({ until }, handle);
     expect([report.outcome, report.summary]).toEqual(['SUCCEEDED', expect.stringContaining('search')]);
     expect((await measures())['searchLagSeconds']).toBeLessThan(120);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
@@ -260,6 +244,20 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND usename = 'travel_app'`,
     );
     await locked.catch(() => undefined);
+  });
+
+  it('a release that cannot list packages: the rule fires, and its incident rolls the release back', async () => {
+    const listed = async () => (await fetch(`${url}/packages`)).status;
+    await makeTrouble('bad-deploy');
+    expect(await listed()).toBe(500);
+    await fires('TravelErrorRate');
+    const incident = await begin('respondToIncident', { title: 'Nobody can list packages' });
+    const rollback = stack.client.workflow.getHandle(`${incident.workflowId}/rollBackDeployment-1`);
+    await until('a rollback', () => rollback.describe().catch(() => undefined));
+    expect(await rollback.result()).toMatchObject({ outcome: 'SUCCEEDED' });
+    expect(await listed()).toBe(200);
+    expect(listDeployments(stack.directory).find(({ current }) => current)?.version).toBe('3.0.1');
+    await incident.terminate();
   });
 
   it('finds what was oversold, makes the counter what the ledger says, and leaves the rest to people', async () => {
