@@ -133,7 +133,10 @@ function frameOf(view: RunView, output: Output): string {
     process.stdout.columns === undefined ? undefined : process.stdout.columns - RESERVED_COLUMNS;
   const room = Math.max(5, (process.stdout.rows ?? 40) - RESERVED_LINES);
   const asked = (report.waiting ?? []).some(({ kind }) => kind === 'approval') ? report.plan : undefined;
-  const plan = asked === undefined ? [] : planText(asked, columns).split('\n').slice(0, room);
+  const lines = asked === undefined ? [] : planText(asked, columns).split('\n');
+  // Nobody is to approve what is not shown without knowing that there is more.
+  const rest = `(${lines.length - room + 1} more lines: \`runbooks status <id>\` has them)`;
+  const plan = lines.length > room ? [...lines.slice(0, room - 1), rest] : lines;
   const left = room - plan.length;
   const shown = left <= 0 ? [] : report.timeline.slice(-left).map((entry) => entryText(output, entry));
   const hidden = report.timeline.length - shown.length;
