@@ -117,7 +117,10 @@ it('a backup that is missing is noticed by its rule, and made', async () => {
 
 it('a release that cannot answer is rolled back, and callers are answered again', async () => {
   await trouble('bad-deploy');
-  await until(async () => ((await metric(/http_requests_total\{status="500"\}/)) ?? 0) > 0);
+  await until(async () => {
+    const { errorRate } = (await (await ask('/api/metrics/error-rate')).json()) as { errorRate: number };
+    return errorRate > 0.1;
+  });
   const run = await stack.client.workflow.start('resolveHighErrorRate', {
     taskQueue: stack.config.temporal.taskQueue,
     workflowId: 'resolveHighErrorRate/assistant/test',
