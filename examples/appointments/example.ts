@@ -179,8 +179,10 @@ const FIRST_STEPS = [
   "until curl -sS $APPOINTMENTS_URL/metrics | grep '^appointments_webhook_deliveries_overdue [1-9]'; do sleep 1; done",
   '# They are there again, but nobody sends what failed. The alert starts the run that does:',
   'trouble well',
-  'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $APPOINTMENTS_ALERTS_TOKEN" \\',
+  'curl -sS $RUNBOOKS_ALERTS_URL/monitor \\',
+  `  -H "Authorization: Bearer $APPOINTMENTS_ALERTS_TOKEN" \\`,
   `  -H 'Content-Type: application/json' \\`,
-  `  -d '{"id":"webhooks-1","state":"firing","name":"AppointmentsWebhooksOverdue","severity":"warning","title":"Webhooks are overdue"}'`,
+  `  -d '{"id":"webhooks-1","state":"firing","name":"AppointmentsWebhooksOverdue",`,
+  `    "severity":"warning","title":"Webhooks are overdue"}'`,
   'runbooks status',
 ];

@@ -70,8 +70,10 @@ const FIRST_STEPS = [
   '',
   '# Make trouble, and send the alert that starts the run which ends it:',
   'trouble missed-backup',
-  'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $ASSISTANT_ALERTS_TOKEN" \\',
+  'curl -sS $RUNBOOKS_ALERTS_URL/monitor \\',
+  `  -H "Authorization: Bearer $ASSISTANT_ALERTS_TOKEN" \\`,
   `  -H 'Content-Type: application/json' \\`,
-  `  -d '{"id":"backup-1","state":"firing","name":"AssistantBackupOld","severity":"warning","title":"No backup for three days"}'`,
+  `  -d '{"id":"backup-1","state":"firing","name":"AssistantBackupOld",`,
+  `    "severity":"warning","title":"No backup for three days"}'`,
   'runbooks status',
 ];

@@ -62,8 +62,10 @@ const FIRST_STEPS = [
   '',
   '# Make trouble, and send the alert that starts the run which ends it:',
   'trouble idle-transactions --count 34 --background',
-  'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" \\',
+  'curl -sS $RUNBOOKS_ALERTS_URL/monitor \\',
+  `  -H "Authorization: Bearer $BOOKING_ALERTS_TOKEN" \\`,
   `  -H 'Content-Type: application/json' \\`,
-  `  -d '{"id":"pool-1","state":"firing","name":"BookingConnectionsHigh","severity":"critical","title":"Too many connections"}'`,
+  `  -d '{"id":"pool-1","state":"firing","name":"BookingConnectionsHigh",`,
+  `    "severity":"critical","title":"Too many connections"}'`,
   'runbooks status',
 ];

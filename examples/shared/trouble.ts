@@ -30,7 +30,7 @@ async function makeTrouble(troubles: Record<string, Trouble>): Promise<void> {
   });
   const trouble = troubles[positionals[0] ?? ''];
   if (trouble === undefined) {
-    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name} ${usage}`);
+    const known = Object.entries(troubles).map(([name, { usage }]) => `  ${name}\n${wrapped(usage)}`);
     throw new Error(`which trouble?\n${known.join('\n')}`);
   }
   if (values.background)
@@ -40,6 +40,9 @@ async function makeTrouble(troubles: Record<string, Trouble>): Promise<void> {
     seconds: wholeNumber('seconds', values.seconds),
   });
 }
+
+/** Indented, for a terminal of 80 columns. */
+const wrapped = (text: string): string => text.replace(/(.{1,72})(?:\s+|$)/g, '      $1\n').trimEnd();
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);

@@ -108,9 +108,11 @@ async function someDocuments(databaseUrl: string): Promise<string[]> {
 const FIRST_STEPS = [
   '# Every save fails; the alert starts the run that rolls the release back and salvages what was lost:',
   'trouble bad-release',
-  'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $STUDIO_ALERTS_TOKEN" \\',
+  'curl -sS $RUNBOOKS_ALERTS_URL/monitor \\',
+  `  -H "Authorization: Bearer $STUDIO_ALERTS_TOKEN" \\`,
   `  -H 'Content-Type: application/json' \\`,
-  `  -d '{"id":"saves-1","state":"firing","name":"StudioAutosaveFails","severity":"critical","title":"Saves fail"}'`,
+  `  -d '{"id":"saves-1","state":"firing","name":"StudioAutosaveFails",`,
+  `    "severity":"critical","title":"Saves fail"}'`,
   'runbooks status',
   '',
   '# Customers paid, and nobody told the application:',

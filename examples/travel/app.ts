@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Redis } from 'ioredis';
 import { Meilisearch } from 'meilisearch';
+import { followVersion } from '../shared/deployments';
 import { createLog } from '../shared/log';
 import { sameText } from '../shared/secrets';
 import { createAuth } from './auth';
@@ -29,7 +30,7 @@ export interface TravelOptions {
   operationsToken: string;
   /** With which the payment provider signs its events. */
   paymentsSecret: string;
-  /** Of its switches, its log, its signing secrets. */
+  /** Of its switches, its deployments, its log, its signing secrets. */
   directory: string;
   port?: number;
 }
@@ -59,9 +60,11 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     now = changed;
     queues.follow(changed);
   });
+  let version = '';
+  const stopFollowingVersion = followVersion(directory, (inFront) => (version = inFront));
   const parts: Parts = { store, redis, search, queues, directory };
   const auth = createAuth(store, directory);
-  const bookings = createBookings(store, redis, () => now);
+  const bookings = createBookings(store, redis, { switches: () => now, version: () => version });
   const payments = createPayments(store, () =>
     now.paymentSecret === 'right' ? paymentsSecret : `old-${paymentsSecret}`,
   );
@@ -99,7 +102,7 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     void reply.code(status).send({ error: message, requestId: request.id });
   });
 
-  server.get('/health', () => ({ status: 'ok' }));
+  server.get('/health', () => ({ status: 'ok', version }));
   server.get('/health/ready', async (_, reply) => {
     const { isReady, checks } = await readiness(parts);
     return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'unavailable', checks });
@@ -197,6 +200,7 @@ export async function startTravelApp(options: TravelOptions): Promise<TravelApp>
     },
     async stop() {
       stopFollowing();
+      stopFollowingVersion();
       await server.close();
       await queues.stop();
       redis.disconnect();

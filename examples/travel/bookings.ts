@@ -9,6 +9,9 @@ import type { Switches } from './switches';
 const QUOTE_SECONDS = 600;
 const HOLD_MINUTES = 15;
 
+/** Lists the season of packages, in a column that only the migration `2026_11_01_add_package_season` adds. */
+export const BAD_RELEASE = '3.1.0';
+
 interface Quote {
   packageId: string;
   unitId: string;
@@ -33,7 +36,13 @@ const BOOKING = `SELECT bookings.id, bookings.status, "unitId", "lockId", "packa
 
 export type Bookings = ReturnType<typeof createBookings>;
 
-export function createBookings(store: Store, redis: Redis, switches: () => Switches) {
+export function createBookings(
+  store: Store,
+  redis: Redis,
+  running: { switches: () => Switches; version: () => string },
+) {
+  const { switches, version } = running;
+
   /** The row of a departure, locked against everybody else who sells it. */
   async function departure(client: PoolClient, unitId: string): Promise<{ capacity: number; sold: number }> {
     const locks = switches().inventoryLocks === 'on';
@@ -54,7 +63,7 @@ export function createBookings(store: Store, redis: Redis, switches: () => Switc
     async packages(limit: number) {
       if (switches().packages === 'slow') await store.query('SELECT pg_sleep(0.5)');
       return store.query(
-        `SELECT packages.id, title, place, "priceCents", currency, min(inventory_units.id) AS "unitId"
+        `SELECT packages.id, title, place, "priceCents", currency,${version() === BAD_RELEASE ? ' season,' : ''} min(inventory_units.id) AS "unitId"
            FROM packages LEFT JOIN inventory_units ON "packageId" = packages.id AND "startsOn" > current_date AND sold < capacity
           WHERE status = 'published' GROUP BY packages.id ORDER BY packages.id LIMIT $1`,
         [limit],

@@ -4,6 +4,7 @@ import { startMeilisearch } from '../simulators/meilisearch';
 import type { Example, ExampleParts, RunningExample } from '../example';
 import { writeConfig } from '../shared/config';
 import { createDatabase, createRoles, urlFor } from '../shared/database';
+import { setUpDeployments } from '../shared/deployments';
 import { exampleFile, exampleProgram } from '../shared/files';
 import { newSecret } from '../shared/secrets';
 import { startTravelApp } from './app';
@@ -60,6 +61,7 @@ async function start(parts: ExampleParts): Promise<RunningExample> {
   // Copies, so that one can change them and see what becomes of it.
   for (const folder of ['migrations', 'repository'])
     cpSync(exampleFile(NAME, folder), join(directory, folder), { recursive: true });
+  setUpDeployments(directory, ['3.0.0', '3.0.1']);
   const secrets = {
     TRAVEL_OPERATIONS_TOKEN: newSecret(),
     TRAVEL_PAYMENTS_SECRET: newSecret(),
@@ -126,9 +128,11 @@ async function start(parts: ExampleParts): Promise<RunningExample> {
 const FIRST_STEPS = [
   '# Nobody reaches the search index; the alert starts the run which waits for it:',
   'trouble search-down',
-  'curl -sS $RUNBOOKS_ALERTS_URL/monitor -H "Authorization: Bearer $TRAVEL_ALERTS_TOKEN" \\',
+  'curl -sS $RUNBOOKS_ALERTS_URL/monitor \\',
+  `  -H "Authorization: Bearer $TRAVEL_ALERTS_TOKEN" \\`,
   `  -H 'Content-Type: application/json' \\`,
-  `  -d '{"id":"search-1","state":"firing","name":"TravelSearchDown","severity":"warning","title":"Meilisearch is down"}'`,
+  `  -d '{"id":"search-1","state":"firing","name":"TravelSearchDown",`,
+  `    "severity":"warning","title":"Meilisearch is down"}'`,
   'runbooks status',
   'trouble calm',
 ];

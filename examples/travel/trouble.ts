@@ -1,7 +1,9 @@
 /** Symptoms to practise on, made for real. `calm` ends those that do not end by themselves. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withClient } from '../shared/database';
+import { deployVersion } from '../shared/deployments';
 import { needVariable, runTroubles, say, stackFolder, type Trouble } from '../shared/trouble';
+import { BAD_RELEASE } from './bookings';
 import { changeKeys } from './keys';
 import { resetSwitches, switches, type Switches } from './switches';
 import { hold, newCustomer, pay, type Customer } from './traffic';
@@ -136,6 +138,14 @@ const TROUBLES: Record<string, Trouble> = {
     'the list of packages takes half a second until `trouble calm`',
     'the statement behind the list of packages takes half a second',
   ),
+  'bad-deploy': {
+    usage: `release ${BAD_RELEASE} reads a column that no migration has added; rollBackDeployment ends it`,
+    make: async () => {
+      const { id, version } = deployVersion(stackFolder(), BAD_RELEASE);
+      await sleep(NOTICED_MS);
+      console.log(`${version} is in front as ${id}, and nobody can list packages`);
+    },
+  },
   'lock-waits': {
     usage:
       '--seconds 60: a forgotten transaction keeps all departures locked, and ends by itself; relieveConnectionPool ends it sooner',

@@ -100,14 +100,20 @@ function explainService(error: Error): Explained {
       message: `Temporal refuses this client: ${details}. Check TEMPORAL_API_KEY, the certificates and the namespace.`,
     };
   }
-  if (cause.code === INVALID_ARGUMENT)
-    return { exitCode: EXIT.usage, message: `Temporal refuses the request: ${details}.` };
+  if (cause.code === INVALID_ARGUMENT) return { exitCode: EXIT.usage, message: refusedText(details) };
   return { exitCode: EXIT.runFailed, message: error.message };
 }
 
 /** It is there, and what it is nobody can read here. */
 export function isEncrypted(error: unknown): boolean {
   return (error as Error).message.startsWith(ENCRYPTED);
+}
+
+/** The name of a run is empty where a script looked for one and found none. */
+function refusedText(details: string): string {
+  if (details.startsWith('WorkflowId is not set'))
+    return 'No run was named: the workflow ID is empty. `runbooks status` lists the open runs.';
+  return `Temporal refuses the request: ${details.replace(/\.$/, '')}.`;
 }
 
 /** The innermost message: the one the validator wrote. */

@@ -5,10 +5,7 @@ import { incidentText } from './incident-text';
 import { styledOutcome, type Output } from './output';
 import { answerCommands } from '../contract/answer-commands';
 import type { RunView } from './read-run';
-import { formatTable, hang, textWidth, wrap, wrapLines } from './table';
-
-/** Below the title, after time, mark and movement. */
-const TIMELINE_INDENT = 20;
+import { formatTable, hang, pasteLines, textWidth, wrap, wrapLines } from './table';
 
 const MARKS: Record<TimelineEntry['status'], string> = {
   running: '▶',
@@ -25,41 +22,52 @@ const STYLES: Record<TimelineEntry['status'], Parameters<Output['style']>[0]> = 
   note: 'dim',
 };
 
-/** One line of a run's progress. */
-export function entryText(output: Output, entry: TimelineEntry, now = Date.now()): string {
+/** One line of a run's progress; several where it is wider than that. */
+export function entryText(output: Output, entry: TimelineEntry, width = Infinity, now = Date.now()): string {
   const end = entry.endedAt === undefined ? now : Date.parse(entry.endedAt);
   const took = entry.status === 'note' ? '' : duration(Math.max(0, end - Date.parse(entry.startedAt)));
-  const detail =
-    entry.detail === undefined ? '' : output.style('dim', `  ${entry.detail.replace(/\s+/g, ' ')}`);
+  const detail = entry.detail === undefined ? [] : [output.style('dim', entry.detail.replace(/\s+/g, ' '))];
   const mark = output.style(STYLES[entry.status], MARKS[entry.status]);
   const movement = entry.movement.padEnd(8);
   const shown = entry.movement === 'undo' ? output.style('magenta', movement) : output.style('dim', movement);
-  return `${utc(entry.startedAt).slice(11)} ${mark} ${shown} ${entry.title}${took === '' ? '' : output.style('dim', ` (${took})`)}${detail}`;
+  const title = `${entry.title}${took === '' ? '' : output.style('dim', ` (${took})`)}`;
+  return hang(`${utc(entry.startedAt).slice(11)} ${mark} ${shown} `, [title, ...detail], width);
 }
 
 /** What a run waits for, with the exact commands. */
-export function waitingText(output: Output, workflowId: string, waiting: Waiting): string {
+export function waitingText(
+  output: Output,
+  workflowId: string,
+  waiting: Waiting,
+  width = process.stdout.columns,
+): string {
   const lines = [
     output.style(['yellow', 'bold'], `Waits for a person: ${waiting.kind}`),
-    ...wrap(waiting.question, textWidth() - 2).map((line) => `  ${line}`),
+    ...wrap(waiting.question, textWidth(width) - 2).map((line) => `  ${line}`),
     `  until ${utc(waiting.expiresAt)} UTC`,
-    ...answerCommands(workflowId, waiting).map((command) => `    ${output.style('bold', command)}`),
+    ...answerCommands(workflowId, waiting)
+      .flatMap((command) => pasteLines(command, '    ', width))
+      .map((line) => output.style('bold', line)),
   ];
   return lines.join('\n');
 }
 
-export function planText(plan: Plan): string {
+export function planText(plan: Plan, width = process.stdout.columns): string {
   const rows = plan.actions.map(({ action, target, count, detail }, index) => [
     String(index + 1),
     action,
     target,
     [count === undefined ? '' : `${count}`, detail ?? ''].filter((part) => part !== '').join(' · '),
   ]);
-  const warnings = plan.warnings.map((warning) => `  ! ${wrap(warning, textWidth() - 4).join('\n    ')}`);
-  // Hazards first: there may be many actions.
-  return [`Plan ${plan.hash}`, ...warnings, formatTable(['#', 'action', 'target', 'detail'], rows)].join(
-    '\n',
+  const warnings = plan.warnings.map(
+    (warning) => `  ! ${wrap(warning, textWidth(width) - 4).join('\n    ')}`,
   );
+  // Hazards first: there may be many actions.
+  return [
+    `Plan ${plan.hash}`,
+    ...warnings,
+    formatTable(['#', 'action', 'target', 'detail'], rows, width),
+  ].join('\n');
 }
 
 function incidentLines(output: Output, report: RunView['report']): string[] {
@@ -80,7 +88,7 @@ export function runText(output: Output, { report, answered, status }: RunView): 
     ...incidentLines(output, report),
     ...(report.plan === undefined ? [] : ['', planText(report.plan)]),
     '',
-    ...report.timeline.map((entry) => hang(entryText(output, entry), TIMELINE_INDENT)),
+    ...report.timeline.map((entry) => entryText(output, entry, process.stdout.columns)),
     ...(report.waiting ?? []).flatMap((waiting) => ['', waitingText(output, report.workflowId, waiting)]),
   ];
   return parts.join('\n');

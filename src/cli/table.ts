@@ -7,8 +7,8 @@ const MOST = 100;
 const LEAST = 24;
 
 /** How wide a text is written: as wide as the terminal, and never so wide that it is hard to read. */
-export function textWidth(): number {
-  return Math.min(MOST, process.stdout.columns ?? MOST);
+export function textWidth(columns = process.stdout.columns): number {
+  return Math.min(MOST, columns ?? MOST);
 }
 
 /**
@@ -47,11 +47,18 @@ function fit(head: string[], rows: string[][], width: number): number[] | undefi
     if (narrower < Math.max(LEAST, word)) return undefined;
     widths[widest] = narrower;
   }
-  return [...widths, Math.max(LEAST, left())];
+  const last = Math.max(LEAST, left());
+  const longest = Math.max(...cells(widths.length).flatMap((cell) => cell.split(/\s+/).map(visible)));
+  // A word that a paragraph has room for is not pushed over the edge.
+  if (longest > last && longest <= width - GAP.length - labelWidth(head)) return undefined;
+  return [...widths, last];
 }
 
+/** Of the names in front of the cells of a paragraph. */
+const labelWidth = (head: string[]): number => Math.max(...head.slice(1).map(visible)) + GAP.length;
+
 function paragraphs(head: string[], rows: string[][], width: number): string {
-  const label = Math.max(...head.slice(1).map(visible)) + GAP.length;
+  const label = labelWidth(head);
   const paragraph = ([first = '', ...others]: string[]): string[] => [
     first,
     ...others.flatMap((cell, index) =>
@@ -65,12 +72,38 @@ function paragraphs(head: string[], rows: string[][], width: number): string {
   return rows.flatMap(paragraph).join('\n');
 }
 
-/** A line with what follows below it, indented; it is broken only where it is wider than the terminal. */
-export function hang(line: string, indent: number): string {
-  const width = process.stdout.columns ?? Infinity;
-  if (visible(line) <= width) return line;
-  const [first = '', ...others] = wrap(line, width - indent);
-  return [first, ...others.map((one) => ' '.repeat(indent) + one)].join('\n');
+/** Texts beside their label, in one line; where the terminal has no room for that, each begins one of its own. */
+export function hang(label: string, texts: string[], width = process.stdout.columns ?? Infinity): string {
+  const room = width - visible(label);
+  const line = texts.join(GAP);
+  const lines = visible(line) <= room ? [line] : texts.flatMap((text) => wrap(text, room));
+  return label + lines.join(`\n${' '.repeat(visible(label))}`);
+}
+
+const SHELL_WORD = /(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+/g;
+const GOES_ON = ' \\';
+
+/** A command as lines that can be pasted: one that is too wide is broken, but never between an option and its value. */
+export function pasteLines(
+  command: string,
+  indent: string,
+  width = process.stdout.columns ?? Infinity,
+): string[] {
+  if (visible(indent + command) <= width) return [indent + command];
+  const words: string[] = command.match(SHELL_WORD) ?? [];
+  const parts: string[] = [];
+  for (const word of words) {
+    if (parts.at(-1)?.startsWith('--') === true && !word.startsWith('--'))
+      parts.push(`${parts.pop()} ${word}`);
+    else parts.push(word);
+  }
+  const lines = [indent + parts.shift()];
+  for (const part of parts) {
+    const longer = `${lines.at(-1)} ${part}`;
+    if (visible(longer + GOES_ON) <= width) lines[lines.length - 1] = longer;
+    else lines.push(`${indent}${GAP}${part}`);
+  }
+  return lines.map((line, index) => (index < lines.length - 1 ? line + GOES_ON : line));
 }
 
 function visible(text: string): number {

@@ -5,6 +5,8 @@ import type { Temporal } from './connect';
 import { EXIT, exitCodeOf, type ExitCode } from './errors';
 import { styledOutcome, type Output } from './output';
 import { entryText, planText, waitingText } from './run-text';
+import { hang, pasteLines } from './table';
+import { stopSignal } from '../host/stop-signal';
 import { quote } from '../contract/answer-commands';
 import { readRun, type RunView } from './read-run';
 
@@ -23,13 +25,23 @@ export async function watchRun(
   const last = output.interactive
     ? await watchLive(read, first, output)
     : await watchPlain(read, first, output);
+  if (last === undefined) return left(output, workflowId);
   output.document(last.report);
   const { outcome, plan } = last.report;
   // The live display shows the plan only while it waits for an answer, and is gone by now.
   if (output.interactive && outcome === 'OBSERVED' && plan !== undefined) output.line(planText(plan));
-  output.line(`${styledOutcome(output, last.report.outcome ?? last.status)}  ${last.report.summary}`);
-  output.hint(`Report: runbooks report ${quote(workflowId)} --html --out report.html`);
+  const outcomeText = styledOutcome(output, outcome ?? last.status);
+  output.line(hang(`${outcomeText}  `, [last.report.summary]));
+  output.hint(
+    `Report:\n${pasteLines(`runbooks report ${quote(workflowId)} --html --out report.html`, '  ').join('\n')}`,
+  );
   return exitOf(last);
+}
+
+/** Whoever has seen enough leaves a run that goes on. */
+function left(output: Output, workflowId: string): ExitCode {
+  output.hint(`It goes on. To see it again: runbooks watch ${quote(workflowId)}`);
+  return EXIT.success;
 }
 
 const exitOf = ({ report, status }: RunView): ExitCode =>
@@ -69,15 +81,24 @@ function printQuestion({ report }: RunView, waiting: Waiting, asked: Set<string>
 
 // Lines of a terminal that are kept free for the headline and what the run waits for.
 const RESERVED_LINES = 14;
+/** Columns that the display puts in front of each line, and does not write in. */
+const RESERVED_COLUMNS = 8;
 
-async function watchLive(read: () => Promise<RunView>, first: RunView, output: Output): Promise<RunView> {
+/** The end of the run; undefined where somebody pressed Ctrl-C before. */
+async function watchLive(
+  read: () => Promise<RunView>,
+  first: RunView,
+  output: Output,
+): Promise<RunView | undefined> {
   const { Listr } = await import('listr2');
   let last = first;
+  let hasLeft = false;
+  const leaving = stopSignal(['SIGINT']).then(() => (hasLeft = true));
   const task = {
     title: printable(headline(first)),
     rendererOptions: { outputBar: Infinity, persistentOutput: true },
-    task: async (_: unknown, self: { title: string; output: string }) => {
-      for (let frame = ''; ; last = await read()) {
+    task: async (_: unknown, self: { title: string; output: string; skip: (title: string) => void }) => {
+      for (let frame = ''; !hasLeft; last = await read()) {
         const next = frameOf(last, output);
         self.title = printable(headline(last));
         // Assigning adds to what is shown; an unchanged frame must not.
@@ -88,15 +109,17 @@ async function watchLive(read: () => Promise<RunView>, first: RunView, output: O
           if (exitOf(last) !== EXIT.success) throw new Error(self.title);
           return;
         }
-        await sleep(POLL_MS);
+        await Promise.race([sleep(POLL_MS), leaving]);
       }
+      self.skip(self.title);
     },
   };
   await new Listr([{ ...task, rendererOptions: { outputBar: 1, persistentOutput: true } }], {
     exitOnError: false,
+    registerSignalListeners: false,
     rendererOptions: { formatOutput: 'truncate', collapseSubtasks: false, showErrorMessage: false },
   }).run();
-  return last;
+  return hasLeft ? undefined : last;
 }
 
 function headline({ report, answered }: RunView): string {
@@ -106,9 +129,14 @@ function headline({ report, answered }: RunView): string {
 
 function frameOf(view: RunView, output: Output): string {
   const { report } = view;
+  const columns =
+    process.stdout.columns === undefined ? undefined : process.stdout.columns - RESERVED_COLUMNS;
   const room = Math.max(5, (process.stdout.rows ?? 40) - RESERVED_LINES);
   const asked = (report.waiting ?? []).some(({ kind }) => kind === 'approval') ? report.plan : undefined;
-  const plan = asked === undefined ? [] : planText(asked).split('\n').slice(0, room);
+  const lines = asked === undefined ? [] : planText(asked, columns).split('\n');
+  // Nobody is to approve what is not shown without knowing that there is more.
+  const rest = `(${lines.length - room + 1} more lines: \`runbooks status <id>\` has them)`;
+  const plan = lines.length > room ? [...lines.slice(0, room - 1), rest] : lines;
   const left = room - plan.length;
   const shown = left <= 0 ? [] : report.timeline.slice(-left).map((entry) => entryText(output, entry));
   const hidden = report.timeline.length - shown.length;
@@ -116,6 +144,6 @@ function frameOf(view: RunView, output: Output): string {
     ...plan,
     ...(hidden > 0 ? [`(${hidden} earlier steps)`] : []),
     ...shown,
-    ...(report.waiting ?? []).map((waiting) => waitingText(output, report.workflowId, waiting)),
+    ...(report.waiting ?? []).map((waiting) => waitingText(output, report.workflowId, waiting, columns)),
   ].join('\n');
 }

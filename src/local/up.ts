@@ -4,10 +4,10 @@ import { stopSignal } from '../host/stop-signal';
 import { readableFact } from '../report/text/facts';
 import { printable } from '../contract/printable';
 import type { RunStatus } from '../contract/report';
+import { utc } from '../contract/text';
 import { applySchedules } from '../schedules/apply';
 import { diffSchedules } from '../schedules/diff';
 import { readSchedules, type ScheduleState } from '../schedules/read';
-import { timeText } from '../schedules/times';
 import { logBriefly } from '../worker/log';
 import { runAddress, waitingAddress } from '../contract/ui-address';
 import { showSteps } from './show-steps';
@@ -112,20 +112,21 @@ function printWhatNow(
   kept: string | undefined,
 ): void {
   const last = results.at(1)?.workflowId;
-  const width = Math.max(0, ...schedules.map(({ id }) => id.length)) + 2;
+  const idWidth = Math.max(0, ...schedules.map(({ id }) => id.length));
   const next = schedules.map(
-    ({ id, nextAt, timeZone }) =>
-      `  ${id.padEnd(width)}${nextAt === undefined ? 'paused' : timeText(nextAt, timeZone)}`,
+    ({ id, nextAt }) =>
+      `  ${id.padEnd(idWidth)}  ${nextAt === undefined ? 'paused' : `${utc(nextAt).slice(0, 16)} UTC`}`,
   );
   const addresses = Object.entries(example.addresses).map(([label, url]) => `${label.padEnd(20)}${url}\n`);
   const steps = example.firstSteps.map((line) => (line === '' ? '' : `  ${line}`));
   if (last !== undefined) steps.push('', `  runbooks report ${last} --html --out report.html`);
   console.log(`
 Temporal UI         ${temporal.uiUrl}
-Runs that wait      ${waitingAddress(temporal.uiUrl, 'default')}
+Runs that wait for people
+  ${waitingAddress(temporal.uiUrl, 'default')}
 Messages to people  ${inbox.url}
 ${addresses.join('')}Alerts              ${intake?.url ?? ''}/alerts
-  what it refused   ${intakeLog ?? ''}
+  what it refused: ${intakeLog ?? ''}
 ${next.length === 0 ? '' : `\nStarts by itself (\`runbooks schedules list\`):\n${next.join('\n')}\n`}
 In another terminal, first:
   . ${environmentFile}
@@ -133,5 +134,5 @@ In another terminal, first:
   runbooks list
 ${steps.join('\n')}
 
-Ctrl-C stops everything${kept === undefined ? ', and deletes its data: databases, backups, runs. `--data <folder>` keeps them.' : `; ${kept} keeps its data.`}`);
+Ctrl-C stops everything${kept === undefined ? ', and deletes its data: databases, backups, runs.\n`--data <folder>` keeps them.' : `; ${kept} keeps its data.`}`);
 }

@@ -8,7 +8,7 @@ import { checkInput, parseFlag, readInput } from '../../src/cli/input';
 import { createProgram } from '../../src/cli/main';
 import { VERSION } from '../../src/config/version';
 import { quote } from '../../src/contract/answer-commands';
-import { formatTable } from '../../src/cli/table';
+import { formatTable, hang, pasteLines } from '../../src/cli/table';
 import { startAddress } from '../../src/contract/ui-address';
 import { newWorkflowId } from '../../src/cli/workflow-id';
 
@@ -176,6 +176,36 @@ describe('small things of the command', () => {
       expect.stringMatching(/^1 {2}rehearse up, .* a clone +19$/),
       expect.stringMatching(/^ {3}.*down scripts$/),
       expect.stringMatching(/^2 {2}apply 001\.sql +booking\/production {2}SHA-256 39d8a1d25fda$/),
+    ]);
+  });
+
+  it('a word that the last column has no room for makes paragraphs of the rows', () => {
+    const rows = [['1', 'a task for a person: decide about units', 'travel/production', 'b'.repeat(36)]];
+    const lines = formatTable(['#', 'action', 'target', 'detail'], rows, 80).split('\n');
+    expect(lines).toContain(`  DETAIL  ${'b'.repeat(36)}`);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('what has no room beside its label goes on below, and its detail in lines of its own', () => {
+    expect(hang('12:00 act      ', ['Suspend', 'two listings'], 40)).toBe(
+      '12:00 act      Suspend  two listings',
+    );
+    expect(
+      hang('12:00 act      ', ['Suspend the listings', 'two listings are gone'], 40).split('\n'),
+    ).toEqual(['12:00 act      Suspend the listings', '               two listings are gone']);
+  });
+
+  it('a command that is too wide is broken, but not between an option and its value', () => {
+    const command = `runbooks reject ${'r'.repeat(40)} --plan 455ce6b43929 --note 'why --not'`;
+    expect(pasteLines(command, '  ', 120)).toEqual([`  ${command}`]);
+    expect(pasteLines(command, '  ', 80)).toEqual([
+      `  runbooks reject ${'r'.repeat(40)} --plan 455ce6b43929 \\`,
+      `    --note 'why --not'`,
+    ]);
+    expect(pasteLines(command, '  ', 56)).toEqual([
+      '  runbooks reject \\',
+      `    ${'r'.repeat(40)} \\`,
+      `    --plan 455ce6b43929 --note 'why --not'`,
     ]);
   });
 

@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WorkflowHandle } from '@temporalio/client';
 import { fetch } from 'undici';
 import { withClient } from '../../examples/shared/database';
+import { promoteDeployment } from '../../examples/shared/deployments';
 import { switches } from '../../examples/travel/switches';
 import { makeTrouble } from '../../examples/travel/trouble';
 import { customer, hold, newCustomer } from '../../examples/travel/traffic';
 import { PACKAGE_ROOT } from '../../src/config/version';
-import type { RunReport, RunStatus } from '../../src/contract/report';
+import type { RunReport } from '../../src/contract/report';
 import type { ExampleStack } from '../../src/local/stack';
 import { runCli } from '../cli/harness';
 import {
@@ -20,6 +20,7 @@ import {
 import { quietTemporal } from '../support/quiet';
 import { hasRedis } from '../support/redis';
 import { startTestExample } from '../support/shared/stack';
+import { agree } from './watch';
 
 /** In mode `observe`: what it says is true, whatever the troubles have left. */
 const STARTED = [
@@ -125,26 +126,9 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     return (await answer.json()) as Record<string, number>;
   };
 
-  /** Says yes to whatever is asked, and that every task is done, until the run has ended. */
-  async function agree(handle: WorkflowHandle): Promise<RunReport> {
-    const seen = new Set<string>();
-    for (;;) {
-      const status = await until('an answer of the run', async () => {
-        const now = await handle.query<RunStatus>('status').catch(() => undefined);
-        const isAsking = now?.waiting.some(({ id }) => !seen.has(id)) === true;
-        return isAsking || now?.outcome !== undefined ? now : undefined;
-      });
-      if (status.outcome !== undefined) return status;
-      const { id, update, choices = [] } = status.waiting.find((one) => !seen.has(one.id))!;
-      seen.add(id);
-      const choice = choices[0] === undefined ? {} : { choice: choices[0] };
-      await handle
-        .executeUpdate(update.name, { args: [{ ...update.argument, by: 'ben', ...choice }] })
-        .catch(() => undefined);
-    }
-  }
   const run = async (runbook: string, input: object = {}): Promise<RunReport> =>
     agree(
+      { until },
       await stack.client.workflow.start(runbook, {
         taskQueue: stack.config.temporal.taskQueue,
         workflowId: `${runbook}/travel/test-${Object.keys(input).length}`,
@@ -214,7 +198,7 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
     // Somebody books meanwhile: what has changed waits, and is said to.
     await fires('TravelSearchBehind');
     await makeTrouble('calm');
-    const report = await agree(handle);
+    const report = await agree({ until }, handle);
     expect([report.outcome, report.summary]).toEqual(['SUCCEEDED', expect.stringContaining('search')]);
     expect((await measures())['searchLagSeconds']).toBeLessThan(120);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
@@ -260,6 +244,15 @@ if (missing.length > 0) process.stderr.write(`skipped: ${missing.join(', ')} not
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND usename = 'travel_app'`,
     );
     await locked.catch(() => undefined);
+  });
+
+  it('a release that cannot list packages is noticed, and the one before serves again', async () => {
+    const listed = async () => (await fetch(`${url}/packages`)).status;
+    await makeTrouble('bad-deploy');
+    expect(await listed()).toBe(500);
+    await fires('TravelErrorRate');
+    promoteDeployment(stack.directory, 'dep-2');
+    await until('the list', async () => (await listed()) === 200 || undefined);
   });
 
   it('finds what was oversold, makes the counter what the ledger says, and leaves the rest to people', async () => {

@@ -76,7 +76,7 @@ export async function watch(
   };
 }
 
-/** Approves whatever it asks, until it has ended. */
+/** Says yes to whatever is asked, and that every task is done, until it has ended. */
 export async function agree({ until }: Pick<Watched, 'until'>, handle: WorkflowHandle): Promise<RunReport> {
   const answered = new Set<string>();
   for (;;) {
@@ -87,7 +87,12 @@ export async function agree({ until }: Pick<Watched, 'until'>, handle: WorkflowH
     });
     const open = status.waiting.find(({ id }) => !answered.has(id));
     if (status.outcome !== undefined || open === undefined) return (await handle.result()) as RunReport;
-    answered.add(open.id);
-    await handle.executeUpdate(open.update.name, { args: [{ ...open.update.argument, by: 'ben' }] });
+    const { id, update, choices = [] } = open;
+    answered.add(id);
+    const choice = choices[0] === undefined ? {} : { choice: choices[0] };
+    // By then it may have found out by itself.
+    await handle
+      .executeUpdate(update.name, { args: [{ ...update.argument, by: 'ben', ...choice }] })
+      .catch(() => undefined);
   }
 }

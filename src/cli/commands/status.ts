@@ -85,7 +85,7 @@ async function listEnded({ client }: Temporal, output: Output, query: string): P
 
 async function listOpen(temporal: Temporal, output: Output, query: string): Promise<void> {
   const { answerCommands } = await import('../../contract/answer-commands.js');
-  const { formatTable } = await import('../table.js');
+  const { formatTable, pasteLines } = await import('../table.js');
   const { utc } = await import('../../contract/text.js');
   const { runs, more } = await readOpen(temporal, query);
   output.document(runs);
@@ -101,11 +101,8 @@ async function listOpen(temporal: Temporal, output: Output, query: string): Prom
   output.line(formatTable(['run', 'started (UTC)', 'state', 'summary'], rows));
   for (const run of runs) {
     for (const waiting of run.waiting)
-      output.line(
-        answerCommands(run.workflowId, waiting)
-          .map((command) => `  ${command}`)
-          .join('\n'),
-      );
+      for (const command of answerCommands(run.workflowId, waiting))
+        output.line(pasteLines(command, '  ').join('\n'));
   }
 }
 

@@ -47,7 +47,7 @@ export function adviceFor({ whose, cause }: Finding, { runbooks }: DatabaseDiagn
     case 'in-recovery':
       return `${url} leads to a standby: point it to the primary; where this one is to take over, promote it with SELECT pg_promote()`;
     case 'read-only':
-      return `where nobody wants it so any more, take it back where it was set: after SET default_transaction_read_only = off, ALTER DATABASE ... RESET default_transaction_read_only, the same of the role, or the configuration of the server; a provider sets it where the disk is full`;
+      return `where nobody wants it so any more, take it back where it was set: after SET default_transaction_read_only = off, ALTER DATABASE ... RESET default_transaction_read_only, the same of the role, or the configuration of the server; a provider sets it where the disk is full. Sessions that were opened meanwhile keep it: end them, or restart the application`;
     case 'unknown':
       return `look at what was said, and at the log of the server`;
   }
