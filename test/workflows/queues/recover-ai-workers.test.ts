@@ -171,6 +171,16 @@ it.each([
   },
 );
 
+it('makes a task of refused credentials also where more fail through something else', async () => {
+  const credentials = failure({ kind: 'credentials', lately: 3, open: 3 });
+  given({ failures: [failure({ lately: 5, open: 5 }), credentials] });
+  const handle = await start();
+  const { id, question } = await environment.waiting(handle, 'task');
+  expect([question, world.did]).toEqual([expect.stringMatching(/^one refuses the cred/), ['pause']]);
+  await environment.answer(handle, 'done', { task: id, by: 'ben' });
+  expect((await environment.end(handle)).outcome).toBe('SUCCEEDED');
+});
+
 it('resumes what it has paused where it is cancelled', async () => {
   given({ ai: { switchOn: [] }, mended: 'unknown' });
   for (const one of world.providers) one.hasTrial = false;
