@@ -165,9 +165,10 @@ it.each([
     const task = await environment.waiting(handle, 'task');
     expect([task.question, world.did]).toEqual([expect.stringMatching(asked), ['pause', 'await one']]);
     if (mended === 'unknown') await environment.answer(handle, 'done', { task: task.id, by: 'ben' });
-    else world.mended = 'well';
+    else world.mendedAfter = 4;
     expect((await environment.end(handle)).outcome).toBe('SUCCEEDED');
     expect(world.did).toEqual(expect.arrayContaining(['resume', 'put back 5']));
+    if (mended === 'unwell') expect(world.did.slice(1, 6)).toEqual(Array(5).fill('await one'));
   },
 );
 
