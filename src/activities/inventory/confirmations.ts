@@ -43,7 +43,7 @@ export function createConfirmationActivities(deps: ActivityDeps) {
     return runFencedChange(deps, place, confirmations[way], `${way} confirmations`);
   };
   return {
-    /** What the configured source says of confirmations; that it cannot be read is an answer. Reads only. */
+    /** What the configured source says of confirmations; that it cannot be read, or understood, is an answer. Reads only. */
     async readConfirmations(place: Place): Promise<Confirmations> {
       const { confirmations } = environmentInventoryOf(deps, place);
       const facts = {
@@ -54,16 +54,22 @@ export function createConfirmationActivities(deps: ActivityDeps) {
       };
       if (confirmations?.state === undefined)
         return { ...facts, watched: false, stopped: null, detail: 'not looked at: no source is configured' };
-      const { stopped: word, ...source } = confirmations.state;
+      const { stopped: none, taken, ...source } = confirmations.state;
       const action = `look at the confirmations of ${targetOf(place)}`;
       const reading = await readSource(deps, place, source, { action, yesOrNo: true });
       if (!reading.known)
         return { ...facts, watched: true, stopped: null, detail: `not known: ${reading.detail}` };
       const said = String(reading.value).trim();
-      const stopped = said === word;
+      const shown = `it says "${said.slice(0, 100)}"`;
+      if (said !== none && said !== taken)
+        return {
+          ...{ ...facts, watched: true, stopped: null },
+          detail: `not known: ${shown}, and inventory.confirmations.state expects "${none}" while none are taken, or "${taken}" while they are`,
+        };
+      const stopped = said === none;
       return {
         ...{ ...facts, watched: true, stopped },
-        detail: `it says "${said.slice(0, 100)}": ${stopped ? 'stopped' : 'taken'}`,
+        detail: `${shown}: ${stopped ? 'stopped' : 'taken'}`,
       };
     },
 

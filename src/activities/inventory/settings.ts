@@ -78,8 +78,17 @@ export const environmentInventorySchema = z
           .strictObject({
             ...sourceShape(PLACE),
             stopped: z.string().min(1).default('off').describe('what it says while none are taken'),
+            taken: z
+              .string()
+              .min(1)
+              .default('on')
+              .describe('what it says while they are; any other word is not known'),
           })
           .superRefine(checkSource)
+          .refine(({ stopped, taken }) => stopped !== taken, {
+            path: ['taken'],
+            message: 'another word than `stopped`',
+          })
           .optional()
           .describe('whether confirmations are taken'),
         settleSeconds: z

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { environmentInventorySchema } from '../../../src/activities/inventory/settings';
 import { peopleText, rebuildText } from '../../../src/workflows/inventory/audit-inventory/plan';
 import { failureOf, runActivity, until, type TestPostgres } from '../../support/postgres';
 import { startBookingServer, useCustomers } from '../bookings/bookings-world';
@@ -248,4 +249,35 @@ it('says of confirmations and of refused updates what their sources say; what no
     expect(await runActivity(world.stock.readRejections, place)).toMatchObject({ count: null });
     expect(await runActivity(world.stock.readConfirmations, place)).toMatchObject({ stopped: null });
   }
+});
+
+it.each([
+  [{}, 'off', true, /^it says "off": stopped$/],
+  [{}, 'on', false, /^it says "on": taken$/],
+  [
+    {},
+    'maintenance',
+    null,
+    /^not known: it says "maintenance", and .* expects "off" while .*, or "on" while/,
+  ],
+  [{}, 'OFF', null, /^not known: it says "OFF"/],
+  [{ stopped: 'true', taken: 'false' }, 'false', false, /taken$/],
+] as const)(
+  'with %j takes the word "%s" of confirmations for stopped: %s',
+  async (words, word, stopped, detail) => {
+    const way = { command: { run: ['true'] } };
+    const state = { command: { run: ['echo', word] }, ...words };
+    const { stock } = await freshStock(pg, SPOILT, INVENTORY, {
+      confirmations: { stop: way, resume: way, state },
+    });
+    const found = await runActivity(stock.readConfirmations, { service: 'shop', environment: 'production' });
+    expect(found).toMatchObject({ watched: true, stopped, detail: expect.stringMatching(detail) });
+  },
+);
+
+it('refuses one word for both', () => {
+  const way = { command: { run: ['true'] } };
+  const state = { ...way, stopped: 'on' };
+  const found = environmentInventorySchema.safeParse({ confirmations: { stop: way, resume: way, state } });
+  expect(found.error?.issues[0]?.path).toEqual(['confirmations', 'state', 'taken']);
 });

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecurityActivities } from '../../../src/activities/security';
@@ -123,6 +125,27 @@ it('asks with the version named, and with one that nobody made', async () => {
   const { detail } = await runActivity(probeSecretVersion, { ...ref, version: 'absent' });
   expect(detail).toContain('cannot be resolved');
   expect(JSON.stringify([detail])).not.toContain(vault.valueOf('second'));
+});
+
+it.each([
+  [204, true],
+  [401, false],
+  [403, false],
+  [404, null],
+  [503, null],
+])('takes the answer %s to a probe for %s', async (status, accepted) => {
+  const server = createServer((_, response) => void response.writeHead(status).end(LEAK));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  process.env['SECRETS_TEST_first'] = 'value-of-the-first';
+  const auth = { kind: 'bearer', token: '${env:SECRETS_TEST_{version}}' };
+  try {
+    const { probeSecretVersion, ref } = await fresh({ probe: { operation: { url, auth } } });
+    const probe = await runActivity(probeSecretVersion, { ...ref, version: 'first' });
+    expect([probe.accepted, probe.detail]).toEqual([accepted, expect.not.stringContaining(LEAK)]);
+  } finally {
+    server.close();
+  }
 });
 
 it.each([

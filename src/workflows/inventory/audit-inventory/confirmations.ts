@@ -122,14 +122,18 @@ function messageOf(error: unknown): string {
   return causeOf(error).message.replace(/\.$/, '');
 }
 
-/** Since the plan somebody may have done it. */
+/** Since the plan somebody may have done it. Throws where nobody can tell: whether they were stopped, or came back, would stay unknown. */
 async function areStopped(run: Run, place: Place): Promise<boolean> {
-  const { stopped } = await run.step(
+  const { stopped, detail } = await run.step(
     'Are confirmations still taken?',
     (act) => act.readConfirmations(place),
-    { describe: ({ detail }) => detail },
+    { describe: (found) => found.detail },
   );
-  return stopped === true;
+  if (stopped !== null) return stopped;
+  throw ApplicationFailure.nonRetryable(
+    `Whether confirmations of ${targetOf(place)} are taken is ${detail}. Nothing was changed. Correct inventory.confirmations.state or what it asks, then start again.`,
+    'ConfirmationsUnknown',
+  );
 }
 
 /** Throws where the source says otherwise, or says nothing: what is not known is not stopped. */

@@ -74,7 +74,9 @@ function warningsOfStop({ audit, confirmations }: Look): string[] {
     return ['confirmations were stopped by somebody else before, and are left to them: they stay stopped'];
   return [
     ...(watched ? [] : ['nobody looks whether confirmations have stopped: no source of it is configured']),
-    ...(watched && stopped === null ? [`whether confirmations are taken is ${detail}`] : []),
+    ...(watched && stopped === null
+      ? [`whether confirmations are taken is ${detail}. Nothing is changed while that is so`]
+      : []),
     ...(audit.named.some(({ over }) => over)
       ? [
           `people are asked whether confirmations stay stopped; without an answer they are resumed after ${countOf(askMinutes, 'minute')} at the latest`,

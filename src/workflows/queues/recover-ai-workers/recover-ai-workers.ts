@@ -85,6 +85,8 @@ async function act(run: Run, place: Place, course: Course): Promise<string> {
     const under = { place, fence, course };
     const generatesWith = await remedy(run, under);
     const back = await putTasksBack(run, under);
+    // Where no provider was in trouble, what ended well while people were at it tells as well.
+    if (course.cause === null && back.count === 0) back.wellSince = course.ai.nowMs;
     let ended = await verifyTasks(run, under, back);
     if (isSlowed(course)) {
       await asBefore(run, under);

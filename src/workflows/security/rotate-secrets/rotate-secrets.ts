@@ -1,18 +1,17 @@
-import { ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { SecretsFound } from '../../../activities/security/secrets';
 import type { InputOf } from '../../../catalogue/card';
 import { targetOf, type Place } from '../../../contract/place';
 import { uncheckedOf } from '../../database/checks';
 import { countOf, digest, runbook, type Run } from '../../kit';
-import { bringIn, type BroughtIn } from './bring-in';
+import { bringIn } from './bring-in';
 import type { rotateSecretsCard } from './card';
 import { agesText, planFor, wantedOf, type Wanted } from './plan';
-import { takeOut } from './take-out';
+import { callPeople, tellFailures, type SoFar } from './so-far';
+import { agreed } from './swap';
+import { takeOutUntil } from './take-out';
 
 type Input = InputOf<typeof rotateSecretsCard>;
-
-/** What could not be done, and why; the rest goes on. */
-type Failures = string[];
 
 /** Replaces secrets by new ones, in such a way that whoever holds what an old one has signed can go on until it ends. */
 export const rotateSecrets = runbook<typeof rotateSecretsCard>('rotateSecrets', async (input, run) => {
@@ -27,22 +26,18 @@ export const rotateSecrets = runbook<typeof rotateSecretsCard>('rotateSecrets', 
     return planFor(place, wanted, found, { graceMs, unchecked });
   });
 
-  const failures: Failures = found.unknown.map(({ secret, detail }) => `${secret}: ${detail}`);
   const asks = ({ overlap, onlyRetire }: Wanted) => !overlap && !onlyRetire;
-  const brought = await bringAllIn(
-    run,
-    place,
-    wanted.filter((one) => !asks(one)),
-    { graceMs, failures },
-  );
-  const { agreed, declined } = await agreeOnSwaps(run, place, wanted.filter(asks), failures);
-  if (declined.length === wanted.length) return run.reject(`${declined.join(', ')} not swapped, as decided`);
-  brought.push(...(await bringAllIn(run, place, agreed, { graceMs, failures })));
+  const failures = found.unknown.map(({ secret, detail }) => `${secret}: ${detail}`);
+  const so: SoFar = { brought: [], retired: [], declined: [], failures, told: 0 };
+  for (const one of wanted) if (!asks(one)) await bringOneIn(run, place, one, { graceMs, so });
+  for (const one of wanted.filter(asks))
+    if (await agreed(run, place, one, so)) await bringOneIn(run, place, one, { graceMs, so });
+  if (so.declined.length === wanted.length)
+    return run.reject(`${so.declined.join(', ')} not swapped, as decided`);
   // What was issued may live on for days, and nobody who has to look waits for that.
-  const told = brought.length === 0 ? 0 : failures.length;
-  if (told > 0) await callPeople(run, place, failures.join('; '));
-  const retired = await takeAllOut(run, place, brought, failures);
-  return conclude(run, place, { retired, declined, failures, told });
+  if (so.brought.length > 0) await tellFailures(run, place, so);
+  await takeOutUntil(run, place, so, Infinity);
+  return conclude(run, place, so);
 });
 
 /** Ends the run where nothing is due. */
@@ -66,61 +61,24 @@ async function look(
   );
 }
 
-const SWAP = 'swap it now';
-const LATER = 'not now';
-
-/** After what asks nobody: who is asked may take hours. One about which nobody decides keeps no other from being asked about. */
-async function agreeOnSwaps(
-  run: Run,
-  place: Place,
-  wanted: Wanted[],
-  failures: Failures,
-): Promise<{ agreed: Wanted[]; declined: string[] }> {
-  const agreed: Wanted[] = [];
-  const declined: string[] = [];
-  for (const one of wanted) {
-    const { secret } = one;
-    await run.announce(
-      `${place.service}: ${secret} of ${targetOf(place)} is about to be swapped, when somebody says so. From then on whoever still has the former version is refused.`,
-    );
-    const question = `${secret} of ${targetOf(place)} has no time in which two versions are accepted. Swap it now?`;
-    const choice = await run.ask(question, [SWAP, { harmless: LATER }]).catch(nobody);
-    if (choice === SWAP) agreed.push(one);
-    else if (choice === undefined) failures.push(`${secret}: nobody decided in time about its swap`);
-    else {
-      declined.push(secret);
-      run.note(`${secret} stays as it is`, `as decided: "${choice}"`);
-    }
-  }
-  return { agreed, declined };
-}
-
-function nobody(error: unknown): undefined {
-  if (isCancellation(error)) throw error;
-}
-
 /** One that fails has its former version again, and keeps no other from being rotated. */
-async function bringAllIn(
+async function bringOneIn(
   run: Run,
   place: Place,
-  wanted: Wanted[],
-  { graceMs, failures }: { graceMs: number | undefined; failures: Failures },
-): Promise<BroughtIn[]> {
-  const brought: BroughtIn[] = [];
-  const version = versionOf(run);
-  for (const one of wanted) {
-    const { secret, active, accepted } = one;
-    if (one.onlyRetire) {
-      brought.push({ status: one, version: active.version, formers: accepted, retireAt: Date.now() });
-      continue;
-    }
-    const { ok, why } = await run.attempt(async () => {
-      brought.push(await bringIn(run, place, one, { version, graceMs: graceMs ?? one.graceMs }));
-      run.fact(`version of ${secret}`, version);
-    });
-    if (!ok) failures.push(`${secret}: ${why}`);
+  one: Wanted,
+  { graceMs, so }: { graceMs: number | undefined; so: SoFar },
+): Promise<void> {
+  const { secret, active, accepted } = one;
+  if (one.onlyRetire) {
+    so.brought.push({ status: one, version: active.version, formers: accepted, retireAt: Date.now() });
+    return;
   }
-  return brought;
+  const version = versionOf(run);
+  const { ok, why } = await run.attempt(async () => {
+    so.brought.push(await bringIn(run, place, one, { version, graceMs: graceMs ?? one.graceMs }));
+    run.fact(`version of ${secret}`, version);
+  });
+  if (!ok) so.failures.push(`${secret}: ${why}`);
 }
 
 /** The same in all attempts, and in no other run: what is there under this name is ours. */
@@ -130,33 +88,10 @@ function versionOf(run: Run): string {
   return `${day}-${digest([run.id, firstExecutionRunId])}`;
 }
 
-/** Those that may end first come first. */
-async function takeAllOut(
-  run: Run,
-  place: Place,
-  brought: BroughtIn[],
-  failures: Failures,
-): Promise<string[]> {
-  const retired: string[] = [];
-  for (const one of [...brought].sort((a, b) => a.retireAt - b.retireAt)) {
-    const { secret } = one.status;
-    const { ok, why } = await run.attempt(() => takeOut(run, place, one));
-    if (ok) retired.push(secret);
-    else
-      failures.push(`${secret}: ${one.version} is in use; retiring ${one.formers.join(', ')} failed: ${why}`);
-  }
-  return retired;
-}
-
 async function conclude(
   run: Run,
   place: Place,
-  {
-    retired,
-    declined,
-    failures,
-    told,
-  }: { retired: string[]; declined: string[]; failures: Failures; told: number },
+  { retired, declined, failures, told }: SoFar,
 ): Promise<string> {
   const where = targetOf(place);
   const done =
@@ -171,10 +106,4 @@ async function conclude(
   const problem = `${done}${left}; ${failures.join('; ')}`;
   if (failures.length > told) await callPeople(run, place, problem);
   throw ApplicationFailure.nonRetryable(problem, 'RotationFailed');
-}
-
-async function callPeople(run: Run, { service }: Place, problem: string): Promise<void> {
-  await run.page(
-    `${service}: secrets could not be rotated: ${problem.replace(/\.+$/, '')}. Look at it, then start rotateSecrets again.`,
-  );
 }

@@ -4,12 +4,34 @@ import { verifyHealth, verifySmoke } from '../../database/checks';
 import type { Run } from '../../kit';
 import { retire, stillInUse, type BroughtIn } from './bring-in';
 import { verifyProbe, type Settling } from './probes';
+import type { SoFar } from './so-far';
+
+/** What may end first. */
+export function nextOf({ brought }: SoFar): BroughtIn | undefined {
+  return [...brought].sort((a, b) => a.retireAt - b.retireAt)[0];
+}
+
+/** Those that are due by then, in their order. */
+export async function takeOutUntil(run: Run, place: Place, so: SoFar, byMs: number): Promise<void> {
+  for (;;) {
+    const one = nextOf(so);
+    if (one === undefined || one.retireAt > byMs) return;
+    so.brought = so.brought.filter((other) => other !== one);
+    const { secret } = one.status;
+    const { ok, why } = await run.attempt(() => takeOut(run, place, one));
+    if (ok) so.retired.push(secret);
+    else
+      so.failures.push(
+        `${secret}: ${one.version} is in use; retiring ${one.formers.join(', ')} failed: ${why}`,
+      );
+  }
+}
 
 /**
  * Retires the former versions once what was issued with them has ended. Where the new one is not accepted by then, nothing
  * is retired; where the service does not bear it, they are accepted again.
  */
-export async function takeOut(run: Run, place: Place, brought: BroughtIn): Promise<void> {
+async function takeOut(run: Run, place: Place, brought: BroughtIn): Promise<void> {
   const { status, version, formers, retireAt } = brought;
   const { secret } = status;
   if (formers.length === 0) return;
