@@ -58,6 +58,15 @@ describe.each(['appointments', 'assistant', 'booking', 'studio', 'travel'])('%s'
     }
   });
 
+  test('a restore is checked more often than RunbooksNoVerifiedRestore asks for', () => {
+    const drills = of('drillRestore');
+    expect(drills).not.toEqual([]);
+    const longest = Math.max(
+      ...drills.map((drill) => Math.max(...gapsOf(startsOf(drill))) + jitterMs(drill)),
+    );
+    expect(longest).toBeLessThan(8 * DAY);
+  });
+
   test('each scheduled rotation finds the secrets due that the one before has made', () => {
     const { expiresAfterMinutes = 240 } = service.approval;
     const made = expiresAfterMinutes * 60_000;

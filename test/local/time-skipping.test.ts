@@ -1,4 +1,4 @@
-import { createTimeSkippingEnvironment } from '../../src/local/time-skipping';
+import { createTimeSkippingEnvironment, releaseStuckClock, type Clock } from '../../src/local/time-skipping';
 
 it('moves its clock also when the server has forgotten to let go of it', async () => {
   const env = await createTimeSkippingEnvironment(500);
@@ -13,4 +13,21 @@ it('moves its clock also when the server has forgotten to let go of it', async (
   } finally {
     await env.teardown();
   }
+});
+
+it.each<[string, number, boolean]>([
+  ['is taken off a clock that skips nothing', 1, true],
+  ['stays on a clock that goes on skipping, however long somebody waits', 3_600_000, false],
+])('a lock %s', async (_, skipsEachMs, released) => {
+  const unlocks: number[] = [];
+  const began = Date.now();
+  const clock: Clock = {
+    connection: { testService: { unlockTimeSkipping: async () => unlocks.push(Date.now()) } },
+    client: { workflow: { result: async () => new Promise((resolve) => setTimeout(resolve, 1_000)) } },
+    sleep: async () => undefined,
+    currentTimeMs: async () => (Date.now() - began) * skipsEachMs,
+  };
+  releaseStuckClock(clock, 100);
+  await clock.client.workflow.result();
+  expect(unlocks.length > 0).toBe(released);
 });
