@@ -62,14 +62,19 @@ async function setSlots(
   if (table === undefined || slots.length === 0) return;
   const { id, status } = table.columns;
   const booking = bookings.columns;
-  const lives = (states: string) =>
-    `EXISTS (SELECT FROM ${bookings.name} b WHERE b.${booking.slot.name} = s.${id.name} AND b.${booking.status.name} = ANY(${states}))`;
+  const keys = slots.map(({ key }) => key);
+  // Asked once for all: of an EXISTS for each slot the planner may make a scan of every booking.
   const { rows } = await client.query<{ key: string; becomes: 'open' | 'reserved' | null }>(
-    `SELECT s.${id.name}::text AS key,
-            CASE WHEN s.${status.name} = ${valueParameter(2, status)} AND NOT ${lives(keysParameter(4, booking.status))} THEN 'open'
-                 WHEN s.${status.name} = ${valueParameter(3, status)} AND ${lives(keysParameter(5, booking.status))} THEN 'reserved' END AS becomes
-       FROM ${table.name} s WHERE s.${id.name} = ANY(${keysParameter(1, id)})`,
-    [slots.map(({ key }) => key), reserved, open, [held, confirmed], [confirmed]],
+    `WITH living AS (
+       SELECT b.${booking.slot.name} AS slot, bool_or(b.${booking.status.name} = ANY(${keysParameter(5, booking.status)})) AS confirmed
+         FROM ${bookings.name} b
+        WHERE b.${booking.slot.name} = ANY(${keysParameter(6, booking.slot)}) AND b.${booking.status.name} = ANY(${keysParameter(4, booking.status)})
+        GROUP BY b.${booking.slot.name})
+     SELECT s.${id.name}::text AS key,
+            CASE WHEN s.${status.name} = ${valueParameter(2, status)} AND l.slot IS NULL THEN 'open'
+                 WHEN s.${status.name} = ${valueParameter(3, status)} AND l.confirmed THEN 'reserved' END AS becomes
+       FROM ${table.name} s LEFT JOIN living l ON l.slot = s.${id.name} WHERE s.${id.name} = ANY(${keysParameter(1, id)})`,
+    [keys, reserved, open, [held, confirmed], [confirmed], keys],
   );
   const becomes = new Map(rows.map((row) => [row.key, row.becomes]));
   const set = `${status.name} = ${valueParameter(2, status)}`;
