@@ -14,7 +14,7 @@ const MAX_ACTIVITIES = 20;
 const MAX_LOCAL_ACTIVITIES = 60;
 const MAX_TURNS = 100;
 /** The others are for runs that have begun, and for guards. */
-const MAX_UNKNOWN_TURNS = 20;
+export const MAX_UNKNOWN_TURNS = 20;
 /** For each place: so many runs have begun that none stays empty, and no more than stay in memory. */
 const CROWD_PER_PLACE = 2.5;
 const TRICKLE_MS = 500;

@@ -1,7 +1,10 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 
-/** Who asks holds a turn and a local activity of its run, and the one that is asked needs them to answer: most of a worker's stay free. */
-const AT_ONCE = 25;
+/**
+ * Who asks holds a turn and a local activity of its run, and the one that is asked needs them to answer. Fewer than the turns that a
+ * worker has for what it does not know: runs that have just begun, and a guard that the first of them has started.
+ */
+const AT_ONCE = 12;
 const ANSWER_MS = 3_000;
 /** Where one was late others will be, and what is asked twice costs more. */
 const REST_MS = 5_000;
